@@ -1,0 +1,264 @@
+//! Everything that can go wrong with one exchange, and the one table that says what follows from it.
+//!
+//! This is the lowest floor: it names no other module. An [`Error`] is small and [`Copy`], so that the hot
+//! path can carry it; text is made only when somebody reads it. Faults of start-up and configuration have
+//! types of their own and never come here.
+
+use std::fmt;
+
+/// Whose fault an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The peer that sent us the request.
+    Client,
+    /// The peer that we sent it to, or the way there.
+    Upstream,
+    /// corsair itself, or a rule of its operator.
+    Proxy,
+}
+
+/// Why an exchange did not end with the upstream's own complete answer.
+///
+/// The tokens of [`Error::token`] are those of the Proxy-Status registry (RFC 9209 §2.3); the log, the
+/// metrics, the `Proxy-Status` field and the body of the answer all use that one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The request head breaks a rule; the text says which.
+    RequestHead(&'static str),
+    /// A major version other than 1 (RFC 9110 §15.6.6).
+    RequestVersion,
+    /// A transfer coding other than one final `chunked` (RFC 9112 §6.1).
+    RequestCoding,
+    /// The request line alone is longer than `limits.head`.
+    RequestLineTooLong,
+    /// The head is longer than `limits.head` or has more than `limits.fields` fields.
+    RequestHeadTooLarge,
+    /// The head was not complete within `timeouts.head`.
+    RequestHeadTimeout,
+    /// The body is longer than `limits.body`.
+    RequestBodyTooLarge,
+    /// The framing of the body is broken; the text says how.
+    RequestBody(&'static str),
+    /// The body stalled for `timeouts.body_idle`, or came slower than `timeouts.min_rate`.
+    RequestBodyTimeout,
+    /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
+    Expectation,
+    /// A method that has no meaning here: CONNECT without a tunnel.
+    MethodNotAllowed,
+    /// The client closed or reset its connection; nobody is left to be answered.
+    ClientGone,
+    /// The client took nothing for `timeouts.send`.
+    ClientSendTimeout,
+
+    /// The Host of a loopback gateway is not one of `allow_hosts`.
+    HostNotAllowed,
+    /// The gateway's path is none of its forms.
+    RouteNotFound,
+    /// The gateway was called without a target.
+    TargetMissing,
+    /// The gateway's target is no http or https URL; the text says why.
+    TargetInvalid(&'static str),
+    /// The target's name or port is not among those that the operator allows.
+    TargetDenied,
+    /// The target is, or resolves to, an address that is not public, and nothing allows it.
+    TargetAddressProhibited,
+    /// One of the fields that the gateway requires is missing.
+    FieldRequired,
+    /// The CORS policy refuses this origin, method or field.
+    CorsRefused,
+    /// Our own name is in `Via` already (RFC 9110 §7.6.3).
+    LoopDetected,
+    /// More redirects than the gateway follows.
+    TooManyRedirects,
+    /// corsair failed; a defect.
+    Internal,
+
+    /// The resolver did not answer in time.
+    DnsTimeout,
+    /// The resolver failed, or the name does not exist.
+    Dns,
+    /// Every address refused the connection.
+    ConnectRefused,
+    /// No address could be reached in time.
+    ConnectTimeout,
+    /// No address could be reached: no route, or the network is down.
+    ConnectFailed,
+    /// The upstream's certificate is not to be trusted.
+    TlsCertificate,
+    /// The TLS handshake failed for another reason.
+    TlsProtocol,
+    /// The upstream closed or reset the connection before its response.
+    UpstreamClosed,
+    /// The upstream took nothing of the request for `timeouts.send`.
+    UpstreamSendTimeout,
+    /// No response head within `timeouts.response`.
+    ResponseTimeout,
+    /// What came is no HTTP/1 response head; the text says why.
+    ResponseHead(&'static str),
+    /// The response head is longer than `limits.response_head`.
+    ResponseHeadTooLarge,
+    /// More interim responses than `limits.interim`.
+    TooManyInterim,
+    /// A 101 that was not asked for, or for another protocol.
+    UpgradeFailed,
+    /// The framing of the response body is broken; the text says how.
+    ResponseBody(&'static str),
+    /// The response body ended before its framing did.
+    ResponseIncomplete,
+    /// The response body stalled for `timeouts.upstream_idle`.
+    ResponseBodyTimeout,
+}
+
+/// One row of the table: status, side, Proxy-Status token.
+struct Row(u16, Side, &'static str);
+
+impl Error {
+    const fn row(self) -> Row {
+        use Side::{Client, Proxy, Upstream};
+        match self {
+            Self::RequestHead(_) | Self::RequestBody(_) => Row(400, Client, "http_request_error"),
+            Self::RequestVersion => Row(505, Client, "http_request_error"),
+            Self::RequestCoding => Row(501, Client, "http_request_error"),
+            Self::RequestLineTooLong => Row(414, Client, "http_request_error"),
+            Self::RequestHeadTooLarge => Row(431, Client, "http_request_error"),
+            Self::RequestHeadTimeout | Self::RequestBodyTimeout => Row(408, Client, "http_request_error"),
+            Self::RequestBodyTooLarge => Row(413, Client, "http_request_error"),
+            Self::Expectation => Row(417, Client, "http_request_error"),
+            Self::MethodNotAllowed => Row(405, Client, "http_request_error"),
+            Self::ClientGone => Row(499, Client, "connection_terminated"),
+            Self::ClientSendTimeout => Row(499, Client, "connection_write_timeout"),
+            Self::RouteNotFound => Row(404, Client, "destination_not_found"),
+            Self::TargetMissing | Self::TargetInvalid(_) => Row(400, Client, "http_request_error"),
+            Self::HostNotAllowed | Self::TargetDenied | Self::FieldRequired | Self::CorsRefused => {
+                Row(403, Proxy, "http_request_denied")
+            }
+            Self::TargetAddressProhibited => Row(403, Proxy, "destination_ip_prohibited"),
+            Self::LoopDetected | Self::TooManyRedirects => Row(508, Proxy, "proxy_loop_detected"),
+            Self::Internal => Row(500, Proxy, "proxy_internal_error"),
+            Self::DnsTimeout => Row(504, Upstream, "dns_timeout"),
+            Self::Dns => Row(502, Upstream, "dns_error"),
+            Self::ConnectRefused => Row(502, Upstream, "connection_refused"),
+            Self::ConnectTimeout => Row(504, Upstream, "connection_timeout"),
+            Self::ConnectFailed => Row(502, Upstream, "destination_ip_unroutable"),
+            Self::TlsCertificate => Row(502, Upstream, "tls_certificate_error"),
+            Self::TlsProtocol => Row(502, Upstream, "tls_protocol_error"),
+            Self::UpstreamClosed => Row(502, Upstream, "connection_terminated"),
+            Self::UpstreamSendTimeout => Row(504, Upstream, "connection_write_timeout"),
+            Self::ResponseTimeout => Row(504, Upstream, "http_response_timeout"),
+            Self::ResponseHead(_) | Self::TooManyInterim | Self::ResponseBody(_) => {
+                Row(502, Upstream, "http_protocol_error")
+            }
+            Self::ResponseHeadTooLarge => Row(502, Upstream, "http_response_header_section_size"),
+            Self::UpgradeFailed => Row(502, Upstream, "http_upgrade_failed"),
+            Self::ResponseIncomplete => Row(502, Upstream, "http_response_incomplete"),
+            Self::ResponseBodyTimeout => Row(504, Upstream, "connection_read_timeout"),
+        }
+    }
+
+    /// The status of the answer, were one still possible. 499 is never sent: it marks in the log that the
+    /// client was gone.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.row().0
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn side(self) -> Side {
+        self.row().1
+    }
+
+    /// The word for it in the Proxy-Status registry (RFC 9209 §2.3).
+    #[must_use]
+    pub const fn token(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Whether a request that may be repeated is worth one more attempt on a fresh connection
+    /// (RFC 9110 §9.2.2): only when the upstream closed before the first byte of its response.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::UpstreamClosed)
+    }
+
+    /// Whether nobody can be answered any more.
+    #[must_use]
+    pub const fn client_is_gone(self) -> bool {
+        matches!(self, Self::ClientGone | Self::ClientSendTimeout)
+    }
+
+    /// Whether the client connection cannot carry another request after this, because the end of the
+    /// present one is unknown (RFC 9112 §9.6).
+    #[must_use]
+    pub const fn closes(self) -> bool {
+        matches!(
+            self,
+            Self::RequestHead(_)
+                | Self::RequestVersion
+                | Self::RequestCoding
+                | Self::RequestLineTooLong
+                | Self::RequestHeadTooLarge
+                | Self::RequestHeadTimeout
+                | Self::RequestBodyTooLarge
+                | Self::RequestBody(_)
+                | Self::RequestBodyTimeout
+                | Self::ClientGone
+                | Self::ClientSendTimeout
+                | Self::Internal
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RequestHead(reason)
+            | Self::RequestBody(reason)
+            | Self::TargetInvalid(reason)
+            | Self::ResponseHead(reason)
+            | Self::ResponseBody(reason) => reason,
+            Self::RequestVersion => "only HTTP/1.0 and HTTP/1.1 are spoken here",
+            Self::RequestCoding => "the only transfer coding understood is one final chunked",
+            Self::RequestLineTooLong => "the request line is longer than limits.head",
+            Self::RequestHeadTooLarge => "the request head exceeds limits.head or limits.fields",
+            Self::RequestHeadTimeout => "the request head did not arrive within timeouts.head",
+            Self::RequestBodyTooLarge => "the request body exceeds limits.body",
+            Self::RequestBodyTimeout => "the request body stalled or came slower than timeouts.min_rate",
+            Self::Expectation => "the only expectation understood is 100-continue",
+            Self::MethodNotAllowed => "CONNECT is not served here",
+            Self::ClientGone => "the client closed the connection",
+            Self::ClientSendTimeout => "the client took nothing for timeouts.send",
+            Self::HostNotAllowed => "this Host is not served here",
+            Self::RouteNotFound => "Route not found.",
+            Self::TargetMissing => "Required \"url\" query parameter not found.",
+            Self::TargetDenied => {
+                "this target is not allowed; the operator can allow it with --allow-target HOST[:PORT]"
+            }
+            Self::TargetAddressProhibited => {
+                "the target's address is not public; the operator can allow it with --allow-target HOST[:PORT]"
+            }
+            Self::FieldRequired => "a header field that this gateway requires is missing",
+            Self::CorsRefused => "the CORS policy does not allow this request",
+            Self::LoopDetected => "the request has passed through this proxy already",
+            Self::TooManyRedirects => "the target redirects too many times",
+            Self::Internal => "corsair failed to handle this request",
+            Self::DnsTimeout => "the name of the upstream could not be resolved in time",
+            Self::Dns => "the name of the upstream could not be resolved",
+            Self::ConnectRefused => "the upstream refused the connection",
+            Self::ConnectTimeout => "the upstream could not be reached in time",
+            Self::ConnectFailed => "the upstream cannot be reached",
+            Self::TlsCertificate => "the certificate of the upstream is not trusted",
+            Self::TlsProtocol => "the TLS handshake with the upstream failed",
+            Self::UpstreamClosed => "the upstream closed the connection without an answer",
+            Self::UpstreamSendTimeout => "the upstream stopped reading the request",
+            Self::ResponseTimeout => "the upstream did not answer in time",
+            Self::ResponseHeadTooLarge => "the head of the response exceeds limits.response_head",
+            Self::TooManyInterim => "the upstream sent more interim responses than limits.interim",
+            Self::UpgradeFailed => "the upstream switched to a protocol that was not asked for",
+            Self::ResponseIncomplete => "the upstream's response is incomplete",
+            Self::ResponseBodyTimeout => "the upstream's response stalled",
+        })
+    }
+}
+
+impl std::error::Error for Error {}

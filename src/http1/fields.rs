@@ -1,0 +1,273 @@
+//! Field names that mean something to a proxy, and the lists that fields hold.
+
+use super::head::Span;
+
+/// Declares [`FieldId`] and its classifier from one table of names.
+macro_rules! field_ids {
+    ($($id:ident = $name:literal),* $(,)?) => {
+        /// A field name that some rule of corsair knows; everything else is [`FieldId::Other`].
+        ///
+        /// Names are classified once, when the head is parsed; every later look-up compares this byte.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum FieldId {
+            $(#[doc = concat!("`", $name, "`")] $id,)*
+            /// `Access-Control-*` fields that only a response carries.
+            CorsResponse,
+            /// `Sec-Fetch-*`: sent by browsers, never by scripts.
+            SecFetch,
+            /// Any other name.
+            Other,
+        }
+
+        const KNOWN: &[(&[u8], FieldId)] = &[$(($name.as_bytes(), FieldId::$id)),*];
+    };
+}
+
+field_ids! {
+    Accept = "accept",
+    AccessControlRequestHeaders = "access-control-request-headers",
+    AccessControlRequestMethod = "access-control-request-method",
+    AccessControlRequestPrivateNetwork = "access-control-request-private-network",
+    Authorization = "authorization",
+    ClearSiteData = "clear-site-data",
+    Connection = "connection",
+    ContentEncoding = "content-encoding",
+    ContentLanguage = "content-language",
+    ContentLength = "content-length",
+    ContentLocation = "content-location",
+    ContentRange = "content-range",
+    ContentSecurityPolicy = "content-security-policy",
+    ContentType = "content-type",
+    Cookie = "cookie",
+    CorsairCors = "corsair-cors",
+    CrossOriginOpenerPolicy = "cross-origin-opener-policy",
+    CrossOriginResourcePolicy = "cross-origin-resource-policy",
+    Date = "date",
+    Expect = "expect",
+    Forwarded = "forwarded",
+    Host = "host",
+    Http2Settings = "http2-settings",
+    KeepAlive = "keep-alive",
+    Location = "location",
+    MaxForwards = "max-forwards",
+    Origin = "origin",
+    ProxyAuthorization = "proxy-authorization",
+    ProxyConnection = "proxy-connection",
+    ProxyStatus = "proxy-status",
+    Referer = "referer",
+    ServiceWorkerAllowed = "service-worker-allowed",
+    SetCookie = "set-cookie",
+    StrictTransportSecurity = "strict-transport-security",
+    Te = "te",
+    TimingAllowOrigin = "timing-allow-origin",
+    Traceparent = "traceparent",
+    Trailer = "trailer",
+    TransferEncoding = "transfer-encoding",
+    Upgrade = "upgrade",
+    Vary = "vary",
+    Via = "via",
+    XFinalUrl = "x-final-url",
+    XForwardedFor = "x-forwarded-for",
+    XForwardedHost = "x-forwarded-host",
+    XForwardedProto = "x-forwarded-proto",
+    XFrameOptions = "x-frame-options",
+    XRequestId = "x-request-id",
+}
+
+/// Names of [`KNOWN`] sorted into buckets by their length, so that a look-up compares with few of them.
+const BUCKETS: [[u8; 6]; 40] = {
+    let mut buckets = [[u8::MAX; 6]; 40];
+    let mut known = 0;
+    while known < KNOWN.len() {
+        let bucket = &mut buckets[KNOWN[known].0.len()];
+        let mut slot = 0;
+        while bucket[slot] != u8::MAX {
+            slot += 1;
+        }
+        bucket[slot] = known as u8;
+        known += 1;
+    }
+    buckets
+};
+
+impl FieldId {
+    /// The identity of a field name, without regard to case (RFC 9110 §5.1).
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        let bucket = BUCKETS.get(name.len()).unwrap_or(&BUCKETS[0]);
+        for (known, id) in bucket.iter().map_while(|slot| KNOWN.get(usize::from(*slot))) {
+            if name.eq_ignore_ascii_case(known) {
+                return *id;
+            }
+        }
+        if starts_with_ignore_case(name, b"access-control-allow-")
+            || name.eq_ignore_ascii_case(b"access-control-expose-headers")
+            || name.eq_ignore_ascii_case(b"access-control-max-age")
+        {
+            Self::CorsResponse
+        } else if starts_with_ignore_case(name, b"sec-fetch-") {
+            Self::SecFetch
+        } else {
+            Self::Other
+        }
+    }
+
+    /// Fields that belong to one connection and never travel further (RFC 9110 §7.6.1), whether or not
+    /// `Connection` names them. `Te` and `Upgrade` come back where the rewrite performs them.
+    #[must_use]
+    pub const fn is_hop_by_hop(self) -> bool {
+        matches!(
+            self,
+            Self::Connection
+                | Self::KeepAlive
+                | Self::ProxyConnection
+                | Self::ProxyAuthorization
+                | Self::Te
+                | Self::TransferEncoding
+                | Self::Upgrade
+                | Self::Http2Settings
+        )
+    }
+
+    /// Fields that never travel in a trailer section: framing, routing, credentials, content
+    /// (RFC 9110 §6.5.1), and the CORS fields, which are ours to set.
+    #[must_use]
+    pub const fn is_forbidden_in_trailers(self) -> bool {
+        self.is_hop_by_hop()
+            || matches!(
+                self,
+                Self::AccessControlRequestHeaders
+                    | Self::AccessControlRequestMethod
+                    | Self::AccessControlRequestPrivateNetwork
+                    | Self::Authorization
+                    | Self::ClearSiteData
+                    | Self::ContentEncoding
+                    | Self::ContentLanguage
+                    | Self::ContentLength
+                    | Self::ContentLocation
+                    | Self::ContentRange
+                    | Self::ContentSecurityPolicy
+                    | Self::ContentType
+                    | Self::Cookie
+                    | Self::CorsResponse
+                    | Self::CorsairCors
+                    | Self::CrossOriginOpenerPolicy
+                    | Self::CrossOriginResourcePolicy
+                    | Self::Date
+                    | Self::Expect
+                    | Self::Forwarded
+                    | Self::Host
+                    | Self::Location
+                    | Self::MaxForwards
+                    | Self::Origin
+                    | Self::ServiceWorkerAllowed
+                    | Self::SetCookie
+                    | Self::StrictTransportSecurity
+                    | Self::TimingAllowOrigin
+                    | Self::Trailer
+                    | Self::Vary
+                    | Self::Via
+                    | Self::XForwardedFor
+                    | Self::XForwardedHost
+                    | Self::XForwardedProto
+                    | Self::XFrameOptions
+            )
+    }
+
+    /// Fields that a `Connection` option can never strip: a peer that names them does not mean its own
+    /// hop (RFC 9110 §7.6.1).
+    #[must_use]
+    pub const fn survives_nomination(self) -> bool {
+        matches!(
+            self,
+            Self::Host
+                | Self::ContentLength
+                | Self::TransferEncoding
+                | Self::Origin
+                | Self::XForwardedFor
+                | Self::XForwardedHost
+                | Self::XForwardedProto
+                | Self::Forwarded
+                | Self::Via
+                | Self::Vary
+                | Self::Date
+                | Self::SetCookie
+                | Self::Authorization
+                | Self::Cookie
+        )
+    }
+
+    /// Names that a CGI-style back end could take for a framing, routing or forwarding field when it
+    /// reads `_` as `-` (rule 16).
+    #[must_use]
+    pub fn is_underscore_alias(name: &[u8]) -> bool {
+        if memchr::memchr(b'_', name).is_none() || name.len() >= BUCKETS.len() {
+            return false;
+        }
+        let mut spelled = [0; BUCKETS.len()];
+        for (to, from) in spelled.iter_mut().zip(name) {
+            *to = if *from == b'_' { b'-' } else { *from };
+        }
+        let id = Self::of(spelled.get(..name.len()).unwrap_or_default());
+        id.is_hop_by_hop()
+            || matches!(
+                id,
+                Self::ContentLength
+                    | Self::Expect
+                    | Self::Host
+                    | Self::Trailer
+                    | Self::Forwarded
+                    | Self::Via
+                    | Self::XForwardedFor
+                    | Self::XForwardedHost
+                    | Self::XForwardedProto
+            )
+    }
+}
+
+/// Whether `bytes` begin with `prefix`, which is given in lower case.
+#[must_use]
+pub fn starts_with_ignore_case(bytes: &[u8], prefix: &[u8]) -> bool {
+    bytes.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// `tchar` of RFC 9110 §5.6.2.
+#[must_use]
+pub const fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
+/// Whether `bytes` are a `token` (RFC 9110 §5.6.2).
+#[must_use]
+pub fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| is_tchar(*byte))
+}
+
+/// `bytes` without SP and HTAB at both ends; nothing else is blank (RFC 9110 §5.6.3).
+#[must_use]
+pub fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The members of a comma-separated list, trimmed; empty ones are left out (RFC 9110 §5.6.1).
+pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(trim).filter(|member| !member.is_empty())
+}
+
+/// One field line: where its name and its value stand, and which name it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// The name, in the case that the peer used.
+    pub name: Span,
+    /// The value without surrounding blanks.
+    pub value: Span,
+    /// The name, classified.
+    pub id: FieldId,
+}

@@ -1,0 +1,9 @@
+//! The language: bytes to values and values to bytes.
+//!
+//! Parsing, framing and emitting of HTTP/1 messages (RFC 9112) as pure functions over slices. No socket, no
+//! clock, no configuration may enter this room: limits come in as arguments.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+pub mod emit;
+pub mod fields;
+pub mod head;
