@@ -1,1 +1,46 @@
-fn main(){}
+//! The command: arguments to configuration to server, and what its exit code says.
+
+use std::{fmt::Display, process::ExitCode};
+
+use corsair::{
+    config::{compile::compile, flags, machine::Machine},
+    diagnostics, server,
+};
+
+/// The process failed while it ran.
+const FAILURE: u8 = 1;
+/// What was asked for cannot be done: a flag, or the configuration.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let settings = match flags::parse(std::env::args_os()) {
+        Ok(settings) => settings,
+        Err(answer) => {
+            // Help and version end here too. Whether anybody still reads it changes nothing.
+            let _ = answer.print();
+            return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(USAGE));
+        }
+    };
+    let (config, warnings) = match compile(&settings, Machine::claim()) {
+        Ok(compiled) => compiled,
+        Err(faults) => {
+            faults.iter().for_each(report);
+            return ExitCode::from(USAGE);
+        }
+    };
+    diagnostics::install(config.verbosity);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    match server::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+fn report(fault: &impl Display) {
+    eprintln!("corsair: {fault}");
+}

@@ -4,9 +4,7 @@
 //! the first line are parted by single blanks, at most two empty lines stand before it, no 8-bit byte in the
 //! target, no folding in a request. Nothing is repaired.
 
-use std::mem::MaybeUninit;
-
-use httparse::{Header, ParserConfig, Status};
+use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::fields::{self, Field, FieldId};
 use crate::error::Error;
@@ -107,10 +105,19 @@ impl Method {
 }
 
 /// The field lines of a head, in order, duplicates and case preserved.
+///
+/// Once parsed, the storage can be handed to the next head: [`Fields`] is cleared, not freed.
 #[derive(Debug, Default)]
 pub struct Fields(Vec<Field>);
 
 impl Fields {
+    /// Empty, with the storage kept.
+    #[must_use]
+    pub fn recycled(mut self) -> Self {
+        self.0.clear();
+        self
+    }
+
     /// All fields in the order they came in.
     pub fn iter(&self) -> impl Iterator<Item = &Field> + '_ {
         self.0.iter()
@@ -232,4 +239,268 @@ impl<'a> Response<'a> {
     pub fn value(self, id: FieldId) -> Option<&'a [u8]> {
         self.head.fields.first(id).map(|field| field.value.of(self.bytes))
     }
+}
+
+/// Why a head is refused before it is known whose head it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadFault {
+    /// The text says which rule is broken.
+    Malformed(&'static str),
+    /// More fields than allowed.
+    TooManyFields,
+}
+
+impl HeadFault {
+    /// The fault of a client that sent it.
+    #[must_use]
+    pub const fn in_request(self) -> Error {
+        match self {
+            Self::Malformed(reason) => Error::RequestHead(reason),
+            Self::TooManyFields => Error::RequestHeadTooLarge,
+        }
+    }
+
+    /// The fault of an upstream that sent it.
+    #[must_use]
+    pub const fn in_response(self) -> Error {
+        match self {
+            Self::Malformed(reason) => Error::ResponseHead(reason),
+            Self::TooManyFields => Error::ResponseHeadTooLarge,
+        }
+    }
+}
+
+const BARE_LF: HeadFault = HeadFault::Malformed("a line ends in LF without CR");
+
+/// The search for the empty line that ends a head, resumed where it stopped as bytes arrive.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadEnd {
+    scanned: usize,
+    line_start: usize,
+    /// Start and end of the first line that is not empty.
+    first_line: Option<(usize, usize)>,
+    empty_lines: u8,
+    folded: bool,
+}
+
+impl HeadEnd {
+    /// Looks at the bytes that are new since the last call; the length of the head once it is complete.
+    ///
+    /// # Errors
+    /// A line that does not end in CRLF, a third empty line before the first one, or a first byte that can
+    /// begin no message: the peer need not be waited for (RFC 9112 §2.2).
+    pub fn find(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
+        let fresh = bytes.get(self.scanned..).unwrap_or_default();
+        for position in memchr::memchr_iter(b'\n', fresh) {
+            let lf = self.scanned.saturating_add(position);
+            let line = bytes.get(self.line_start..lf).unwrap_or_default();
+            let [text @ .., b'\r'] = line else { return Err(BARE_LF) };
+            let next = lf.saturating_add(1);
+            if !text.is_empty() {
+                if self.first_line.is_none() {
+                    self.first_line = Some((self.line_start, lf.saturating_sub(1)));
+                } else if let [b' ' | b'\t', ..] = text {
+                    self.folded = true;
+                }
+            } else if self.first_line.is_some() {
+                return Ok(Some(next));
+            } else {
+                self.empty_lines = self.empty_lines.saturating_add(1);
+                if self.empty_lines > 2 {
+                    return Err(HeadFault::Malformed("more than two empty lines before the first line"));
+                }
+            }
+            self.line_start = next;
+        }
+        self.scanned = bytes.len();
+        match bytes.get(self.line_start) {
+            Some(byte) if self.first_line.is_none() && !fields::is_tchar(*byte) && *byte != b'\r' => {
+                Err(HeadFault::Malformed("this is not HTTP/1"))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the first line has come to its end within `limit` bytes.
+    #[must_use]
+    pub fn has_first_line_within(&self, limit: usize) -> bool {
+        self.first_line.is_some_and(|(_, end)| end <= limit)
+    }
+}
+
+/// Parses a complete request head of `len` bytes, as [`HeadEnd::find`] measured it.
+///
+/// # Errors
+/// [`Error::RequestHead`] for whatever breaks the grammar, [`Error::RequestVersion`] for another major
+/// version, [`Error::RequestHeadTooLarge`] for more than `max_fields` fields.
+///
+/// Source: RFC 9112 §2–5.
+pub fn parse_request(
+    bytes: &[u8],
+    end: &HeadEnd,
+    len: usize,
+    max_fields: usize,
+    recycled: Fields,
+) -> Result<RequestHead, Error> {
+    let (start, line_end) = end.first_line.ok_or(Error::RequestHead("the request line is missing"))?;
+    let line = bytes.get(start..line_end).unwrap_or_default();
+    let mut parts = line.splitn(3, |byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(Error::RequestHead("the request line has not three parts"));
+    };
+    if !fields::is_token(method) {
+        return Err(Error::RequestHead("the method is not a token"));
+    }
+    let version = match version {
+        b"HTTP/1.0" => Version::Http10,
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Version::Http11,
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => return Err(Error::RequestVersion),
+        _ => return Err(Error::RequestHead("the version is not HTTP/1.0 or HTTP/1.1")),
+    };
+    if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
+        return Err(Error::RequestHead("the request target is empty or holds a byte that no URL can hold"));
+    }
+    if end.folded {
+        return Err(Error::RequestHead("a field is folded over several lines"));
+    }
+    let fields = parse_fields(bytes, line_end.saturating_add(2), len, max_fields, recycled)
+        .map_err(HeadFault::in_request)?;
+    for field in fields.iter().filter(|field| field.id == FieldId::Other) {
+        if FieldId::is_underscore_alias(field.name.of(bytes)) {
+            return Err(Error::RequestHead("a field name has _ where a framing or routing field has -"));
+        }
+    }
+    Ok(RequestHead {
+        method: Method::of(method),
+        method_name: Span::within(bytes, method),
+        target: Span::within(bytes, target),
+        version,
+        fields,
+        len,
+    })
+}
+
+/// Parses a complete response head of `len` bytes; folded fields are unfolded in place (RFC 9112 §5.2).
+///
+/// # Errors
+/// [`Error::ResponseHead`] for whatever breaks the grammar, [`Error::ResponseHeadTooLarge`] for more than
+/// `max_fields` fields.
+///
+/// Source: RFC 9112 §4, §5.
+pub fn parse_response(
+    bytes: &mut [u8],
+    end: &HeadEnd,
+    len: usize,
+    max_fields: usize,
+    recycled: Fields,
+) -> Result<ResponseHead, Error> {
+    let (start, line_end) = match end.first_line {
+        Some((0, line_end)) => (0_usize, line_end),
+        _ => return Err(Error::ResponseHead("an empty line stands before the status line")),
+    };
+    let fields_start = line_end.saturating_add(2);
+    if end.folded {
+        unfold(bytes.get_mut(fields_start..len).unwrap_or_default()).map_err(HeadFault::in_response)?;
+    }
+    let bytes = &*bytes;
+    let line = bytes.get(start..line_end).unwrap_or_default();
+    let (version, rest) = match line {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9', b' ', rest @ ..] => {
+            (if *minor == b'0' { Version::Http10 } else { Version::Http11 }, rest)
+        }
+        _ => return Err(Error::ResponseHead("the status line is not one of HTTP/1")),
+    };
+    let (status, reason) = match rest {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            let digit = |byte: &u8| u16::from(byte.wrapping_sub(b'0'));
+            let status = [a, b, c]
+                .into_iter()
+                .fold(0_u16, |sum, byte| sum.saturating_mul(10).saturating_add(digit(byte)));
+            match rest {
+                [] => (status, rest),
+                [b' ', reason @ ..] => (status, reason),
+                _ => return Err(Error::ResponseHead("the status is not three digits")),
+            }
+        }
+        _ => return Err(Error::ResponseHead("the status is not three digits")),
+    };
+    if !reason.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
+        return Err(Error::ResponseHead("the reason phrase holds a control byte"));
+    }
+    let fields =
+        parse_fields(bytes, fields_start, len, max_fields, recycled).map_err(HeadFault::in_response)?;
+    Ok(ResponseHead { status, reason: Span::within(bytes, reason), version, fields, len })
+}
+
+/// Replaces the CRLF of every folded line by blanks.
+fn unfold(fields: &mut [u8]) -> Result<(), HeadFault> {
+    if let [b' ' | b'\t', ..] = fields {
+        return Err(HeadFault::Malformed("a blank stands before the first field"));
+    }
+    let mut at = 0_usize;
+    while let Some(found) = memchr::memmem::find(fields.get(at..).unwrap_or_default(), b"\r\n") {
+        at = at.saturating_add(found);
+        if let Some([cr, lf, b' ' | b'\t']) = fields.get_mut(at..at.saturating_add(3)) {
+            *cr = b' ';
+            *lf = b' ';
+        }
+        at = at.saturating_add(2);
+    }
+    Ok(())
+}
+
+/// Parses the field lines in `bytes[start..end]`, which end in an empty line. Trailer sections come here too.
+///
+/// # Errors
+/// See [`HeadFault`].
+pub fn parse_fields(
+    bytes: &[u8],
+    start: usize,
+    end: usize,
+    max_fields: usize,
+    recycled: Fields,
+) -> Result<Fields, HeadFault> {
+    let lines = bytes.get(start..end).unwrap_or_default();
+    let mut slots = [EMPTY_HEADER; COMMON_FIELDS];
+    match httparse::parse_headers(lines, &mut slots) {
+        Err(httparse::Error::TooManyHeaders) if max_fields > COMMON_FIELDS => {
+            let mut slots = vec![EMPTY_HEADER; max_fields.min(MAX_FIELDS)];
+            collect(bytes, lines, httparse::parse_headers(lines, &mut slots), max_fields, recycled)
+        }
+        parsed => collect(bytes, lines, parsed, max_fields, recycled),
+    }
+}
+
+fn collect(
+    bytes: &[u8],
+    lines: &[u8],
+    parsed: httparse::Result<(usize, &[Header<'_>])>,
+    max_fields: usize,
+    recycled: Fields,
+) -> Result<Fields, HeadFault> {
+    let headers = match parsed {
+        Ok(Status::Complete((len, headers))) if len == lines.len() => headers,
+        Ok(_) => return Err(HeadFault::Malformed("a field line is incomplete")),
+        Err(httparse::Error::TooManyHeaders) => return Err(HeadFault::TooManyFields),
+        Err(httparse::Error::HeaderName) => {
+            return Err(HeadFault::Malformed("a field name is empty or not a token"));
+        }
+        Err(httparse::Error::HeaderValue) => {
+            return Err(HeadFault::Malformed("a field value holds a control byte"));
+        }
+        Err(_) => return Err(HeadFault::Malformed("a field line is malformed")),
+    };
+    if headers.len() > max_fields {
+        return Err(HeadFault::TooManyFields);
+    }
+    let Fields(mut list) = recycled.recycled();
+    for header in headers {
+        let name = header.name.as_bytes();
+        list.push(Field {
+            name: Span::within(bytes, name),
+            value: Span::within(bytes, fields::trim(header.value)),
+            id: FieldId::of(name),
+        });
+    }
+    Ok(Fields(list))
 }

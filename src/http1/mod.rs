@@ -4,6 +4,11 @@
 //! clock, no configuration may enter this room: limits come in as arguments.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+pub mod body;
+pub mod chunked;
 pub mod emit;
 pub mod fields;
+pub mod framing;
 pub mod head;
+pub mod scan;
+pub mod target;

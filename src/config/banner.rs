@@ -1,0 +1,222 @@
+//! The banner that a person sees when the process starts: what it will do, and a command to try it with.
+
+use std::{
+    fmt::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use super::{Config, Endpoint, Gateway, Listener, Service};
+use crate::gateway::{GatewayForms, Scheme};
+
+/// The banner for `config`, whose listeners got `addresses` (in their order) and whose memory stays within
+/// `memory_bound` bytes. Several lines, each ended.
+#[must_use]
+pub fn render(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> String {
+    let listens: Vec<String> =
+        config.listeners.iter().zip(addresses).map(|(listener, address)| url(listener, *address)).collect();
+    let mut banner = format!("corsair {}\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |name: &str, text: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(banner, "  {name:<8} {text}");
+    };
+    line("listens", &listens.join(", "));
+    line("mode", &mode(&config.service));
+    line("cors", &config.cors.describe());
+    if let Some((listener, address)) = config.listeners.iter().zip(addresses).next() {
+        line("try", &command(config, listener, *address));
+    }
+    let connections = config.max_connections;
+    let bound = bytes(memory_bound);
+    line("memory", &format!("at most {bound} for {connections} connections, however large the bodies"));
+    banner
+}
+
+fn mode(service: &Service) -> String {
+    match service {
+        Service::Reverse(upstream) => reverse(&upstream.endpoints),
+        Service::Gateway(gateway) => gateway_line(gateway),
+        Service::Both { gateway, upstream } => {
+            format!("{}; the rest: {}", gateway_line(gateway), reverse(&upstream.endpoints))
+        }
+    }
+}
+
+fn reverse(endpoints: &[Endpoint]) -> String {
+    let servers: Vec<String> = endpoints
+        .iter()
+        .map(|Endpoint { scheme, authority, prefix, .. }| format!("{}://{authority}{prefix}", name(*scheme)))
+        .collect();
+    format!("reverse proxy to {}", servers.join(", "))
+}
+
+fn gateway_line(gateway: &Gateway) -> String {
+    let forms = match gateway.forms {
+        GatewayForms { query: true, path: true } => "/?url=… and /https://host/…",
+        GatewayForms { query: true, path: false } => "/?url=…",
+        GatewayForms { path: true, .. } => "/https://host/…",
+        GatewayForms { query: false, path: false } => "no form",
+    };
+    format!("gateway: {forms}; targets: {}", gateway.rules.describe())
+}
+
+const fn name(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    }
+}
+
+fn url(listener: &Listener, address: SocketAddr) -> String {
+    let scheme = if listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    format!("{}://{address}", name(scheme))
+}
+
+/// A curl that gets an answer: fields that are asked for are given, and an address that can be connected to.
+fn command(config: &Config, listener: &Listener, address: SocketAddr) -> String {
+    let reachable = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V4(_) | IpAddr::V6(_) => address.ip(),
+    };
+    let target = match config.gateway() {
+        None => "/",
+        // A list says which targets are allowed, not which of them answers.
+        Some(gateway) if gateway.rules.is_list() => "/healthcheck",
+        Some(Gateway { forms: GatewayForms { query: true, .. }, .. }) => "/?url=https://example.com/",
+        Some(_) => "/https://example.com/",
+    };
+    let fields: String = config.example_fields.iter().map(|field| format!("-H {} ", quoted(field))).collect();
+    // The certificate is for a name, and this is an address.
+    let insecure = if listener.tls.is_some() { "k" } else { "" };
+    let url = format!("{}{target}", url(listener, SocketAddr::new(reachable, address.port())));
+    format!("curl -i{insecure} {fields}{}", quoted(&url))
+}
+
+/// One word for a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Bytes for a person: whole numbers of the largest unit that leaves at least ten of them.
+fn bytes(bytes: u64) -> String {
+    [(30, "GiB"), (20, "MiB"), (10, "KiB")].into_iter().find(|(shift, _)| bytes >> shift >= 10).map_or_else(
+        || format!("{bytes} bytes"),
+        |(shift, unit)| format!("{} {unit}", bytes.div_ceil(1 << shift)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::config::{compile::compile, flags, machine::Machine};
+
+    fn banner(arguments: &[&str], addresses: &[&str]) -> String {
+        let arguments = std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into);
+        let settings = flags::parse(arguments).expect("flags");
+        let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
+        let (config, _) = compile(&settings, machine).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let addresses: Vec<SocketAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        render(&config, &addresses, 9000 * (48 << 10))
+    }
+
+    #[test]
+    fn the_banner_of_a_gateway_says_all_there_is_to_know() {
+        let banner = banner(&["-l", "127.0.0.1:0"], &["127.0.0.1:41234"]);
+        let lines: Vec<&str> = banner.lines().collect();
+        assert_eq!(lines[0], format!("corsair {}", env!("CARGO_PKG_VERSION")));
+        assert_eq!(lines[1], "  listens  http://127.0.0.1:41234");
+        assert!(
+            lines[2].starts_with("  mode     gateway: /?url=… and /https://host/…; targets: "),
+            "{banner}"
+        );
+        assert!(lines[3].starts_with("  cors     "), "{banner}");
+        assert_eq!(
+            lines[4],
+            "  try      curl -i -H 'Origin: https://app.example.com' 'http://127.0.0.1:41234/?url=https://example.com/'"
+        );
+        assert_eq!(lines[5], "  memory   at most 422 MiB for 9000 connections, however large the bodies");
+        assert_eq!(lines.len(), 6);
+    }
+
+    #[test]
+    fn the_command_gives_what_the_settings_ask_for() {
+        for (arguments, address, expected) in [
+            (
+                &["-u", "http://127.0.0.1:9001/v1/"][..],
+                "127.0.0.1:3000",
+                "curl -i -H 'Origin: https://app.example.com' 'http://127.0.0.1:3000/'",
+            ),
+            (
+                &[
+                    "-u",
+                    "http://127.0.0.1:9001",
+                    "-l",
+                    ":8080",
+                    "--allow-origin",
+                    "~https://.*,https://a.example",
+                ],
+                "0.0.0.0:8080",
+                "curl -i -H 'Origin: https://a.example' 'http://127.0.0.1:8080/'",
+            ),
+            (
+                &["-u", "http://127.0.0.1:9001", "-l", "[::]:8080", "--allow-origin", "https://*.example"],
+                "[::]:8080",
+                "curl -i 'http://[::1]:8080/'",
+            ),
+            (
+                &["--allow-target", "api.example.org", "--allow-origin", "https://a.example"],
+                "127.0.0.1:3000",
+                "curl -i -H 'Origin: https://a.example' 'http://127.0.0.1:3000/healthcheck'",
+            ),
+            (
+                &["--gateway", "path", "--require-header", "origin,x-a"],
+                "127.0.0.1:3000",
+                "curl -i -H 'Origin: https://app.example.com' 'http://127.0.0.1:3000/https://example.com/'",
+            ),
+            (
+                &["--require-header", "X-A", "--allow-host", "dev.test"],
+                "127.0.0.1:3000",
+                "curl -i -H 'Origin: https://app.example.com' -H 'Host: dev.test' -H 'X-A: example' \
+                 'http://127.0.0.1:3000/?url=https://example.com/'",
+            ),
+        ] {
+            let banner = banner(arguments, &[address]);
+            assert!(banner.contains(&format!("  try      {expected}\n")), "{banner}");
+        }
+    }
+
+    #[test]
+    fn both_modes_and_all_listeners_are_named() {
+        let arguments = [
+            "-l",
+            "127.0.0.1:1,127.0.0.1:2",
+            "--gateway",
+            "query",
+            "-u",
+            "https://api.example.org/v1/,http://10.0.0.1",
+        ];
+        let banner = banner(&arguments, &["127.0.0.1:1", "127.0.0.1:2"]);
+        assert!(banner.contains("http://127.0.0.1:1, http://127.0.0.1:2\n"), "{banner}");
+        assert!(banner.contains("gateway: /?url=…; targets: "), "{banner}");
+        assert!(
+            banner.contains("; the rest: reverse proxy to https://api.example.org/v1, http://10.0.0.1\n"),
+            "{banner}"
+        );
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("a'b"), r"'a'\''b'");
+    }
+
+    #[test]
+    fn bytes_are_rounded_up_for_a_person() {
+        for (count, text) in
+            [(0, "0 bytes"), (10 << 10, "10 KiB"), ((10 << 20) + 1, "11 MiB"), (10 << 30, "10 GiB")]
+        {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}

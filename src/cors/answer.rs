@@ -1,0 +1,539 @@
+//! The fields that follow from a decision: of preflights, of responses, and of errors made by corsair.
+//!
+//! Whatever is echoed was validated when the decision was made; everything else was rendered with the
+//! policy. `Vary` is written here for every response, so that it can be merged.
+
+use std::fmt;
+
+use super::{
+    decide::{CorsDecision, Lines, PreflightAnswer, Reason, Refusal, Stage},
+    lists::{comma_separated, write_exposed, write_vary},
+    policy::{Allowed, CorsPolicy},
+};
+use crate::http1::{
+    emit::HeadWriter,
+    fields::{Field, FieldId, list},
+    head::{Request, Response},
+};
+
+/// Bytes of a method or field name that a reason repeats.
+const MAX_SUBJECT: usize = 128;
+
+/// Whether the upstream's CORS response fields ([`FieldId::CorsResponse`]) must not be copied.
+///
+/// Where they are kept, [`write_response_fields`] adds nothing beside them. Of the other fields
+/// [`CorsPolicy::replaces`] tells.
+#[must_use]
+pub const fn strips(decision: CorsDecision, policy: &CorsPolicy) -> bool {
+    // An origin that is not allowed learns nothing, whatever the upstream would tell it.
+    let refused = matches!(decision, CorsDecision::Refuse(_) | CorsDecision::Withhold(_));
+    !policy.report_only && (refused || policy.strips_upstream_headers())
+}
+
+/// Writes the fields of the answer to a preflight, without its status line: those of the 204, or those of
+/// a refusal. Any other decision gets the fields of a response made by corsair.
+///
+/// Source: Fetch, "HTTP responses"; RFC 9110 §12.5.5 for `Vary`.
+pub fn write_preflight(
+    decision: CorsDecision,
+    policy: &CorsPolicy,
+    request: Request<'_>,
+    out: &mut HeadWriter<'_>,
+) {
+    let lines = Lines { bytes: request.bytes, fields: || request.head.fields.iter() };
+    write_preflight_lines(decision, policy, &lines, out);
+}
+
+/// Writes the CORS fields of a response: of the upstream's, or, without one, of corsair's own.
+///
+/// The caller leaves out of the upstream's fields those that [`CorsPolicy::replaces`] and [`strips`] name;
+/// `Vary` is among them and is written here, merged. `extra` are the names of fields that the caller adds
+/// to this response and that scripts may want to read.
+///
+/// Source: Fetch, "HTTP responses" and "CORS protocol and HTTP caches".
+pub fn write_response_fields(
+    decision: CorsDecision,
+    policy: &CorsPolicy,
+    request_bytes: &[u8],
+    upstream: Option<Response<'_>>,
+    extra: &[&str],
+    out: &mut HeadWriter<'_>,
+) {
+    let standing = Standing::of(decision, request_bytes);
+    if let Some(response) = upstream {
+        let lines = Lines { bytes: response.bytes, fields: || response.head.fields.iter() };
+        write_fields(standing, policy, &lines, extra, out);
+    } else {
+        write_fields(standing, policy, &no_lines(), extra, out);
+    }
+}
+
+/// Writes the CORS fields of an error made by corsair for a head that could not be parsed; `origin` is the
+/// value of its `Origin` line, if that was readable.
+pub fn write_origin_fields(
+    policy: &CorsPolicy,
+    origin: Option<&[u8]>,
+    extra: &[&str],
+    out: &mut HeadWriter<'_>,
+) {
+    let standing = match origin.map(|origin| (origin, policy.judge(origin))) {
+        None => Standing::Unasked,
+        Some((origin, Ok(()))) => Standing::Allowed { origin, fault: None },
+        Some((_, Err(reason))) => Standing::Refused { reason, request: &[] },
+    };
+    write_fields(standing, policy, &no_lines(), extra, out);
+}
+
+/// Writes a reason in words, such as `header not allowed: x-foo`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_reason(reason: Reason, request_bytes: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
+    let (text, subject) = reason_parts(reason, request_bytes);
+    out.write_str(text)?;
+    // A subject is a token, and so ASCII.
+    subject.iter().try_for_each(|byte| out.write_char(char::from(*byte)))
+}
+
+fn reason_parts(reason: Reason, request: &[u8]) -> (&'static str, &[u8]) {
+    let (text, subject) = reason.text();
+    let subject = subject.map(|span| span.of(request)).unwrap_or_default();
+    (text, subject.get(..MAX_SUBJECT).unwrap_or(subject))
+}
+
+fn no_lines<'a>() -> Lines<'a, impl Fn() -> std::slice::Iter<'a, Field>> {
+    Lines { bytes: &[], fields: || [].iter() }
+}
+
+/// What a response must know of the request.
+#[derive(Clone, Copy)]
+pub(super) enum Standing<'a> {
+    /// It named no origin.
+    Unasked,
+    /// Its origin may read the response, even if it says that something else was wrong.
+    Allowed { origin: &'a [u8], fault: Option<Reason> },
+    /// Its origin may not.
+    Refused { reason: Reason, request: &'a [u8] },
+}
+
+impl<'a> Standing<'a> {
+    pub(super) fn of(decision: CorsDecision, request: &'a [u8]) -> Self {
+        match decision {
+            CorsDecision::NotCors => Self::Unasked,
+            CorsDecision::Allow { origin } | CorsDecision::Preflight(PreflightAnswer { origin, .. }) => {
+                Self::Allowed { origin: origin.of(request), fault: None }
+            }
+            CorsDecision::MalformedPreflight { origin } => {
+                Self::Allowed { origin: origin.of(request), fault: decision.reason() }
+            }
+            CorsDecision::Refuse(Refusal { reason, .. }) | CorsDecision::Withhold(reason) => {
+                Self::Refused { reason, request }
+            }
+        }
+    }
+}
+
+/// [`write_response_fields`] on bare field lines.
+pub(super) fn write_fields<'a, F, I>(
+    standing: Standing<'_>,
+    policy: &CorsPolicy,
+    upstream: &Lines<'a, F>,
+    extra: &[&'a str],
+    out: &mut HeadWriter<'_>,
+) where
+    F: Fn() -> I,
+    I: Iterator<Item = &'a Field>,
+{
+    if policy.report_only {
+        return write_vary(upstream, false, out);
+    }
+    let (origin, fault) = match standing {
+        Standing::Refused { reason, request } => {
+            write_vary(upstream, true, out);
+            out.lines(&policy.rendered.always);
+            return write_refusal(policy, reason, request, out);
+        }
+        Standing::Allowed { origin, fault } => (Some(origin), fault),
+        Standing::Unasked => (None, None),
+    };
+    write_vary(upstream, policy.depends_on_origin(), out);
+    let kept = !policy.strips_upstream_headers() && upstream.all(FieldId::CorsResponse).next().is_some();
+    let readable = origin.is_some() || policy.is_any_origin();
+    match origin {
+        _ if kept || !readable => out.lines(&policy.rendered.always),
+        // `*` is right for every request only if it is sent to every request: a cache may answer one with
+        // an origin from what it stored for one without (Fetch, "CORS protocol and HTTP caches").
+        None => out.lines(&policy.rendered.allowed),
+        Some(_) if fault.is_none() => out.lines(&policy.rendered.allowed_explained),
+        Some(_) => out.lines(&policy.rendered.allowed),
+    }
+    if let Some(origin) = origin.filter(|_| policy.depends_on_origin()) {
+        if !kept {
+            out.computed_field(b"Access-Control-Allow-Origin", origin);
+        }
+        if policy.timing {
+            out.computed_field(b"Timing-Allow-Origin", origin);
+        }
+    } else if kept && policy.timing && readable {
+        out.field(b"Timing-Allow-Origin", b"*");
+    }
+    match fault {
+        Some(reason) => write_refusal(policy, reason, &[], out),
+        None if kept && origin.is_some() => out.lines(&policy.rendered.verdict),
+        None => {}
+    }
+    if policy.expose_all && readable && !kept {
+        let verdict = (origin.is_some() && policy.verdict).then_some("Corsair-Cors");
+        let own = || policy.rendered.own_names.iter().copied().chain(verdict).chain(extra.iter().copied());
+        write_exposed(policy, upstream, own, out);
+    }
+}
+
+fn write_refusal(policy: &CorsPolicy, reason: Reason, request: &[u8], out: &mut HeadWriter<'_>) {
+    if policy.verdict {
+        let (text, subject) = reason_parts(reason, request);
+        // A subject is a token: it holds neither a quote nor a backslash.
+        let parts = [b"refused; reason=\"".as_slice(), text.as_bytes(), subject, b"\""];
+        out.field_parts(b"Corsair-Cors", parts);
+    }
+}
+
+/// [`write_preflight`] on bare field lines.
+pub(super) fn write_preflight_lines<'a, F, I>(
+    decision: CorsDecision,
+    policy: &CorsPolicy,
+    request: &Lines<'a, F>,
+    out: &mut HeadWriter<'_>,
+) where
+    F: Fn() -> I,
+    I: Iterator<Item = &'a Field>,
+{
+    match decision {
+        _ if policy.report_only => {}
+        CorsDecision::Preflight(answer) => write_allowed_preflight(answer, policy, request, out),
+        CorsDecision::Refuse(Refusal { stage: Stage::Preflight, reason }) => {
+            out.lines(&policy.rendered.refused_preflight);
+            write_refusal(policy, reason, request.bytes, out);
+        }
+        CorsDecision::NotCors
+        | CorsDecision::Allow { .. }
+        | CorsDecision::MalformedPreflight { .. }
+        | CorsDecision::Refuse(Refusal { stage: Stage::Actual, .. })
+        | CorsDecision::Withhold(_) => {
+            write_fields(Standing::of(decision, request.bytes), policy, &no_lines(), &[], out);
+        }
+    }
+}
+
+fn write_allowed_preflight<'a, F, I>(
+    answer: PreflightAnswer,
+    policy: &CorsPolicy,
+    request: &Lines<'a, F>,
+    out: &mut HeadWriter<'_>,
+) where
+    F: Fn() -> I,
+    I: Iterator<Item = &'a Field>,
+{
+    out.lines(&policy.rendered.preflight);
+    if policy.depends_on_origin() {
+        out.computed_field(b"Access-Control-Allow-Origin", answer.origin.of(request.bytes));
+    }
+    if matches!(policy.methods, Allowed::Any) {
+        out.computed_field(b"Access-Control-Allow-Methods", answer.method.of(request.bytes));
+    }
+    match policy.headers {
+        _ if !answer.headers => {}
+        Allowed::Listed(_) => out.lines(&policy.rendered.allow_headers),
+        Allowed::Any => {
+            // Each line was found to be a list of tokens, so it can stand as it is.
+            let asked = request.values(FieldId::AccessControlRequestHeaders);
+            let asked = asked.filter(|value| list(value).next().is_some());
+            out.field_parts(b"Access-Control-Allow-Headers", comma_separated(asked));
+        }
+    }
+    if answer.private_network {
+        out.lines(b"Access-Control-Allow-Private-Network: true\r\n");
+    }
+    if answer.local_network {
+        out.lines(b"Access-Control-Allow-Local-Network: true\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            policy::{CorsSettings, ResourcePolicy, UpstreamHeaders},
+            sample::{Sample, policy, strings, written},
+        },
+        *,
+    };
+    use crate::http1::head::Method;
+
+    const GOOD: &str = "https://app.example.com";
+    const EVIL: &str = "https://evil.test";
+
+    fn listed(change: impl FnOnce(&mut CorsSettings)) -> CorsPolicy {
+        policy(|settings| {
+            settings.allow_origins = strings(&[GOOD]);
+            change(settings);
+        })
+    }
+
+    fn response_to(
+        policy: &CorsPolicy,
+        request: &Sample,
+        upstream: &[(&str, &str)],
+        extra: &[&str],
+    ) -> String {
+        let decision = request.decide(policy, Method::Get, false);
+        let upstream = Sample::new(upstream.iter().copied());
+        let standing = Standing::of(decision, &request.bytes);
+        written(|out| write_fields(standing, policy, &upstream.lines(), extra, out))
+    }
+
+    /// The lines of a response, sorted; without the exposed names, which have their own tests.
+    fn response(policy: &CorsPolicy, origin: Option<&str>, upstream: &[(&str, &str)]) -> Vec<String> {
+        let request = Sample::new(origin.map(|origin| ("Origin", origin)));
+        let mut lines: Vec<String> = response_to(policy, &request, upstream, &[])
+            .split_terminator("\r\n")
+            .filter(|line| !line.starts_with("Access-Control-Expose-Headers"))
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    fn preflight(policy: &CorsPolicy, fields: &[(&str, &str)]) -> Vec<String> {
+        let request = Sample::new(fields.iter().copied());
+        let decision = request.decide(policy, Method::Options, false);
+        let text = written(|out| write_preflight_lines(decision, policy, &request.lines(), out));
+        let mut lines: Vec<String> = text.split_terminator("\r\n").map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    const ASK: (&str, &str) = ("Access-Control-Request-Method", "PUT");
+
+    #[test]
+    fn an_allowed_preflight_of_any_origin_echoes_what_was_asked() {
+        let fields = [
+            ("Origin", GOOD),
+            ASK,
+            ("Access-Control-Request-Headers", "x-b,x-a"),
+            ("Access-Control-Request-Headers", ""),
+            ("access-control-request-headers", "Authorization"),
+        ];
+        assert_eq!(
+            preflight(&policy(|_| {}), &fields),
+            [
+                "Access-Control-Allow-Headers: x-b,x-a, Authorization",
+                "Access-Control-Allow-Methods: PUT",
+                "Access-Control-Allow-Origin: *",
+                "Access-Control-Max-Age: 600",
+                "Corsair-Cors: allowed",
+                "Vary: Access-Control-Request-Method, Access-Control-Request-Headers",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_allowed_preflight_of_a_list_names_the_origin_and_the_lists() {
+        let policy = listed(|settings| {
+            settings.allow_credentials = true;
+            settings.allow_methods = strings(&["PUT"]);
+            settings.allow_headers = strings(&["X-Token"]);
+            settings.private_network = true;
+            settings.verdict = false;
+        });
+        let fields = [
+            ("Origin", GOOD),
+            ASK,
+            ("Access-Control-Request-Headers", "x-token"),
+            ("Access-Control-Request-Private-Network", "true"),
+        ];
+        assert_eq!(
+            preflight(&policy, &fields),
+            [
+                "Access-Control-Allow-Credentials: true",
+                "Access-Control-Allow-Headers: X-Token",
+                "Access-Control-Allow-Methods: GET, HEAD, POST, PUT",
+                "Access-Control-Allow-Origin: https://app.example.com",
+                "Access-Control-Allow-Private-Network: true",
+                "Access-Control-Max-Age: 600",
+                "Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers, \
+                 Access-Control-Request-Private-Network, Access-Control-Request-Local-Network",
+            ]
+        );
+        let lines = preflight(&policy, &fields[..2]);
+        assert!(!lines.iter().any(|line| line.contains("Allow-Headers") || line.contains("Allow-Private")));
+    }
+
+    #[test]
+    fn a_refused_preflight_says_why_and_allows_nothing() {
+        let vary = "Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
+        let policy = listed(|settings| settings.allow_headers = strings(&["x-token"]));
+        let cases = [
+            (EVIL, "x-token", "refused; reason=\"origin not allowed\""),
+            (GOOD, "x-foo", "refused; reason=\"header not allowed: x-foo\""),
+        ];
+        for (origin, header, verdict) in cases {
+            let fields = [("Origin", origin), ASK, ("Access-Control-Request-Headers", header)];
+            assert_eq!(preflight(&policy, &fields), [format!("Corsair-Cors: {verdict}").as_str(), vary]);
+        }
+        let silent = listed(|settings| settings.verdict = false);
+        assert_eq!(preflight(&silent, &[("Origin", EVIL), ASK]), [vary]);
+    }
+
+    #[test]
+    fn a_broken_list_of_names_is_answered_so_that_the_script_can_read_it() {
+        let fields = [("Origin", GOOD), ASK, ("Access-Control-Request-Headers", "x y")];
+        let verdict =
+            "Corsair-Cors: refused; reason=\"access-control-request-headers is not a list of tokens\"";
+        let lines = preflight(&listed(|_| {}), &fields);
+        assert_eq!(lines[0], "Access-Control-Allow-Origin: https://app.example.com");
+        assert_eq!(lines[2..], [verdict, "Vary: Origin"]);
+        let lines = preflight(&policy(|_| {}), &fields);
+        assert_eq!((lines[0].as_str(), lines[2].as_str()), ("Access-Control-Allow-Origin: *", verdict));
+    }
+
+    #[test]
+    fn a_response_to_an_allowed_origin_names_it_once_and_varies() {
+        let policy = listed(|settings| {
+            settings.allow_credentials = true;
+            settings.timing = true;
+            settings.resource_policy = Some(ResourcePolicy::CrossOrigin);
+        });
+        assert_eq!(
+            response(&policy, Some(GOOD), &[("Vary", "Accept"), ("Access-Control-Allow-Origin", "*")]),
+            [
+                "Access-Control-Allow-Credentials: true",
+                "Access-Control-Allow-Origin: https://app.example.com",
+                "Corsair-Cors: allowed",
+                "Cross-Origin-Resource-Policy: cross-origin",
+                "Timing-Allow-Origin: https://app.example.com",
+                "Vary: Accept, Origin",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_response_to_another_origin_carries_no_permission() {
+        let policy = listed(|settings| {
+            settings.timing = true;
+            settings.upstream_headers = UpstreamHeaders::Keep;
+        });
+        let upstream = [("Access-Control-Allow-Origin", "*")];
+        let refused = "Corsair-Cors: refused; reason=\"origin not allowed\"";
+        assert_eq!(response(&policy, Some(EVIL), &upstream), [refused, "Vary: Origin"]);
+        let invalid = "Corsair-Cors: refused; reason=\"origin is not a serialized origin\"";
+        assert_eq!(response(&policy, Some("evil"), &[]), [invalid, "Vary: Origin"]);
+        // A cache must not give this answer to an origin that is one.
+        let any = super::super::sample::policy(|_| {});
+        assert_eq!(response(&any, Some("evil"), &[]), [invalid, "Vary: Origin"]);
+    }
+
+    #[test]
+    fn without_an_origin_a_list_only_varies_and_a_star_is_sent_all_the_same() {
+        assert_eq!(response(&listed(|_| {}), None, &[]), ["Vary: Origin"]);
+        assert_eq!(response(&policy(|_| {}), None, &[]), ["Access-Control-Allow-Origin: *"]);
+        assert_eq!(
+            response(&policy(|settings| settings.timing = true), Some(EVIL), &[("Vary", "A")]),
+            ["Access-Control-Allow-Origin: *", "Corsair-Cors: allowed", "Timing-Allow-Origin: *", "Vary: A"]
+        );
+    }
+
+    #[test]
+    fn kept_fields_of_the_upstream_stand_alone() {
+        let keep = |settings: &mut CorsSettings| {
+            settings.upstream_headers = UpstreamHeaders::Keep;
+            settings.timing = true;
+        };
+        let theirs = [("access-control-max-age", "5")];
+        let verdict = "Corsair-Cors: allowed";
+        assert_eq!(
+            response(&listed(keep), Some(GOOD), &theirs),
+            [verdict, "Timing-Allow-Origin: https://app.example.com", "Vary: Origin"]
+        );
+        assert_eq!(response(&listed(keep), None, &theirs), ["Vary: Origin"]);
+        assert_eq!(response(&policy(keep), Some(GOOD), &theirs), [verdict, "Timing-Allow-Origin: *"]);
+        assert_eq!(response(&policy(keep), Some(GOOD), &[])[0], "Access-Control-Allow-Origin: *");
+        assert!(
+            !response_to(&policy(keep), &Sample::new([("Origin", GOOD)]), &theirs, &[]).contains("Expose")
+        );
+    }
+
+    #[test]
+    fn the_upstreams_fields_are_stripped_unless_they_are_kept_for_an_allowed_origin() {
+        let keep = listed(|settings| settings.upstream_headers = UpstreamHeaders::Keep);
+        let replace = listed(|_| {});
+        for (origin, kept) in [(Some(GOOD), true), (None, true), (Some(EVIL), false), (Some("x"), false)] {
+            let request = Sample::new(origin.map(|origin| ("Origin", origin)));
+            assert_eq!(!strips(request.decide(&keep, Method::Get, false), &keep), kept, "{origin:?}");
+            assert!(strips(request.decide(&replace, Method::Get, false), &replace));
+        }
+    }
+
+    #[test]
+    fn fields_that_the_policy_writes_replace_the_upstreams() {
+        let all = policy(|settings| {
+            settings.timing = true;
+            settings.resource_policy = Some(ResourcePolicy::SameSite);
+        });
+        let ids = [FieldId::CorsairCors, FieldId::TimingAllowOrigin, FieldId::CrossOriginResourcePolicy];
+        let none = policy(|settings| settings.verdict = false);
+        assert!(ids.iter().all(|id| all.replaces(*id) && !none.replaces(*id)));
+        assert!(all.replaces(FieldId::Vary) && none.replaces(FieldId::Vary) && !all.replaces(FieldId::Date));
+    }
+
+    #[test]
+    fn exposed_are_own_names_extra_names_and_the_upstreams_or_those_of_a_list() {
+        let request = Sample::new([("Origin", GOOD)]);
+        let upstream = [("ETag", "1"), ("Via", "x")];
+        let all =
+            response_to(&listed(|settings| settings.timing = true), &request, &upstream, &["Date", "Via"]);
+        let line =
+            "Access-Control-Expose-Headers: Vary, Timing-Allow-Origin, Corsair-Cors, Date, Via, ETag\r\n";
+        assert!(all.contains(line), "{all}");
+        let named = listed(|settings| settings.expose_headers = strings(&["X-A", "X-B"]));
+        let some = response_to(&named, &request, &upstream, &["Date"]);
+        assert!(some.contains("Access-Control-Expose-Headers: X-A, X-B\r\n"), "{some}");
+        let none = listed(|settings| settings.expose_headers = Vec::new());
+        assert!(!response_to(&none, &request, &upstream, &["Date"]).contains("Expose"));
+    }
+
+    #[test]
+    fn a_policy_that_only_reports_writes_nothing_but_the_upstreams_vary() {
+        let reporting = listed(|settings| settings.report_only = true);
+        for origin in [None, Some(GOOD), Some(EVIL)] {
+            let upstream = [("Vary", "A"), ("Vary", "B"), ("Access-Control-Allow-Origin", "*")];
+            assert_eq!(response(&reporting, origin, &upstream), ["Vary: A, B"]);
+            assert!(response(&reporting, origin, &[]).is_empty());
+        }
+        assert!(preflight(&reporting, &[("Origin", GOOD), ASK]).is_empty());
+        assert!(!strips(CorsDecision::Withhold(Reason::OriginInvalid), &reporting));
+    }
+
+    #[test]
+    fn an_error_for_an_unreadable_head_uses_the_origin_that_was_found() {
+        let lines = |policy: &CorsPolicy, origin: Option<&str>| {
+            written(|out| write_origin_fields(policy, origin.map(str::as_bytes), &[], out))
+        };
+        assert!(
+            lines(&listed(|_| {}), Some(GOOD))
+                .contains("Access-Control-Allow-Origin: https://app.example.com\r\n")
+        );
+        assert_eq!(lines(&listed(|_| {}), None), "Vary: Origin\r\n");
+        assert!(!lines(&listed(|_| {}), Some(EVIL)).contains("Access-Control"));
+        assert!(lines(&policy(|_| {}), None).starts_with("Access-Control-Allow-Origin: *\r\n"));
+        assert!(!lines(&policy(|_| {}), Some("a\r\nb")).contains("Access-Control"));
+    }
+
+    #[test]
+    fn a_reason_repeats_no_more_than_a_bounded_part_of_the_request() {
+        let name = "x".repeat(4000);
+        let policy = listed(|settings| settings.allow_headers = Vec::new());
+        let lines = preflight(&policy, &[("Origin", GOOD), ASK, ("Access-Control-Request-Headers", &name)]);
+        assert!(lines[0].contains("header not allowed: xxx") && lines[0].len() < 200, "{lines:?}");
+    }
+}

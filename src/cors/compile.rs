@@ -1,0 +1,569 @@
+//! From settings to a policy: every check of a configuration, and the rendering of what never changes.
+//!
+//! All faults are reported, not the first. A policy that would hand data to the wrong reader is refused;
+//! one that probably does not say what was meant is warned of.
+
+use std::fmt::Write as _;
+
+use super::{
+    origin::{OriginEntries, OriginList, Wildcard, canonical, is_canonical, is_loopback},
+    pattern::{Pattern, union},
+    policy::{Allowed, CorsPolicy, CorsSettings, Origins, PolicyFault, Preflight, Rendered, UpstreamHeaders},
+};
+use crate::http1::fields::is_token;
+
+const ORIGINS: &str = "allow_origins";
+const CREDENTIALS: &str = "allow_credentials";
+const METHODS: &str = "allow_methods";
+const HEADERS: &str = "allow_headers";
+const EXPOSE: &str = "expose_headers";
+
+/// Entries of `allow_origins` that are words.
+const WORDS: [&str; 2] = ["null", "loopback"];
+
+/// Methods that need no permission (Fetch, "CORS-safelisted method").
+const SAFELISTED_METHODS: [&str; 3] = ["GET", "HEAD", "POST"];
+
+/// Methods that no script can send (Fetch, "forbidden method").
+const FORBIDDEN_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
+
+/// Methods that are easily written in the wrong case.
+const COMMON_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+const ALLOWED_VERDICT: &str = "Corsair-Cors: allowed\r\n";
+
+impl CorsPolicy {
+    /// Checks settings and makes the policy of them, with warnings about what may not be meant.
+    ///
+    /// # Errors
+    /// Every fault that keeps the settings from being a policy.
+    pub fn compile(settings: &CorsSettings) -> Result<(Self, Vec<PolicyFault>), Vec<PolicyFault>> {
+        let mut findings = Findings::default();
+        let (origins, plain_http_origin) = compile_origins(settings, &mut findings);
+        let methods = compile_methods(settings, &mut findings);
+        let headers = compile_names(HEADERS, "any", &settings.allow_headers, &mut findings);
+        let exposed = compile_names(EXPOSE, "all", &settings.expose_headers, &mut findings);
+        if settings.preflight == Preflight::Forward && settings.upstream_headers == UpstreamHeaders::Replace {
+            findings.warn(
+                "preflight",
+                "is forward, but upstream_headers is replace: what the application permits in its answers \
+                 to preflights is removed, so browsers refuse them; set upstream_headers to keep",
+            );
+        }
+        if !findings.faults.is_empty() {
+            return Err(findings.faults);
+        }
+        let mut policy = Self {
+            origins,
+            methods,
+            headers,
+            expose_all: matches!(exposed, Allowed::Any),
+            private_network: settings.private_network,
+            upstream_headers: settings.upstream_headers,
+            preflight: settings.preflight,
+            refuse_other_origins: settings.refuse_other_origins,
+            timing: settings.timing,
+            resource_policy: settings.resource_policy.is_some(),
+            verdict: settings.verdict,
+            report_only: settings.report_only,
+            rendered: Rendered::default(),
+            plain_http_origin: plain_http_origin.filter(|_| settings.allow_credentials),
+            description: describe(settings),
+        };
+        policy.rendered = render(&policy, settings, &exposed);
+        Ok((policy, findings.warnings))
+    }
+}
+
+#[derive(Default)]
+struct Findings {
+    faults: Vec<PolicyFault>,
+    warnings: Vec<PolicyFault>,
+}
+
+impl Findings {
+    fn fault(&mut self, key: &'static str, message: impl Into<String>) {
+        self.faults.push(PolicyFault { key, message: message.into() });
+    }
+
+    fn warn(&mut self, key: &'static str, message: impl Into<String>) {
+        self.warnings.push(PolicyFault { key, message: message.into() });
+    }
+}
+
+/// The origins, and the first of them that is fetched over plain HTTP from elsewhere than this machine.
+fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins, Option<String>) {
+    let credentials = settings.allow_credentials;
+    if settings.allow_origins.iter().any(|entry| entry == "*") {
+        if credentials {
+            findings.fault(
+                CREDENTIALS,
+                "needs a list of origins, not \"*\"; name them in allow_origins, or leave credentials off",
+            );
+        }
+        if settings.allow_origins.len() > 1 {
+            findings.warn(ORIGINS, "\"*\" allows every origin; the other entries have no effect");
+        }
+        return (Origins::Any, None);
+    }
+    let mut entries = OriginEntries::default();
+    let mut patterns = Vec::new();
+    let mut plain_http_origin = None;
+    for entry in &settings.allow_origins {
+        let plain_http = match entry.as_str() {
+            "null" => {
+                entries.null = true;
+                if credentials {
+                    findings.fault(
+                        ORIGINS,
+                        "\"null\" cannot be allowed with credentials: every sandboxed frame has that \
+                         origin; remove it, or leave allow_credentials off",
+                    );
+                }
+                false
+            }
+            "loopback" => {
+                entries.loopback = true;
+                false
+            }
+            text => match text.strip_prefix('~') {
+                Some(expression) => compile_pattern(expression, credentials, &mut patterns, findings),
+                None => compile_origin(text, credentials, &mut entries, findings),
+            },
+        };
+        if plain_http && plain_http_origin.is_none() {
+            plain_http_origin = Some(entry.clone());
+        }
+    }
+    if !patterns.is_empty() {
+        match union(&patterns) {
+            Ok(set) => entries.patterns = Some(set),
+            Err(reason) => findings.fault(ORIGINS, format!("the expressions together: {reason}")),
+        }
+    }
+    (Origins::Listed { list: OriginList::new(entries), credentials }, plain_http_origin)
+}
+
+/// One expression; whether it can admit plain HTTP.
+fn compile_pattern(
+    expression: &str,
+    credentials: bool,
+    patterns: &mut Vec<String>,
+    findings: &mut Findings,
+) -> bool {
+    match Pattern::parse(expression) {
+        Ok(pattern) => {
+            if pattern.admits_anybody && credentials {
+                findings.fault(
+                    CREDENTIALS,
+                    format!(
+                        "needs a list of origins, but \"~{expression}\" matches any; name the hosts in it, \
+                         or leave credentials off"
+                    ),
+                );
+            }
+            for doubt in pattern.doubts {
+                findings.warn(ORIGINS, format!("\"~{expression}\" {doubt}"));
+            }
+            patterns.push(pattern.anchored);
+            pattern.admits_plain_http
+        }
+        Err(reason) => {
+            findings.fault(ORIGINS, format!("\"~{expression}\" is no regular expression: {reason}"));
+            false
+        }
+    }
+}
+
+/// One exact origin or wildcard; whether it is plain HTTP from elsewhere than this machine.
+fn compile_origin(
+    text: &str,
+    credentials: bool,
+    entries: &mut OriginEntries,
+    findings: &mut Findings,
+) -> bool {
+    if text.contains('*') {
+        if let Some(wildcard) = Wildcard::parse(text) {
+            if credentials && !wildcard.parent().contains(&b'.') {
+                findings.warn(
+                    ORIGINS,
+                    format!("\"{text}\" allows every host under one top-level name, with credentials"),
+                );
+            }
+            entries.wildcards.push(wildcard);
+        } else {
+            findings.fault(ORIGINS, wildcard_fault(text));
+        }
+    } else if is_canonical(text) {
+        let origin: Box<[u8]> = text.as_bytes().into();
+        if !entries.exact.contains(&origin) {
+            entries.exact.push(origin);
+        }
+    } else {
+        findings.fault(
+            ORIGINS,
+            match canonical(text) {
+                _ if WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) => {
+                    format!("\"{text}\" is no origin; write \"{}\"", text.to_ascii_lowercase())
+                }
+                Some(spelled) => format!("\"{text}\" is not what browsers send; write \"{spelled}\""),
+                None => format!(
+                    "\"{text}\" is no origin; write scheme://host[:port], https://*.host, \"*\", \"null\", \
+                     \"loopback\", or ~ and a regular expression"
+                ),
+            },
+        );
+    }
+    // `http://*.localhost` stays on this machine as `http://localhost` does.
+    text.starts_with("http://") && !is_loopback(text.replacen("*.", "", 1).as_bytes())
+}
+
+fn wildcard_fault(text: &str) -> String {
+    let spelled = text
+        .split_once("://*.")
+        .and_then(|(scheme, host)| canonical(&format!("{scheme}://a.{host}")))
+        .map(|spelled| spelled.replacen("://a.", "://*.", 1));
+    match spelled.filter(|spelled| Wildcard::parse(spelled).is_some()) {
+        Some(spelled) => format!("\"{text}\" is not what browsers send; write \"{spelled}\""),
+        None => format!(
+            "\"{text}\" has a wildcard in the wrong place; it stands for whole labels in front of a host, \
+             as in https://*.example.com"
+        ),
+    }
+}
+
+fn compile_methods(settings: &CorsSettings, findings: &mut Findings) -> Allowed {
+    let Allowed::Listed(names) = compile_names(METHODS, "any", &settings.allow_methods, findings) else {
+        return Allowed::Any;
+    };
+    for name in &settings.allow_methods {
+        let upper = name.to_ascii_uppercase();
+        if FORBIDDEN_METHODS.contains(&upper.as_str()) {
+            findings.warn(METHODS, format!("\"{name}\" has no effect: browsers never send it"));
+        } else if *name != upper && COMMON_METHODS.contains(&upper.as_str()) {
+            findings.warn(METHODS, format!("\"{name}\" is not {upper}: methods are case-sensitive"));
+        }
+    }
+    let mut methods: Vec<Box<[u8]>> = SAFELISTED_METHODS.map(|name| name.as_bytes().into()).into();
+    for name in names {
+        if !methods.contains(&name) {
+            methods.push(name);
+        }
+    }
+    Allowed::Listed(methods.into())
+}
+
+/// A list of tokens, or the word that stands for all of them.
+fn compile_names(key: &'static str, all: &str, names: &[String], findings: &mut Findings) -> Allowed {
+    if names.len() == 1 && names.iter().any(|name| name == all) {
+        return Allowed::Any;
+    }
+    let mut listed: Vec<Box<[u8]>> = Vec::with_capacity(names.len());
+    for name in names {
+        if matches!(name.as_str(), "*" | "any" | "all") {
+            findings.fault(key, format!("\"{name}\" is no name; write \"{all}\" alone, or a list of names"));
+        } else if !is_token(name.as_bytes()) {
+            findings.fault(key, format!("\"{}\" is no name; it must be a token", name.escape_debug()));
+        } else if !listed.iter().any(|known| **known == *name.as_bytes()) {
+            listed.push(name.as_bytes().into());
+        }
+    }
+    Allowed::Listed(listed.into())
+}
+
+fn render(policy: &CorsPolicy, settings: &CorsSettings, exposed: &Allowed) -> Rendered {
+    let verdict = if policy.verdict { ALLOWED_VERDICT } else { "" };
+    let mut own_names = Vec::new();
+    let mut always = String::new();
+    let mut origin = String::new();
+    if policy.is_any_origin() {
+        origin.push_str("Access-Control-Allow-Origin: *\r\n");
+    } else {
+        own_names.push("Vary");
+    }
+    if policy.allows_credentials() {
+        origin.push_str("Access-Control-Allow-Credentials: true\r\n");
+    }
+    if let Some(resource_policy) = settings.resource_policy {
+        own_names.push("Cross-Origin-Resource-Policy");
+        line(&mut always, "Cross-Origin-Resource-Policy", resource_policy.as_str());
+    }
+    if policy.timing {
+        own_names.push("Timing-Allow-Origin");
+    }
+    let mut allowed = origin.clone();
+    list_line(&mut allowed, "Access-Control-Expose-Headers", exposed);
+    if policy.timing && policy.is_any_origin() {
+        line(&mut allowed, "Timing-Allow-Origin", "*");
+    }
+    allowed.push_str(&always);
+
+    let mut asked = "Access-Control-Request-Method, Access-Control-Request-Headers".to_owned();
+    if policy.private_network {
+        asked.push_str(", Access-Control-Request-Private-Network, Access-Control-Request-Local-Network");
+    }
+    let mut preflight = origin;
+    list_line(&mut preflight, "Access-Control-Allow-Methods", &policy.methods);
+    line(&mut preflight, "Access-Control-Max-Age", &settings.max_age.as_secs().to_string());
+    let by_origin = if policy.depends_on_origin() { "Origin, " } else { "" };
+    line(&mut preflight, "Vary", &format!("{by_origin}{asked}"));
+    preflight.push_str(verdict);
+    let mut refused_preflight = String::new();
+    // Even where any origin is allowed, one that is none is refused.
+    line(&mut refused_preflight, "Vary", &format!("Origin, {asked}"));
+    let mut allow_headers = String::new();
+    list_line(&mut allow_headers, "Access-Control-Allow-Headers", &policy.headers);
+    Rendered {
+        allowed_explained: bytes(allowed.clone() + verdict),
+        allowed: bytes(allowed),
+        always: bytes(always),
+        preflight: bytes(preflight),
+        refused_preflight: bytes(refused_preflight),
+        allow_headers: bytes(allow_headers),
+        verdict: bytes(verdict.to_owned()),
+        own_names: own_names.into(),
+    }
+}
+
+fn bytes(text: String) -> Box<[u8]> {
+    text.into_bytes().into()
+}
+
+fn line(out: &mut String, name: &str, value: &str) {
+    let _ = write!(out, "{name}: {value}\r\n");
+}
+
+fn list_line(out: &mut String, name: &str, allowed: &Allowed) {
+    if let Allowed::Listed(names) = allowed
+        && !names.is_empty()
+    {
+        let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+        line(out, name, &names.join(", "));
+    }
+}
+
+/// `https://app.example.com and 2 more, with credentials, methods PUT`.
+fn describe(settings: &CorsSettings) -> String {
+    let origins = match settings.allow_origins.as_slice() {
+        [] => "no origin".to_owned(),
+        entries if entries.iter().any(|entry| entry == "*") => "any origin".to_owned(),
+        [only] => only.clone(),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+    };
+    let credentials = if settings.allow_credentials { "with credentials" } else { "no credentials" };
+    let mut text = format!("{origins}, {credentials}");
+    for (key, names, all) in
+        [("methods", &settings.allow_methods, "any"), ("headers", &settings.allow_headers, "any")]
+    {
+        if names.as_slice() != [all] {
+            let _ = write!(
+                text,
+                ", {key} {}",
+                if names.is_empty() { "none named".into() } else { names.join(" ") }
+            );
+        }
+    }
+    for (on, words) in [
+        (settings.preflight == Preflight::Forward, "preflights forwarded"),
+        (settings.upstream_headers == UpstreamHeaders::Keep, "upstream's CORS fields kept"),
+        (settings.refuse_other_origins, "other origins refused"),
+        (settings.report_only, "report only"),
+    ] {
+        if on {
+            let _ = write!(text, ", {words}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample::strings, *};
+
+    fn settings(origins: &[&str], credentials: bool) -> CorsSettings {
+        CorsSettings {
+            allow_origins: strings(origins),
+            allow_credentials: credentials,
+            ..CorsSettings::default()
+        }
+    }
+
+    fn faults_of(settings: &CorsSettings) -> Vec<String> {
+        CorsPolicy::compile(settings).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    }
+
+    fn warnings(settings: &CorsSettings) -> Vec<String> {
+        let (_, warnings) = CorsPolicy::compile(settings).unwrap();
+        warnings.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_default_is_any_origin_without_credentials() {
+        let (policy, warnings) = CorsPolicy::compile(&CorsSettings::default()).unwrap();
+        assert!(policy.is_any_origin() && !policy.depends_on_origin() && !policy.allows_credentials());
+        assert!(policy.strips_upstream_headers() && policy.answers_preflight() && policy.verdict());
+        assert!(!policy.refuses_other_origins() && !policy.is_report_only());
+        assert_eq!(warnings, []);
+        assert_eq!(policy.describe(), "any origin, no credentials");
+    }
+
+    #[test]
+    fn credentials_need_a_list_of_origins() {
+        for origins in
+            [&["*"][..], &["*", "https://a.test"], &["~.*"], &["~https?://.+"], &["https://a.test", "~.*"]]
+        {
+            let found = faults_of(&settings(origins, true));
+            assert!(
+                found.len() == 1 && found[0].starts_with("allow_credentials: needs a list of origins"),
+                "{found:?}"
+            );
+            assert_eq!(faults_of(&settings(origins, false)), Vec::<String>::new());
+        }
+        assert!(faults_of(&settings(&["https://a.test", "https://*.b.test", "loopback"], true)).is_empty());
+    }
+
+    #[test]
+    fn null_is_never_granted_credentials() {
+        let found = faults_of(&settings(&["null", "https://a.test"], true));
+        assert!(found.len() == 1 && found[0].starts_with("allow_origins: \"null\""), "{found:?}");
+        assert!(faults_of(&settings(&["null"], false)).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused_with_the_spelling_that_is_one() {
+        let cases = [
+            ("https://App.example.com/", "write \"https://app.example.com\""),
+            ("app.example.com", "write \"https://app.example.com\""),
+            ("https://app.example.com:443", "write \"https://app.example.com\""),
+            ("https://*.Example.com/", "write \"https://*.example.com\""),
+            ("https://*", "wildcard in the wrong place"),
+            ("https://*example.com", "wildcard in the wrong place"),
+            ("*.example.com", "wildcard in the wrong place"),
+            ("", "is no origin"),
+            ("Null", "write \"null\""),
+            ("https://", "is no origin"),
+            ("~(", "is no regular expression: unclosed group"),
+            ("~", "is no regular expression: is empty"),
+        ];
+        for (entry, expected) in cases {
+            let found = faults_of(&settings(&[entry], false));
+            assert!(found.len() == 1 && found[0].contains(expected), "{entry}: {found:?}");
+            assert!(found[0].starts_with("allow_origins: ") && !found[0].contains('\n'), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let settings = CorsSettings {
+            allow_methods: strings(&["P UT", "*"]),
+            allow_headers: strings(&["x:y", "*"]),
+            expose_headers: strings(&["*", "x\r\ny", ""]),
+            ..settings(&["null", "https://A.test", "~("], true)
+        };
+        let found = faults_of(&settings);
+        assert_eq!(found.len(), 10, "{found:#?}");
+        assert!(found.iter().all(|fault| !fault.contains(['\r', '\n'])));
+    }
+
+    #[test]
+    fn the_words_for_all_names_stand_alone() {
+        for key in [METHODS, HEADERS, EXPOSE] {
+            for names in [&["*"][..], &["any", "X-A"], &["all", "X-A"]] {
+                let mut settings = CorsSettings::default();
+                match key {
+                    METHODS => settings.allow_methods = strings(names),
+                    HEADERS => settings.allow_headers = strings(names),
+                    _ => settings.expose_headers = strings(names),
+                }
+                let found = faults_of(&settings);
+                assert!(
+                    found.len() == 1 && found[0].starts_with(key) && found[0].contains("alone"),
+                    "{found:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_meant_is_warned_of() {
+        let with = |change: &dyn Fn(&mut CorsSettings)| {
+            let mut settings = settings(&["https://a.test"], false);
+            change(&mut settings);
+            warnings(&settings)
+        };
+        let cases = [
+            (with(&|s| s.allow_origins = strings(&["~https://app.example.com"])), "dot"),
+            (with(&|s| s.allow_origins = strings(&[r"~https://.*example\.com"])), "https://evilexample.com"),
+            (with(&|s| s.allow_origins = strings(&["*", "https://a.test"])), "every origin"),
+            (with(&|s| s.allow_methods = strings(&["patch"])), "PATCH"),
+            (with(&|s| s.allow_methods = strings(&["TRACE"])), "never"),
+            (with(&|s| s.preflight = Preflight::Forward), "upstream_headers"),
+            (warnings(&settings(&["https://*.com"], true)), "top-level"),
+        ];
+        for (warnings, expected) in cases {
+            assert!(warnings.len() == 1 && warnings[0].contains(expected), "{expected}: {warnings:?}");
+        }
+        let quiet = with(&|s| {
+            s.preflight = Preflight::Forward;
+            s.upstream_headers = UpstreamHeaders::Keep;
+            s.allow_methods = strings(&["PATCH", "PROPFIND"]);
+        });
+        assert_eq!(quiet, Vec::<String>::new());
+    }
+
+    #[test]
+    fn plain_http_with_credentials_is_a_fault_behind_tls_only() {
+        for (origins, credentials, expected) in [
+            (&["https://a.test", "http://a.test"][..], true, Some("http://a.test")),
+            (&["http://*.a.test"], true, Some("http://*.a.test")),
+            (&[r"~https?://a\.test"], true, Some("a\\.test")),
+            (&["http://a.test"], false, None),
+            (&["http://localhost:3000", "http://127.0.0.1", "http://[::1]:1", "loopback"], true, None),
+            (&["https://a.test", r"~https://b\.test"], true, None),
+            (&["http://localhost.evil.test"], true, Some("http://localhost.evil.test")),
+        ] {
+            let (policy, _) = CorsPolicy::compile(&settings(origins, credentials)).unwrap();
+            let fault = policy.fault_behind_tls().map(|fault| fault.message);
+            assert_eq!(fault.is_some(), expected.is_some(), "{origins:?}");
+            assert!(expected.is_none_or(|text| fault.unwrap().contains(text)), "{origins:?}");
+        }
+    }
+
+    #[test]
+    fn get_head_and_post_are_always_allowed_and_case_counts_for_methods_only() {
+        let settings = CorsSettings {
+            allow_methods: strings(&["PUT"]),
+            allow_headers: strings(&["X-Token"]),
+            ..CorsSettings::default()
+        };
+        let (policy, _) = CorsPolicy::compile(&settings).unwrap();
+        for (method, allowed) in [
+            ("GET", true),
+            ("HEAD", true),
+            ("POST", true),
+            ("PUT", true),
+            ("put", false),
+            ("get", false),
+            ("DELETE", false),
+        ] {
+            assert_eq!(policy.allows_method(method.as_bytes()), allowed, "{method}");
+        }
+        assert!(policy.allows_header(b"x-tOKEN") && !policy.allows_header(b"x-toke"));
+    }
+
+    #[test]
+    fn a_policy_describes_itself_in_one_line() {
+        let settings = CorsSettings {
+            allow_methods: strings(&["PUT"]),
+            preflight: Preflight::Forward,
+            upstream_headers: UpstreamHeaders::Keep,
+            ..settings(&["https://a.test", "https://b.test", "loopback"], true)
+        };
+        let (policy, _) = CorsPolicy::compile(&settings).unwrap();
+        assert_eq!(
+            policy.describe(),
+            "https://a.test and 2 more, with credentials, methods PUT, preflights forwarded, \
+             upstream's CORS fields kept"
+        );
+    }
+}

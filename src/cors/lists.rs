@@ -1,0 +1,250 @@
+//! The two fields that are lists over a whole response: `Vary` and `Access-Control-Expose-Headers`.
+
+use super::{decide::Lines, policy::CorsPolicy};
+use crate::http1::{
+    emit::HeadWriter,
+    fields::{Field, FieldId, list},
+};
+
+/// Bytes that the names in one `Access-Control-Expose-Headers` may take, so that a head with very many
+/// fields still fits its buffer.
+const MAX_EXPOSED: usize = 2048;
+
+/// Writes the upstream's `Vary` as one line, and `Origin` behind it when the response depends on the
+/// origin and nothing says so yet.
+pub(super) fn write_vary<'a, F, I>(upstream: &Lines<'a, F>, by_origin: bool, out: &mut HeadWriter<'_>)
+where
+    F: Fn() -> I,
+    I: Iterator<Item = &'a Field>,
+{
+    let theirs = || upstream.values(FieldId::Vary).filter(|value| !value.is_empty());
+    let mut members = theirs().flat_map(list);
+    let said = members.any(|member| member == b"*" || member.eq_ignore_ascii_case(b"origin"));
+    let ours: Option<&[u8]> = (by_origin && !said).then_some(b"Origin");
+    let mut values = theirs().chain(ours).peekable();
+    if values.peek().is_some() {
+        out.field_parts(b"Vary", comma_separated(values));
+    }
+}
+
+/// The members of a list with what stands between them.
+pub(super) fn comma_separated<'a>(members: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    let mut separator: &[u8] = b"";
+    members.flat_map(move |member| [std::mem::replace(&mut separator, b", "), member])
+}
+
+/// Writes `Access-Control-Expose-Headers` with the names of this response's fields: those of `own`, then
+/// the upstream's. A literal `*` would not do where credentials are sent.
+pub(super) fn write_exposed<'a, F, I, N>(
+    policy: &CorsPolicy,
+    upstream: &Lines<'a, F>,
+    own: impl Fn() -> N,
+    out: &mut HeadWriter<'_>,
+) where
+    F: Fn() -> I,
+    I: Iterator<Item = &'a Field>,
+    N: Iterator<Item = &'a str>,
+{
+    let nominates = upstream.values(FieldId::Connection).flat_map(list).any(is_field_nomination);
+    let is_nominated = |name: &[u8]| {
+        let mut options = upstream.values(FieldId::Connection).flat_map(list);
+        nominates && options.any(|option| option.eq_ignore_ascii_case(name))
+    };
+    let candidates = || {
+        let theirs = upstream.iter().filter_map(|field| {
+            let name = field.name.of(upstream.bytes);
+            (is_exposable(policy, field.id, name) && !is_nominated(name)).then_some(name)
+        });
+        own().map(str::as_bytes).chain(theirs)
+    };
+    let mut seen = Seen::default();
+    let mut room = MAX_EXPOSED;
+    let mut names = candidates()
+        .enumerate()
+        .filter(|(index, name)| {
+            // Most names are met once, so that the slow look back is rare.
+            !seen.maybe(name) || !candidates().take(*index).any(|other| other.eq_ignore_ascii_case(name))
+        })
+        .map_while(|(_, name)| {
+            room = room.checked_sub(name.len() + 2)?;
+            Some(name)
+        })
+        .peekable();
+    if names.peek().is_some() {
+        out.field_parts(b"Access-Control-Expose-Headers", comma_separated(names));
+    }
+}
+
+/// A set of names that errs on one side only: it may take a new name for one that it has met.
+#[derive(Default)]
+struct Seen(u64);
+
+impl Seen {
+    /// Adds a name; whether it may have been here already.
+    fn maybe(&mut self, name: &[u8]) -> bool {
+        let lower = |byte: Option<&u8>| usize::from(byte.map_or(0, u8::to_ascii_lowercase));
+        let mark = name.len() ^ (lower(name.first()) * 7) ^ (lower(name.get(name.len() / 2)) * 29);
+        let bit = 1 << (mark % 64);
+        let met = self.0 & bit != 0;
+        self.0 |= bit;
+        met
+    }
+}
+
+/// Whether a `Connection` option could be the name of a field that ends at this hop.
+fn is_field_nomination(option: &[u8]) -> bool {
+    ![b"close".as_slice(), b"keep-alive", b"upgrade"].iter().any(|known| option.eq_ignore_ascii_case(known))
+}
+
+/// Whether a script gains by a field of the upstream being named: it is sent on, is not readable anyway
+/// (Fetch, "CORS-safelisted response-header name") and not forbidden ("forbidden response-header name").
+fn is_exposable(policy: &CorsPolicy, id: FieldId, name: &[u8]) -> bool {
+    const NEVER: [&[u8]; 5] = [b"cache-control", b"expires", b"last-modified", b"pragma", b"set-cookie2"];
+    if id == FieldId::Other {
+        return !NEVER.iter().any(|other| name.eq_ignore_ascii_case(other));
+    }
+    let written_here = policy.replaces(id) && id != FieldId::Vary;
+    let listed_elsewhere = matches!(
+        id,
+        FieldId::ContentLanguage
+            | FieldId::ContentLength
+            | FieldId::ContentType
+            | FieldId::CorsResponse
+            | FieldId::SetCookie
+    );
+    !written_here && !listed_elsewhere && !id.is_hop_by_hop()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{
+        super::sample::{Sample, policy, written},
+        *,
+    };
+
+    fn vary(values: &[&str], by_origin: bool) -> String {
+        let upstream = Sample::new(values.iter().map(|value| ("vary", *value)));
+        written(|out| write_vary(&upstream.lines(), by_origin, out))
+    }
+
+    #[test]
+    fn origin_is_merged_into_vary_once_and_never_into_a_star() {
+        let cases: [(&[&str], &str, &str); 13] = [
+            (&[], "", "Vary: Origin\r\n"),
+            (&[""], "", "Vary: Origin\r\n"),
+            (&["Accept-Encoding"], "Vary: Accept-Encoding\r\n", "Vary: Accept-Encoding, Origin\r\n"),
+            (&["Origin"], "Vary: Origin\r\n", "Vary: Origin\r\n"),
+            (&["oRIGIN"], "Vary: oRIGIN\r\n", "Vary: oRIGIN\r\n"),
+            (&["a,\torigin ,b"], "Vary: a,\torigin ,b\r\n", "Vary: a,\torigin ,b\r\n"),
+            (&["a", "Origin", "b"], "Vary: a, Origin, b\r\n", "Vary: a, Origin, b\r\n"),
+            (&["b", "", "a"], "Vary: b, a\r\n", "Vary: b, a, Origin\r\n"),
+            (&["*"], "Vary: *\r\n", "Vary: *\r\n"),
+            (&["Accept, *"], "Vary: Accept, *\r\n", "Vary: Accept, *\r\n"),
+            (&["Accept", "*"], "Vary: Accept, *\r\n", "Vary: Accept, *\r\n"),
+            (&["X-Origin"], "Vary: X-Origin\r\n", "Vary: X-Origin, Origin\r\n"),
+            (&["Origins, x*"], "Vary: Origins, x*\r\n", "Vary: Origins, x*, Origin\r\n"),
+        ];
+        for (values, plain, by_origin) in cases {
+            assert_eq!(vary(values, false), plain, "{values:?}");
+            assert_eq!(vary(values, true), by_origin, "{values:?}");
+        }
+    }
+
+    fn exposed(fields: &[(&str, &str)], own: &[&'static str]) -> String {
+        let upstream = Sample::new(fields.iter().copied());
+        let policy = policy(|settings| settings.timing = true);
+        written(|out| write_exposed(&policy, &upstream.lines(), || own.iter().copied(), out))
+    }
+
+    #[test]
+    fn exposed_are_the_names_of_this_response_that_scripts_cannot_read_anyway() {
+        let upstream = [
+            ("Server", "x"),
+            ("X-Request-Id", "1"),
+            ("Vary", "a"),
+            // Readable anyway.
+            ("Cache-Control", "no-store"),
+            ("content-language", "en"),
+            ("CONTENT-LENGTH", "1"),
+            ("Content-Type", "text/plain"),
+            ("Expires", "0"),
+            ("Last-Modified", "0"),
+            ("Pragma", "x"),
+            // Never readable.
+            ("Set-Cookie", "a=b"),
+            ("Set-Cookie2", "a=b"),
+            // Not sent on.
+            ("Connection", "close, x-hop, Keep-Alive"),
+            ("Keep-Alive", "1"),
+            ("X-Hop", "1"),
+            ("Transfer-Encoding", "chunked"),
+            ("Access-Control-Allow-Origin", "*"),
+            ("Access-Control-Max-Age", "1"),
+            ("Timing-Allow-Origin", "*"),
+            ("ETag", "1"),
+        ];
+        let expected = "Access-Control-Expose-Headers: Via, Server, X-Request-Id, Vary, ETag\r\n";
+        assert_eq!(exposed(&upstream, &["Via"]), expected);
+    }
+
+    #[test]
+    fn a_name_is_exposed_once() {
+        let upstream = [("link", "a"), ("Link", "b"), ("via", "1"), ("LINK", "c"), ("x-y", "1")];
+        assert_eq!(exposed(&upstream, &["Via", "Via"]), "Access-Control-Expose-Headers: Via, link, x-y\r\n");
+    }
+
+    #[test]
+    fn nothing_to_expose_is_no_field() {
+        assert_eq!(exposed(&[("Content-Type", "a")], &[]), "");
+        assert_eq!(exposed(&[], &[]), "");
+    }
+
+    #[test]
+    fn the_exposed_list_is_bounded_and_never_cuts_a_name() {
+        let names: Vec<String> = (0..1000).map(|n| format!("x-some-field-{n}")).collect();
+        let upstream = Sample::new(names.iter().map(|name| (name.as_str(), "1")));
+        let policy = policy(|_| {});
+        let line = written(|out| write_exposed(&policy, &upstream.lines(), || [].into_iter(), out));
+        assert!((MAX_EXPOSED - 50..MAX_EXPOSED + 50).contains(&line.len()));
+        let value = line.trim_end().strip_prefix("Access-Control-Expose-Headers: ").unwrap();
+        assert!(value.split(", ").all(|name| names.iter().any(|known| known == name)));
+    }
+
+    proptest! {
+        #[test]
+        fn merging_vary_twice_is_merging_it_once(
+            values in prop::collection::vec("[ ,*]{0,2}(Origin|origin|\\*|Accept|X-[a-c])?\
+             ([ ,]{1,3}[a-d*]{1,3}){0,3}", 0..4)
+        ) {
+            let values: Vec<&str> = values.iter().map(|value| value.trim()).collect();
+            let once = vary(&values, true);
+            prop_assert_eq!(once.matches("\r\n").count(), 1);
+            let value = once.trim_end().strip_prefix("Vary: ").unwrap();
+            prop_assert_eq!(&vary(&[value], true), &once);
+            let members: Vec<&[u8]> = list(value.as_bytes()).collect();
+            prop_assert!(members.iter().any(|m| *m == b"*" || m.eq_ignore_ascii_case(b"origin")));
+            // What the upstream said is all there, in its order.
+            let theirs: Vec<&[u8]> = values.iter().flat_map(|value| list(value.as_bytes())).collect();
+            prop_assert_eq!(&members[..theirs.len()], &theirs[..]);
+        }
+
+        #[test]
+        fn every_name_that_can_be_exposed_is_there_exactly_once(
+            names in prop::collection::vec("[a-cA-C]{1,2}|content-type|Set-Cookie|connection", 0..80)
+        ) {
+            let upstream = Sample::new(names.iter().map(|name| (name.as_str(), "close")));
+            let policy = policy(|_| {});
+            let line = written(|out| write_exposed(&policy, &upstream.lines(), || [].into_iter(), out));
+            let value = line.trim_end().strip_prefix("Access-Control-Expose-Headers: ").unwrap_or_default();
+            let mut expected: Vec<String> = Vec::new();
+            for name in names.iter().filter(|name| name.len() < 3) {
+                if !expected.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                    expected.push(name.clone());
+                }
+            }
+            prop_assert_eq!(value, expected.join(", "));
+        }
+    }
+}

@@ -1,0 +1,499 @@
+//! Origins: what a serialized one looks like, and which ones a list admits.
+//!
+//! Everything is compared byte for byte against the serialization that browsers send; nothing is decoded,
+//! lower-cased or repaired, so that no two spellings can pass for one origin.
+
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
+
+use regex::bytes::RegexSet;
+use url::Url;
+
+/// The longest origin that can be one: a DNS name has at most 253 bytes.
+const MAX_ORIGIN: usize = 320;
+
+/// The longest list of exact origins that is compared one by one; beyond it a hash is cheaper.
+const FEW: usize = 8;
+
+/// The opaque origin of sandboxed frames, `data:` and `file:` documents.
+const NULL: &[u8] = b"null";
+
+/// Whether `origin` is `null` or `scheme://host[:port]` as browsers serialize it: scheme and host in lower
+/// case, the default port left out, no path.
+///
+/// Source: HTML "serialization of an origin"; RFC 6454 §6.2.
+#[must_use]
+pub fn is_serialized_origin(origin: &[u8]) -> bool {
+    origin == NULL || Parts::of(origin).is_some()
+}
+
+/// Whether `origin` is that of a page served by the machine it is read on.
+pub(super) fn is_loopback(origin: &[u8]) -> bool {
+    Parts::of(origin).is_some_and(|parts| parts.is_loopback())
+}
+
+/// What a serialized origin consists of.
+struct Parts<'a> {
+    scheme: &'a [u8],
+    host: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(origin: &'a [u8]) -> Option<Self> {
+        if origin.len() > MAX_ORIGIN {
+            return None;
+        }
+        let (scheme, rest) = origin.split_at(memchr::memchr(b':', origin)?);
+        let authority = rest.strip_prefix(b"://")?;
+        let host_len = match authority {
+            [b'[', ..] => memchr::memchr(b']', authority)? + 1,
+            _ => memchr::memchr(b':', authority).unwrap_or(authority.len()),
+        };
+        let (host, port) = authority.split_at(host_len);
+        let valid = is_scheme(scheme)
+            && is_host(host)
+            && match port {
+                [] => true,
+                [b':', digits @ ..] => is_port(digits, scheme),
+                _ => false,
+            };
+        valid.then_some(Self { scheme, host })
+    }
+
+    fn is_loopback(&self) -> bool {
+        matches!(self.scheme, b"http" | b"https")
+            && (matches!(self.host, b"localhost" | b"[::1]")
+                || parse::<Ipv4Addr>(self.host).is_some_and(|address| address.is_loopback()))
+    }
+}
+
+fn parse<T: FromStr>(bytes: &[u8]) -> Option<T> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// `scheme` of RFC 3986 §3.1 in lower case.
+fn is_scheme(scheme: &[u8]) -> bool {
+    scheme.first().is_some_and(u8::is_ascii_lowercase)
+        && scheme.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
+}
+
+fn is_host(host: &[u8]) -> bool {
+    if let [b'[', address @ .., b']'] = host {
+        let plain = address.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b':'));
+        return plain && parse::<Ipv6Addr>(address).is_some();
+    }
+    let name = host.strip_suffix(b".").unwrap_or(host);
+    if !name.split(|byte| *byte == b'.').all(is_label) {
+        return false;
+    }
+    // A host whose last label is a number is an IPv4 address or nothing (URL standard, "ends in a number").
+    let last = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    !last.iter().all(u8::is_ascii_digit) || parse::<Ipv4Addr>(host).is_some()
+}
+
+/// One label of a host name: what browsers send of it, `_` included.
+fn is_label(label: &[u8]) -> bool {
+    (1..=63).contains(&label.len())
+        && label.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+}
+
+fn is_port(digits: &[u8], scheme: &[u8]) -> bool {
+    let canonical = digits.iter().all(u8::is_ascii_digit) && (digits == b"0" || !digits.starts_with(b"0"));
+    let port = if canonical { parse::<u16>(digits) } else { None };
+    let default = match scheme {
+        b"http" | b"ws" => Some(80),
+        b"https" | b"wss" => Some(443),
+        _ => None,
+    };
+    port.is_some() && port != default
+}
+
+/// The spelling of an origin that a browser would send for `text`, if it stands for one.
+pub(super) fn canonical(text: &str) -> Option<String> {
+    let text = text.trim();
+    let url = match Url::parse(text) {
+        Ok(url) if url.has_host() => url,
+        // `app.example.com` and `app.example.com:8080`, the latter with what looks like a scheme.
+        _ if !text.contains("://") => Url::parse(&format!("https://{text}")).ok()?,
+        _ => return None,
+    };
+    let origin = url.origin();
+    let spelled = if origin.is_tuple() {
+        origin.ascii_serialization()
+    } else {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{}{port}", url.scheme(), url.host_str()?)
+    };
+    is_serialized_origin(spelled.as_bytes()).then_some(spelled)
+}
+
+/// Whether `text` is what a browser sends for the origin it stands for.
+pub(super) fn is_canonical(text: &str) -> bool {
+    Parts::of(text.as_bytes()).is_some() && canonical(text).is_none_or(|spelled| spelled == text)
+}
+
+/// What a list says of an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// One of its entries matches.
+    Allowed,
+    /// None of its entries matches.
+    NotAllowed,
+    /// It is no serialized origin, so that no entry can match.
+    NotAnOrigin,
+}
+
+/// `scheme://*.suffix`: one label or more in front of a host.
+#[derive(Clone, Debug)]
+pub(super) struct Wildcard {
+    /// `https://`
+    prefix: Box<[u8]>,
+    /// `.example.com`, with the port if it is not the default one.
+    suffix: Box<[u8]>,
+}
+
+impl Wildcard {
+    /// The wildcard of `scheme://*.host[:port]`, or nothing when `text` is of another form.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (scheme, suffix) = text.split_once("://*")?;
+        let parent = suffix.strip_prefix('.')?;
+        // Both: there are no names below an address, and there is none without a parent.
+        let valid =
+            is_canonical(&format!("{scheme}://{parent}")) && is_canonical(&format!("{scheme}://a{suffix}"));
+        valid.then(|| Self {
+            prefix: format!("{scheme}://").into_bytes().into(),
+            suffix: suffix.as_bytes().into(),
+        })
+    }
+
+    /// The host below which everything is meant, port included: `example.com`.
+    pub(super) fn parent(&self) -> &[u8] {
+        self.suffix.get(1..).unwrap_or_default()
+    }
+
+    fn matches(&self, origin: &[u8]) -> bool {
+        let labels = origin.strip_prefix(&*self.prefix).and_then(|rest| rest.strip_suffix(&*self.suffix));
+        labels.is_some_and(|labels| labels.split(|byte| *byte == b'.').all(is_label))
+    }
+}
+
+/// Origins that are named in full.
+#[derive(Clone, Debug)]
+enum Exact {
+    Few(Box<[Box<[u8]>]>),
+    Many(HashSet<Box<[u8]>>),
+}
+
+impl Exact {
+    fn has(&self, origin: &[u8]) -> bool {
+        match self {
+            Self::Few(origins) => origins.iter().any(|named| **named == *origin),
+            Self::Many(origins) => origins.contains(origin),
+        }
+    }
+}
+
+/// What an [`OriginList`] is made of; every part has been checked.
+#[derive(Debug, Default)]
+pub(super) struct OriginEntries {
+    /// Serialized origins.
+    pub(super) exact: Vec<Box<[u8]>>,
+    /// Subdomain wildcards.
+    pub(super) wildcards: Vec<Wildcard>,
+    /// Expressions anchored at both ends.
+    pub(super) patterns: Option<RegexSet>,
+    /// Whether `null` is named.
+    pub(super) null: bool,
+    /// Whether `loopback` is named.
+    pub(super) loopback: bool,
+}
+
+/// The origins that a policy names.
+#[derive(Clone, Debug)]
+pub(super) struct OriginList {
+    exact: Exact,
+    wildcards: Box<[Wildcard]>,
+    patterns: Option<RegexSet>,
+    null: bool,
+    loopback: bool,
+}
+
+impl OriginList {
+    pub(super) fn new(entries: OriginEntries) -> Self {
+        let OriginEntries { exact, wildcards, patterns, null, loopback } = entries;
+        let exact = if exact.len() <= FEW {
+            Exact::Few(exact.into())
+        } else {
+            Exact::Many(exact.into_iter().collect())
+        };
+        Self { exact, wildcards: wildcards.into(), patterns, null, loopback }
+    }
+
+    /// What this list says of `origin`, the value of an `Origin` field.
+    pub(super) fn admits(&self, origin: &[u8]) -> Admission {
+        // `null` is settled first: no expression may let it in by accident.
+        if origin == NULL {
+            return if self.null { Admission::Allowed } else { Admission::NotAllowed };
+        }
+        // Named origins are serialized ones, so that a hit needs no further look.
+        if self.exact.has(origin) {
+            return Admission::Allowed;
+        }
+        let Some(parts) = Parts::of(origin) else { return Admission::NotAnOrigin };
+        let allowed = (self.loopback && parts.is_loopback())
+            || self.wildcards.iter().any(|wildcard| wildcard.matches(origin))
+            || self.patterns.as_ref().is_some_and(|patterns| patterns.is_match(origin));
+        if allowed { Admission::Allowed } else { Admission::NotAllowed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_serialized_origin_is_scheme_host_and_a_port_that_is_not_the_default() {
+        let valid: [&[u8]; 21] = [
+            b"null",
+            b"https://example.com",
+            b"http://example.com",
+            b"https://app.example.com:8443",
+            b"http://localhost:3000",
+            b"http://127.0.0.1",
+            b"http://127.0.0.1:8080",
+            b"http://[::1]:5173",
+            b"https://[2001:db8::1]",
+            b"https://xn--bcher-kva.example",
+            b"https://my_app.example.com",
+            b"https://example.com.",
+            b"https://a",
+            b"http://example.com:443",
+            b"https://example.com:80",
+            b"https://example.com:0",
+            b"https://example.com:65535",
+            b"chrome-extension://gppongmhjkpfnbhagpmjfkannfbllamg",
+            b"moz-extension://6a8a1f2e-0c3b-4d77-9a54-7a0e1f9f4a11",
+            b"capacitor://localhost",
+            b"vscode-webview://0abc",
+        ];
+        for origin in valid {
+            assert!(is_serialized_origin(origin), "{}", origin.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_a_browser_never_sends_is_no_serialized_origin() {
+        let invalid: [&[u8]; 45] = [
+            b"",
+            b"*",
+            b"Null",
+            b"NULL",
+            b"null ",
+            b"example.com",
+            b"//example.com",
+            b"https:example.com",
+            b"https:/example.com",
+            b"https://",
+            b"://example.com",
+            b"https://example.com/",
+            b"https://example.com/path",
+            b"https://example.com?",
+            b"https://example.com#",
+            b"https://example.com:",
+            b"https://example.com:443",
+            b"http://example.com:80",
+            b"https://example.com:0443",
+            b"https://example.com:65536",
+            b"https://example.com:8a",
+            b"https://example.com:+80",
+            b"https://user@example.com",
+            b"https://user:secret@example.com",
+            b"HTTPS://example.com",
+            b"https://Example.com",
+            b"https://exa mple.com",
+            b"https://example.com https://b.example",
+            b"https://example.com,https://b.example",
+            b"https://example.com\r\nx: y",
+            b"https://example.com\0",
+            b"https://example.com\t",
+            b"https://example..com",
+            b"https://.example.com",
+            b"https://example.com..",
+            b"https://b\xc3\xbccher.example",
+            b"https://exa%6dple.com",
+            b"https://example.com{.evil.test",
+            b"https://127.1",
+            b"https://127.0.0.256",
+            b"https://example.127",
+            b"https://[::1",
+            b"https://[::1]x",
+            b"https://[::G]",
+            b"1https://example.com",
+        ];
+        for origin in invalid {
+            assert!(!is_serialized_origin(origin), "{}", origin.escape_ascii());
+        }
+        let long = format!("https://{}.example.com", "a.".repeat(200) + "a");
+        assert!(!is_serialized_origin(long.as_bytes()));
+    }
+
+    #[test]
+    fn a_near_origin_has_one_canonical_spelling() {
+        let cases = [
+            ("https://app.example.com/", Some("https://app.example.com")),
+            ("https://App.Example.com", Some("https://app.example.com")),
+            ("HTTPS://app.example.com", Some("https://app.example.com")),
+            ("https://app.example.com:443", Some("https://app.example.com")),
+            ("http://app.example.com:80/x?y", Some("http://app.example.com")),
+            ("https://b\u{fc}cher.example", Some("https://xn--bcher-kva.example")),
+            ("app.example.com", Some("https://app.example.com")),
+            ("app.example.com:8443", Some("https://app.example.com:8443")),
+            ("http://0x7f.1", Some("http://127.0.0.1")),
+            ("http://[0:0:0:0:0:0:0:1]", Some("http://[::1]")),
+            ("http:// bad", None),
+            ("", None),
+            ("file:///etc", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(canonical(text).as_deref(), expected, "{text}");
+            assert!(!is_canonical(text), "{text}");
+        }
+        for text in ["https://app.example.com", "http://[::1]:3000", "capacitor://localhost"] {
+            assert!(is_canonical(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_one_label_or_more_and_for_no_look_alike() {
+        let wildcard = Wildcard::parse("https://*.example.com").unwrap();
+        for origin in ["https://a.example.com", "https://a.b.example.com", "https://x_y.example.com"] {
+            assert!(wildcard.matches(origin.as_bytes()), "{origin}");
+        }
+        for origin in [
+            "https://example.com",
+            "https://.example.com",
+            "https://evilexample.com",
+            "https://a.example.com.evil.com",
+            "https://a..example.com",
+            "https://evil.com/.example.com",
+            "https://evil.com:1.example.com",
+            "https://evil.com#.example.com",
+            "https://user@a.example.com",
+            "https://A.example.com",
+            "https://a.example.com:8443",
+            "http://a.example.com",
+            "https://[::1].example.com",
+        ] {
+            assert!(!wildcard.matches(origin.as_bytes()), "{origin}");
+        }
+        let with_port = Wildcard::parse("http://*.example.com:8080").unwrap();
+        assert!(with_port.matches(b"http://a.example.com:8080"));
+        assert!(!with_port.matches(b"http://a.example.com"));
+        assert_eq!(with_port.parent(), b"example.com:8080");
+    }
+
+    #[test]
+    fn a_wildcard_elsewhere_than_in_front_of_a_host_is_none() {
+        for text in [
+            "https://*",
+            "https://*example.com",
+            "https://app.*.com",
+            "https://*.*.example.com",
+            "*://*.example.com",
+            "https://*.example.com/",
+            "https://*.Example.com",
+            "https://*.example.com:443",
+            "*.example.com",
+            "https://*.",
+            "https://*.127.0.0.1",
+        ] {
+            assert!(Wildcard::parse(text).is_none(), "{text}");
+        }
+    }
+
+    fn loopback() -> OriginList {
+        OriginList::new(OriginEntries { loopback: true, ..OriginEntries::default() })
+    }
+
+    #[test]
+    fn loopback_is_localhost_127_and_one_on_any_port_over_http_and_https() {
+        for origin in [
+            "http://localhost",
+            "https://localhost:5173",
+            "http://127.0.0.1:3000",
+            "http://127.255.255.254",
+            "https://[::1]:8443",
+        ] {
+            assert_eq!(loopback().admits(origin.as_bytes()), Admission::Allowed, "{origin}");
+        }
+        for origin in [
+            "http://localhost.evil.com",
+            "http://127.0.0.1.evil.com",
+            "http://evil.localhost",
+            "http://128.0.0.1",
+            "http://[::2]",
+            "ftp://localhost",
+            "null",
+        ] {
+            assert_eq!(loopback().admits(origin.as_bytes()), Admission::NotAllowed, "{origin}");
+        }
+        assert_eq!(loopback().admits(b"http://127.1"), Admission::NotAnOrigin);
+    }
+
+    #[test]
+    fn a_long_list_answers_like_a_short_one() {
+        let origins: Vec<Box<[u8]>> =
+            (0..100).map(|n| format!("https://a{n}.example").into_bytes().into()).collect();
+        let list = OriginList::new(OriginEntries { exact: origins, ..OriginEntries::default() });
+        assert_eq!(list.admits(b"https://a99.example"), Admission::Allowed);
+        assert_eq!(list.admits(b"https://a100.example"), Admission::NotAllowed);
+        assert_eq!(list.admits(b"https://A99.example"), Admission::NotAnOrigin);
+        assert_eq!(list.admits(b"null"), Admission::NotAllowed);
+    }
+
+    /// The same rules, written for the eye and not for the machine.
+    fn reference(origin: &str) -> bool {
+        let wildcard = regex::Regex::new(r"\Ahttps://([a-z0-9_-]{1,63}\.)+example\.com\z").unwrap();
+        let local = regex::Regex::new(
+            r"\Ahttps?://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])(:[0-9]+)?\z",
+        )
+        .unwrap();
+        origin == "https://app.test"
+            || wildcard.is_match(origin)
+            || local.is_match(origin) && is_canonical(origin)
+    }
+
+    proptest! {
+        #[test]
+        fn the_matcher_agrees_with_an_obvious_one(
+            scheme in "(https?|ftp|HTTPS)",
+            host in "(([a-cA_-]{0,3}\\.){0,3}(example\\.com|evilexample\\.com|app\\.test)|localhost\
+                     |127\\.[0-9]{1,3}\\.0\\.[0-9]{1,2}|\\[::1\\])",
+            tail in "(|:80|:443|:[0-9]{1,5}|\\.evil\\.com|/|@x)",
+        ) {
+            let list = OriginList::new(OriginEntries {
+                exact: vec![b"https://app.test".as_slice().into()],
+                wildcards: vec![Wildcard::parse("https://*.example.com").unwrap()],
+                loopback: true,
+                ..OriginEntries::default()
+            });
+            let origin = format!("{scheme}://{host}{tail}");
+            prop_assert_eq!(
+                list.admits(origin.as_bytes()) == Admission::Allowed, reference(&origin), "{}", origin
+            );
+        }
+
+        #[test]
+        fn no_bytes_upset_the_matcher(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = loopback().admits(&bytes);
+            if is_serialized_origin(&bytes) {
+                prop_assert!(bytes.iter().all(|byte| byte.is_ascii_graphic()));
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Heads for the tests of this room, made of names and values.
+
+use std::time::Duration;
+
+use super::{
+    decide::{CorsDecision, Lines, decide_lines},
+    policy::{CorsPolicy, CorsSettings},
+};
+use crate::http1::{
+    emit::HeadWriter,
+    fields::{Field, FieldId},
+    head::{Method, Span},
+};
+
+/// The bytes of a head and its fields.
+pub(super) struct Sample {
+    pub(super) bytes: Vec<u8>,
+    pub(super) fields: Vec<Field>,
+}
+
+impl Sample {
+    pub(super) fn new<N: AsRef<[u8]>, V: AsRef<[u8]>>(fields: impl IntoIterator<Item = (N, V)>) -> Self {
+        // Something stands in front of the fields of every head.
+        let mut sample = Self { bytes: b"OPTIONS / HTTP/1.1\r\n".to_vec(), fields: Vec::new() };
+        for (name, value) in fields {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            let start = sample.bytes.len();
+            sample.bytes.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
+            let value_start = start + name.len() + 2;
+            sample.fields.push(Field {
+                name: Span::new(start, start + name.len()),
+                value: Span::new(value_start, value_start + value.len()),
+                id: FieldId::of(name),
+            });
+        }
+        sample
+    }
+
+    pub(super) fn lines<'a>(&'a self) -> Lines<'a, impl Fn() -> std::slice::Iter<'a, Field>> {
+        Lines { bytes: &self.bytes, fields: || self.fields.iter() }
+    }
+
+    pub(super) fn decide(&self, policy: &CorsPolicy, method: Method, upgrade: bool) -> CorsDecision {
+        decide_lines(policy, method, &self.lines(), upgrade)
+    }
+}
+
+/// The default policy with some settings changed; it must compile.
+pub(super) fn policy(change: impl FnOnce(&mut CorsSettings)) -> CorsPolicy {
+    let mut settings = CorsSettings { max_age: Duration::from_secs(600), ..CorsSettings::default() };
+    change(&mut settings);
+    CorsPolicy::compile(&settings).unwrap().0
+}
+
+/// A list of owned strings.
+pub(super) fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// What is written into a head.
+pub(super) fn written(write: impl FnOnce(&mut HeadWriter<'_>)) -> String {
+    let mut buffer = vec![0; 32 << 10];
+    let mut out = HeadWriter::new(&mut buffer);
+    write(&mut out);
+    let len = out.finish().unwrap();
+    buffer.truncate(len - 2);
+    String::from_utf8(buffer).unwrap()
+}

@@ -1,0 +1,219 @@
+//! The URL of a target, read by the URL standard and held to the gateway's own rules.
+//!
+//! What a host may be used for is not decided here.
+
+use std::{fmt, net::IpAddr};
+
+use url::{Host, ParseError, Position, Url};
+
+use crate::error::Error;
+
+/// The longest name that DNS can carry, in bytes without a last dot (RFC 1035 §2.3.4).
+const MAX_NAME: usize = 253;
+/// The longest label of a name, in bytes (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
+
+/// The schemes that the gateway fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// http
+    Http,
+    /// https
+    Https,
+}
+
+impl Scheme {
+    /// The scheme as a URL begins with it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port that a URL of this scheme leaves out.
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// A host, as the URL standard understood it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetHost<'a> {
+    /// A name in its ASCII form, lower case; a last dot is kept, because resolvers heed it.
+    Name(&'a str),
+    /// An address, however it was spelled.
+    Ip(IpAddr),
+}
+
+/// An http or https URL without userinfo and without fragment, normalised by the URL standard.
+///
+/// All of its text is visible ASCII, so it can stand in a request head as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TargetUrl(pub(super) Url);
+
+impl TargetUrl {
+    /// Reads an absolute URL; a fragment is dropped.
+    ///
+    /// # Errors
+    /// [`Error::TargetInvalid`] for what the URL standard rejects, another scheme, userinfo, and a name that
+    /// DNS cannot carry.
+    ///
+    /// Source: URL standard, "URL parsing" and "host parsing".
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let url = Url::parse(text).map_err(|fault| Error::TargetInvalid(reason(fault)))?;
+        if !is_http(&url) {
+            return Err(Error::TargetInvalid("only http and https targets are fetched"));
+        }
+        Self::vetted(url)
+    }
+
+    /// `url`, which is http or https, held to the rules that go beyond the URL standard.
+    pub(super) fn vetted(mut url: Url) -> Result<Self, Error> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Error::TargetInvalid("a url with a user name or password is refused"));
+        }
+        if let Some(Host::Domain(name)) = url.host()
+            && !can_be_resolved(name)
+        {
+            return Err(Error::TargetInvalid("the host is no name that DNS could carry"));
+        }
+        if url.fragment().is_some() {
+            url.set_fragment(None);
+        }
+        Ok(Self(url))
+    }
+
+    /// http or https.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        if self.0.scheme() == Scheme::Https.as_str() { Scheme::Https } else { Scheme::Http }
+    }
+
+    /// Name or address to connect to.
+    #[must_use]
+    pub fn host(&self) -> TargetHost<'_> {
+        match self.0.host() {
+            Some(Host::Ipv4(ip)) => TargetHost::Ip(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => TargetHost::Ip(IpAddr::V6(ip)),
+            Some(Host::Domain(name)) => TargetHost::Name(name),
+            None => TargetHost::Name(""),
+        }
+    }
+
+    /// The port to connect to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port().unwrap_or(self.scheme().default_port())
+    }
+
+    /// The value of the `Host` field: IPv6 in brackets, a default port left out (RFC 9110 §7.2).
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.0[Position::BeforeHost..Position::AfterPort]
+    }
+
+    /// The origin-form of the request line; never empty (RFC 9112 §3.2.1).
+    #[must_use]
+    pub fn path_and_query(&self) -> &str {
+        &self.0[Position::BeforePath..Position::AfterQuery]
+    }
+
+    /// `scheme://host[:port]`, a default port left out. Equal exactly when the origins are, so it also keys
+    /// pools of connections.
+    ///
+    /// Source: HTML standard, "ASCII serialization of an origin".
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.0[..Position::AfterPort]
+    }
+
+    /// Whether scheme, host and port are those of `other` (HTML standard, "same origin").
+    #[must_use]
+    pub fn same_origin(&self, other: &Self) -> bool {
+        self.origin() == other.origin()
+    }
+
+    /// The whole URL.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for TargetUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether the scheme is http or https; the parser has put it in lower case.
+pub(super) fn is_http(url: &Url) -> bool {
+    [Scheme::Http, Scheme::Https].iter().any(|scheme| url.scheme() == scheme.as_str())
+}
+
+/// Whether a name fits DNS: no empty label but the root's, none too long (RFC 1035 §2.3.4). The URL standard
+/// lets all of that pass, and resolvers do not agree on what `localhost..` is.
+pub(crate) fn can_be_resolved(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.len() <= MAX_NAME && name.split('.').all(|label| (1..=MAX_LABEL).contains(&label.len()))
+}
+
+/// Why the URL standard rejects a URL.
+const fn reason(fault: ParseError) -> &'static str {
+    match fault {
+        ParseError::RelativeUrlWithoutBase
+        | ParseError::RelativeUrlWithCannotBeABaseBase
+        | ParseError::SetHostOnCannotBeABaseUrl => "the url has no scheme; begin it with http:// or https://",
+        ParseError::EmptyHost => "the url has no host",
+        ParseError::IdnaError | ParseError::InvalidDomainCharacter => "the host is no valid name",
+        ParseError::InvalidPort => "the port is no number up to 65535",
+        ParseError::InvalidIpv4Address => "the host is no valid IPv4 address",
+        ParseError::InvalidIpv6Address => "the host is no valid IPv6 address",
+        ParseError::Overflow => "the url is too long",
+        _ => "the url cannot be parsed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> TargetUrl {
+        TargetUrl::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_target_says_what_the_request_head_needs() {
+        let target = url("HTTPS://B\u{fc}cher.Example:443/a/../b c?d e#f");
+        assert_eq!(target.scheme(), Scheme::Https);
+        assert_eq!(target.host(), TargetHost::Name("xn--bcher-kva.example"));
+        assert_eq!(target.port(), 443);
+        assert_eq!(target.authority(), "xn--bcher-kva.example");
+        assert_eq!(target.path_and_query(), "/b%20c?d%20e");
+        assert_eq!(target.origin(), "https://xn--bcher-kva.example");
+        assert_eq!(target.to_string(), "https://xn--bcher-kva.example/b%20c?d%20e");
+
+        let target = url("http://[2001:DB8::0:1]:8080");
+        assert_eq!(target.host(), TargetHost::Ip("2001:db8::1".parse().unwrap()));
+        assert_eq!(target.port(), 8080);
+        assert_eq!(target.authority(), "[2001:db8::1]:8080");
+        assert_eq!(target.path_and_query(), "/");
+        assert_eq!(target.origin(), "http://[2001:db8::1]:8080");
+    }
+
+    #[test]
+    fn origins_are_the_same_in_scheme_host_and_port() {
+        let base = url("https://a.example/");
+        assert!(base.same_origin(&url("https://A.example:443/b?c")));
+        let others = "http://a.example/ https://a.example:8443/ https://b.a.example/ http://a.example:443/";
+        for other in others.split_whitespace() {
+            assert!(!base.same_origin(&url(other)), "{other}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Request targets and authorities (RFC 9112 §3.2, RFC 3986 §3.2.2).
+
+use std::net::Ipv6Addr;
+
+use super::{
+    fields::{FieldId, starts_with_ignore_case},
+    head::{Method, Request, Span, Version},
+};
+use crate::error::Error;
+
+/// The four forms of a request target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestTarget {
+    /// `/path?query`, forwarded byte for byte.
+    Origin,
+    /// `http://authority/path?query`; the authority takes the place of Host.
+    Absolute {
+        /// What stands between `//` and the path.
+        authority: Span,
+        /// Path and query as written; may be empty, or begin with `?`.
+        path: Span,
+    },
+    /// `host:port`, with CONNECT only.
+    Authority,
+    /// `*`, with OPTIONS only.
+    Asterisk,
+}
+
+const FRAGMENT: Error = Error::RequestHead("the request target has a fragment");
+
+impl RequestTarget {
+    /// Which form the target of this request has.
+    ///
+    /// # Errors
+    /// [`Error::RequestHead`] for a form that does not go with the method, or for none at all.
+    pub fn parse(request: Request<'_>) -> Result<Self, Error> {
+        let target = request.target();
+        if memchr::memchr(b'#', target).is_some() {
+            return Err(FRAGMENT);
+        }
+        match (request.head.method, target) {
+            (Method::Connect, authority) => {
+                match (is_authority(authority), authority.iter().rposition(|b| *b == b':')) {
+                    (true, Some(colon))
+                        if colon.saturating_add(1) < authority.len() && !authority.ends_with(b"]") =>
+                    {
+                        Ok(Self::Authority)
+                    }
+                    _ => Err(Error::RequestHead("the target of CONNECT is not host:port")),
+                }
+            }
+            (_, [b'/', ..]) => Ok(Self::Origin),
+            (Method::Options, b"*") => Ok(Self::Asterisk),
+            _ => Self::absolute(request.head.target, target),
+        }
+    }
+
+    fn absolute(span: Span, target: &[u8]) -> Result<Self, Error> {
+        let scheme = if starts_with_ignore_case(target, b"http://") {
+            7_usize
+        } else if starts_with_ignore_case(target, b"https://") {
+            8_usize
+        } else {
+            return Err(Error::RequestHead("the request target is neither a path nor an http URL"));
+        };
+        let rest = target.get(scheme..).unwrap_or_default();
+        let authority_len = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+        if !is_authority(rest.get(..authority_len).unwrap_or_default()) {
+            return Err(Error::RequestHead("the authority of the request target is malformed"));
+        }
+        let start = span.range().start.saturating_add(scheme);
+        let path = start.saturating_add(authority_len);
+        Ok(Self::Absolute { authority: Span::new(start, path), path: Span::new(path, span.range().end) })
+    }
+
+    /// The target in origin-form, in parts to be written one behind the other; for `OPTIONS` without a path
+    /// `*` (RFC 9112 §3.2.4).
+    #[must_use]
+    pub fn origin_form(self, request: Request<'_>) -> [&[u8]; 2] {
+        match self {
+            Self::Absolute { path, .. } => match path.of(request.bytes) {
+                [] if request.head.method == Method::Options => [b"*", b""],
+                path @ [b'/', ..] => [path, b""],
+                path => [b"/", path],
+            },
+            Self::Origin | Self::Authority | Self::Asterisk => [request.target(), b""],
+        }
+    }
+
+    /// The authority that the request is for: that of the target, else the Host; `None` in HTTP/1.0 without
+    /// Host.
+    ///
+    /// # Errors
+    /// [`Error::RequestHead`] when there is not exactly one well-formed Host in HTTP/1.1, or more than one in
+    /// HTTP/1.0 (RFC 9112 §3.2).
+    pub fn authority(self, request: Request<'_>) -> Result<Option<Span>, Error> {
+        let mut hosts = request.head.fields.all(FieldId::Host);
+        let host = match (hosts.next(), hosts.next()) {
+            (_, Some(_)) => return Err(Error::RequestHead("there is more than one Host")),
+            (None, _) if request.head.version == Version::Http11 => {
+                return Err(Error::RequestHead("Host is missing"));
+            }
+            (host, _) => host.map(|field| field.value),
+        };
+        if host.is_some_and(|host| !is_authority(host.of(request.bytes))) {
+            return Err(Error::RequestHead("Host is malformed"));
+        }
+        Ok(match self {
+            Self::Absolute { authority, .. } => Some(authority),
+            Self::Authority => Some(request.head.target),
+            Self::Origin | Self::Asterisk => host,
+        })
+    }
+}
+
+/// Whether `bytes` are `uri-host [":" port]`: no userinfo, no blank, no list (RFC 9110 §7.2).
+#[must_use]
+pub fn is_authority(bytes: &[u8]) -> bool {
+    let (host_is_valid, rest) = if let [b'[', rest @ ..] = bytes {
+        let Some(close) = memchr::memchr(b']', rest) else { return false };
+        let literal = rest.get(..close).unwrap_or_default();
+        let is_address = str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
+        (is_address, rest.get(close.saturating_add(1)..).unwrap_or_default())
+    } else {
+        let end = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
+        let host = bytes.get(..end).unwrap_or_default();
+        (is_reg_name(host), bytes.get(end..).unwrap_or_default())
+    };
+    let port_is_valid = match rest {
+        [] => true,
+        [b':', port @ ..] => {
+            let number = port.iter().try_fold(0_u32, |sum, byte| match byte {
+                b'0'..=b'9' => {
+                    Some(sum.saturating_mul(10).saturating_add(u32::from(byte.wrapping_sub(b'0'))))
+                }
+                _ => None,
+            });
+            port.len() <= 5 && number.is_some_and(|number| number <= 65_535)
+        }
+        _ => false,
+    };
+    host_is_valid && port_is_valid
+}
+
+/// `reg-name` without the comma, which some peers read as a list of hosts; never empty.
+fn is_reg_name(host: &[u8]) -> bool {
+    let mut rest = host;
+    loop {
+        rest = match rest {
+            [] => return !host.is_empty(),
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            [byte, rest @ ..]
+                if byte.is_ascii_alphanumeric()
+                    || matches!(
+                        byte,
+                        b'-' | b'.'
+                            | b'_'
+                            | b'~'
+                            | b'!'
+                            | b'$'
+                            | b'&'
+                            | b'\''
+                            | b'('
+                            | b')'
+                            | b'*'
+                            | b'+'
+                            | b';'
+                            | b'='
+                    ) =>
+            {
+                rest
+            }
+            _ => return false,
+        };
+    }
+}

@@ -1,0 +1,209 @@
+//! TLS handshakes on connections that exist already.
+//!
+//! No deadline here: the caller's covers more than the handshake, and dropping the future closes the
+//! connection. No byte of a request can leave before the certificate was verified, because the stream to
+//! write it to does not exist before. When a handshake fails, the alert that says why is sent on the way out.
+
+use std::{io, sync::Arc};
+
+use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::{stream::Stream, throttle::Throttle};
+use crate::{error::Error, tls};
+
+/// Bytes of records that a connection may hold for a peer that does not take them: two full records, so
+/// that one write still carries 32 KiB. rustls' own default is 64 KiB.
+const RECORD_BUFFER: usize = 32 << 10;
+
+/// Performs the server's side of a handshake.
+///
+/// # Errors
+/// [`Error::ClientGone`] when the client closed, spoke something else or refused us: after a failed
+/// handshake there is nobody to answer. The cause is logged at debug level, as any port scan makes them.
+pub async fn accept(config: Arc<ServerConfig>, tcp: TcpStream) -> Result<Stream, Error> {
+    let handshake = TlsAcceptor::from(config)
+        .accept_with(tcp, |connection| connection.set_buffer_limit(Some(RECORD_BUFFER)));
+    match handshake.await {
+        Ok(stream) => Ok(Stream::TlsServer(Box::new(stream))),
+        Err(error) => {
+            tracing::debug!(%error, "a client's TLS handshake failed");
+            Err(Error::ClientGone)
+        }
+    }
+}
+
+/// Performs the client's side of a handshake; `name` is what the certificate must be for, and is sent as
+/// SNI when it is a DNS name.
+///
+/// # Errors
+/// [`Error::TlsCertificate`] when the upstream's certificate is not to be trusted, with the reason logged;
+/// [`Error::TlsProtocol`] when the handshake failed otherwise.
+pub async fn connect(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    tcp: TcpStream,
+) -> Result<Stream, Error> {
+    let shown = name.to_str().into_owned();
+    let handshake = TlsConnector::from(config)
+        .connect_with(name, tcp, |connection| connection.set_buffer_limit(Some(RECORD_BUFFER)));
+    match handshake.await {
+        Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
+        Err(error) => Err(upstream_fault(&shown, &error)),
+    }
+}
+
+fn upstream_fault(name: &str, error: &io::Error) -> Error {
+    static CERTIFICATE: Throttle = Throttle::new();
+    static PROTOCOL: Throttle = Throttle::new();
+    if tls::is_certificate_error(error) {
+        if let Some(held_back) = CERTIFICATE.admit() {
+            tracing::warn!(name, %error, held_back, "the certificate of an upstream is not trusted");
+        }
+        return Error::TlsCertificate;
+    }
+    if let Some(held_back) = PROTOCOL.admit() {
+        tracing::warn!(name, %error, held_back, "the TLS handshake with an upstream failed");
+    }
+    Error::TlsProtocol
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use rustls::HandshakeKind;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::net::testing::{Authority, Validity, in_worker, tcp_pair};
+
+    /// Both results of a handshake with a certificate of the authority.
+    async fn shake(
+        files: &(PathBuf, PathBuf),
+        client: Arc<ClientConfig>,
+        name: &str,
+    ) -> (Result<Stream, Error>, Result<Stream, Error>) {
+        let server = tls::server_config(&files.0, &files.1).unwrap();
+        let (near, far) = tcp_pair().await;
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        tokio::join!(accept(server, near), connect(client, name, far))
+    }
+
+    #[test]
+    fn a_certificate_must_be_of_a_known_issuer_in_date_and_for_the_name() {
+        in_worker(async {
+            let authority = Authority::new();
+            let trusting = tls::client_config(Some(&authority.file()), false).unwrap();
+            let strange = tls::client_config(None, false).unwrap();
+            let good = authority.issue("api.test", Validity::Now);
+            let expired = authority.issue("api.test", Validity::Past);
+            for (files, client, name, expected) in [
+                (&good, &trusting, "api.test", Ok(())),
+                (&good, &trusting, "other.test", Err(Error::TlsCertificate)),
+                (&good, &trusting, "127.0.0.1", Err(Error::TlsCertificate)),
+                (&good, &strange, "api.test", Err(Error::TlsCertificate)),
+                (&expired, &trusting, "api.test", Err(Error::TlsCertificate)),
+            ] {
+                let (server, client) = shake(files, Arc::clone(client), name).await;
+                assert_eq!(client.map(|_| ()), expected, "{name}");
+                assert_eq!(server.map(|_| ()), expected.map_err(|_| Error::ClientGone), "{name}");
+            }
+        });
+    }
+
+    #[test]
+    fn an_address_in_the_certificate_is_verified_like_a_name() {
+        in_worker(async {
+            let authority = Authority::new();
+            let client = tls::client_config(Some(&authority.file()), false).unwrap();
+            let files = authority.issue("127.0.0.1", Validity::Now);
+            assert!(shake(&files, client, "127.0.0.1").await.1.is_ok());
+        });
+    }
+
+    #[test]
+    fn unverified_means_any_certificate() {
+        in_worker(async {
+            let authority = Authority::new();
+            for validity in [Validity::Now, Validity::Past] {
+                let files = authority.issue("api.test", validity);
+                let client = tls::client_config(None, true).unwrap();
+                let (server, client) = shake(&files, client, "other.test").await;
+                assert!(server.is_ok() && client.is_ok());
+            }
+        });
+    }
+
+    #[test]
+    fn http_1_1_is_what_both_sides_agree_on() {
+        in_worker(async {
+            let (server, client) = crate::net::testing::tls_pair().await;
+            let (Stream::TlsServer(server), Stream::TlsClient(client)) = (server, client) else {
+                panic!("a TLS pair")
+            };
+            assert_eq!(server.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+            assert_eq!(client.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+        });
+    }
+
+    #[test]
+    fn a_second_connection_resumes_the_session_of_the_first() {
+        in_worker(async {
+            let authority = Authority::new();
+            let files = authority.issue("api.test", Validity::Now);
+            let server = tls::server_config(&files.0, &files.1).unwrap();
+            let client = tls::client_config(Some(&authority.file()), false).unwrap();
+            let mut kinds = Vec::new();
+            for _ in 0..2 {
+                let (near, far) = tcp_pair().await;
+                let name = ServerName::try_from("api.test").unwrap();
+                let (near, far) =
+                    tokio::join!(accept(Arc::clone(&server), near), connect(Arc::clone(&client), name, far));
+                let (mut near, mut far) = (near.unwrap(), far.unwrap());
+                near.write_all(b"x").await.unwrap();
+                near.flush().await.unwrap();
+                far.read_exact(&mut [0; 1]).await.unwrap();
+                let Stream::TlsClient(far) = far else { panic!("the client's end") };
+                kinds.push(far.get_ref().1.handshake_kind().unwrap());
+            }
+            assert_eq!(kinds.first().copied().map(is_full), Some(true));
+            assert_eq!(kinds.get(1), Some(&HandshakeKind::Resumed));
+        });
+    }
+
+    fn is_full(kind: HandshakeKind) -> bool {
+        matches!(kind, HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest)
+    }
+
+    #[test]
+    fn an_upstream_that_speaks_no_tls_or_hangs_up_is_a_protocol_error() {
+        in_worker(async {
+            for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b""] {
+                let (mut near, far) = tcp_pair().await;
+                near.write_all(answer).await.unwrap();
+                near.shutdown().await.unwrap();
+                let name = ServerName::try_from("api.test").unwrap();
+                let client = tls::client_config(None, false).unwrap();
+                assert_eq!(connect(client, name, far).await.map(|_| ()).unwrap_err(), Error::TlsProtocol);
+            }
+        });
+    }
+
+    #[test]
+    fn a_client_that_speaks_no_tls_gets_an_alert() {
+        in_worker(async {
+            let authority = Authority::new();
+            let files = authority.issue("api.test", Validity::Now);
+            let server = tls::server_config(&files.0, &files.1).unwrap();
+            let (near, mut far) = tcp_pair().await;
+            far.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            assert_eq!(accept(server, near).await.map(|_| ()).unwrap_err(), Error::ClientGone);
+            let mut alert = [0; 2];
+            far.read_exact(&mut alert).await.unwrap();
+            // An alert record (RFC 8446 §5.1).
+            assert_eq!(alert, [21, 3]);
+        });
+    }
+}

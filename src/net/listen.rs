@@ -1,0 +1,455 @@
+//! Listening sockets, one per worker on the same address, and an accept loop that outlives what kills others.
+//!
+//! The kernel spreads connections over the sockets of a group (`SO_REUSEPORT`). Closing one of a group
+//! resets what is in its queue, so whoever owns a group closes it whole, after [`refuse_new`] and
+//! [`Acceptor::try_drain`] have emptied it.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
+    os::fd::AsFd,
+    rc::Rc,
+    time::Duration,
+};
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    time::{sleep, timeout},
+};
+
+use super::throttle::Throttle;
+
+/// Connections that may wait to be accepted, per socket; the kernel lowers it to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// How long an accept without descriptors waits when nobody reports one as freed (another worker may have
+/// freed it): short enough to recover within 20 ms, long enough to cost a thousandth of a core.
+const DESCRIPTOR_WAIT: Duration = Duration::from_millis(10);
+
+/// How long an accept waits after an error that should not happen, so that no error can make it spin.
+const FAULT_WAIT: Duration = Duration::from_millis(100);
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {}", reason(.source))]
+pub struct ListenError {
+    /// The address as it was asked for.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+fn reason(error: &io::Error) -> String {
+    let text = match Errno::from_io_error(error) {
+        Some(Errno::ACCESS) => "permission denied; run as root or grant CAP_NET_BIND_SERVICE",
+        Some(Errno::ADDRINUSE) => {
+            "another socket listens there already; stop that program or choose another port"
+        }
+        Some(Errno::ADDRNOTAVAIL) => {
+            "this machine has no such address; choose one of its own, or 0.0.0.0 or [::] for all"
+        }
+        Some(Errno::AFNOSUPPORT) => "this machine has no IPv6; choose an IPv4 address",
+        Some(Errno::MFILE | Errno::NFILE) => "no descriptor is left; raise the limit of open files",
+        _ => return error.to_string(),
+    };
+    text.to_owned()
+}
+
+/// Opens `count` sockets (at least one) that listen on one address and share what comes.
+///
+/// Port 0 takes a free port, the same for all. `[::]` takes IPv4 as well. `socket_buffer` bounds the kernel's
+/// receive and send buffer, in bytes, of every connection accepted (Linux doubles the figure to cover its
+/// own bookkeeping); `None` leaves them to the kernel.
+///
+/// # Errors
+/// [`ListenError`] when a socket cannot be opened or bound, also when another process listens there with
+/// `SO_REUSEPORT` and the kernel would let us share its connections.
+pub fn bind_group(
+    address: SocketAddr,
+    count: usize,
+    socket_buffer: Option<usize>,
+) -> Result<Vec<StdListener>, ListenError> {
+    let fault = |source| ListenError { address, source };
+    if address.port() != 0 {
+        bound(address, false).map_err(fault)?;
+    }
+    let first = listener(address, socket_buffer).map_err(fault)?;
+    let shared = first.local_addr().map_err(fault)?;
+    let mut group = vec![first];
+    while group.len() < count {
+        group.push(listener(shared, socket_buffer).map_err(fault)?);
+    }
+    Ok(group)
+}
+
+fn listener(address: SocketAddr, socket_buffer: Option<usize>) -> io::Result<StdListener> {
+    let socket = bound(address, true)?;
+    if let Some(bytes) = socket_buffer {
+        // Before listen: the window a peer is offered is settled in its handshake.
+        socket.set_recv_buffer_size(bytes)?;
+        socket.set_send_buffer_size(bytes)?;
+    }
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A socket bound to the address; without `shared`, binding fails when anybody listens there.
+fn bound(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Sets what an accepted connection does not inherit: small writes leave at once (`TCP_NODELAY`).
+///
+/// # Errors
+/// What the system says; some systems refuse this on a connection that was reset in the queue.
+pub fn prepare_accepted(connection: &TcpStream) -> io::Result<()> {
+    connection.set_nodelay(true)
+}
+
+/// Makes the kernel refuse what is not yet queued, so that the queue can be emptied before closing.
+///
+/// A backlog of 0 still lets Linux queue one connection, so a group is empty when
+/// [`Acceptor::try_drain`] says so and stays so only once it is closed.
+///
+/// # Errors
+/// What the system says.
+pub fn refuse_new(listener: impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::listen(listener, 0)?)
+}
+
+/// What an error of accept(2) calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    /// One connection died in the queue, or a signal came: take the next.
+    Next,
+    /// Descriptors or memory ran out: wait until some are free.
+    Scarcity,
+    /// Nothing known helps.
+    Fault,
+}
+
+fn remedy(error: &io::Error) -> Remedy {
+    match Errno::from_io_error(error) {
+        // Linux also hands out errors that are pending on the new connection; accept(2) says to go on.
+        Some(
+            Errno::CONNABORTED
+            | Errno::CONNRESET
+            | Errno::INTR
+            | Errno::PROTO
+            | Errno::PERM
+            | Errno::NETDOWN
+            | Errno::NOPROTOOPT
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+            | Errno::NETUNREACH
+            | Errno::TIMEDOUT,
+        ) => Remedy::Next,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Remedy::Scarcity,
+        _ => Remedy::Fault,
+    }
+}
+
+fn log(error: &io::Error, remedy: Remedy) {
+    static SCARCITY: Throttle = Throttle::new();
+    static FAULT: Throttle = Throttle::new();
+    match remedy {
+        Remedy::Next => tracing::trace!(%error, "a connection ended before it was accepted"),
+        Remedy::Scarcity => {
+            if let Some(held_back) = SCARCITY.admit() {
+                tracing::warn!(
+                    %error, held_back,
+                    "cannot accept; raise the limit of open files or lower max_connections"
+                );
+            }
+        }
+        Remedy::Fault => {
+            if let Some(held_back) = FAULT.admit() {
+                tracing::error!(%error, held_back, "cannot accept");
+            }
+        }
+    }
+}
+
+/// Takes connections from one listening socket, whatever happens.
+#[derive(Debug)]
+pub struct Acceptor {
+    listener: TcpListener,
+    freed: Rc<Notify>,
+}
+
+impl Acceptor {
+    /// Takes over a non-blocking listener. `freed` is notified (`notify_waiters`) by whoever of this worker
+    /// closes a connection, so that an accept that found no descriptor tries again at once.
+    ///
+    /// # Errors
+    /// What the system says when the socket cannot be watched.
+    pub fn new(listener: StdListener, freed: Rc<Notify>) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::from_std(listener)?, freed })
+    }
+
+    /// The next connection. Never fails: connections that died in the queue are skipped, and while no
+    /// descriptor or memory is left it waits, with one message a second in the log. Cancel safe.
+    pub async fn accept(&self) -> (TcpStream, SocketAddr) {
+        loop {
+            let error = match self.listener.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => error,
+            };
+            let remedy = remedy(&error);
+            log(&error, remedy);
+            match remedy {
+                Remedy::Next => {}
+                Remedy::Scarcity => {
+                    // Either the signal or the time; both mean "try again".
+                    let _ = timeout(DESCRIPTOR_WAIT, self.freed.notified()).await;
+                }
+                Remedy::Fault => sleep(FAULT_WAIT).await,
+            }
+        }
+    }
+
+    /// A connection that is queued in the kernel now, without waiting; `None` when the queue is empty or
+    /// nothing can be accepted.
+    pub fn try_drain(&self) -> Option<(TcpStream, SocketAddr)> {
+        loop {
+            // The kernel is asked, not the runtime, which may not have looked since the connection came.
+            match self.take_queued() {
+                Ok(accepted) => return Some(accepted),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) => {
+                    let remedy = remedy(&error);
+                    log(&error, remedy);
+                    if remedy != Remedy::Next {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_queued(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (socket, peer) = SockRef::from(&self.listener).accept()?;
+        let peer = peer.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+        socket.set_nonblocking(true)?;
+        Ok((TcpStream::from_std(StdStream::from(socket))?, peer))
+    }
+}
+
+impl AsFd for Acceptor {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        net::{Ipv4Addr, Ipv6Addr},
+        pin::Pin,
+        task::Poll,
+    };
+
+    use super::*;
+    use crate::net::testing::in_worker;
+
+    const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    fn acceptor(listener: StdListener) -> Acceptor {
+        Acceptor::new(listener, Rc::new(Notify::new())).unwrap()
+    }
+
+    #[test]
+    fn a_group_shares_one_port_also_when_the_system_chose_it() {
+        let group = bind_group(ANY_PORT, 3, None).unwrap();
+        let ports: Vec<_> = group.iter().map(|one| one.local_addr().unwrap().port()).collect();
+        assert_eq!(ports.len(), 3);
+        assert!(ports.iter().all(|port| *port == ports[0] && *port != 0));
+        assert_eq!(bind_group(ANY_PORT, 0, None).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_port_that_others_listen_on_is_an_error_even_if_they_would_share_it() {
+        let group = bind_group(ANY_PORT, 1, None).unwrap();
+        let taken = group[0].local_addr().unwrap();
+        let error = bind_group(taken, 2, None).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cannot listen on {taken}: another socket listens there already; \
+                 stop that program or choose another port"
+            )
+        );
+        drop(group);
+        assert!(bind_group(taken, 2, None).is_ok());
+    }
+
+    #[test]
+    fn a_port_with_connections_in_time_wait_can_be_taken_again() {
+        in_worker(async {
+            let mut group = bind_group(ANY_PORT, 1, None).unwrap();
+            let address = group[0].local_addr().unwrap();
+            let acceptor = acceptor(group.remove(0));
+            let client = TcpStream::connect(address).await.unwrap();
+            // The side that closes first keeps the state.
+            drop(acceptor.accept().await);
+            drop(client);
+            drop(acceptor);
+            assert!(bind_group(address, 1, None).is_ok());
+        });
+    }
+
+    #[test]
+    fn messages_say_what_to_do() {
+        for (errno, expected) in [
+            (Errno::ACCESS, "permission denied; run as root or grant CAP_NET_BIND_SERVICE"),
+            (
+                Errno::ADDRNOTAVAIL,
+                "this machine has no such address; choose one of its own, or 0.0.0.0 or [::] for all",
+            ),
+        ] {
+            let address = SocketAddr::from(([0, 0, 0, 0], 80));
+            let error = ListenError { address, source: errno.into() };
+            assert_eq!(error.to_string(), format!("cannot listen on 0.0.0.0:80: {expected}"));
+        }
+        let elsewhere = bind_group(SocketAddr::from(([192, 0, 2, 1], 0)), 1, None).unwrap_err();
+        assert!(elsewhere.to_string().contains("no such address"), "{elsewhere}");
+    }
+
+    #[test]
+    fn the_unspecified_ipv6_address_takes_ipv4_as_well() {
+        in_worker(async {
+            let Ok(mut group) = bind_group(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), 1, None) else {
+                // A machine without IPv6 has nothing to show here.
+                return;
+            };
+            let port = group[0].local_addr().unwrap().port();
+            let acceptor = acceptor(group.remove(0));
+            let connect = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+            let (accepted, connected) = tokio::join!(acceptor.accept(), connect);
+            assert!(connected.is_ok());
+            assert!(accepted.1.is_ipv6());
+        });
+    }
+
+    #[test]
+    fn accepted_connections_inherit_bounded_buffers_and_send_at_once() {
+        in_worker(async {
+            let mut group = bind_group(ANY_PORT, 1, Some(64 << 10)).unwrap();
+            let address = group[0].local_addr().unwrap();
+            let acceptor = acceptor(group.remove(0));
+            let (accepted, connected) = tokio::join!(acceptor.accept(), TcpStream::connect(address));
+            let _client = connected.unwrap();
+            prepare_accepted(&accepted.0).unwrap();
+            assert!(accepted.0.nodelay().unwrap());
+            let socket = SockRef::from(&accepted.0);
+            for size in [socket.recv_buffer_size().unwrap(), socket.send_buffer_size().unwrap()] {
+                assert!((64 << 10..=128 << 10).contains(&size), "{size}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_drain_empties_the_queue_and_then_says_so() {
+        in_worker(async {
+            let mut group = bind_group(ANY_PORT, 1, None).unwrap();
+            let address = group[0].local_addr().unwrap();
+            let acceptor = acceptor(group.remove(0));
+            let mut clients = Vec::new();
+            for _ in 0..5 {
+                clients.push(TcpStream::connect(address).await.unwrap());
+            }
+            refuse_new(&acceptor).unwrap();
+            let drained: Vec<_> = std::iter::from_fn(|| acceptor.try_drain()).collect();
+            let peers: Vec<_> = drained.iter().map(|(_, peer)| *peer).collect();
+            let expected: Vec<_> = clients.iter().map(|client| client.local_addr().unwrap()).collect();
+            assert_eq!(peers, expected);
+            assert!(acceptor.try_drain().is_none());
+        });
+    }
+
+    #[test]
+    fn every_error_of_accept_has_its_remedy() {
+        for (errno, expected) in [
+            (Errno::CONNABORTED, Remedy::Next),
+            (Errno::INTR, Remedy::Next),
+            (Errno::PROTO, Remedy::Next),
+            (Errno::MFILE, Remedy::Scarcity),
+            (Errno::NFILE, Remedy::Scarcity),
+            (Errno::NOBUFS, Remedy::Scarcity),
+            (Errno::NOMEM, Remedy::Scarcity),
+            (Errno::BADF, Remedy::Fault),
+            (Errno::INVAL, Remedy::Fault),
+        ] {
+            assert_eq!(remedy(&errno.into()), expected, "{errno}");
+        }
+    }
+    #[test]
+    fn an_accept_without_descriptors_goes_on_when_one_is_freed() {
+        // The limit is the whole process's, so the test has one of its own.
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--ignored", "net::listen::tests::in_a_process_of_its_own"])
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && output.contains("1 passed"), "{output}");
+    }
+
+    #[test]
+    #[ignore = "lowers the descriptor limit of its process; another test starts it"]
+    fn in_a_process_of_its_own() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        in_worker(async {
+            let mut group = bind_group(ANY_PORT, 1, None).unwrap();
+            let address = group[0].local_addr().unwrap();
+            let freed = Rc::new(Notify::new());
+            let acceptor = Acceptor::new(group.remove(0), Rc::clone(&freed)).unwrap();
+            let _clients = [(); 2].map(|()| StdStream::connect(address).unwrap());
+            let limit = Rlimit { current: Some(64), ..getrlimit(Resource::Nofile) };
+            setrlimit(Resource::Nofile, limit).unwrap();
+            let mut hoard = Vec::new();
+            while let Ok(file) = std::fs::File::open("/dev/null") {
+                hoard.push(file);
+            }
+            assert!(timeout(DESCRIPTOR_WAIT * 5, acceptor.accept()).await.is_err());
+            assert!(acceptor.try_drain().is_none());
+
+            // Told so, it goes on at once; a clock that stands still shows that it did not wait.
+            tokio::time::pause();
+            let mut accepting = Box::pin(acceptor.accept());
+            assert!(once(&mut accepting).await.is_pending());
+            hoard.pop();
+            freed.notify_waiters();
+            let Poll::Ready(first) = once(&mut accepting).await else { panic!("it waits for the time") };
+            tokio::time::resume();
+
+            // Not told, it finds out.
+            let mut accepting = Box::pin(acceptor.accept());
+            assert!(once(&mut accepting).await.is_pending());
+            hoard.pop();
+            let start = std::time::Instant::now();
+            let second = accepting.await;
+            assert!(start.elapsed() < DESCRIPTOR_WAIT * 10, "{:?}", start.elapsed());
+            assert_ne!(first.1, second.1);
+        });
+    }
+
+    /// Polls a future once.
+    async fn once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
+    }
+}

@@ -1,0 +1,324 @@
+//! Names become addresses: the hosts file first, then a bounded memory, then DNS.
+//!
+//! One resolver per worker. A name is asked for once at a time, whoever waits for it; an answer lives for
+//! its TTL; when DNS fails, the last good one stays in use for a bounded time. Nothing here blocks the
+//! worker, and a lookup that nobody waits for any more still ends and is remembered.
+//!
+//! Which of the addresses may be connected to is not decided here.
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    rc::Rc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Semaphore, watch},
+    task::spawn_local,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    hosts::HostsFile,
+    name_servers::{NameServers, Outcome},
+};
+use crate::error::Error;
+
+/// Names that are remembered; the least useful one goes first.
+const MAX_NAMES: usize = 1024;
+
+/// Addresses of one name that are remembered.
+pub(super) const MAX_ADDRESSES: usize = 64;
+
+/// Names that are asked for at once, each with a handful of sockets; others wait their turn.
+const MAX_LOOKUPS: usize = 32;
+
+/// How long an answer lives: its TTL, but a TTL of 0 would be a query per connection, and no mistake in a
+/// zone should outlive a day.
+const POSITIVE_TTL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+
+/// How long "no such name" lives: as the zone says (RFC 2308 §5), but a name that has just been made must
+/// not stay unknown.
+const NEGATIVE_TTL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// How long a name that could not be resolved is left alone.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a request waits for a fresh answer while an old one may be used (RFC 8767 §5, "client response
+/// timer"): the resolver's silence must not use up the time the connection needs.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long one lookup may take with all its search domains and repeats.
+const MAX_LOOKUP_TIME: Duration = Duration::from_secs(15);
+
+/// The addresses of a name, at least one; those of IPv6 first, each family in the order of the answer.
+pub type Addresses = Rc<[IpAddr]>;
+
+/// Where names come from.
+#[derive(Clone, Debug)]
+pub struct ResolverSettings {
+    /// The servers to ask; empty: those of the system, whose `/etc/resolv.conf` may come late and change.
+    pub servers: Vec<SocketAddr>,
+    /// The hosts file; `None` is `/etc/hosts`.
+    pub hosts_file: Option<PathBuf>,
+    /// How long a last good answer serves after its TTL while the resolver fails.
+    pub max_stale: Duration,
+}
+
+/// The resolver of one worker; cloning it is cheap and shares everything.
+#[derive(Clone, Debug)]
+pub struct Resolver(Rc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    hosts: HostsFile,
+    servers: NameServers,
+    max_stale: Duration,
+    names: RefCell<HashMap<Rc<str>, Entry>>,
+    /// Counts uses, to know the least recent one.
+    uses: Cell<u64>,
+    lookups: Semaphore,
+}
+
+/// What is known about one name.
+#[derive(Debug, Default)]
+struct Entry {
+    answer: Option<Answer>,
+    failure: Option<Failure>,
+    lookup: Option<Lookup>,
+    used: u64,
+}
+
+#[derive(Debug)]
+struct Answer {
+    addresses: Addresses,
+    expires: Instant,
+}
+
+/// The last lookup brought nothing; until when it need not be repeated.
+#[derive(Debug)]
+struct Failure {
+    error: Error,
+    until: Instant,
+}
+
+/// A lookup under way.
+#[derive(Clone, Debug)]
+struct Lookup {
+    result: watch::Receiver<Option<Result<Addresses, Error>>>,
+    since: Instant,
+}
+
+/// What the memory says about a name.
+enum Known {
+    Now(Result<Addresses, Error>),
+    /// A lookup is under way; an old answer may serve instead.
+    Soon(Lookup, Option<Addresses>),
+}
+
+impl Entry {
+    fn usable(&self, now: Instant, max_stale: Duration) -> Option<&Answer> {
+        self.answer.as_ref().filter(|answer| {
+            // A sum too large for the clock is "for ever".
+            answer.expires.checked_add(max_stale).is_none_or(|end| now < end)
+        })
+    }
+
+    /// Whether a lookup is under way; one that ended without a result (it panicked) is not.
+    fn lookup(&self) -> Option<&Lookup> {
+        self.lookup.as_ref().filter(|lookup| lookup.result.has_changed().is_ok())
+    }
+}
+
+impl Resolver {
+    /// Reads and asks nothing before the first name.
+    #[must_use]
+    pub fn new(settings: ResolverSettings) -> Self {
+        let hosts_file = settings.hosts_file.unwrap_or_else(|| PathBuf::from("/etc/hosts"));
+        Self(Rc::new(Shared {
+            hosts: HostsFile::new(hosts_file),
+            servers: NameServers::new(settings.servers, PathBuf::from("/etc/resolv.conf")),
+            max_stale: settings.max_stale,
+            names: RefCell::default(),
+            uses: Cell::new(0),
+            lookups: Semaphore::new(MAX_LOOKUPS),
+        }))
+    }
+
+    /// The addresses of `name`, which may be an address itself. A final dot makes a name absolute;
+    /// `localhost` and what ends in it is loopback without a question (RFC 6761 §6.3).
+    ///
+    /// There is no deadline here beyond that of the servers; dropping the future leaves the lookup running
+    /// for others.
+    ///
+    /// # Errors
+    /// [`Error::Dns`] when the name does not exist, has no address or is none, or when the servers fail;
+    /// [`Error::DnsTimeout`] when they do not answer.
+    pub async fn resolve(&self, name: &str) -> Result<Addresses, Error> {
+        if let Ok(address) = name.parse::<IpAddr>() {
+            return Ok(Rc::new([address]));
+        }
+        let name = normal(name).ok_or(Error::Dns)?;
+        let relative = name.strip_suffix('.').unwrap_or(&name);
+        if relative == "localhost" || relative.ends_with(".localhost") {
+            // IPv4 first: what listens on one of them only is most often found there.
+            return Ok(Rc::new([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
+        }
+        if let Some(addresses) = self.0.hosts.look_up(relative).await {
+            return Ok(addresses.into());
+        }
+        match self.known(&name)? {
+            Known::Now(result) => result,
+            Known::Soon(lookup, None) => ended(lookup).await,
+            Known::Soon(lookup, Some(old)) => {
+                let patience = lookup.since + PATIENCE;
+                tokio::select! {
+                    biased;
+                    result = ended(lookup) => result,
+                    () = sleep_until(patience) => Ok(old),
+                }
+            }
+        }
+    }
+
+    /// What is known about a name, after starting a lookup where one is due.
+    fn known(&self, name: &str) -> Result<Known, Error> {
+        let now = Instant::now();
+        let shared = &self.0;
+        let mut names = shared.names.borrow_mut();
+        if !names.contains_key(name) {
+            make_room(&mut names, now, shared.max_stale)?;
+            names.insert(name.into(), Entry::default());
+        }
+        let entry = names.get_mut(name).ok_or(Error::Internal)?;
+        shared.uses.set(shared.uses.get().wrapping_add(1));
+        entry.used = shared.uses.get();
+        if let Some(answer) = &entry.answer
+            && now < answer.expires
+        {
+            return Ok(Known::Now(Ok(Rc::clone(&answer.addresses))));
+        }
+        let old = entry.usable(now, shared.max_stale).map(|answer| Rc::clone(&answer.addresses));
+        if let Some(failure) = &entry.failure
+            && now < failure.until
+        {
+            return Ok(Known::Now(old.ok_or(failure.error)));
+        }
+        let lookup = match entry.lookup() {
+            Some(lookup) => lookup.clone(),
+            None => {
+                let (announce, result) = watch::channel(None);
+                let lookup = Lookup { result, since: now };
+                entry.lookup = Some(lookup.clone());
+                // Spawned, so that the one who asked first may go.
+                spawn_local(look_up(Rc::clone(shared), name.into(), announce));
+                lookup
+            }
+        };
+        Ok(Known::Soon(lookup, old))
+    }
+}
+
+/// Waits for the end of a lookup.
+async fn ended(mut lookup: Lookup) -> Result<Addresses, Error> {
+    let result = lookup.result.wait_for(Option::is_some).await.map(|result| (*result).clone());
+    // Closed without a result: the lookup panicked, or was abandoned at the moment we came.
+    result.ok().flatten().unwrap_or(Err(Error::Dns))
+}
+
+async fn look_up(
+    shared: Rc<Shared>,
+    name: Rc<str>,
+    announce: watch::Sender<Option<Result<Addresses, Error>>>,
+) {
+    let Ok(_turn) = shared.lookups.acquire().await else { return };
+    // One receiver is the entry's own. In a flood of names, those whose clients are gone are not asked for.
+    if announce.receiver_count() <= 1 {
+        if let Some(entry) = shared.names.borrow_mut().get_mut(&name) {
+            entry.lookup = None;
+        }
+        return;
+    }
+    let outcome = timeout(MAX_LOOKUP_TIME, shared.servers.look_up(&name)).await;
+    let outcome = outcome.unwrap_or(Outcome::Failed(Error::DnsTimeout));
+    let result = shared.learn(&name, outcome);
+    announce.send_replace(Some(result));
+}
+
+impl Shared {
+    /// Remembers what a lookup brought and says what its waiters are told.
+    fn learn(&self, name: &str, outcome: Outcome) -> Result<Addresses, Error> {
+        let now = Instant::now();
+        let mut names = self.names.borrow_mut();
+        // Never evicted while its lookup is under way.
+        let entry = names.get_mut(name).ok_or(Error::Internal)?;
+        entry.lookup = None;
+        match outcome {
+            Outcome::Found { addresses, ttl } => {
+                let addresses: Addresses = addresses.into();
+                let expires = now + ttl.clamp(POSITIVE_TTL.0, POSITIVE_TTL.1);
+                entry.answer = Some(Answer { addresses: Rc::clone(&addresses), expires });
+                entry.failure = None;
+                Ok(addresses)
+            }
+            Outcome::Absent { ttl } => {
+                // It is known not to exist: an old address is no longer the last good one.
+                entry.answer = None;
+                let until = now + ttl.clamp(NEGATIVE_TTL.0, NEGATIVE_TTL.1);
+                entry.failure = Some(Failure { error: Error::Dns, until });
+                Err(Error::Dns)
+            }
+            Outcome::Failed(error) => {
+                entry.failure = Some(Failure { error, until: now + RETRY_EVERY });
+                let old = entry.usable(now, self.max_stale).map(|answer| Rc::clone(&answer.addresses));
+                if old.is_some() {
+                    tracing::debug!(name, %error, "cannot resolve; the last good addresses stay in use");
+                }
+                old.ok_or(error)
+            }
+        }
+    }
+}
+
+/// Removes the least useful name when no other fits: first what can no longer serve, then what was used
+/// least recently. Names being looked up stay.
+fn make_room(names: &mut HashMap<Rc<str>, Entry>, now: Instant, max_stale: Duration) -> Result<(), Error> {
+    if names.len() < MAX_NAMES {
+        return Ok(());
+    }
+    let least = names
+        .iter()
+        .filter(|(_, entry)| entry.lookup().is_none())
+        .min_by_key(|(_, entry)| (entry.usable(now, max_stale).is_some(), entry.used))
+        .map(|(name, _)| Rc::clone(name));
+    let Some(least) = least else {
+        tracing::debug!("more than {MAX_NAMES} names are being resolved at once");
+        return Err(Error::Dns);
+    };
+    names.remove(&least);
+    Ok(())
+}
+
+/// The name in lower case, when it is one that DNS can be asked for (RFC 1123 §2.1, and underscores).
+fn normal(name: &str) -> Option<Cow<'_, str>> {
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    if labels.len() > 253 || !labels.split('.').all(is_label) {
+        return None;
+    }
+    Some(if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    })
+}
+
+#[cfg(test)]
+mod tests;

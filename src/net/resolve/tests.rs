@@ -1,0 +1,386 @@
+//! The resolver against a name server of our own.
+
+use std::{collections::HashMap as Map, fs};
+
+use hickory_proto::{
+    op::{Message, OpCode, ResponseCode},
+    rr::{Name, RData, Record, RecordType, rdata},
+};
+use tokio::{net::UdpSocket, task::yield_now};
+
+use super::*;
+use crate::net::testing::{in_worker, pass};
+
+/// What the name server does with a name.
+#[derive(Clone, Debug)]
+enum Zone {
+    Has(Vec<IpAddr>, u32),
+    NoSuchName(u32),
+    Fails,
+    Silent,
+}
+
+#[derive(Debug, Default)]
+struct Server {
+    zones: RefCell<Map<String, Zone>>,
+    /// The queries for A records seen, by name.
+    asked: RefCell<Map<String, usize>>,
+}
+
+impl Server {
+    async fn start() -> (Rc<Self>, SocketAddr) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let server = Rc::new(Self::default());
+        let serving = Rc::clone(&server);
+        spawn_local(async move {
+            let mut buffer = [0; 1500];
+            loop {
+                let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
+                if let Some(answer) = serving.answer(&buffer[..length]) {
+                    socket.send_to(&answer, client).await.unwrap();
+                }
+            }
+        });
+        (server, address)
+    }
+
+    fn set(&self, name: &str, zone: Zone) {
+        self.zones.borrow_mut().insert(name.to_owned(), zone);
+    }
+
+    fn asked(&self, name: &str) -> usize {
+        self.asked.borrow().get(name).copied().unwrap_or_default()
+    }
+
+    fn answer(&self, query: &[u8]) -> Option<Vec<u8>> {
+        let request = Message::from_vec(query).unwrap();
+        let question = request.queries.first().unwrap().clone();
+        let name = question.name().to_string();
+        if question.query_type() == RecordType::A {
+            *self.asked.borrow_mut().entry(name.clone()).or_default() += 1;
+        }
+        let mut response = Message::response(request.metadata.id, OpCode::Query);
+        response.metadata.recursion_available = true;
+        response.add_query(question.clone());
+        match self.zones.borrow().get(&name).cloned().unwrap_or(Zone::NoSuchName(60)) {
+            Zone::Has(addresses, ttl) => {
+                for address in addresses {
+                    let data = match address {
+                        IpAddr::V4(ip) => RData::A(ip.into()),
+                        IpAddr::V6(ip) => RData::AAAA(ip.into()),
+                    };
+                    if data.record_type() == question.query_type() {
+                        response.add_answer(Record::from_rdata(question.name().clone(), ttl, data));
+                    }
+                }
+            }
+            Zone::NoSuchName(minimum) => {
+                response.metadata.response_code = ResponseCode::NXDomain;
+                let zone = Name::from_ascii("test.").unwrap();
+                let soa = rdata::SOA::new(zone.clone(), zone.clone(), 1, 60, 60, 60, minimum);
+                response.add_authority(Record::from_rdata(zone, minimum, RData::SOA(soa)));
+            }
+            Zone::Fails => response.metadata.response_code = ResponseCode::ServFail,
+            Zone::Silent => return None,
+        }
+        Some(response.to_vec().unwrap())
+    }
+}
+
+fn resolver(server: SocketAddr, max_stale: Duration) -> Resolver {
+    let missing = PathBuf::from("/nonexistent/hosts");
+    Resolver::new(ResolverSettings { servers: vec![server], hosts_file: Some(missing), max_stale })
+}
+
+fn four(last: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, last])
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn an_answer_lives_for_its_ttl() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        server.set("api.test.", Zone::Has(vec![four(1)], 30));
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        server.set("api.test.", Zone::Has(vec![four(2)], 30));
+        pass(Duration::from_secs(29)).await;
+        assert_eq!(*resolver.resolve("API.test").await.unwrap(), [four(1)]);
+        assert_eq!(server.asked("api.test."), 1);
+        pass(Duration::from_secs(2)).await;
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(2)]);
+        assert_eq!(server.asked("api.test."), 2);
+    });
+}
+
+#[test]
+fn a_ttl_of_zero_lives_a_second_and_none_lives_longer_than_a_day() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        for (name, ttl, life) in [("zero.test.", 0, 1), ("long.test.", 1 << 30, 24 * 3600)] {
+            server.set(name, Zone::Has(vec![four(1)], ttl));
+            resolver.resolve(name).await.unwrap();
+            pass(Duration::from_millis(life * 1000 - 500)).await;
+            resolver.resolve(name).await.unwrap();
+            assert_eq!(server.asked(name), 1, "{name}");
+            pass(Duration::from_secs(1)).await;
+            resolver.resolve(name).await.unwrap();
+            assert_eq!(server.asked(name), 2, "{name}");
+        }
+    });
+}
+
+#[test]
+fn both_families_are_asked_for_and_ipv6_comes_first() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        let six: IpAddr = "2001:db8::1".parse().unwrap();
+        server.set("api.test.", Zone::Has(vec![four(1), six, four(2)], 30));
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [six, four(1), four(2)]);
+    });
+}
+
+#[test]
+fn a_name_is_asked_for_once_however_many_wait() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        server.set("api.test.", Zone::Has(vec![four(1)], 30));
+        let waiting: Vec<_> = (0..50)
+            .map(|_| {
+                let resolver = resolver.clone();
+                spawn_local(async move { resolver.resolve("api.test").await })
+            })
+            .collect();
+        for one in waiting {
+            assert_eq!(*one.await.unwrap().unwrap(), [four(1)]);
+        }
+        assert_eq!(server.asked("api.test."), 1);
+    });
+}
+
+#[test]
+fn the_first_to_ask_may_go_without_ending_the_lookup() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        server.set("api.test.", Zone::Has(vec![four(1)], 30));
+        let asking = resolver.clone();
+        let first = spawn_local(async move { asking.resolve("api.test").await });
+        let asking = resolver.clone();
+        let second = spawn_local(async move { asking.resolve("api.test").await });
+        while server.asked("api.test.") == 0 {
+            yield_now().await;
+        }
+        first.abort();
+        assert_eq!(*second.await.unwrap().unwrap(), [four(1)]);
+        assert_eq!(server.asked("api.test."), 1);
+    });
+}
+
+#[test]
+fn no_such_name_lives_as_its_zone_says_but_ten_seconds_at_most() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        for (name, minimum, life) in [("short.test.", 3, 3), ("long.test.", 900, 10), ("zero.test.", 0, 1)] {
+            server.set(name, Zone::NoSuchName(minimum));
+            assert_eq!(resolver.resolve(name).await.unwrap_err(), Error::Dns);
+            pass(Duration::from_millis(life * 1000 - 500)).await;
+            assert_eq!(resolver.resolve(name).await.unwrap_err(), Error::Dns);
+            assert_eq!(server.asked(name), 1, "{name}");
+            server.set(name, Zone::Has(vec![four(1)], 30));
+            pass(Duration::from_secs(1)).await;
+            assert_eq!(*resolver.resolve(name).await.unwrap(), [four(1)], "{name}");
+        }
+    });
+}
+
+#[test]
+fn the_last_good_answer_serves_while_the_servers_fail_and_for_a_bounded_time() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, Duration::from_secs(100));
+        server.set("api.test.", Zone::Has(vec![four(1)], 30));
+        resolver.resolve("api.test").await.unwrap();
+        server.set("api.test.", Zone::Fails);
+        pass(Duration::from_secs(31)).await;
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        let asked = server.asked("api.test.");
+        assert!(asked > 1);
+        // Asked again once a second at most.
+        pass(Duration::from_millis(900)).await;
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert_eq!(server.asked("api.test."), asked);
+        pass(Duration::from_millis(200)).await;
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert!(server.asked("api.test.") > asked);
+        pass(Duration::from_secs(100)).await;
+        assert_eq!(resolver.resolve("api.test").await.unwrap_err(), Error::Dns);
+        server.set("api.test.", Zone::Has(vec![four(2)], 30));
+        pass(RETRY_EVERY).await;
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(2)]);
+    });
+}
+
+#[test]
+fn a_name_that_is_gone_has_no_last_good_answer() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        server.set("api.test.", Zone::Has(vec![four(1)], 30));
+        resolver.resolve("api.test").await.unwrap();
+        server.set("api.test.", Zone::NoSuchName(60));
+        pass(Duration::from_secs(31)).await;
+        assert_eq!(resolver.resolve("api.test").await.unwrap_err(), Error::Dns);
+    });
+}
+
+#[test]
+fn silent_servers_do_not_hold_up_a_request_that_has_an_old_answer() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        server.set("api.test.", Zone::Has(vec![four(1)], 30));
+        resolver.resolve("api.test").await.unwrap();
+        server.set("api.test.", Zone::Silent);
+        pass(Duration::from_secs(31)).await;
+        tokio::time::pause();
+        let start = Instant::now();
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert!(start.elapsed() <= PATIENCE + Duration::from_millis(10), "{:?}", start.elapsed());
+        // The same lookup has kept the next one waiting long enough already.
+        let start = Instant::now();
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert!(start.elapsed() <= Duration::from_millis(10), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn servers_that_say_nothing_are_a_timeout() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        server.set("api.test.", Zone::Silent);
+        tokio::time::pause();
+        let start = Instant::now();
+        assert_eq!(resolver.resolve("api.test").await.unwrap_err(), Error::DnsTimeout);
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn the_hosts_file_goes_before_dns_and_is_followed() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let hosts = folder.path().join("hosts");
+        fs::write(&hosts, "10.0.0.1 api.test\n").unwrap();
+        let resolver = Resolver::new(ResolverSettings {
+            servers: vec![address],
+            hosts_file: Some(hosts.clone()),
+            max_stale: HOUR,
+        });
+        server.set("api.test.", Zone::Has(vec![four(1)], 30));
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [IpAddr::from([10, 0, 0, 1])]);
+        assert_eq!(*resolver.resolve("Api.Test.").await.unwrap(), [IpAddr::from([10, 0, 0, 1])]);
+        assert_eq!(server.asked("api.test."), 0);
+        fs::write(&hosts, "10.0.0.1 other.test\n").unwrap();
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+    });
+}
+
+#[test]
+fn localhost_and_addresses_need_no_server() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        for name in ["localhost", "LOCALHOST.", "app.localhost", "a.b.localhost."] {
+            assert_eq!(*resolver.resolve(name).await.unwrap(), loopback, "{name}");
+        }
+        assert_eq!(*resolver.resolve("192.0.2.7").await.unwrap(), [four(7)]);
+        assert_eq!(*resolver.resolve("::1").await.unwrap(), [IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+        assert!(server.asked.borrow().is_empty());
+    });
+}
+
+#[test]
+fn what_is_no_name_is_never_asked_for() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        let long_label = "a".repeat(64);
+        let long_name = "a.".repeat(127) + "a";
+        for name in [
+            "",
+            ".",
+            "a..b",
+            ".a",
+            "a b",
+            "a\0",
+            "a/b",
+            "bücher.test",
+            "a\\046b",
+            "[::1]",
+            &long_label,
+            &long_name,
+        ] {
+            assert_eq!(resolver.resolve(name).await.unwrap_err(), Error::Dns, "{name:?}");
+        }
+        assert!(server.asked.borrow().is_empty());
+        assert!(resolver.0.names.borrow().is_empty());
+        assert!(normal("_dns-01.a_b.test").is_some());
+    });
+}
+
+#[test]
+fn the_memory_is_bounded_and_the_least_useful_name_goes_first() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        server.set("kept.test.", Zone::Has(vec![four(1)], 3600));
+        server.set("old.test.", Zone::Has(vec![four(2)], 3600));
+        resolver.resolve("old.test").await.unwrap();
+        resolver.resolve("kept.test").await.unwrap();
+        for number in 0..MAX_NAMES {
+            resolver.resolve("kept.test").await.unwrap();
+            assert_eq!(resolver.resolve(&format!("n{number}.test")).await.unwrap_err(), Error::Dns);
+        }
+        assert_eq!(resolver.0.names.borrow().len(), MAX_NAMES);
+        // Names without an answer went first, so both are still there.
+        resolver.resolve("kept.test").await.unwrap();
+        resolver.resolve("old.test").await.unwrap();
+        assert_eq!((server.asked("kept.test."), server.asked("old.test.")), (1, 1));
+    });
+}
+
+#[test]
+fn nobody_is_let_in_while_every_place_is_being_looked_up() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        let mut waiting = Vec::new();
+        for number in 0..MAX_NAMES {
+            let name = format!("n{number}.test");
+            server.set(&format!("{name}."), Zone::Silent);
+            let Known::Soon(lookup, _) = resolver.known(&name).unwrap() else { panic!("not known yet") };
+            waiting.push(lookup);
+        }
+        assert_eq!(resolver.resolve("one-more.test").await.unwrap_err(), Error::Dns);
+        // The clients go; what had not begun is forgotten, and there is room again.
+        waiting.clear();
+        while resolver.0.names.borrow().values().any(|entry| entry.lookup.is_some()) {
+            pass(Duration::from_secs(1)).await;
+            yield_now().await;
+        }
+        server.set("one-more.test.", Zone::Has(vec![four(1)], 30));
+        assert_eq!(*resolver.resolve("one-more.test").await.unwrap(), [four(1)]);
+    });
+}

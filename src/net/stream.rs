@@ -1,0 +1,316 @@
+//! One type for every connection of both sides, so that the code above is written once and dispatched
+//! statically.
+
+use std::{
+    io::{self, IoSlice},
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
+
+use rustix::net::RecvFlags;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+    task::coop::unconstrained,
+};
+use tokio_rustls::{client, server};
+
+/// A connection to a client or to an upstream.
+///
+/// The TLS variants are boxed: their state is a kilobyte, and most connections have none.
+#[derive(Debug)]
+pub enum Stream {
+    /// Plain TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+    /// TLS in which we are the server.
+    TlsServer(Box<server::TlsStream<TcpStream>>),
+    /// TLS in which we are the client.
+    TlsClient(Box<client::TlsStream<TcpStream>>),
+}
+
+/// Evaluates `$call` with the stream of whichever variant it is.
+macro_rules! each {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream {
+            Stream::Tcp($inner) => $call,
+            Stream::Unix($inner) => $call,
+            Stream::TlsServer($inner) => $call,
+            Stream::TlsClient($inner) => $call,
+        }
+    };
+}
+
+impl Stream {
+    /// Whether the bytes on the wire are encrypted, so that no `splice(2)` can move them.
+    #[inline]
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        matches!(self, Self::TlsServer(_) | Self::TlsClient(_))
+    }
+
+    /// Whether a pooled connection may be used again, as far as the runtime knows: nothing to read, no end
+    /// and no error.
+    ///
+    /// Costs no system call while nothing has happened, and sees what the runtime's last look at the kernel
+    /// saw; [`Stream::is_idle_now`] sees more. A connection for which this is false has to be closed: a byte
+    /// of it may be lost.
+    #[inline]
+    pub fn is_idle(&mut self) -> bool {
+        let mut byte = [0; 1];
+        match self {
+            Self::Tcp(tcp) => would_block(&tcp.try_read(&mut byte)),
+            Self::Unix(unix) => would_block(&unix.try_read(&mut byte)),
+            Self::TlsServer(tls) => nothing_decrypted(tls.as_mut(), &mut byte),
+            Self::TlsClient(tls) => nothing_decrypted(tls.as_mut(), &mut byte),
+        }
+    }
+
+    /// [`Stream::is_idle`], but asking the kernel first: one system call, worth it before a request that
+    /// must not be sent twice.
+    ///
+    /// A TLS connection with anything unread counts as ended: what comes on an idle one is a close_notify.
+    #[inline]
+    pub fn is_idle_now(&mut self) -> bool {
+        let mut byte = [0_u8; 1];
+        let peeked = rustix::net::recv(self.descriptor(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        matches!(peeked, Err(rustix::io::Errno::AGAIN)) && self.is_idle()
+    }
+
+    /// Closes the connection with a reset (RST), discarding what is unsent, so that the peer cannot take
+    /// what it has for the whole. A Unix socket knows no reset and is closed.
+    pub fn reset(self) {
+        if let Some(tcp) = self.tcp_ref() {
+            // Fails only on a socket that is dead already.
+            let _ = tcp.set_zero_linger();
+        }
+    }
+
+    /// The TCP socket beneath, also of a TLS connection; `None` for a Unix socket.
+    #[inline]
+    #[must_use]
+    pub fn tcp_ref(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(tcp) => Some(tcp),
+            Self::Unix(_) => None,
+            Self::TlsServer(tls) => Some(tls.get_ref().0),
+            Self::TlsClient(tls) => Some(tls.get_ref().0),
+        }
+    }
+
+    /// The address of the peer; `None` for a Unix socket and for a connection that has been reset.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.tcp_ref().and_then(|tcp| tcp.peer_addr().ok())
+    }
+
+    #[inline]
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(tcp) => tcp.as_fd(),
+            Self::Unix(unix) => unix.as_fd(),
+            Self::TlsServer(tls) => tls.get_ref().0.as_fd(),
+            Self::TlsClient(tls) => tls.get_ref().0.as_fd(),
+        }
+    }
+}
+
+#[inline]
+fn would_block(read: &io::Result<usize>) -> bool {
+    read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Whether a TLS stream has neither plaintext, nor an end, nor an error; session tickets are taken in.
+fn nothing_decrypted(tls: &mut (impl AsyncRead + Unpin), byte: &mut [u8; 1]) -> bool {
+    let mut buffer = ReadBuf::new(byte);
+    let read = std::future::poll_fn(|cx| Pin::new(&mut *tls).poll_read(cx, &mut buffer));
+    // A task that has used up its share of the runtime would see every socket as pending.
+    let read = pin!(unconstrained(read));
+    read.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+impl AsyncRead for Stream {
+    #[inline]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    #[inline]
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_write(cx, bytes))
+    }
+
+    #[inline]
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_write_vectored(cx, slices))
+    }
+
+    #[inline]
+    fn is_write_vectored(&self) -> bool {
+        each!(self, inner => inner.is_write_vectored())
+    }
+
+    #[inline]
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_flush(cx))
+    }
+
+    #[inline]
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::net::testing::{in_worker, tcp_pair, tls_pair};
+
+    /// Both ends of one connection of each kind.
+    async fn pairs() -> Vec<(Stream, Stream)> {
+        let (near, far) = tcp_pair().await;
+        let (unix_near, unix_far) = UnixStream::pair().unwrap();
+        let (server, client) = tls_pair().await;
+        vec![
+            (Stream::Tcp(near), Stream::Tcp(far)),
+            (Stream::Unix(unix_near), Stream::Unix(unix_far)),
+            (client, server),
+        ]
+    }
+
+    /// Lets the far end's doing arrive without taking anything from the stream.
+    async fn readable(stream: &Stream) {
+        match stream {
+            Stream::Unix(unix) => unix.readable().await.unwrap(),
+            Stream::Tcp(_) | Stream::TlsServer(_) | Stream::TlsClient(_) => {
+                stream.tcp_ref().unwrap().readable().await.unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_pass_both_ways_on_every_kind() {
+        in_worker(async {
+            for (mut near, mut far) in pairs().await {
+                assert!(near.is_write_vectored());
+                let sent = near.write_vectored(&[IoSlice::new(b"ab"), IoSlice::new(b"cd")]).await.unwrap();
+                assert_eq!(sent, 4);
+                near.flush().await.unwrap();
+                let mut bytes = [0; 4];
+                far.read_exact(&mut bytes).await.unwrap();
+                assert_eq!(&bytes, b"abcd");
+                far.write_all(b"efgh").await.unwrap();
+                far.shutdown().await.unwrap();
+                let mut rest = Vec::new();
+                near.read_to_end(&mut rest).await.unwrap();
+                assert_eq!(rest, b"efgh");
+            }
+        });
+    }
+
+    #[test]
+    fn a_quiet_connection_is_idle_and_stays_usable() {
+        in_worker(async {
+            for (mut near, mut far) in pairs().await {
+                for _ in 0..3 {
+                    assert!(near.is_idle() && near.is_idle_now());
+                }
+                far.write_all(b"x").await.unwrap();
+                far.flush().await.unwrap();
+                let mut byte = [0; 1];
+                near.read_exact(&mut byte).await.unwrap();
+                assert_eq!(&byte, b"x");
+                assert!(near.is_idle() && near.is_idle_now());
+            }
+        });
+    }
+
+    #[test]
+    fn a_stray_byte_an_end_and_a_reset_all_end_idleness() {
+        in_worker(async {
+            for (mut near, mut far) in pairs().await {
+                far.write_all(b"x").await.unwrap();
+                far.flush().await.unwrap();
+                readable(&near).await;
+                assert!(!near.is_idle_now());
+                assert!(!near.is_idle());
+            }
+            for (mut near, mut far) in pairs().await {
+                far.shutdown().await.unwrap();
+                readable(&near).await;
+                assert!(!near.is_idle_now());
+                assert!(!near.is_idle());
+            }
+            for (mut near, far) in pairs().await {
+                far.reset();
+                readable(&near).await;
+                assert!(!near.is_idle_now());
+                assert!(!near.is_idle());
+            }
+        });
+    }
+
+    #[test]
+    fn the_kernel_is_asked_when_the_runtime_has_not_looked_yet() {
+        in_worker(async {
+            for (mut near, far) in pairs().await {
+                assert!(near.is_idle());
+                // No await between this and the question: the runtime cannot have noticed.
+                far.reset();
+                assert!(near.is_idle());
+                assert!(!near.is_idle_now());
+            }
+        });
+    }
+
+    #[test]
+    fn an_exhausted_share_of_the_runtime_does_not_hide_an_end() {
+        in_worker(async {
+            let (server, mut client) = tls_pair().await;
+            drop(server);
+            readable(&client).await;
+            while tokio::task::coop::has_budget_remaining() {
+                tokio::task::coop::consume_budget().await;
+            }
+            assert!(!client.is_idle());
+        });
+    }
+
+    #[test]
+    fn a_reset_reaches_the_peer_as_one() {
+        in_worker(async {
+            let (near, far) = tcp_pair().await;
+            Stream::Tcp(near).reset();
+            let mut far = Stream::Tcp(far);
+            let error = far.read(&mut [0; 8]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        });
+    }
+
+    #[test]
+    fn a_tls_end_without_close_notify_is_an_error() {
+        in_worker(async {
+            let (server, mut client) = tls_pair().await;
+            let Stream::TlsServer(server) = server else { panic!("the server's end") };
+            let (mut tcp, _) = server.into_inner();
+            tcp.shutdown().await.unwrap();
+            let error = client.read(&mut [0; 8]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        });
+    }
+}

@@ -1,0 +1,431 @@
+//! The access log: one line per request, written when it has ended.
+//!
+//! Each worker has a bounded ring of rendered lines, and one thread empties all rings into the
+//! target. A worker never waits, allocates or fails here: when its ring is full, because the disk is, or
+//! because nobody reads the pipe, the record is dropped and counted. Nothing that is not a finished request
+//! may enter this room; diagnostics go through `tracing`.
+//!
+//! # The text format
+//! One line of ASCII, words parted by single blanks, at most 8 KiB:
+//! ```text
+//! 2026-03-01T12:34:56.007Z 203.0.113.7:50412 "GET /?url=https://***@example.org/a?token=*** HTTP/1.1" 200 cause=- bytes_in=412 bytes_out=5120 head_ms=0.213 queue_ms=0.000 dns_ms=1.400 connect_ms=12.000 tls_ms=25.100 first_byte_ms=40.250 total_ms=80.300 upstream=[2001:db8::7]:443 attempts=1 connection=new cors=allowed origin="https://app.example.com" request_id="7f9c"
+//! ```
+//! First time (RFC 3339, UTC), client, method, target, version and status, then pairs `key=value`, always the
+//! same ones in the same order; later versions may append pairs. `cause` is a token of the Proxy-Status
+//! registry (RFC 9209 §2.3), `connection` is `new` or `reused`, times are milliseconds. What is not known or
+//! did not happen is `-`. In values that come from outside, every byte that is not visible ASCII, and `"` and
+//! `\`, is `\xHH`: so no value holds a blank, and none can forge a line. Long values are cut and end in `...`.
+//! Secrets never get here: userinfo and the values of the query parameters that the operator names are `***`.
+
+mod record;
+mod redact;
+mod ring;
+mod writer;
+
+use std::{
+    cell::RefCell,
+    fmt,
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering, fence},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::{self, Thread},
+    time::Duration,
+};
+
+pub use record::{Address, LINE_MAX, Record, SecondCache, Times, render_text};
+use ring::{Push, Ring};
+use writer::{Message, Shared, Writer};
+
+/// Where the log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLogTarget {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A file, which is appended to and made if need be (mode 0640), or a FIFO, which may have no reader.
+    File(PathBuf),
+}
+
+impl fmt::Display for AccessLogTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("stdout"),
+            Self::Stderr => f.write_str("stderr"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// The access log of the process. An operator who wants none (`off`) has no value of this type.
+///
+/// Dropped without [`shutdown`](Self::shutdown), it still writes what is queued, but nobody waits for that.
+#[derive(Debug)]
+pub struct AccessLog {
+    shared: Arc<Shared>,
+    messages: Sender<Message>,
+    writer: Thread,
+    /// Disconnected when the writer has ended.
+    running: Receiver<()>,
+}
+
+impl AccessLog {
+    /// Opens the target and starts the writer thread.
+    ///
+    /// # Errors
+    /// When the target cannot be opened, with its path and the reason; when no thread can be started.
+    pub fn start(target: AccessLogTarget) -> io::Result<Self> {
+        let file = writer::open(&target)?;
+        Self::start_with(target, file)
+    }
+
+    fn start_with(target: AccessLogTarget, file: File) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (messages, inbox) = channel();
+        let (alive, running) = channel();
+        let writer = Writer::new(target, file, Arc::clone(&shared), inbox, alive);
+        let thread = thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run())?;
+        Ok(Self { shared, messages, writer: thread.thread().clone(), running })
+    }
+
+    /// A way into the log for one worker, with a ring of its own (256 KiB).
+    #[must_use]
+    pub fn handle(&self) -> AccessLogHandle {
+        let ring = Arc::new(Ring::new());
+        self.tell(Message::Attach(Arc::clone(&ring)));
+        AccessLogHandle {
+            ring,
+            shared: Arc::clone(&self.shared),
+            writer: self.writer.clone(),
+            scratch: RefCell::new(Scratch {
+                line: Vec::with_capacity(LINE_MAX),
+                second: SecondCache::default(),
+            }),
+        }
+    }
+
+    /// How many records were not written, as a count that goes on: `corsair_log_dropped_total`.
+    #[must_use]
+    pub fn dropped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.dropped)
+    }
+
+    /// Opens the target again (log rotation, USR1); what is still queued goes there. When it cannot be opened,
+    /// which is reported, the file that was open stays.
+    pub fn reopen(&self) {
+        self.tell(Message::Reopen);
+    }
+
+    /// Writes what is queued and ends the log; what is logged later is dropped and counted. Returns whether
+    /// that was done `within` this time; when the target takes nothing, the rest is lost with the process.
+    pub fn shutdown(self, within: Duration) -> bool {
+        self.tell(Message::Stop);
+        self.running.recv_timeout(within) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    fn tell(&self, message: Message) {
+        // Without a writer rings fill up, and what does not fit is counted.
+        let _ = self.messages.send(message);
+        self.writer.unpark();
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.tell(Message::Stop);
+    }
+}
+
+/// One worker's way into the log.
+#[derive(Debug)]
+pub struct AccessLogHandle {
+    ring: Arc<Ring>,
+    shared: Arc<Shared>,
+    writer: Thread,
+    scratch: RefCell<Scratch>,
+}
+
+/// Where a line is rendered.
+#[derive(Debug)]
+struct Scratch {
+    line: Vec<u8>,
+    second: SecondCache,
+}
+
+impl AccessLogHandle {
+    /// Hands one record to the writer, or counts it as dropped; never waits.
+    pub fn log(&self, record: &Record<'_>) {
+        if self.shared.refusing.load(Ordering::Relaxed) {
+            self.count_drop();
+            return;
+        }
+        let Scratch { line, second } = &mut *self.scratch.borrow_mut();
+        line.clear();
+        render_text(record, second, line);
+        match self.ring.push(line) {
+            Push::Stored => self.wake_sleeper(),
+            // The writer may be letting lines gather; there are enough now.
+            Push::HalfFull => self.writer.unpark(),
+            Push::Full => self.count_drop(),
+        }
+    }
+
+    fn wake_sleeper(&self) {
+        // Pairs with the fence before the writer's last look at the rings.
+        fence(Ordering::SeqCst);
+        if self.shared.asleep.load(Ordering::Relaxed) && self.shared.asleep.swap(false, Ordering::Relaxed) {
+            self.writer.unpark();
+        }
+    }
+
+    fn count_drop(&self) {
+        self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for AccessLogHandle {
+    fn drop(&mut self) {
+        self.ring.close();
+        // A sleeping writer would keep the ring until the next line of another worker.
+        self.writer.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        io::{PipeReader, Read},
+        net::SocketAddr,
+        os::fd::{AsRawFd, OwnedFd},
+        time::UNIX_EPOCH,
+    };
+
+    use super::*;
+    use crate::http1::head::Version;
+
+    /// Longer than any of these tests may take.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn log(handle: &AccessLogHandle, target: &str) {
+        handle.log(&Record {
+            time: UNIX_EPOCH,
+            client: Address::Ip(SocketAddr::from(([127, 0, 0, 1], 1))),
+            method: b"GET",
+            target: target.as_bytes(),
+            redact: &[],
+            version: Some(Version::Http11),
+            status: 200,
+            error: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            times: Times::default(),
+            upstream: None,
+            attempts: 0,
+            reused: None,
+            cors: "",
+            origin: None,
+            request_id: None,
+        });
+    }
+
+    fn dropped(log: &AccessLog) -> u64 {
+        log.dropped().load(Ordering::Relaxed)
+    }
+
+    fn lines(text: &str) -> u64 {
+        assert!(text.is_empty() || text.ends_with('\n'));
+        assert!(text.lines().all(|line| line.starts_with("1970-") && line.ends_with("request_id=-")));
+        u64::try_from(text.lines().count()).unwrap()
+    }
+
+    fn to_file() -> (tempfile::TempDir, PathBuf, AccessLog) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        let log = AccessLog::start(AccessLogTarget::File(path.clone())).unwrap();
+        (directory, path, log)
+    }
+
+    fn to_pipe() -> (PipeReader, AccessLog) {
+        let (reader, pipe) = io::pipe().unwrap();
+        let file = File::from(OwnedFd::from(pipe));
+        (reader, AccessLog::start_with(AccessLogTarget::Stdout, file).unwrap())
+    }
+
+    /// Logs until something has been dropped; returns how many records that took.
+    fn log_until_dropped(access_log: &AccessLog, handle: &AccessLogHandle) -> u64 {
+        let mut logged = 0;
+        while dropped(access_log) == 0 {
+            log(handle, "/stuck");
+            logged += 1;
+        }
+        logged
+    }
+
+    #[test]
+    fn every_record_of_every_worker_is_written_before_shutdown_ends() {
+        let (_directory, path, log_) = to_file();
+        thread::scope(|scope| {
+            for worker in 0..2 {
+                let handle = log_.handle();
+                scope.spawn(move || (0..200).for_each(|index| log(&handle, &format!("/{worker}/{index}"))));
+            }
+        });
+        assert_eq!(dropped(&log_), 0);
+        assert!(log_.shutdown(PATIENCE));
+        let text = fs::read_to_string(path).unwrap();
+        assert_eq!(lines(&text), 400);
+        for worker in 0..2 {
+            let mine: Vec<&str> = text
+                .lines()
+                .filter_map(|line| line.split(' ').nth(3))
+                .filter(|target| target.starts_with(&format!("/{worker}/")))
+                .collect();
+            let expected: Vec<String> = (0..200).map(|index| format!("/{worker}/{index}")).collect();
+            assert_eq!(mine, expected, "a worker's records stay in order");
+        }
+    }
+
+    #[test]
+    fn a_record_is_written_without_another_one_behind_it() {
+        let (mut reader, log_) = to_pipe();
+        let handle = log_.handle();
+        for _ in 0..3 {
+            log(&handle, "/alone");
+            let mut byte = [0];
+            while byte != *b"\n" {
+                reader.read_exact(&mut byte).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_who_takes_nothing_costs_records_but_no_time_and_they_are_counted() {
+        let (mut reader, log_) = to_pipe();
+        let handle = log_.handle();
+        let logged = log_until_dropped(&log_, &handle);
+        assert!(logged > 800, "the ring holds some: {logged}");
+        let drops = log_.dropped();
+        assert!(!log_.shutdown(Duration::ZERO), "shutdown does not wait for a reader who takes nothing");
+        drop(handle);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(lines(&text) + drops.load(Ordering::Relaxed), logged);
+    }
+
+    #[test]
+    fn a_reader_who_leaves_costs_records_only() {
+        let (reader, log_) = to_pipe();
+        let handle = log_.handle();
+        drop(reader);
+        let logged = log_until_dropped(&log_, &handle);
+        let drops = log_.dropped();
+        assert!(log_.shutdown(PATIENCE));
+        assert_eq!(drops.load(Ordering::Relaxed), logged);
+        log(&handle, "/late");
+        assert_eq!(drops.load(Ordering::Relaxed), logged + 1, "after the shutdown everything is dropped");
+    }
+
+    #[test]
+    fn a_full_disk_costs_records_only() {
+        let log_ = AccessLog::start(AccessLogTarget::File("/dev/full".into())).unwrap();
+        let handle = log_.handle();
+        (0..10).for_each(|_| log(&handle, "/full"));
+        let drops = log_.dropped();
+        assert!(log_.shutdown(PATIENCE));
+        assert_eq!(drops.load(Ordering::Relaxed), 10);
+    }
+
+    #[test]
+    fn a_fifo_without_a_reader_neither_stops_the_start_nor_the_log() {
+        let (mut reader, pipe) = io::pipe().unwrap();
+        let path = PathBuf::from(format!("/proc/self/fd/{}", pipe.as_raw_fd()));
+        let log_ = AccessLog::start(AccessLogTarget::File(path)).unwrap();
+        drop(pipe);
+        let handle = log_.handle();
+        log(&handle, "/fifo");
+        assert!(log_.shutdown(PATIENCE));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(lines(&text), 1);
+    }
+
+    #[test]
+    fn a_non_blocking_pipe_is_waited_for() {
+        let (mut reader, pipe) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&pipe, true).unwrap();
+        let log_ = AccessLog::start_with(AccessLogTarget::Stderr, File::from(OwnedFd::from(pipe))).unwrap();
+        let handle = log_.handle();
+        let logged = log_until_dropped(&log_, &handle);
+        let drops = log_.dropped();
+        drop(log_);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(lines(&text) + drops.load(Ordering::Relaxed), logged);
+    }
+
+    #[test]
+    fn after_a_rename_and_a_reopen_records_go_to_a_new_file() {
+        let (_directory, path, log_) = to_file();
+        let rotated = path.with_extension("1");
+        fs::rename(&path, &rotated).unwrap();
+        let handle = log_.handle();
+        log_.reopen();
+        while !path.exists() {
+            thread::yield_now();
+        }
+        log(&handle, "/new");
+        assert!(log_.shutdown(PATIENCE));
+        // The file exists a moment before the writer has it, and a record of that moment is in the old one.
+        let written = [path, rotated].map(|path| lines(&fs::read_to_string(path).unwrap()));
+        assert_eq!(written.into_iter().sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn a_reopen_brings_back_a_log_whose_reader_was_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        let (reader, pipe) = io::pipe().unwrap();
+        drop(reader);
+        let target = AccessLogTarget::File(path.clone());
+        let log_ = AccessLog::start_with(target, File::from(OwnedFd::from(pipe))).unwrap();
+        let handle = log_.handle();
+        log_until_dropped(&log_, &handle);
+        log_.reopen();
+        while log_.shared.refusing.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        log(&handle, "/again");
+        assert!(log_.shutdown(PATIENCE));
+        assert!(fs::read_to_string(path).unwrap().contains("/again"));
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_opened_is_reported_with_its_path_and_reason() {
+        let path = PathBuf::from("/nonexistent/access.log");
+        let error = AccessLog::start(AccessLogTarget::File(path)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let text = error.to_string();
+        assert!(
+            text.starts_with("cannot open the access log /nonexistent/access.log: No such file"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_writer_forgets_workers_that_are_gone() {
+        let (_directory, _path, log_) = to_file();
+        let handle = log_.handle();
+        log(&handle, "/last");
+        let ring = Arc::downgrade(&handle.ring);
+        drop(handle);
+        while ring.strong_count() > 0 {
+            thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The cells of one worker, and their sums over all workers: one shape for both.
+
+use std::{
+    array,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use super::{
+    BufferState, CAUSES, CodeLabel, CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel,
+    PoolResult, RouteLabel, histogram::Histogram,
+};
+
+const ROUTES: usize = RouteLabel::ALL.len();
+const METHODS: usize = MethodLabel::ALL.len();
+const LEGS: usize = Leg::ALL.len();
+const KINDS: usize = CorsKind::ALL.len();
+const RESULTS: usize = CorsResult::ALL.len();
+const REASONS: usize = CorsReason::ALL.len();
+
+/// A count that one thread writes and any thread reads.
+#[derive(Debug, Default)]
+pub(super) struct Cell(AtomicU64);
+
+impl Cell {
+    pub(super) fn add(&self, count: u64) {
+        self.0.store(self.value().wrapping_add(count), Relaxed);
+    }
+
+    /// For what can also become less; never below zero.
+    pub(super) fn change(&self, by: i64) {
+        self.0.store(self.value().saturating_add_signed(by), Relaxed);
+    }
+
+    pub(super) fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// All counts: of a worker when `C` is [`Cell`], of all workers when it is a number.
+#[derive(Debug)]
+pub(super) struct Counts<C> {
+    pub(super) requests: [[[C; CodeLabel::COUNT]; METHODS]; ROUTES],
+    pub(super) request_duration: [Histogram<C, 16>; ROUTES],
+    pub(super) upstream_first_byte: Histogram<C, 16>,
+    pub(super) proxy_added: Histogram<C, 13>,
+    pub(super) opened: [C; LEGS],
+    pub(super) closed: [C; LEGS],
+    pub(super) bytes: [[C; Direction::ALL.len()]; LEGS],
+    pub(super) errors: [C; CAUSES.len()],
+    pub(super) retries: C,
+    pub(super) panics: C,
+    pub(super) pool_reuse: [C; PoolResult::ALL.len()],
+    pub(super) pool_idle: C,
+    pub(super) cors: [[[[C; REASONS]; RESULTS]; KINDS]; ROUTES],
+    pub(super) buffers: [C; BufferState::ALL.len()],
+}
+
+/// An array of fresh cells; the standard library makes only short ones.
+fn cells<T, const N: usize>(cell: impl Fn() -> T) -> [T; N] {
+    array::from_fn(|_| cell())
+}
+
+impl<C: Default> Default for Counts<C> {
+    fn default() -> Self {
+        Self {
+            requests: cells(|| cells(|| cells(C::default))),
+            request_duration: cells(Histogram::default),
+            upstream_first_byte: Histogram::default(),
+            proxy_added: Histogram::default(),
+            opened: cells(C::default),
+            closed: cells(C::default),
+            bytes: cells(|| cells(C::default)),
+            errors: cells(C::default),
+            retries: C::default(),
+            panics: C::default(),
+            pool_reuse: cells(C::default),
+            pool_idle: C::default(),
+            cors: cells(|| cells(|| cells(|| cells(C::default)))),
+            buffers: cells(C::default),
+        }
+    }
+}
+
+/// What can be summed over workers.
+pub(super) trait Sum<From> {
+    fn sum(&mut self, worker: &From);
+}
+
+impl Sum<Cell> for u64 {
+    fn sum(&mut self, worker: &Cell) {
+        *self = self.wrapping_add(worker.value());
+    }
+}
+
+impl<To: Sum<From>, From, const N: usize> Sum<[From; N]> for [To; N] {
+    fn sum(&mut self, worker: &[From; N]) {
+        for (sum, cell) in self.iter_mut().zip(worker) {
+            sum.sum(cell);
+        }
+    }
+}
+
+impl<const N: usize> Sum<Histogram<Cell, N>> for Histogram<u64, N> {
+    fn sum(&mut self, worker: &Histogram<Cell, N>) {
+        self.buckets.sum(&worker.buckets);
+        self.above.sum(&worker.above);
+        self.sum.sum(&worker.sum);
+    }
+}
+
+impl Sum<Counts<Cell>> for Counts<u64> {
+    fn sum(&mut self, worker: &Counts<Cell>) {
+        self.requests.sum(&worker.requests);
+        self.request_duration.sum(&worker.request_duration);
+        self.upstream_first_byte.sum(&worker.upstream_first_byte);
+        self.proxy_added.sum(&worker.proxy_added);
+        self.closed.sum(&worker.closed);
+        self.opened.sum(&worker.opened);
+        self.bytes.sum(&worker.bytes);
+        self.errors.sum(&worker.errors);
+        self.retries.sum(&worker.retries);
+        self.panics.sum(&worker.panics);
+        self.pool_reuse.sum(&worker.pool_reuse);
+        self.pool_idle.sum(&worker.pool_idle);
+        self.cors.sum(&worker.cors);
+        self.buffers.sum(&worker.buffers);
+    }
+}

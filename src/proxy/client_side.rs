@@ -1,0 +1,178 @@
+//! The client's end of a running exchange: its request body out of it, the response into it.
+//!
+//! Reading yields exactly this request's body in the framing that goes upstream; pipelined bytes stay in the
+//! connection's buffer. Once the body is complete the side keeps an eye on the connection, so that a client
+//! that leaves takes its upstream request with it. The end of input is reported only when the exchange is
+//! over: that is how the copy learns that it may stop.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::state::ExchangeState;
+use crate::{
+    error::Error,
+    http1::body::{BodyFault, BodyReader},
+    net::{buffer::Buffer, stream::Stream},
+};
+
+/// The client's end of one exchange.
+pub(crate) struct ClientSide<'a> {
+    pub(crate) stream: &'a mut Stream,
+    /// The request head, what came of the body with it, and what comes behind the request.
+    pub(crate) inbound: &'a RefCell<Buffer>,
+    /// Bytes of `inbound` that must stay: the request head.
+    pub(crate) head_len: usize,
+    pub(crate) body: &'a mut BodyReader,
+    pub(crate) state: &'a ExchangeState,
+    /// A FIN means that the client is gone: browsers never half-close (reliability.md R16).
+    pub(crate) fin_is_abort: bool,
+}
+
+impl ClientSide<'_> {
+    /// Watches a client that has sent its whole request: pending while it is there.
+    ///
+    /// # Errors
+    /// [`Error::ClientGone`], in the state of the exchange.
+    pub(crate) fn poll_watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.state.client_half_closed.get() {
+            return Poll::Pending;
+        }
+        let mut inbound = self.inbound.borrow_mut();
+        inbound.reclaim(self.head_len);
+        while inbound.spare_len() > 0 {
+            match ready!(inbound.poll_fill(cx, self.stream)) {
+                Ok(0) if !self.fin_is_abort => {
+                    self.state.client_half_closed.set(true);
+                    return Poll::Pending;
+                }
+                Ok(0) | Err(_) => return Poll::Ready(self.state.fail(Error::ClientGone)),
+                // The next request, pipelined.
+                Ok(_) => {}
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Moves the next bytes of the body, in upstream framing, to the start of `room`. 0 when the body is
+    /// complete.
+    pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
+        let mut inbound = self.inbound.borrow_mut();
+        loop {
+            if self.body.is_done() {
+                self.state.request_read.set(true);
+                return Poll::Ready(Ok(self.body.take_tail(room)));
+            }
+            inbound.reclaim(self.head_len);
+            let start = self.body.headroom();
+            let buffered = !inbound.is_empty();
+            // What lies in `inbound` can stay there; what is read beyond the body must fit into it.
+            let surplus_room = if buffered { usize::MAX } else { inbound.spare_len() };
+            let end = start + self.body.appetite(room.len(), surplus_room);
+            let size = if buffered {
+                let unread = inbound.unread();
+                let size = unread.len().min(end - start);
+                room[start..start + size].copy_from_slice(&unread[..size]);
+                size
+            } else {
+                let mut into = ReadBuf::new(&mut room[start..end]);
+                match ready!(Pin::new(&mut *self.stream).poll_read(cx, &mut into)) {
+                    Ok(()) => into.filled().len(),
+                    Err(_) => return Poll::Ready(Err(Error::ClientGone)),
+                }
+            };
+            if size == 0 {
+                return Poll::Ready(Err(Error::ClientGone));
+            }
+            self.state.upload.received(size);
+            let fed = self.body.feed(room, start..start + size).map_err(|fault| match fault {
+                BodyFault::Malformed(reason) => Error::RequestBody(reason),
+                BodyFault::TooLarge => Error::RequestBodyTooLarge,
+                BodyFault::Incomplete => Error::ClientGone,
+            })?;
+            if buffered {
+                inbound.consume(size - fed.surplus);
+            } else {
+                inbound.push(&room[start + size - fed.surplus..start + size]);
+            }
+            if self.body.is_done() {
+                self.state.request_read.set(true);
+            }
+            if fed.output > 0 {
+                return Poll::Ready(Ok(fed.output));
+            }
+        }
+    }
+}
+
+impl AsyncRead for ClientSide<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let state = self.state;
+        loop {
+            if state.ended().is_some() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.body.is_written() || state.upload_cut.get() {
+                state.upload.complete.set(true);
+                return self.poll_watch(cx).map(Err);
+            }
+            if buf.remaining() < BodyReader::MIN_ROOM {
+                // The copy still has bytes to write and comes back with an empty buffer.
+                return Poll::Pending;
+            }
+            if buf.filled().is_empty() && state.pause_for_bulk(&state.upload, &state.download) {
+                // The other direction was polled before this one and must look again.
+                cx.waker().wake_by_ref();
+                return Poll::Ready(Ok(()));
+            }
+            match ready!(self.poll_body(cx, buf.initialize_unfilled())) {
+                Ok(0) => {}
+                Ok(size) => {
+                    buf.advance(size);
+                    return Poll::Ready(Ok(()));
+                }
+                // The response that has begun wins; the upload is cut (http1.md, rule 48).
+                Err(Error::RequestBody(_) | Error::RequestBodyTooLarge) if state.response_started.get() => {
+                    state.upload_cut.set(true);
+                }
+                Err(error) => return Poll::Ready(Err(state.fail(error))),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for ClientSide<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let state = self.state;
+        match Pin::new(&mut *self.stream).poll_write(cx, bytes) {
+            Poll::Ready(Ok(size)) if size > 0 => {
+                state.download.wrote(size);
+                Poll::Ready(Ok(size))
+            }
+            Poll::Ready(_) => Poll::Ready(Err(state.fail(Error::ClientGone))),
+            Poll::Pending => {
+                state.download.blocked.set(true);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let state = self.state;
+        Pin::new(&mut *self.stream).poll_flush(cx).map_err(|_| state.fail(Error::ClientGone))
+    }
+
+    /// A response has ended, not the connection.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}

@@ -1,0 +1,181 @@
+//! What one worker owns: everything that its connections share, without locks.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    task::Waker,
+};
+
+use super::{clock::HttpDate, record::REDACTED, rewrite::Identity};
+use crate::{
+    config::Config,
+    http1::head::Fields,
+    net::{
+        buffer::BufferPool,
+        resolve::{Resolver, ResolverSettings},
+    },
+    observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
+    upstream::pool::{Pool, PoolLimits},
+};
+
+/// Idle upstream connections per endpoint and in all, over all workers.
+const MAX_IDLE: usize = 1024;
+/// Field lists kept for the next head.
+const MAX_FREE_FIELDS: usize = 64;
+
+/// State of one worker.
+pub struct Core {
+    /// The configuration that new requests see.
+    pub config: Arc<Config>,
+    /// How this process names itself.
+    pub identity: Arc<Identity>,
+    /// Buffers for heads, answers and what is read ahead.
+    pub buffers: Rc<BufferPool>,
+    /// Idle upstream connections.
+    pub pool: Pool,
+    /// Names.
+    pub resolver: Resolver,
+    /// The date.
+    pub date: HttpDate,
+    /// What is counted.
+    pub counters: Arc<WorkerCounters>,
+    /// Where requests are recorded.
+    pub access_log: Option<AccessLogHandle>,
+    /// Query parameters whose values never reach the access log.
+    pub redacted: Vec<String>,
+    /// Streams that may still move to large relay buffers.
+    pub bulk_permits: Cell<usize>,
+    /// The endpoint of the upstream that is next in turn.
+    pub turn: Cell<usize>,
+    draining: Cell<bool>,
+    fields: RefCell<Vec<Fields>>,
+    idle: RefCell<IdleConnections>,
+}
+
+/// Wakers of connections that wait for a request, so that a drain can reach them.
+#[derive(Default)]
+struct IdleConnections {
+    wakers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+}
+
+/// A connection's place among the idle ones.
+pub struct IdleSlot<'a> {
+    core: &'a Core,
+    slot: Option<usize>,
+}
+
+/// The memory that a worker's pool of large relay buffers may take: this many streams at a time.
+pub const BULK_STREAMS: usize = 32;
+
+impl Core {
+    /// The state of one of `config.workers` workers.
+    #[must_use]
+    pub fn new(
+        config: Arc<Config>,
+        identity: Arc<Identity>,
+        counters: Arc<WorkerCounters>,
+        access_log: Option<AccessLogHandle>,
+    ) -> Rc<Self> {
+        let per_worker = MAX_IDLE.div_ceil(config.workers.get());
+        let limits = PoolLimits { per_endpoint: per_worker, total: per_worker * 2, idle: POOL_IDLE };
+        let resolver = Resolver::new(ResolverSettings {
+            servers: config.dns.servers.clone(),
+            hosts_file: config.dns.hosts_file.clone(),
+            max_stale: config.dns.max_stale,
+        });
+        Rc::new(Self {
+            buffers: BufferPool::new(buffer_size(&config)),
+            config,
+            identity,
+            pool: Pool::new(limits),
+            resolver,
+            date: HttpDate::default(),
+            counters,
+            access_log,
+            redacted: REDACTED.map(str::to_owned).to_vec(),
+            bulk_permits: Cell::new(BULK_STREAMS),
+            turn: Cell::new(0),
+            draining: Cell::new(false),
+            fields: RefCell::default(),
+            idle: RefCell::default(),
+        })
+    }
+
+    /// Storage for the fields of a head.
+    pub fn take_fields(&self) -> Fields {
+        self.fields.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives such storage back.
+    pub fn put_fields(&self, fields: Fields) {
+        let mut free = self.fields.borrow_mut();
+        if free.len() < MAX_FREE_FIELDS {
+            free.push(fields.recycled());
+        }
+    }
+
+    /// Whether no connection may outlive its present request.
+    #[must_use]
+    pub const fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Ends idle connections now and busy ones after their present request.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        for waker in self.idle.borrow().wakers.iter().flatten() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// A place among the idle connections.
+    pub const fn idle_slot(&self) -> IdleSlot<'_> {
+        IdleSlot { core: self, slot: None }
+    }
+}
+
+/// Idle upstream connections are closed after this, unless their upstream announces less.
+const POOL_IDLE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What a rewritten head may be longer than the one it was made from: our own fields, echoed lists.
+const HEAD_GROWTH: usize = 4 << 10;
+
+/// Bytes of one buffer: the largest head, and what a rewrite adds to it.
+#[must_use]
+pub fn buffer_size(config: &Config) -> usize {
+    config.limits.head.max(config.limits.response_head) + HEAD_GROWTH
+}
+
+impl IdleSlot<'_> {
+    /// Remembers whom to wake; costs something only the first time.
+    pub fn register(&mut self, waker: &Waker) {
+        let mut idle = self.core.idle.borrow_mut();
+        let slot = match self.slot {
+            Some(slot) => slot,
+            None => idle.free.pop().unwrap_or_else(|| {
+                idle.wakers.push(None);
+                idle.wakers.len() - 1
+            }),
+        };
+        self.slot = Some(slot);
+        if let Some(place) = idle.wakers.get_mut(slot)
+            && !place.as_ref().is_some_and(|known| known.will_wake(waker))
+        {
+            *place = Some(waker.clone());
+        }
+    }
+}
+
+impl Drop for IdleSlot<'_> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            let mut idle = self.core.idle.borrow_mut();
+            if let Some(place) = idle.wakers.get_mut(slot) {
+                *place = None;
+            }
+            idle.free.push(slot);
+        }
+    }
+}

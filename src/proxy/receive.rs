@@ -1,0 +1,186 @@
+//! Reading a request head: the only wait in which a connection may be idle.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::core::{Core, IdleSlot};
+use crate::{
+    config::Config,
+    error::Error,
+    http1::{
+        head::{HeadEnd, RequestHead, parse_request},
+        scan::OriginScan,
+    },
+    net::{buffer::Buffer, stream::Stream, timer::Timer},
+};
+
+/// When corsair stops, an idle connection has this long to bring a request that is already on its way.
+const LAST_CHANCE: Duration = Duration::from_millis(250);
+/// How far, and for how long, an `Origin` is looked for beyond the limit of a head (cors.md §3).
+const SCAN_BYTES: usize = 256 << 10;
+const SCAN_TIME: Duration = Duration::from_secs(1);
+
+/// What the client sent.
+pub(crate) enum Received {
+    /// A request: its head in the buffer, and whatever came behind it. The duration is that from the first
+    /// byte of the head to its end, where it took more than one read.
+    Head(Buffer, RequestHead, Option<Duration>),
+    /// Nothing more; nobody waits for an answer.
+    Closed,
+    /// What cannot be served; the origin, if one was found.
+    Fault(Error, Option<Vec<u8>>),
+}
+
+/// Where a request is waited for.
+pub(crate) struct Receiver<'a, 'c> {
+    pub(crate) core: &'c Core,
+    pub(crate) config: &'a Config,
+    pub(crate) stream: &'a mut Stream,
+    pub(crate) timer: &'a mut Timer,
+    pub(crate) idle: &'a mut IdleSlot<'c>,
+    /// By when the first byte must have come.
+    pub(crate) patience: Duration,
+}
+
+/// How a wait for a head ended.
+enum Wait {
+    /// The head has this many bytes.
+    Complete(usize),
+    Ended,
+    Expired,
+    Fault(Error),
+}
+
+impl Receiver<'_, '_> {
+    /// Waits for the next request; `early` is what came behind the last one. A connection that waits for its
+    /// first byte holds no buffer.
+    pub(crate) async fn receive(mut self, early: Option<Buffer>) -> Received {
+        let mut buffer = early;
+        if let Some(buffer) = &mut buffer {
+            buffer.compact();
+        }
+        let mut end = HeadEnd::default();
+        let mut deadline = None;
+        let mut begun = None;
+        let waited = poll_fn(|cx| self.poll_head(cx, &mut buffer, &mut end, &mut deadline, &mut begun)).await;
+        let Some(mut buffer) = buffer else { return Received::Closed };
+        let error = match waited {
+            Wait::Complete(len) => {
+                let max_fields = self.config.limits.fields;
+                let recycled = self.core.take_fields();
+                match parse_request(buffer.unread(), &end, len, max_fields, recycled) {
+                    Ok(head) => {
+                        buffer.consume(len);
+                        return Received::Head(buffer, head, begun.map(|begun: Instant| begun.elapsed()));
+                    }
+                    Err(error) => error,
+                }
+            }
+            Wait::Ended => return Received::Closed,
+            Wait::Expired => Error::RequestHeadTimeout,
+            Wait::Fault(error) => error,
+        };
+        let origin = self.find_origin(&buffer, error).await;
+        Received::Fault(error, origin)
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        held: &mut Option<Buffer>,
+        end: &mut HeadEnd,
+        deadline: &mut Option<Instant>,
+        begun: &mut Option<Instant>,
+    ) -> Poll<Wait> {
+        let limit = self.config.limits.head;
+        loop {
+            let mut buffer = held.take().unwrap_or_else(|| self.core.buffers.take());
+            if !buffer.is_empty() {
+                let found = end.find(buffer.unread());
+                let too_long = buffer.unread().len() >= limit;
+                let wait = match found {
+                    Ok(Some(len)) if len <= limit => Some(Wait::Complete(len)),
+                    Ok(None) if !too_long => None,
+                    Ok(_) if end.has_first_line_within(limit) => {
+                        Some(Wait::Fault(Error::RequestHeadTooLarge))
+                    }
+                    Ok(_) => Some(Wait::Fault(Error::RequestLineTooLong)),
+                    Err(fault) => Some(Wait::Fault(fault.in_request())),
+                };
+                if let Some(wait) = wait {
+                    *held = Some(buffer);
+                    return Poll::Ready(wait);
+                }
+            }
+            match buffer.poll_fill(cx, self.stream) {
+                Poll::Ready(Ok(size)) if size > 0 => {
+                    *held = Some(buffer);
+                }
+                // The end of the connection, even in the middle of a head: nobody is left to be told.
+                Poll::Ready(_) => return Poll::Ready(Wait::Ended),
+                Poll::Pending if buffer.is_empty() => {
+                    drop(buffer);
+                    return self.poll_idle(cx, deadline);
+                }
+                Poll::Pending => {
+                    *held = Some(buffer);
+                    let begun = *begun.get_or_insert_with(Instant::now);
+                    return self
+                        .timer
+                        .poll_until(cx, begun + self.config.timeouts.head)
+                        .map(|()| Wait::Expired);
+                }
+            }
+        }
+    }
+
+    /// Nothing has come yet: expiry is silent (reliability.md R12).
+    fn poll_idle(&mut self, cx: &mut Context<'_>, deadline: &mut Option<Instant>) -> Poll<Wait> {
+        self.idle.register(cx.waker());
+        let patience = *deadline.get_or_insert_with(|| Instant::now() + self.patience);
+        let last = if self.core.is_draining() {
+            let last = patience.min(Instant::now() + LAST_CHANCE);
+            *deadline = Some(last);
+            last
+        } else {
+            patience
+        };
+        self.timer.poll_until(cx, last).map(|()| Wait::Ended)
+    }
+
+    /// The `Origin` of a head that is not understood. Where the policy makes a difference between origins and
+    /// the head is only too long, the rest of it is read and thrown away in the search.
+    async fn find_origin(&mut self, buffer: &Buffer, error: Error) -> Option<Vec<u8>> {
+        let mut scan = OriginScan::default();
+        let complete = scan.feed(buffer.unread());
+        let goes_on = matches!(error, Error::RequestHeadTooLarge | Error::RequestLineTooLong);
+        if goes_on && !complete && self.config.cors.depends_on_origin() {
+            let deadline = Instant::now() + SCAN_TIME;
+            let mut room = self.core.buffers.take();
+            let mut left = SCAN_BYTES;
+            poll_fn(|cx| {
+                while left > 0 {
+                    room.clear();
+                    match room.poll_fill(cx, self.stream) {
+                        Poll::Ready(Ok(size)) if size > 0 => {
+                            left = left.saturating_sub(size);
+                            if scan.feed(room.unread()) {
+                                break;
+                            }
+                        }
+                        Poll::Ready(_) => break,
+                        Poll::Pending => return self.timer.poll_until(cx, deadline),
+                    }
+                }
+                Poll::Ready(())
+            })
+            .await;
+        }
+        scan.origin().map(<[u8]>::to_vec)
+    }
+}

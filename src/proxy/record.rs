@@ -1,0 +1,174 @@
+//! What is written down when a request has ended: counters, and a line of the access log.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::{
+    core::Core,
+    exchange::Outcome,
+    plan::{Client, Plan},
+    route::Route,
+};
+use crate::{
+    cors::decide::{CorsDecision, Reason},
+    error::Error,
+    http1::{fields::FieldId, head::Request},
+    observe::{
+        access_log::{Address, Record, Times},
+        metrics::{CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel, RouteLabel},
+    },
+};
+
+/// A request that has ended.
+pub(crate) struct Finished<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) request: Request<'a>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) outcome: &'a Outcome,
+    pub(crate) begun: Instant,
+    pub(crate) head_took: Option<Duration>,
+}
+
+impl Finished<'_> {
+    /// Counts and logs it.
+    pub(crate) fn record(&self, core: &Core) {
+        let Self { plan, outcome, request, .. } = self;
+        let total = self.begun.elapsed();
+        let route = match plan.route {
+            Route::Local => RouteLabel::Local,
+            Route::Gateway => RouteLabel::Gateway,
+            Route::Reverse => RouteLabel::Reverse,
+        };
+        let counters = &core.counters;
+        counters.request_finished(route, MethodLabel::of(request.method_name()), outcome.status, total);
+        let bytes_in = request.head.len as u64 + outcome.body_in;
+        counters.bytes(Leg::Client, Direction::In, bytes_in);
+        counters.bytes(Leg::Client, Direction::Out, outcome.bytes_out);
+        if let Some(error) = outcome.error {
+            counters.error(error);
+        }
+        if let Some(first_byte) = outcome.first_byte {
+            counters.upstream_first_byte(first_byte);
+        }
+        if let Some((kind, result, reason)) = labels(plan.cors) {
+            counters.cors(route, kind, result, reason);
+        }
+        let Some(log) = &core.access_log else { return };
+        log.log(&Record {
+            time: SystemTime::now().checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
+            client: Address::Ip(self.client.address),
+            method: request.method_name(),
+            target: request.target(),
+            redact: &core.redacted,
+            version: Some(request.head.version),
+            status: outcome.status,
+            error: outcome.error,
+            bytes_in,
+            bytes_out: outcome.bytes_out,
+            times: Times {
+                head: self.head_took,
+                queue: None,
+                dns: outcome.opening.dns,
+                connect: outcome.opening.connect,
+                tls: outcome.opening.tls,
+                first_byte: outcome.first_byte,
+                total: Some(total),
+            },
+            upstream: outcome.upstream.map(Address::Ip),
+            attempts: outcome.attempts,
+            reused: outcome.reused,
+            cors: if plan.cors == CorsDecision::NotCors { "" } else { plan.cors.result() },
+            origin: request.value(FieldId::Origin),
+            request_id: Some(request.value(FieldId::XRequestId).unwrap_or(&outcome.request_id.text())),
+        });
+    }
+}
+
+/// Records a head that was not understood.
+pub(crate) fn record_fault(
+    core: &Core,
+    client: &Client,
+    error: Error,
+    origin: Option<&[u8]>,
+    bytes_out: u64,
+) {
+    core.counters.request_finished(RouteLabel::Local, MethodLabel::Other, error.status(), Duration::ZERO);
+    core.counters.error(error);
+    core.counters.bytes(Leg::Client, Direction::Out, bytes_out);
+    let Some(log) = &core.access_log else { return };
+    log.log(&Record {
+        time: SystemTime::now(),
+        client: Address::Ip(client.address),
+        method: b"",
+        target: b"",
+        redact: &[],
+        version: None,
+        status: error.status(),
+        error: Some(error),
+        bytes_in: 0,
+        bytes_out,
+        times: Times::default(),
+        upstream: None,
+        attempts: 0,
+        reused: None,
+        cors: "",
+        origin,
+        request_id: None,
+    });
+}
+
+fn labels(decision: CorsDecision) -> Option<(CorsKind, CorsResult, CorsReason)> {
+    let kind = match decision.kind() {
+        "preflight" => CorsKind::Preflight,
+        "actual" => CorsKind::Actual,
+        _ => return None,
+    };
+    let reason = match decision.reason() {
+        None => return Some((kind, CorsResult::Allowed, CorsReason::None)),
+        Some(Reason::OriginNotAllowed) => CorsReason::Origin,
+        Some(Reason::OriginInvalid | Reason::SeveralOrigins) => CorsReason::OriginInvalid,
+        Some(Reason::MethodNotAllowed(_)) => CorsReason::Method,
+        Some(Reason::HeaderNotAllowed(_)) => CorsReason::Header,
+        Some(Reason::MethodInvalid | Reason::HeadersInvalid) => CorsReason::RequestInvalid,
+    };
+    Some((kind, CorsResult::Refused, reason))
+}
+
+/// Query parameters whose values never reach the log.
+pub(crate) const REDACTED: [&str; 2] = ["token", "key"];
+
+/// The name of one request, made where the client brought none.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId(u128);
+
+impl RequestId {
+    /// A name nobody else has.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(fastrand::u128(..))
+    }
+
+    /// 32 hexadecimal digits.
+    #[must_use]
+    pub fn text(self) -> [u8; 32] {
+        hexadecimal(self.0)
+    }
+}
+
+impl Default for RequestId {
+    fn default() -> Self {
+        Self::random()
+    }
+}
+
+/// The last `N` hexadecimal digits of a number, without the detour through the formatter.
+#[must_use]
+pub(super) fn hexadecimal<const N: usize>(mut value: u128) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(value & 0xf) as usize];
+        value >>= 4;
+    }
+    digits
+}

@@ -1,0 +1,209 @@
+//! PURE. Every response that corsair makes itself: the one door out, so that each carries the CORS headers
+//! that a success would have carried (cors.md §3).
+
+use super::{
+    clock::HttpDate,
+    plan::{Answer, Persistence},
+    response::connection_option,
+    rewrite::Identity,
+};
+use crate::{
+    cors::{
+        answer::{write_origin_fields, write_preflight, write_reason, write_response_fields},
+        decide::CorsDecision,
+        policy::CorsPolicy,
+    },
+    error::Error,
+    gateway,
+    http1::{
+        emit::HeadWriter,
+        fields::{self, FieldId},
+        head::{Method, Request},
+    },
+};
+
+/// Who is answered.
+#[derive(Clone, Copy, Debug)]
+pub enum Recipient<'a> {
+    /// A request whose head was understood.
+    Request(Request<'a>, CorsDecision),
+    /// One whose head was not; its origin, if that could be found.
+    Unknown(Option<&'a [u8]>),
+}
+
+/// What every answer needs.
+#[derive(Clone, Copy)]
+pub struct Responder<'a> {
+    /// The policy by which CORS fields are given.
+    pub policy: &'a CorsPolicy,
+    /// How this process names itself.
+    pub identity: &'a Identity,
+    /// The date.
+    pub date: &'a HttpDate,
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const PROBLEM: &str = "application/problem+json";
+
+/// The reason phrases of the statuses that corsair gives (RFC 9110 §15, RFC 6585).
+#[must_use]
+pub const fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        508 => "Loop Detected",
+        _ => "",
+    }
+}
+
+impl Responder<'_> {
+    /// Writes a whole response to `out`; its length and status. 0 bytes if it does not fit, which the size of
+    /// buffers rules out.
+    pub fn write(
+        &self,
+        answer: Answer,
+        recipient: Recipient<'_>,
+        persistence: Persistence,
+        out: &mut [u8],
+    ) -> (usize, u16) {
+        let body = Body::of(answer, recipient);
+        let status = self.status(answer, recipient);
+        let mut writer = HeadWriter::new(out);
+        writer.status_line(status, reason(status).as_bytes());
+        self.date.write(&mut writer);
+        if let Some(connection) = connection_option(persistence) {
+            writer.field(b"Connection", connection);
+        }
+        if let Answer::Fault(error) = answer {
+            writer.field_parts(b"Proxy-Status", [b"corsair; error=".as_slice(), error.token().as_bytes()]);
+            if error == Error::MethodNotAllowed {
+                writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            }
+        }
+        if status != 204 {
+            writer.field(b"Content-Type", body.media_type.as_bytes());
+            writer.field(b"Content-Length", itoa::Buffer::new().format(body.text.len()).as_bytes());
+            writer.lines(b"X-Content-Type-Options: nosniff\r\n");
+        }
+        match (answer, recipient) {
+            (Answer::Cors, Recipient::Request(request, cors)) => {
+                write_preflight(cors, self.policy, request, &mut writer);
+            }
+            (_, Recipient::Request(request, cors)) => {
+                write_response_fields(cors, self.policy, request.bytes, None, ADDED, &mut writer);
+            }
+            (_, Recipient::Unknown(origin)) => write_origin_fields(self.policy, origin, ADDED, &mut writer),
+        }
+        writer.lines(&self.identity.via);
+        let Ok(head) = writer.finish() else { return (0, status) };
+        let without_body = status == 204
+            || matches!(recipient, Recipient::Request(request, _) if request.head.method == Method::Head);
+        if without_body {
+            return (head, status);
+        }
+        match out.get_mut(head..head + body.text.len()) {
+            Some(room) => {
+                room.copy_from_slice(body.text.as_bytes());
+                (head + body.text.len(), status)
+            }
+            None => (0, status),
+        }
+    }
+
+    fn status(&self, answer: Answer, recipient: Recipient<'_>) -> u16 {
+        match (answer, recipient) {
+            (Answer::Cors, Recipient::Request(_, cors)) => cors.edge_status(self.policy).unwrap_or(204),
+            (Answer::Cors | Answer::LastHop, _) => 204,
+            (Answer::Healthcheck, _) => 200,
+            (Answer::Fault(error), _) => error.status(),
+        }
+    }
+}
+
+/// Names of fields in our own answers that a script may read beside the safelisted ones.
+const ADDED: &[&str] = &["Via", "Proxy-Status"];
+
+struct Body {
+    media_type: &'static str,
+    text: String,
+}
+
+impl Body {
+    fn of(answer: Answer, recipient: Recipient<'_>) -> Self {
+        let text = |text: String| Self { media_type: TEXT, text };
+        let accept = match recipient {
+            Recipient::Request(request, _) => request.value(FieldId::Accept).unwrap_or_default(),
+            Recipient::Unknown(_) => b"",
+        };
+        match answer {
+            Answer::Healthcheck => text(gateway::HEALTHY.to_owned()),
+            Answer::LastHop => text(String::new()),
+            Answer::Cors => {
+                let mut reason = String::new();
+                if let Recipient::Request(request, cors) = recipient
+                    && let Some(refused) = cors.reason()
+                {
+                    // Writing to a string cannot fail.
+                    let _ = write_reason(refused, request.bytes, &mut reason);
+                    reason = format!("{}: {reason}\n", Error::CorsRefused.token());
+                }
+                text(reason)
+            }
+            Answer::Fault(Error::TargetMissing) if accepts_html(accept) => {
+                Self { media_type: HTML, text: gateway::MISSING_HTML.to_owned() }
+            }
+            Answer::Fault(Error::TargetMissing) => {
+                text(format!("{}\n{}\n", gateway::MISSING, gateway::USAGE))
+            }
+            Answer::Fault(Error::TargetInvalid(reason)) => text(format!("{}\n{reason}\n", gateway::INVALID)),
+            Answer::Fault(Error::RouteNotFound) => text(gateway::NOT_FOUND.to_owned()),
+            Answer::Fault(error) if prefers_json(accept) => {
+                Self { media_type: PROBLEM, text: problem(error) }
+            }
+            Answer::Fault(error) => text(format!("{}: {error}\n", error.token())),
+        }
+    }
+}
+
+/// RFC 9457, with the stable code beside the standard members.
+fn problem(error: Error) -> String {
+    let detail = error.to_string().replace('\\', "\\\\").replace('"', "\\\"");
+    let status = error.status();
+    format!(
+        "{{\"type\":\"about:blank\",\"title\":\"{}\",\"status\":{status},\"code\":\"{}\",\"detail\":\"{detail}\"}}\n",
+        reason(status),
+        error.token(),
+    )
+}
+
+fn media_types(accept: &[u8]) -> impl Iterator<Item = &[u8]> {
+    fields::list(accept).map(|item| fields::trim(item.split(|byte| *byte == b';').next().unwrap_or_default()))
+}
+
+fn accepts_html(accept: &[u8]) -> bool {
+    media_types(accept).any(|media_type| media_type.eq_ignore_ascii_case(b"text/html"))
+}
+
+/// Whether JSON is what the client names first.
+fn prefers_json(accept: &[u8]) -> bool {
+    media_types(accept).next().is_some_and(|media_type| {
+        media_type.eq_ignore_ascii_case(b"application/json")
+            || media_type.eq_ignore_ascii_case(b"application/problem+json")
+    })
+}

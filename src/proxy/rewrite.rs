@@ -1,0 +1,400 @@
+//! PURE. A request head as the upstream gets it, a response head as the client gets it.
+//!
+//! Fields are copied one by one from the parsed head, never as raw lines. Whatever belongs to one hop is left
+//! out first; what corsair adds comes after, so that no peer can strip it.
+
+use std::{fmt::Write as _, net::IpAddr};
+
+use super::{
+    plan::{Client, Exchange},
+    record::{RequestId, hexadecimal},
+};
+use crate::{
+    cors::{
+        answer::{strips, write_response_fields},
+        decide::CorsDecision,
+        policy::CorsPolicy,
+    },
+    error::Error,
+    http1::{
+        emit::HeadWriter,
+        fields::{self, Field, FieldId},
+        framing::Framing,
+        head::{Fields, Request, Response, Version},
+    },
+};
+
+/// How this process names itself to other hops; rendered once.
+#[derive(Debug)]
+pub struct Identity {
+    /// What tells this process from any other corsair.
+    pub id: Box<[u8]>,
+    /// The whole `Via` line, with its CRLF.
+    pub via: Box<[u8]>,
+}
+
+impl Identity {
+    /// A name nobody else has.
+    #[must_use]
+    pub fn random() -> Self {
+        let id = format!("{:016x}", fastrand::u64(..));
+        let via = format!("Via: 1.1 corsair ({id})\r\n");
+        Self { id: id.into_bytes().into(), via: via.into_bytes().into() }
+    }
+}
+
+/// A short text on the stack.
+struct Text {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Text {
+    fn of(value: impl std::fmt::Display) -> Self {
+        let mut text = Self { bytes: [0; 64], len: 0 };
+        // What does not fit is left out; nothing rendered here is longer than 64 bytes.
+        let _ = write!(text, "{value}");
+        text
+    }
+
+    /// An address; v4 without the detour through the formatter.
+    fn of_ip(ip: IpAddr) -> Self {
+        let IpAddr::V4(v4) = ip.to_canonical() else { return Self::of(ip) };
+        let mut text = Self { bytes: [0; 64], len: 0 };
+        for (position, octet) in v4.octets().into_iter().enumerate() {
+            if position > 0 {
+                text.push(b".");
+            }
+            text.push(itoa::Buffer::new().format(octet).as_bytes());
+        }
+        text
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let end = (self.len + bytes.len()).min(self.bytes.len());
+        let size = end - self.len;
+        self.bytes[self.len..end].copy_from_slice(&bytes[..size]);
+        self.len = end;
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl std::fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Whether `Connection` names fields beyond its well-known options; only then every field must be compared.
+fn nominates(bytes: &[u8], fields: &Fields) -> bool {
+    fields.all(FieldId::Connection).flat_map(|field| fields::list(field.value.of(bytes))).any(|option| {
+        ![&b"close"[..], b"keep-alive", b"upgrade", b"te"]
+            .iter()
+            .any(|known| option.eq_ignore_ascii_case(known))
+    })
+}
+
+fn is_nominated(bytes: &[u8], fields: &Fields, field: &Field) -> bool {
+    !field.id.survives_nomination()
+        && fields
+            .all(FieldId::Connection)
+            .flat_map(|connection| fields::list(connection.value.of(bytes)))
+            .any(|option| option.eq_ignore_ascii_case(field.name.of(bytes)))
+}
+
+/// The fields of a head that travel beyond this hop.
+fn end_to_end<'a>(bytes: &'a [u8], fields: &'a Fields) -> impl Iterator<Item = &'a Field> {
+    let nominates = nominates(bytes, fields);
+    fields
+        .iter()
+        .filter(move |field| !(field.id.is_hop_by_hop() || nominates && is_nominated(bytes, fields, field)))
+}
+
+/// Where an upstream request goes, as far as its head shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Onward<'a> {
+    /// A method other than the client's, after a redirect.
+    pub method: Option<&'a [u8]>,
+    /// The request target, in parts.
+    pub target: [&'a [u8]; 3],
+    /// The value of `Host`.
+    pub host: &'a [u8],
+    /// How the body is framed.
+    pub framing: Framing,
+    /// The browser's `Cookie`, `Origin` and `Referer` stay here (cors.md §4).
+    pub is_gateway: bool,
+    /// A redirect has led to another origin: no credentials go there.
+    pub without_credentials: bool,
+    /// A redirect has dropped the body, and the fields that describe it.
+    pub without_body: bool,
+}
+
+/// What corsair says of the client and of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<'a> {
+    /// Who sends the request.
+    pub client: &'a Client,
+    /// How this process names itself.
+    pub identity: &'a Identity,
+    /// How the request is called where the client gave it no name.
+    pub request_id: RequestId,
+}
+
+/// Writes the head of the upstream request; its length.
+///
+/// # Errors
+/// [`Error::RequestHeadTooLarge`] when it does not fit into `out`.
+pub fn request(
+    request: Request<'_>,
+    exchange: &Exchange,
+    onward: &Onward<'_>,
+    sender: &Sender<'_>,
+    out: &mut [u8],
+) -> Result<usize, Error> {
+    let Request { bytes, head } = request;
+    let mut writer = HeadWriter::new(out);
+    writer.request_line(onward.method.unwrap_or_else(|| request.method_name()), &onward.target);
+    writer.field(b"Host", onward.host);
+    let (mut request_id, mut traceparent, mut trailers) = (false, false, false);
+    for field in end_to_end(bytes, &head.fields) {
+        let keep = match field.id {
+            FieldId::Host
+            | FieldId::ContentLength
+            | FieldId::Forwarded
+            | FieldId::XForwardedFor
+            | FieldId::XForwardedHost
+            | FieldId::XForwardedProto => false,
+            FieldId::Expect => head.version == Version::Http11 && !onward.without_body,
+            FieldId::Cookie | FieldId::Origin | FieldId::Referer => !onward.is_gateway,
+            FieldId::Authorization => !onward.without_credentials,
+            FieldId::ContentType
+            | FieldId::ContentEncoding
+            | FieldId::ContentLanguage
+            | FieldId::ContentLocation
+            | FieldId::ContentRange
+            | FieldId::Trailer => !onward.without_body,
+            FieldId::MaxForwards => match exchange.max_forwards {
+                Some(forwards) => {
+                    writer.field(b"Max-Forwards", Text::of(forwards).as_bytes());
+                    false
+                }
+                None => true,
+            },
+            FieldId::XRequestId => {
+                request_id = true;
+                true
+            }
+            FieldId::Traceparent => {
+                traceparent = true;
+                true
+            }
+            _ => true,
+        };
+        if keep {
+            writer.field(field.name.of(bytes), field.value.of(bytes));
+        }
+    }
+    trailers |=
+        request.values(FieldId::Te).flat_map(fields::list).any(|te| te.eq_ignore_ascii_case(b"trailers"));
+    if exchange.upgrade {
+        writer.lines(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
+    } else if trailers {
+        writer.lines(b"TE: trailers\r\nConnection: TE\r\n");
+    }
+    frame(&mut writer, onward.framing);
+    let host = exchange.authority.map_or(onward.host, |authority| authority.of(bytes));
+    forwarding(&mut writer, sender.client, host);
+    writer.lines(&sender.identity.via);
+    if !request_id {
+        writer.field(b"X-Request-Id", &sender.request_id.text());
+    }
+    if !traceparent {
+        let (trace, span) =
+            (hexadecimal::<32>(fastrand::u128(1..)), hexadecimal::<16>(fastrand::u64(1..).into()));
+        writer.field_parts(b"traceparent", [b"00-".as_slice(), &trace, b"-", &span, b"-00"]);
+    }
+    writer.finish().map_err(|_| Error::RequestHeadTooLarge)
+}
+
+/// The one framing field, if any.
+fn frame(writer: &mut HeadWriter<'_>, framing: Framing) {
+    match framing {
+        Framing::None | Framing::UntilClose => {}
+        Framing::Length(length) => {
+            writer.field(b"Content-Length", itoa::Buffer::new().format(length).as_bytes())
+        }
+        Framing::Chunked => writer.lines(b"Transfer-Encoding: chunked\r\n"),
+    }
+}
+
+/// Who the client is and how it reached us: what it said of that itself was dropped, for it is not trusted.
+fn forwarding(writer: &mut HeadWriter<'_>, client: &Client, host: &[u8]) {
+    let address = Text::of_ip(client.address.ip());
+    let address = address.as_bytes();
+    let protocol: &[u8] = if client.secure { b"https" } else { b"http" };
+    writer.field(b"X-Forwarded-For", address);
+    writer.field(b"X-Forwarded-Proto", protocol);
+    writer.field(b"X-Forwarded-Host", host);
+    let (open, close): (&[u8], &[u8]) = if client.address.is_ipv6() && memchr::memchr(b':', address).is_some()
+    {
+        (b"\"[", b"]\"")
+    } else {
+        (b"", b"")
+    };
+    // RFC 7239 §4: values that are no token are quoted; a host was checked to hold neither quote nor backslash.
+    writer.field_parts(
+        b"Forwarded",
+        [b"for=", open, address, close, b";host=\"", host, b"\";proto=", protocol],
+    );
+}
+
+/// What the head of a response to the client is made of, beside the upstream's own.
+pub struct Homeward<'a> {
+    /// What CORS says.
+    pub cors: CorsDecision,
+    /// By which policy.
+    pub policy: &'a CorsPolicy,
+    /// The request's bytes, for the origin in them.
+    pub request_bytes: &'a [u8],
+    /// How the client gets the body.
+    pub framing: Framing,
+    /// The length declared where there is no body (HEAD, 304), or 0.
+    pub declared: Option<u64>,
+    /// `Connection: close` or `keep-alive`, if it must be said.
+    pub connection: Option<&'static [u8]>,
+    /// The URL that a gateway's answer came from.
+    pub gateway: Option<GatewayAnswer<'a>>,
+    /// How this process names itself.
+    pub identity: &'a Identity,
+    /// The value of `Date` where the upstream sent none.
+    pub date: &'a dyn Fn(&mut HeadWriter<'_>),
+}
+
+/// What a gateway adds to and changes in its target's response.
+#[derive(Clone, Copy, Debug)]
+pub struct GatewayAnswer<'a> {
+    /// Where the answer came from in the end.
+    pub final_url: &'a str,
+    /// A rewritten `Location`.
+    pub location: Option<&'a str>,
+}
+
+/// The names that corsair itself adds, to be exposed to scripts.
+const ADDED: &[&str] = &["Via"];
+const ADDED_BY_GATEWAY: &[&str] = &["Via", "X-Final-URL"];
+
+/// Writes the head of a final response; its length.
+///
+/// # Errors
+/// [`Error::ResponseHeadTooLarge`] when it does not fit into `out`.
+pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8]) -> Result<usize, Error> {
+    let Response { bytes, head } = response;
+    let mut writer = HeadWriter::new(out);
+    writer.status_line(head.status, head.reason.of(bytes));
+    let strips_cors = strips(homeward.cors, homeward.policy);
+    let mut date = false;
+    let mut html = false;
+    for field in end_to_end(bytes, &head.fields) {
+        let value = field.value.of(bytes);
+        let keep = match field.id {
+            FieldId::ContentLength => false,
+            FieldId::CorsResponse => !strips_cors,
+            id if homeward.policy.replaces(id) => false,
+            FieldId::XFinalUrl => homeward.gateway.is_none(),
+            FieldId::Date => {
+                date = true;
+                true
+            }
+            FieldId::Location => match homeward.gateway.and_then(|gateway| gateway.location) {
+                Some(location) => {
+                    writer.computed_field(b"Location", location.as_bytes());
+                    false
+                }
+                None => true,
+            },
+            FieldId::ContentType => {
+                html |= !is_inert(value);
+                true
+            }
+            // These would act on our own origin, which all targets share (cors.md §4).
+            FieldId::SetCookie
+            | FieldId::ContentSecurityPolicy
+            | FieldId::XFrameOptions
+            | FieldId::CrossOriginOpenerPolicy
+            | FieldId::ClearSiteData
+            | FieldId::StrictTransportSecurity
+            | FieldId::ServiceWorkerAllowed => homeward.gateway.is_none(),
+            _ => true,
+        };
+        if keep {
+            writer.field(field.name.of(bytes), value);
+        }
+    }
+    if let Some(gateway) = homeward.gateway {
+        writer.computed_field(b"X-Final-URL", gateway.final_url.as_bytes());
+        if html {
+            writer.lines(b"Content-Security-Policy: sandbox\r\n");
+        }
+    }
+    match (homeward.framing, homeward.declared) {
+        (Framing::None, Some(length)) => frame_declared(&mut writer, length),
+        (framing, _) => frame(&mut writer, framing),
+    }
+    if let Some(connection) = homeward.connection {
+        writer.field(b"Connection", connection);
+    }
+    if !date {
+        (homeward.date)(&mut writer);
+    }
+    let added = if homeward.gateway.is_some() { ADDED_BY_GATEWAY } else { ADDED };
+    write_response_fields(
+        homeward.cors,
+        homeward.policy,
+        homeward.request_bytes,
+        Some(response),
+        added,
+        &mut writer,
+    );
+    writer.lines(&homeward.identity.via);
+    writer.finish().map_err(|_| Error::ResponseHeadTooLarge)
+}
+
+fn frame_declared(writer: &mut HeadWriter<'_>, length: u64) {
+    writer.field(b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
+}
+
+/// Media types that a browser cannot take for a document of our origin.
+fn is_inert(content_type: &[u8]) -> bool {
+    let essence = fields::trim(content_type.split(|byte| *byte == b';').next().unwrap_or_default());
+    ["application/json", "text/plain", "application/octet-stream", "text/css", "text/event-stream"]
+        .iter()
+        .any(|inert| essence.eq_ignore_ascii_case(inert.as_bytes()))
+        || ["image/", "font/", "audio/", "video/"].iter().any(|prefix| {
+            fields::starts_with_ignore_case(essence, prefix.as_bytes())
+                && !essence.eq_ignore_ascii_case(b"image/svg+xml")
+        })
+}
+
+/// Writes the head of an interim response, or of a 101 with the fields that `switch` adds; its length
+/// (RFC 9110 §15.2).
+///
+/// # Errors
+/// [`Error::ResponseHeadTooLarge`] when it does not fit into `out`.
+pub fn interim(response: Response<'_>, switch: bool, out: &mut [u8]) -> Result<usize, Error> {
+    let Response { bytes, head } = response;
+    let mut writer = HeadWriter::new(out);
+    writer.status_line(head.status, head.reason.of(bytes));
+    for field in end_to_end(bytes, &head.fields) {
+        if !matches!(field.id, FieldId::ContentLength | FieldId::Trailer | FieldId::CorsResponse) {
+            writer.field(field.name.of(bytes), field.value.of(bytes));
+        }
+    }
+    if switch {
+        writer.lines(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
+    }
+    writer.finish().map_err(|_| Error::ResponseHeadTooLarge)
+}

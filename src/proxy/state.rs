@@ -1,0 +1,162 @@
+//! What the two sides of an exchange tell each other and its watchdog: plain cells, one task.
+
+use std::cell::Cell;
+
+use super::stream::BULK_MARK;
+use crate::error::Error;
+
+/// What a direction waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// For bytes from its source.
+    Read,
+    /// For its target to take bytes.
+    Write,
+    /// For nothing: this direction is complete.
+    Done,
+}
+
+/// One direction of an exchange.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    /// Bytes that arrived or left, both counted: it only has to change when something moves.
+    pub(crate) moved: Cell<u64>,
+    /// Its source has given all it has.
+    pub(crate) complete: Cell<bool>,
+    /// Its target did not take the last bytes offered.
+    pub(crate) blocked: Cell<bool>,
+    /// Bytes that left on the wire.
+    pub(crate) sent: Cell<u64>,
+}
+
+impl Flow {
+    const fn new() -> Self {
+        Self {
+            moved: Cell::new(0),
+            complete: Cell::new(false),
+            blocked: Cell::new(false),
+            sent: Cell::new(0),
+        }
+    }
+
+    /// What this direction waits for.
+    pub(crate) fn waiting(&self) -> Waiting {
+        match (self.blocked.get(), self.complete.get()) {
+            (true, _) => Waiting::Write,
+            (false, true) => Waiting::Done,
+            (false, false) => Waiting::Read,
+        }
+    }
+
+    pub(crate) fn received(&self, bytes: usize) {
+        self.moved.set(self.moved.get() + bytes as u64);
+    }
+
+    /// Whether so much has gone this way that large buffers pay.
+    pub(crate) fn is_bulk(&self) -> bool {
+        self.sent.get() >= BULK_MARK
+    }
+
+    pub(crate) fn wrote(&self, bytes: usize) {
+        self.received(bytes);
+        self.blocked.set(false);
+        self.sent.set(self.sent.get() + bytes as u64);
+    }
+}
+
+/// Why the sides ended a call of the copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The response is complete.
+    Done,
+    /// The target redirects, and the gateway follows.
+    Redirect,
+    /// 101: the rest is a tunnel.
+    Switch,
+    /// The stream proved to be bulk: go on with large buffers.
+    Bulk,
+    /// It cannot be completed.
+    Failed(Error),
+}
+
+/// State of one exchange, shared by its sides.
+#[derive(Debug)]
+pub(crate) struct ExchangeState {
+    /// Client to upstream.
+    pub(crate) upload: Flow,
+    /// Upstream to client.
+    pub(crate) download: Flow,
+    /// Why the exchange is over, once it is.
+    ended: Cell<Option<Ended>>,
+    /// The final response has begun to leave; an error can only cut it from now on.
+    pub(crate) response_started: Cell<bool>,
+    /// The whole request has been read.
+    pub(crate) request_read: Cell<bool>,
+    /// The rest of the request body will not be read: it is malformed, and the response has begun.
+    pub(crate) upload_cut: Cell<bool>,
+    /// Bytes of the request were thrown away: the upstream took no more, or had answered already.
+    pub(crate) upload_discarded: Cell<bool>,
+    /// A direction that proves to be bulk pauses, so that it can go on with large buffers.
+    watches_for_bulk: Cell<bool>,
+    /// The client has sent FIN, and still may read.
+    pub(crate) client_half_closed: Cell<bool>,
+}
+
+impl ExchangeState {
+    pub(crate) const fn new() -> Self {
+        Self {
+            upload: Flow::new(),
+            download: Flow::new(),
+            ended: Cell::new(None),
+            response_started: Cell::new(false),
+            request_read: Cell::new(false),
+            upload_cut: Cell::new(false),
+            upload_discarded: Cell::new(false),
+            watches_for_bulk: Cell::new(false),
+            client_half_closed: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        self.ended.get()
+    }
+
+    /// Whether nothing more goes upstream; a pause for larger buffers is none.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.get().is_some_and(|ended| ended != Ended::Bulk)
+    }
+
+    /// Ends the exchange; the first reason stays.
+    pub(crate) fn end(&self, reason: Ended) {
+        if self.ended.get().is_none() {
+            self.ended.set(Some(reason));
+        }
+    }
+
+    /// Whether a stream that proves to be bulk is to pause.
+    pub(crate) fn watch_for_bulk(&self, watch: bool) {
+        self.watches_for_bulk.set(watch);
+    }
+
+    /// Pauses both directions if `flow` has proved to be bulk, and if `other` holds nothing that waits to be
+    /// written: that could take as long as its target likes.
+    pub(crate) fn pause_for_bulk(&self, flow: &Flow, other: &Flow) -> bool {
+        let pause = self.watches_for_bulk.get() && flow.is_bulk() && !other.blocked.get();
+        if pause {
+            self.end(Ended::Bulk);
+        }
+        pause
+    }
+
+    /// Goes on after a pause for larger buffers.
+    pub(crate) fn resume(&self) {
+        self.ended.set(None);
+    }
+
+    /// Ends the exchange with an error, as the copy wants to hear it: which one is kept here, because an
+    /// `io::Error` cannot carry it.
+    pub(crate) fn fail(&self, error: Error) -> std::io::Error {
+        self.end(Ended::Failed(error));
+        std::io::ErrorKind::Other.into()
+    }
+}

@@ -1,0 +1,391 @@
+//! The upstream's end of a running exchange: the request body into it, the response out of it.
+//!
+//! Reading first gathers response heads (interim ones, then the final one), hands each to the pure rewrite and
+//! yields what the client is to see, then the body in the framing that the client gets. Writing never fails:
+//! an upstream that stops reading may still have an answer on the way, so the rest is thrown away.
+
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    response::{Arrived, ResponseContext, ResponsePlan},
+    state::{Ended, ExchangeState},
+};
+use crate::{
+    error::Error,
+    gateway::Hop,
+    http1::{
+        body::{BodyFault, BodyReader},
+        head::{Fields, HeadEnd, ResponseHead, parse_response},
+    },
+    net::{
+        buffer::{Buffer, BufferPool},
+        stream::Stream,
+    },
+};
+
+/// Where the response stands.
+#[derive(Debug)]
+enum Phase {
+    /// Heads are gathered.
+    Head,
+    /// The head is in the out buffer; the body follows.
+    Body(BodyReader),
+    /// Once the out buffer is empty, the exchange ends for this reason.
+    Over(Ended),
+}
+
+/// What [`UpstreamSide::poll_head`] brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeadArrived {
+    /// An interim response is in the out buffer, or was dropped; the final one is still to come.
+    Interim,
+    /// The final head is in the out buffer.
+    Final,
+    /// A redirect that the gateway follows; nothing is in the out buffer.
+    Redirect,
+    /// The head of a 101 is in the out buffer.
+    Switch,
+}
+
+/// The upstream's end of one exchange.
+pub(crate) struct UpstreamSide<'a> {
+    pub(crate) stream: &'a mut Stream,
+    pub(crate) state: &'a ExchangeState,
+    pub(crate) context: &'a ResponseContext<'a>,
+    buffers: &'a Rc<BufferPool>,
+    /// Bytes of the response not looked at yet; absent while nothing is buffered.
+    buffer: Option<Buffer>,
+    /// What leaves for the client before anything else.
+    out: Option<Buffer>,
+    end: HeadEnd,
+    interim: usize,
+    phase: Phase,
+    fields: Fields,
+    /// Where a redirect leads.
+    pub(crate) hop: Option<Hop>,
+    /// The final head's consequences.
+    pub(crate) plan: Option<ResponsePlan>,
+    /// More came than the response.
+    excess: bool,
+    /// The input has ended.
+    at_end: bool,
+    /// Any byte has come.
+    pub(crate) received: bool,
+}
+
+impl<'a> UpstreamSide<'a> {
+    pub(crate) fn new(
+        stream: &'a mut Stream,
+        state: &'a ExchangeState,
+        context: &'a ResponseContext<'a>,
+        buffers: &'a Rc<BufferPool>,
+        fields: Fields,
+    ) -> Self {
+        Self {
+            stream,
+            state,
+            context,
+            buffers,
+            buffer: None,
+            out: None,
+            end: HeadEnd::default(),
+            interim: 0,
+            phase: Phase::Head,
+            fields,
+            hop: None,
+            plan: None,
+            excess: false,
+            at_end: false,
+            received: false,
+        }
+    }
+
+    /// Gathers the next head. Bytes for the client are in [`UpstreamSide::out`] afterwards.
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<HeadArrived, Error>> {
+        let limits = &self.context.config.limits;
+        loop {
+            if let Some(buffer) = &mut self.buffer {
+                match self.end.find(buffer.unread()).map_err(crate::http1::head::HeadFault::in_response)? {
+                    Some(len) if len <= limits.response_head => return Poll::Ready(self.accept_head(len)),
+                    None if buffer.unread().len() < limits.response_head => {}
+                    _ => return Poll::Ready(Err(Error::ResponseHeadTooLarge)),
+                }
+            }
+            let buffers = self.buffers;
+            let mut buffer = self.buffer.take().unwrap_or_else(|| buffers.take());
+            let filled = match buffer.poll_fill(cx, self.stream) {
+                Poll::Ready(filled) => filled,
+                Poll::Pending => {
+                    if !buffer.is_empty() {
+                        self.buffer = Some(buffer);
+                    }
+                    return Poll::Pending;
+                }
+            };
+            match filled {
+                Ok(size) if size > 0 => {
+                    self.received = true;
+                    self.state.download.received(size);
+                    self.buffer = Some(buffer);
+                }
+                _ => return Poll::Ready(Err(Error::UpstreamClosed)),
+            }
+        }
+    }
+
+    /// Takes a complete head of `len` bytes out of the buffer and acts on it.
+    fn accept_head(&mut self, len: usize) -> Result<HeadArrived, Error> {
+        let Some(buffer) = &mut self.buffer else { return Err(Error::Internal) };
+        let limits = &self.context.config.limits;
+        let end = std::mem::take(&mut self.end);
+        let recycled = std::mem::take(&mut self.fields);
+        let head = parse_response(buffer.unread_mut(), &end, len, limits.fields, recycled)?;
+        let mut out = self.out.take().unwrap_or_else(|| self.buffers.take());
+        let arrived = self.context.respond(buffer.unread(), &head, out.spare());
+        let ResponseHead { fields, .. } = head;
+        self.fields = fields;
+        buffer.consume(len);
+        match arrived? {
+            Arrived::Interim { written } => {
+                self.interim += 1;
+                if self.interim > limits.interim {
+                    return Err(Error::TooManyInterim);
+                }
+                out.filled(written);
+                self.out = Some(out).filter(|out| !out.is_empty());
+                buffer.compact();
+                Ok(HeadArrived::Interim)
+            }
+            Arrived::Redirect(hop) => {
+                self.hop = Some(hop);
+                self.phase = Phase::Over(Ended::Redirect);
+                Ok(HeadArrived::Redirect)
+            }
+            Arrived::Switch { written } => {
+                out.filled(written);
+                self.out = Some(out);
+                self.phase = Phase::Over(Ended::Switch);
+                Ok(HeadArrived::Switch)
+            }
+            Arrived::Final { written, plan } => {
+                out.filled(written);
+                let body = BodyReader::new(plan.framing, plan.recode, self.context.body_limits());
+                self.phase = Phase::Body(body);
+                self.plan = Some(plan);
+                self.out = Some(out);
+                self.fill_out()?;
+                Ok(HeadArrived::Final)
+            }
+        }
+    }
+
+    /// Puts as much of the buffered body behind the head as there is room for, so that both leave in one
+    /// write; for a small response that is all of it.
+    fn fill_out(&mut self) -> Result<(), Error> {
+        let (Phase::Body(body), Some(out), Some(buffer)) = (&mut self.phase, &mut self.out, &mut self.buffer)
+        else {
+            return Ok(());
+        };
+        let room = out.spare();
+        if room.len() >= BodyReader::MIN_ROOM && !buffer.is_empty() && !body.is_done() {
+            let start = body.headroom();
+            let size = body.appetite(room.len(), usize::MAX).min(buffer.unread().len());
+            room[start..start + size].copy_from_slice(&buffer.unread()[..size]);
+            let fed = body.feed(room, start..start + size).map_err(in_response)?;
+            out.filled(fed.output);
+            buffer.consume(size - fed.surplus);
+        }
+        if body.is_done() {
+            let size = body.take_tail(out.spare());
+            out.filled(size);
+            self.excess |= !buffer.is_empty();
+        }
+        if buffer.is_empty() || body.is_done() {
+            self.buffer = None;
+        }
+        Ok(())
+    }
+
+    /// What leaves for the client before the body goes on: heads, and what came of the body with them.
+    pub(crate) fn take_out(&mut self) -> Option<Buffer> {
+        self.out.take()
+    }
+
+    /// Whether the response is complete but for what [`UpstreamSide::take_out`] holds.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(&self.phase, Phase::Body(body) if body.is_written())
+    }
+
+    /// Whether the response ended on its framing and nothing came behind it, so that the connection may
+    /// serve another request.
+    pub(crate) fn ended_cleanly(&self) -> bool {
+        self.is_complete() && !self.excess && !self.at_end
+    }
+
+    /// What came behind a 101; it belongs to the tunnel.
+    pub(crate) fn take_leftover(&mut self) -> Option<Buffer> {
+        self.buffer.take().filter(|buffer| !buffer.is_empty())
+    }
+
+    /// Gives the storage for fields back.
+    pub(crate) fn take_fields(&mut self) -> Fields {
+        std::mem::take(&mut self.fields)
+    }
+
+    /// Moves the next bytes of the body, in the client's framing, to the start of `room`; 0 when it is
+    /// complete.
+    fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
+        let Phase::Body(body) = &mut self.phase else { return Poll::Ready(Err(Error::Internal)) };
+        loop {
+            if body.is_done() {
+                return Poll::Ready(Ok(body.take_tail(room)));
+            }
+            let start = body.headroom();
+            // Whatever follows this body is not wanted: the connection will not be used again.
+            let end = start + body.appetite(room.len(), room.len());
+            let size = if let Some(buffer) = &mut self.buffer {
+                let size = buffer.unread().len().min(end - start);
+                room[start..start + size].copy_from_slice(&buffer.unread()[..size]);
+                buffer.consume(size);
+                if buffer.is_empty() {
+                    self.buffer = None;
+                }
+                size
+            } else {
+                let mut into = ReadBuf::new(&mut room[start..end]);
+                match ready!(Pin::new(&mut *self.stream).poll_read(cx, &mut into)) {
+                    Ok(()) => into.filled().len(),
+                    Err(_) => return Poll::Ready(Err(Error::ResponseIncomplete)),
+                }
+            };
+            if size == 0 {
+                self.at_end = true;
+                body.end_of_input().map_err(in_response)?;
+                continue;
+            }
+            self.state.download.received(size);
+            let fed = body.feed(room, start..start + size).map_err(in_response)?;
+            self.excess |= fed.surplus > 0;
+            if body.is_done() {
+                self.excess |= self.buffer.take().is_some();
+            }
+            if fed.output > 0 {
+                return Poll::Ready(Ok(fed.output));
+            }
+        }
+    }
+}
+
+const fn in_response(fault: BodyFault) -> Error {
+    match fault {
+        BodyFault::Malformed(reason) => Error::ResponseBody(reason),
+        BodyFault::Incomplete | BodyFault::TooLarge => Error::ResponseIncomplete,
+    }
+}
+
+impl AsyncRead for UpstreamSide<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let side = &mut *self;
+        let state = side.state;
+        loop {
+            if state.ended().is_some() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(out) = &mut side.out {
+                let size = out.unread().len().min(buf.remaining());
+                buf.put_slice(&out.unread()[..size]);
+                out.consume(size);
+                if out.is_empty() {
+                    side.out = None;
+                }
+                if size > 0 {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            let ended = match &side.phase {
+                Phase::Head => match ready!(side.poll_head(cx)) {
+                    Ok(HeadArrived::Interim | HeadArrived::Redirect) => continue,
+                    Ok(HeadArrived::Final | HeadArrived::Switch) => {
+                        state.response_started.set(true);
+                        continue;
+                    }
+                    Err(error) => return Poll::Ready(Err(state.fail(error))),
+                },
+                Phase::Over(ended) => *ended,
+                Phase::Body(body) if body.is_written() => {
+                    state.download.complete.set(true);
+                    Ended::Done
+                }
+                Phase::Body(_) if buf.remaining() < BodyReader::MIN_ROOM => {
+                    // The copy still has bytes to write and comes back with an empty buffer.
+                    return Poll::Pending;
+                }
+                Phase::Body(_)
+                    if buf.filled().is_empty() && state.pause_for_bulk(&state.download, &state.upload) =>
+                {
+                    continue;
+                }
+                Phase::Body(_) => match ready!(side.poll_body(cx, buf.initialize_unfilled())) {
+                    Ok(0) => continue,
+                    Ok(size) => {
+                        buf.advance(size);
+                        return Poll::Ready(Ok(()));
+                    }
+                    Err(error) => return Poll::Ready(Err(state.fail(error))),
+                },
+            };
+            if !buf.filled().is_empty() {
+                // What the copy still holds must leave before this is over; it comes back empty.
+                return Poll::Pending;
+            }
+            state.end(ended);
+        }
+    }
+}
+
+impl AsyncWrite for UpstreamSide<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let state = self.state;
+        if !state.upload_discarded.get() && !state.is_over() {
+            match Pin::new(&mut *self.stream).poll_write(cx, bytes) {
+                Poll::Ready(Ok(size)) if size > 0 => {
+                    state.upload.wrote(size);
+                    return Poll::Ready(Ok(size));
+                }
+                Poll::Ready(_) => {}
+                Poll::Pending => {
+                    state.upload.blocked.set(true);
+                    return Poll::Pending;
+                }
+            }
+        }
+        state.upload.blocked.set(false);
+        state.upload_discarded.set(true);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_over() {
+            return Poll::Ready(Ok(()));
+        }
+        // Whether the upstream took it shows in its answer.
+        let _ = ready!(Pin::new(&mut *self.stream).poll_flush(cx));
+        Poll::Ready(Ok(()))
+    }
+
+    /// A request has ended, not the connection.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}

@@ -1,0 +1,29 @@
+//! Connections to upstreams: opened once, used as often as they allow.
+
+pub mod connector;
+pub mod pool;
+
+use std::{net::SocketAddr, time::Duration};
+
+use self::pool::Pool;
+use crate::net::stream::Stream;
+
+/// A connection to an upstream, for one exchange.
+///
+/// Dropping it closes the connection; only [`Lease::keep`] lets another exchange have it.
+#[derive(Debug)]
+pub struct Lease {
+    /// The connection.
+    pub stream: Stream,
+    /// Who is at the other end.
+    pub peer: SocketAddr,
+    /// Whether an exchange went before.
+    pub reused: bool,
+}
+
+impl Lease {
+    /// Returns the connection to the pool; `announced` is how long its upstream said it would wait.
+    pub fn keep(self, pool: &Pool, endpoint: &str, announced: Option<Duration>) {
+        pool.put(endpoint, self.stream, self.peer, announced);
+    }
+}

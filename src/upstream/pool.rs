@@ -1,0 +1,139 @@
+//! Idle upstream connections of one worker: newest first, bounded in number and age.
+//!
+//! Nothing polls an idle connection. Whether it has died is asked when it is taken out, and by
+//! [`Pool::sweep`], which the worker calls now and then so that dead descriptors do not pile up.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use crate::net::stream::Stream;
+
+/// Bounds of a [`Pool`].
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    /// Idle connections to one endpoint.
+    pub per_endpoint: usize,
+    /// Idle connections in all.
+    pub total: usize,
+    /// The longest that one may wait, unless its upstream has announced less.
+    pub idle: Duration,
+}
+
+/// A connection at rest.
+#[derive(Debug)]
+struct Idle {
+    stream: Stream,
+    peer: SocketAddr,
+    expires: Instant,
+}
+
+/// Idle connections by endpoint.
+#[derive(Debug)]
+pub struct Pool {
+    limits: PoolLimits,
+    idle: RefCell<HashMap<Box<str>, VecDeque<Idle>>>,
+    total: Cell<usize>,
+    used: Notify,
+}
+
+impl Pool {
+    /// An empty pool.
+    #[must_use]
+    pub fn new(limits: PoolLimits) -> Self {
+        Self { limits, idle: RefCell::default(), total: Cell::new(0), used: Notify::new() }
+    }
+
+    /// How many connections wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.total.get()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The newest living connection to `endpoint` whose peer `admits` still allows. With `ask_kernel` its
+    /// state is not taken from the last event but asked of the kernel: worth a system call before a request
+    /// that cannot be sent twice.
+    pub fn checkout(
+        &self,
+        endpoint: &str,
+        ask_kernel: bool,
+        admits: impl Fn(SocketAddr) -> bool,
+    ) -> Option<(Stream, SocketAddr)> {
+        let mut idle = self.idle.borrow_mut();
+        let queue = idle.get_mut(endpoint)?;
+        let mut now = None;
+        while let Some(mut candidate) = queue.pop_back() {
+            self.total.set(self.total.get() - 1);
+            let alive = if ask_kernel { candidate.stream.is_idle_now() } else { candidate.stream.is_idle() };
+            if alive && candidate.expires > *now.get_or_insert_with(Instant::now) && admits(candidate.peer) {
+                return Some((candidate.stream, candidate.peer));
+            }
+        }
+        None
+    }
+
+    /// Takes a connection back. `announced` is what the upstream said of its own patience
+    /// (`Keep-Alive: timeout`); we leave a second before it ends.
+    pub fn put(&self, endpoint: &str, stream: Stream, peer: SocketAddr, announced: Option<Duration>) {
+        if self.total.get() >= self.limits.total {
+            return;
+        }
+        let patience = announced.map_or(self.limits.idle, |announced| {
+            announced.saturating_sub(Duration::from_secs(1)).min(self.limits.idle)
+        });
+        if patience.is_zero() {
+            return;
+        }
+        let connection = Idle { stream, peer, expires: Instant::now() + patience };
+        let mut idle = self.idle.borrow_mut();
+        if let Some(queue) = idle.get_mut(endpoint) {
+            if queue.len() >= self.limits.per_endpoint {
+                queue.pop_front();
+                self.total.set(self.total.get() - 1);
+            }
+            queue.push_back(connection);
+        } else {
+            idle.insert(endpoint.into(), VecDeque::from([connection]));
+        }
+        self.total.set(self.total.get() + 1);
+        if self.len() == 1 {
+            self.used.notify_one();
+        }
+    }
+
+    /// Waits until there is a connection to look after.
+    pub async fn wait_until_used(&self) {
+        while self.is_empty() {
+            self.used.notified().await;
+        }
+    }
+
+    /// Closes what has expired or died.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        let mut total = 0;
+        self.idle.borrow_mut().retain(|_, queue| {
+            queue.retain_mut(|idle| idle.expires > now && idle.stream.is_idle());
+            total += queue.len();
+            !queue.is_empty()
+        });
+        self.total.set(total);
+    }
+
+    /// Closes every connection.
+    pub fn clear(&self) {
+        self.idle.borrow_mut().clear();
+        self.total.set(0);
+    }
+}

@@ -1,0 +1,145 @@
+//! TLS on the listeners.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod support;
+
+use std::{io::Write, net::TcpStream, time::Duration};
+
+use support::{Client, Corsair, Origin, certificates::Authority, connection, noise, sha256};
+
+struct Secure {
+    authority: Authority,
+    corsair: Corsair,
+}
+
+fn secure(origin: &Origin, more: &[&str]) -> Secure {
+    let authority = Authority::new();
+    let (certificate, key) = authority.write(&authority.leaf(&["localhost", "127.0.0.1"]));
+    let mut arguments = vec!["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    arguments.extend_from_slice(more);
+    let corsair = Corsair::reverse(origin.address(), &arguments);
+    Secure { authority, corsair }
+}
+
+impl Secure {
+    fn connect(&self) -> Client {
+        Client::connect_tls(self.corsair.address(), "localhost", self.authority.client(&["http/1.1"]))
+    }
+}
+
+#[test]
+fn a_listener_with_a_certificate_serves_https() {
+    let origin = Origin::echo();
+    let secure = secure(&origin, &[]);
+    let mut client = secure.connect();
+    for number in 0..3 {
+        client.send(format!("GET /{number} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        assert_eq!(client.response().status, 200);
+    }
+    assert_eq!(origin.only_proto(), "https");
+}
+
+/// What the origin was told of the client's scheme.
+trait Proto {
+    fn only_proto(&self) -> String;
+}
+
+impl Proto for Origin {
+    fn only_proto(&self) -> String {
+        let seen = self.seen();
+        let mut protos: Vec<_> =
+            seen.requests.iter().map(|r| r.fields.get("x-forwarded-proto").unwrap().to_owned()).collect();
+        protos.dedup();
+        assert_eq!(protos.len(), 1, "{protos:?}");
+        protos.remove(0)
+    }
+}
+
+#[test]
+fn bodies_pass_tls_exactly_both_ways() {
+    let origin = Origin::echo();
+    let secure = secure(&origin, &[]);
+    let data = noise(1_000_003, 5);
+    let mut client = secure.connect();
+    client.send(format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", data.len()));
+    client.send(&data);
+    assert!(client.response().text().contains(&sha256(&data)));
+
+    let body = data.clone();
+    let origin = Origin::start(move |_| {
+        let mut response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+        response.extend_from_slice(&body);
+        response
+    });
+    let mut client = self::secure(&origin, &[]).ask_and_keep();
+    assert!(client.1.body == data);
+    client.0.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(client.0.response().body == data);
+}
+
+impl Secure {
+    /// Asks once, and hands back the connection together with what keeps it alive.
+    fn ask_and_keep(self) -> (Client, support::Response, Self) {
+        let mut client = self.connect();
+        client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let response = client.response();
+        (client, response, self)
+    }
+}
+
+#[test]
+fn http_1_1_is_negotiated_and_h2_alone_is_refused() {
+    let origin = Origin::echo();
+    let secure = secure(&origin, &[]);
+    let mut client = Client::connect_tls(
+        secure.corsair.address(),
+        "localhost",
+        secure.authority.client(&["h2", "http/1.1"]),
+    );
+    client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(client.response().status, 200);
+    let mut client =
+        Client::connect_tls(secure.corsair.address(), "localhost", secure.authority.client(&["h2"]));
+    client.offer("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(client.try_response("GET").is_err());
+}
+
+#[test]
+fn plain_http_on_a_tls_listener_gets_no_response_of_a_request() {
+    let origin = Origin::echo();
+    let secure = secure(&origin, &[]);
+    let mut client = secure.corsair.connect();
+    client.offer("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    if let Ok(response) = client.try_response("GET") {
+        assert_eq!(response.status, 400);
+    }
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn a_handshake_that_stalls_is_closed_after_timeout_head() {
+    let origin = Origin::echo();
+    let secure = secure(&origin, &["--timeout-head", "300ms"]);
+    let mut socket = TcpStream::connect(secure.corsair.address()).unwrap();
+    socket.write_all(&[0x16, 0x03, 0x01]).unwrap();
+    let mut client = Client(connection::Connection::new(connection::Wire::Plain(socket)));
+    client.0.allow(Duration::from_millis(1500));
+    let end = client.0.read_to_end();
+    assert!(!matches!(end, Err(support::Fault::Timeout)), "the stalled handshake stays open");
+}
+
+#[test]
+fn a_certificate_without_its_key_ends_with_2() {
+    let authority = Authority::new();
+    let (certificate, _) = authority.write(&authority.leaf(&["localhost"]));
+    let ended = Corsair::run_to_end(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--upstream",
+        "http://127.0.0.1:1",
+        "--tls-cert",
+        certificate.to_str().unwrap(),
+    ]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("key"), "{}", ended.stderr);
+}

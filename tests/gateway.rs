@@ -1,0 +1,504 @@
+//! The gateway: its routes and texts, its targets, redirects, cookies, and what it refuses.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod support;
+
+use std::{io::Write, net::SocketAddr};
+
+use support::{Corsair, Origin, Response, answer};
+
+/// A gateway that may reach loopback addresses, so that it can reach the test's origins.
+fn gateway(more: &[&str]) -> Corsair {
+    let mut arguments = vec!["--allow-target", "loopback"];
+    arguments.extend_from_slice(more);
+    Corsair::start(&arguments)
+}
+
+fn hosts_file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}
+
+#[test]
+fn healthcheck_answers_ok() {
+    let response = gateway(&[]).get("/healthcheck", "");
+    assert_eq!((response.status, response.text().trim_end()), (200, "OK"));
+}
+
+#[test]
+fn the_root_without_a_target_says_what_is_missing() {
+    let corsair = gateway(&[]);
+    for target in ["/", "/?", "/?uri=http://example.com/", "/?url"] {
+        let response = corsair.get(target, "");
+        assert_eq!(response.status, 400, "{target}");
+        let text = response.text();
+        assert!(text.contains("Required \"url\" query parameter not found."), "{target}: {text}");
+    }
+}
+
+#[test]
+fn a_browser_is_told_in_html_how_to_use_it() {
+    let response = gateway(&[]).get("/", "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n");
+    assert_eq!(response.status, 400);
+    assert!(response.field("content-type").unwrap().starts_with("text/html"));
+    assert!(response.text().contains("query parameter not found."));
+}
+
+#[test]
+fn a_target_that_is_no_url_is_400_with_its_text() {
+    let corsair = gateway(&[]);
+    for target in [
+        "/?url=nonsense",
+        "/?url=",
+        "/?url=ftp%3A%2F%2Fexample.com%2F",
+        "/?url=ftp://example.com/",
+        "/?url=file:///etc/passwd",
+        "/?url=http://",
+        "/?url=http%3A%2F%2Fexample.com%3A99999%2F",
+        "/?url=http://user:pass@127.0.0.1/",
+        "/?url=http://user@127.0.0.1/",
+        "/?url=http://[::1/",
+        "/?url=http://exa%20mple.com/",
+    ] {
+        let response = corsair.get(target, "");
+        assert_eq!(response.status, 400, "{target}: {}", response.text());
+        let text = response.text();
+        assert!(text.contains("query parameter"), "{target}: {text}");
+    }
+}
+
+#[test]
+fn another_path_is_404_with_its_text() {
+    let corsair = gateway(&[]);
+    for target in ["/favicon.ico", "/index.html", "/healthcheck/x", "/ftp://example.com/"] {
+        let response = corsair.get(target, "");
+        assert_eq!((response.status, response.text().trim_end()), (404, "Route not found."), "{target}");
+    }
+}
+
+/// Forms with `{origin}` as authority, and the target that the origin then sees.
+const FORMS: &[(&str, &str)] = &[
+    ("/?url=http://{origin}/plain", "/plain"),
+    ("/?url=http://{origin}/plain?a=1&b=2", "/plain?a=1&b=2"),
+    ("/?url=http://{origin}", "/"),
+    ("/?url=http://{origin}?q=1", "/?q=1"),
+    ("/?x=1&url=http://{origin}/late", "/late"),
+    ("/?url=http%3A%2F%2F{encoded}%2Fplain", "/plain"),
+    ("/?url=http%3A%2F%2F{encoded}%2Fplain%3Fa%3D1%26b%3D2", "/plain?a=1&b=2"),
+    ("/?url=http%3A%2F%2F{encoded}%2Fplain&other=1", "/plain"),
+    ("/http://{origin}/plain", "/plain"),
+    ("/http://{origin}/plain?a=1&b=2", "/plain?a=1&b=2"),
+    ("/http:/{origin}/merged", "/merged"),
+    ("/http:/{origin}/merged?x=//y", "/merged?x=//y"),
+    ("/http://{origin}", "/"),
+    ("/HTTP://{origin}/upper", "/upper"),
+    ("/http://{origin}/a%2Fb", "/a%2Fb"),
+    ("/http://{origin}/a//b", "/a//b"),
+];
+
+#[test]
+fn every_form_of_a_target_reaches_it() {
+    for (form, expected) in FORMS {
+        let origin = Origin::echo();
+        let corsair = gateway(&[]);
+        let authority = origin.address().to_string();
+        let target = form.replace("{origin}", &authority).replace("{encoded}", &encoded(&authority));
+        let response = corsair.get(&target, "");
+        assert_eq!(response.status, 200, "{target}: {}", response.text());
+        let request = origin.only_request();
+        assert_eq!(request.target, *expected, "{target}");
+        assert_eq!(request.fields.get("host"), Some(authority.as_str()), "{target}");
+    }
+}
+
+#[test]
+fn a_form_that_is_switched_off_is_no_route() {
+    let origin = Origin::echo();
+    let target = format!("http://{}/x", origin.address());
+    let query_only = gateway(&["--gateway", "query"]);
+    assert_eq!(query_only.get(&format!("/?url={target}"), "").status, 200);
+    assert_eq!(query_only.get(&format!("/{target}"), "").status, 404);
+    let path_only = gateway(&["--gateway", "path"]);
+    assert_eq!(path_only.get(&format!("/{target}"), "").status, 200);
+    assert_ne!(path_only.get(&format!("/?url={target}"), "").status, 200);
+}
+
+#[test]
+fn method_body_and_fields_reach_the_target() {
+    let origin = Origin::echo();
+    let corsair = gateway(&[]);
+    let response = corsair.ask(format!(
+        "PUT /http://{}/item HTTP/1.1\r\nHost: localhost\r\nX-Token: t\r\nContent-Type: a/b\r\nContent-Length: 5\r\n\r\nhello",
+        origin.address()
+    ));
+    assert_eq!(response.status, 200);
+    let request = origin.only_request();
+    assert_eq!((request.method.as_str(), request.body.as_slice()), ("PUT", &b"hello"[..]));
+    assert_eq!(request.fields.get("x-token"), Some("t"));
+    assert_eq!(request.fields.get("content-type"), Some("a/b"));
+}
+
+/// Hosts that are or spell an address that is not public.
+const PROHIBITED: &[&str] = &[
+    "127.0.0.1",
+    "127.1",
+    "127.0.1",
+    "2130706433",
+    "0x7f000001",
+    "0x7f.1",
+    "0177.0.0.1",
+    "017700000001",
+    "0x7F.0x0.0x0.0x1",
+    "0.0.0.0",
+    "0",
+    "127.255.255.254",
+    "127.0.0.1.",
+    "[::1]",
+    "[::]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::127.0.0.1]",
+    "[64:ff9b::127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[64:ff9b:1::7f00:1]",
+    "[2002:7f00:1::]",
+    "%31%32%37.0.0.1",
+    "%EF%BC%91%EF%BC%92%EF%BC%97.0.0.1",
+    "127%E3%80%820%E3%80%820%E3%80%821",
+    "127%2E0%2E0%2E1",
+    "10.0.0.1",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "192.0.0.1",
+    "192.0.2.1",
+    "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "[fe80::1]",
+    "[fc00::1]",
+    "[fd00:ec2::254]",
+    "[ff02::1]",
+    "[2001:db8::1]",
+    "[::ffff:169.254.169.254]",
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+];
+
+#[test]
+fn no_spelling_of_a_prohibited_address_is_connected_to() {
+    let origin = Origin::echo();
+    let corsair = Corsair::start::<&str>(&[]);
+    let port = origin.address().port();
+    for host in PROHIBITED {
+        for target in [
+            format!("/http://{host}:{port}/x"),
+            format!("/?url={}", encoded(&format!("http://{host}:{port}/x"))),
+        ] {
+            let response = corsair.get(&target, "");
+            assert!(
+                matches!(response.status, 400 | 403),
+                "{target}: {} {}",
+                response.status,
+                response.text()
+            );
+        }
+    }
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn a_refused_target_says_how_to_allow_it() {
+    let response = Corsair::start::<&str>(&[]).get("/http://127.0.0.1:9/", "");
+    assert_eq!(response.status, 403);
+    assert!(response.text().contains("--allow-target"), "{}", response.text());
+    assert!(response.field("proxy-status").unwrap().contains("error=destination_ip_prohibited"));
+}
+
+#[test]
+fn a_name_is_judged_by_the_address_it_resolves_to() {
+    let origin = Origin::echo();
+    let hosts = hosts_file(
+        "127.0.0.1 inner.example.org\n::ffff:127.0.0.1 mapped.example.org\n10.1.2.3 private.example.org\n",
+    );
+    let hosts = hosts.path().to_str().unwrap();
+    let port = origin.address().port();
+    for arguments in
+        [vec!["--hosts-file", hosts], vec!["--hosts-file", hosts, "--allow-target", "*.example.org"]]
+    {
+        let corsair = Corsair::start(&arguments);
+        for name in ["inner", "mapped", "private"] {
+            let response = corsair.get(&format!("/http://{name}.example.org:{port}/x"), "");
+            assert_eq!(response.status, 403, "{name} {arguments:?}: {}", response.text());
+        }
+    }
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn an_exact_host_lifts_the_address_ranges_for_that_host_alone() {
+    let origin = Origin::echo();
+    let port = origin.address().port();
+    let hosts = hosts_file("127.0.0.1 inner.example.org other.example.org\n");
+    let file = hosts.path().to_str().unwrap();
+    let corsair = Corsair::start(&["--hosts-file", file, "--allow-target", "inner.example.org"]);
+    assert_eq!(corsair.get(&format!("/http://inner.example.org:{port}/x"), "").status, 200);
+    assert_eq!(corsair.get(&format!("/http://other.example.org:{port}/x"), "").status, 403);
+    assert_eq!(corsair.get(&format!("/http://127.0.0.1:{port}/x"), "").status, 403);
+    assert_eq!(origin.lines(), ["GET /x"]);
+}
+
+#[test]
+fn a_target_rule_with_a_port_means_that_port() {
+    let (allowed, other) = (Origin::echo(), Origin::echo());
+    let corsair = Corsair::start(&["--allow-target", &allowed.address().to_string()]);
+    assert_eq!(corsair.get(&format!("/http://{}/x", allowed.address()), "").status, 200);
+    assert_eq!(corsair.get(&format!("/http://{}/x", other.address()), "").status, 403);
+    assert_eq!(other.connections(), 0);
+}
+
+#[test]
+fn a_denied_target_is_refused_although_it_is_allowed() {
+    let origin = Origin::echo();
+    let corsair = gateway(&["--deny-target", "127.0.0.1"]);
+    assert_eq!(corsair.get(&format!("/http://{}/x", origin.address()), "").status, 403);
+    assert_eq!(origin.connections(), 0);
+}
+
+/// Redirects `/go` with this status and location, and describes every other request.
+fn redirecting(status: u16, location: String) -> Origin {
+    Origin::start(move |request| {
+        if request.target.starts_with("/go") {
+            answer(&format!("{status} Moved"), &format!("Location: {location}\r\n"), "moved").into_bytes()
+        } else {
+            support::origin::describe(request)
+        }
+    })
+}
+
+fn go(corsair: &Corsair, origin: SocketAddr, method: &str, body: Option<&str>) -> Response {
+    let body = body.map_or_else(String::new, |b| {
+        format!("Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{b}", b.len())
+    });
+    let end = if body.is_empty() { "\r\n" } else { "" };
+    corsair.ask(format!("{method} /http://{origin}/go HTTP/1.1\r\nHost: localhost\r\n{body}{end}"))
+}
+
+/// Status, method, body of the request; method of the next request and whether it keeps the body.
+const REDIRECTS: &[(u16, &str, Option<&str>, &str, bool)] = &[
+    (301, "GET", None, "GET", false),
+    (302, "GET", None, "GET", false),
+    (303, "GET", None, "GET", false),
+    (307, "GET", None, "GET", false),
+    (308, "GET", None, "GET", false),
+    (301, "POST", Some("data"), "GET", false),
+    (302, "POST", Some("data"), "GET", false),
+    (303, "POST", Some("data"), "GET", false),
+    (303, "PUT", Some("data"), "GET", false),
+    (302, "PUT", Some("data"), "PUT", true),
+    (301, "DELETE", None, "DELETE", false),
+    (303, "HEAD", None, "HEAD", false),
+    (307, "POST", Some("data"), "POST", true),
+    (308, "PUT", Some("data"), "PUT", true),
+];
+
+#[test]
+fn a_redirect_is_followed_with_the_method_and_body_that_its_status_asks_for() {
+    for (status, method, body, next, keeps) in REDIRECTS {
+        let origin = redirecting(*status, "/there?x=1".to_owned());
+        let response = go(&gateway(&[]), origin.address(), method, *body);
+        assert_eq!(response.status, 200, "{status} {method}");
+        assert_eq!(
+            origin.lines(),
+            [format!("{method} /go"), format!("{next} /there?x=1")],
+            "{status} {method}"
+        );
+        let seen = origin.seen();
+        let last = seen.requests.last().unwrap();
+        let kept = if *keeps { body.unwrap() } else { "" };
+        assert_eq!(support::latin1(&last.body), kept, "{status} {method}");
+        assert_eq!(last.fields.has("content-type"), *keeps, "{status} {method}");
+        drop(seen);
+        let url = format!("http://{}/there?x=1", origin.address());
+        assert_eq!(response.field("x-final-url"), Some(url.as_str()), "{status} {method}");
+    }
+}
+
+#[test]
+fn a_redirect_loop_ends_in_508_after_a_bounded_number_of_requests() {
+    let origin = redirecting(302, "/go".to_owned());
+    let response = go(&gateway(&[]), origin.address(), "GET", None);
+    assert_eq!(response.status, 508, "{}", response.text());
+    assert_eq!(origin.seen().requests.len(), 11);
+}
+
+#[test]
+fn a_redirect_to_a_prohibited_address_is_403_and_not_followed() {
+    let inner = Origin::echo();
+    let origin = redirecting(302, format!("http://{}/secret", inner.address()));
+    let corsair = Corsair::start(&["--allow-target", &origin.address().to_string()]);
+    assert_eq!(go(&corsair, origin.address(), "GET", None).status, 403);
+    assert_eq!(inner.connections(), 0);
+}
+
+#[test]
+fn a_redirect_with_userinfo_or_another_scheme_is_not_followed() {
+    for location in
+        ["http://user:pass@127.0.0.1:1/", "ftp://127.0.0.1:1/", "file:///etc/passwd", "javascript:alert(1)"]
+    {
+        let origin = redirecting(302, location.to_owned());
+        let response = go(&gateway(&[]), origin.address(), "GET", None);
+        assert_ne!(response.status, 200, "{location}");
+        assert_eq!(origin.lines(), ["GET /go"], "{location}");
+    }
+}
+
+#[test]
+fn authorization_stays_with_the_origin_it_was_meant_for() {
+    let other = Origin::echo();
+    for (location, kept) in [("/same".to_owned(), true), (format!("http://{}/other", other.address()), false)]
+    {
+        let origin = redirecting(307, location);
+        let corsair = gateway(&[]);
+        let target = format!("/http://{}/go", origin.address());
+        assert_eq!(corsair.get(&target, "Authorization: Bearer s3cret\r\n").status, 200);
+        let seen = if kept { origin.seen() } else { other.seen() };
+        assert_eq!(seen.requests.last().unwrap().fields.has("authorization"), kept);
+    }
+}
+
+#[test]
+fn a_307_with_a_body_beyond_the_replay_limit_gets_its_location_rewritten() {
+    let origin = redirecting(307, "/there".to_owned());
+    let body = "x".repeat(200_000);
+    let response = go(&gateway(&[]), origin.address(), "POST", Some(&body));
+    assert_eq!(response.status, 307);
+    let location = response.field("location").unwrap();
+    assert!(location.contains(&format!("/http://{}/there", origin.address())), "{location}");
+    assert_eq!(origin.lines(), ["POST /go"]);
+}
+
+#[test]
+fn a_redirect_without_a_usable_location_passes() {
+    let origin = Origin::always(answer("302 Found", "", "no location"));
+    let response = go(&gateway(&[]), origin.address(), "GET", None);
+    assert_eq!((response.status, response.text().as_str()), (302, "no location"));
+}
+
+#[test]
+fn redirects_can_be_rewritten_or_passed_instead_of_followed() {
+    let origin = redirecting(302, "/there".to_owned());
+    let response = go(&gateway(&["--redirects", "rewrite"]), origin.address(), "GET", None);
+    assert_eq!(response.status, 302);
+    let location = response.field("location").unwrap();
+    assert!(location.contains(&format!("/http://{}/there", origin.address())), "{location}");
+    let response = go(&gateway(&["--redirects", "pass"]), origin.address(), "GET", None);
+    assert_eq!((response.status, response.field("location")), (302, Some("/there")));
+    assert_eq!(origin.lines(), ["GET /go", "GET /go"]);
+}
+
+#[test]
+fn cookies_are_stripped_both_ways() {
+    let origin = Origin::always(answer("200 OK", "Set-Cookie: a=1\r\nset-cookie: b=2; Path=/\r\n", "x"));
+    let response = gateway(&[]).get(&format!("/http://{}/", origin.address()), "Cookie: session=1\r\n");
+    assert_eq!(response.status, 200);
+    assert!(!response.fields.has("set-cookie"));
+    assert!(!origin.only_request().fields.has("cookie"));
+}
+
+#[test]
+fn origin_and_referer_are_not_sent_to_the_target() {
+    let origin = Origin::echo();
+    let fields = "Origin: https://app.example.com\r\nReferer: https://app.example.com/page\r\n";
+    assert_eq!(gateway(&[]).get(&format!("/http://{}/", origin.address()), fields).status, 200);
+    let request = origin.only_request();
+    assert!(!request.fields.has("origin") && !request.fields.has("referer"), "{:?}", request.fields);
+}
+
+#[test]
+fn a_target_cannot_act_on_the_gateways_own_origin() {
+    let fields = "Content-Type: text/html\r\nContent-Security-Policy: default-src *\r\nX-Frame-Options: DENY\r\n\
+                  Cross-Origin-Opener-Policy: same-origin\r\nClear-Site-Data: \"*\"\r\n\
+                  Strict-Transport-Security: max-age=9\r\nService-Worker-Allowed: /\r\n";
+    let origin = Origin::always(answer("200 OK", fields, "<p>"));
+    let response = gateway(&[]).get(&format!("/http://{}/", origin.address()), "");
+    for name in [
+        "x-frame-options",
+        "cross-origin-opener-policy",
+        "clear-site-data",
+        "strict-transport-security",
+        "service-worker-allowed",
+    ] {
+        assert!(!response.fields.has(name), "{name}");
+    }
+    assert_eq!(response.field("content-security-policy"), Some("sandbox"));
+}
+
+#[test]
+fn a_loopback_listener_serves_only_loopback_hosts() {
+    let origin = Origin::echo();
+    let corsair = gateway(&[]);
+    let port = corsair.address().port();
+    let target = format!("/http://{}/", origin.address());
+    let ask = |host: &str| corsair.ask(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).status;
+    for host in ["localhost", "127.0.0.1", "[::1]"] {
+        assert_eq!(ask(host), 200, "{host}");
+        assert_eq!(ask(&format!("{host}:{port}")), 200, "{host} with its port");
+    }
+    let before = origin.seen().requests.len();
+    for host in ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example"] {
+        assert_eq!(ask(host), 403, "{host}");
+    }
+    assert_eq!(origin.seen().requests.len(), before);
+}
+
+#[test]
+fn a_required_field_keeps_others_out() {
+    let origin = Origin::echo();
+    let corsair = gateway(&["--require-header", "Origin", "--require-header", "X-Requested-With"]);
+    let target = format!("/http://{}/", origin.address());
+    assert_eq!(corsair.get(&target, "").status, 403);
+    assert_eq!(corsair.get(&target, "Origin: https://a.example\r\n").status, 200);
+    assert_eq!(corsair.get(&target, "X-Requested-With: fetch\r\n").status, 200);
+}
+
+#[test]
+fn an_absolute_form_request_must_name_the_gateway_itself() {
+    let origin = Origin::echo();
+    let corsair = gateway(&[]);
+    let response = corsair.ask(format!("GET http://{0}/ HTTP/1.1\r\nHost: {0}\r\n\r\n", "evil.example"));
+    assert_eq!(response.status, 403);
+    let own = corsair.ask("GET http://localhost/healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(own.status, 200);
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn a_dead_target_is_a_readable_502() {
+    let response = gateway(&[]).get("/http://127.0.0.1:1/", "Origin: https://a.example\r\n");
+    assert_eq!(response.status, 502);
+    assert_eq!(response.field("access-control-allow-origin"), Some("*"));
+    assert!(response.field("proxy-status").unwrap().contains("error=connection_refused"));
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_a_readable_502_or_504() {
+    let response = gateway(&["--dns-server", "127.0.0.1:1", "--timeout-connect", "1s"])
+        .get("/http://nowhere.example/", "");
+    assert!(matches!(response.status, 502 | 504), "{}", response.status);
+    assert!(response.field("proxy-status").unwrap().contains("error=dns_"));
+}

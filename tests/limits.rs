@@ -1,0 +1,282 @@
+//! Limits and timeouts: the right status, the right moment, and nothing lost beside them.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::{Corsair, Fault, Origin, Then, answer, pause};
+
+fn status_of(corsair: &Corsair, request: &str) -> u16 {
+    let mut client = corsair.connect();
+    client.offer(request);
+    let response = client.response();
+    assert!(response.closes(), "{}: no Connection: close", response.status);
+    client.expect_fin();
+    response.status
+}
+
+#[test]
+fn a_head_beyond_the_limit_is_414_or_431_and_one_within_it_passes() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &["--limit-head", "4k", "--limit-fields", "20"]);
+    let pad = |size: usize| "a".repeat(size);
+    let within = format!("GET /{} HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", pad(1500), pad(1500));
+    assert_eq!(corsair.ask(&within).status, 200);
+    let fields = |count: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X-A: 1\r\n".repeat(count));
+    assert_eq!(corsair.ask(fields(19)).status, 200);
+    for (status, request) in [
+        (414, format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", pad(5000))),
+        (431, format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", pad(5000))),
+        (431, format!("GET / HTTP/1.1\r\nHost: a\r\n{}: 1\r\n\r\n", pad(5000))),
+        (431, format!("GET /{} HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", pad(3000), pad(3000))),
+        (431, fields(20)),
+        (431, format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", pad(100_000))),
+    ] {
+        assert_eq!(status_of(&corsair, &request), status);
+    }
+    assert_eq!(origin.seen().requests.len(), 2);
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_413_and_one_within_it_passes() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &["--limit-body", "1k"]);
+    let full = "a".repeat(1024);
+    assert_eq!(
+        corsair.ask(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1024\r\n\r\n{full}")).status,
+        200
+    );
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(corsair.ask(format!("{chunked}400\r\n{full}\r\n0\r\n\r\n")).status, 200);
+    assert_eq!(status_of(&corsair, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n"), 413);
+    assert_eq!(status_of(&corsair, &format!("{chunked}400\r\n{full}\r\n1\r\na\r\n0\r\n\r\n")), 413);
+    assert_eq!(status_of(&corsair, &format!("{chunked}7fffffffffffffff\r\n")), 413);
+    assert_eq!(origin.seen().requests.len(), 2);
+}
+
+#[test]
+fn a_length_beyond_the_limit_is_refused_before_the_upstream_is_asked() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &["--limit-body", "1k"]);
+    assert_eq!(status_of(&corsair, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n"), 413);
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn chunk_extensions_are_bounded_over_the_whole_message() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let extended = |count: usize, size: usize| {
+        let chunk = format!("1;{}\r\nA\r\n", "x".repeat(size));
+        format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+            chunk.repeat(count)
+        )
+    };
+    assert_eq!(corsair.ask(extended(5, 1000)).status, 200);
+    for (count, size) in [(100, 2000), (1, 100_000), (20_000, 1)] {
+        let status = status_of(&corsair, &extended(count, size));
+        assert!((400..500).contains(&status), "{count} times {size}: {status}");
+    }
+    assert_eq!(origin.seen().requests.len(), 1);
+}
+
+#[test]
+fn request_trailers_are_bounded() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let with = |trailers: &str| {
+        format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nA\r\n0\r\n{trailers}\r\n"
+        )
+    };
+    assert_eq!(corsair.ask(with(&format!("X-A: {}\r\n", "a".repeat(4000)))).status, 200);
+    for trailers in [format!("X-A: {}\r\n", "a".repeat(20_000)), "X-A: 1\r\n".repeat(5000)] {
+        let status = status_of(&corsair, &with(&trailers));
+        assert!((400..500).contains(&status), "{status}");
+    }
+    assert_eq!(origin.seen().requests.len(), 1);
+}
+
+#[test]
+fn response_trailers_beyond_the_limit_are_never_a_clean_end() {
+    let trailer = format!("X-A: {}\r\n", "a".repeat(20_000));
+    let origin = Origin::always(format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nA\r\n0\r\n{trailer}\r\n"
+    ));
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let mut client = corsair.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    match client.try_response("GET") {
+        Ok(response) => assert_eq!(response.status, 502),
+        Err(fault) => assert!(matches!(fault, Fault::Truncated { .. }), "{fault:?}"),
+    }
+}
+
+#[test]
+fn a_response_head_beyond_the_limit_is_502() {
+    for fields in [format!("X-A: {}\r\n", "a".repeat(20_000)), "X-A: 1\r\n".repeat(5000)] {
+        let origin = Origin::always(answer("200 OK", &fields, "x"));
+        let corsair = Corsair::reverse(origin.address(), &[]);
+        assert_eq!(corsair.get("/", "").status, 502);
+        origin.wait("the connection is closed", |seen| seen.open == 0);
+    }
+}
+
+#[test]
+fn a_flood_of_interim_responses_ends_in_502() {
+    let early = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    for (count, expected) in [(16, 200), (17, 502), (10_000, 502)] {
+        let origin = Origin::on_head(move |exchange| {
+            exchange.request();
+            for _ in 0..count {
+                if !exchange.send(early) {
+                    return Then::Close;
+                }
+            }
+            exchange.send(answer("200 OK", "", "x"));
+            Then::KeepAlive
+        });
+        let response = Corsair::reverse(origin.address(), &[]).get("/", "");
+        assert_eq!(response.status, expected, "{count} interim responses");
+        assert!(response.interim.len() <= 16);
+    }
+}
+
+#[test]
+fn a_head_that_does_not_end_is_408_after_a_total_time() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &["--timeout-head", "500ms"]);
+    let mut silent = corsair.connect();
+    let mut stalled = corsair.connect();
+    stalled.send("GET / HTTP/1.1\r\nHost");
+    let start = Instant::now();
+    let mut trickling = corsair.connect();
+    trickling.send("GET / HTTP/1.1\r\nX-A: ");
+    // One byte every 50 ms would keep a timeout per read from ever firing.
+    while start.elapsed() < Duration::from_secs(2)
+        && trickling.offer("a")
+        && trickling.is_quiet_for(Duration::from_millis(50))
+    {}
+    let waited = start.elapsed();
+    assert_eq!(trickling.response().status, 408);
+    assert!(waited > Duration::from_millis(450) && waited < Duration::from_millis(900), "{waited:?}");
+    let response = stalled.response();
+    assert_eq!((response.status, response.closes()), (408, true));
+    silent.expect_end();
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn an_idle_kept_alive_connection_is_closed_without_an_answer() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &["--timeout-keep-alive", "300ms"]);
+    let mut client = corsair.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response().status, 200);
+    let start = Instant::now();
+    client.expect_fin();
+    assert!(start.elapsed() < Duration::from_millis(1300));
+}
+
+#[test]
+fn a_body_that_stalls_is_408() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &["--timeout-body-idle", "300ms"]);
+    for (framing, part) in [("Content-Length: 100", "abc"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n")]
+    {
+        let mut client = corsair.connect();
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{part}"));
+        let start = Instant::now();
+        let response = client.response();
+        assert_eq!((response.status, response.closes()), (408, true), "{framing}");
+        assert!(start.elapsed() < Duration::from_millis(1300), "{framing}: {:?}", start.elapsed());
+        client.expect_end();
+    }
+    origin.wait("the upstream connections are closed", |seen| seen.open == 0);
+    assert!(origin.seen().requests.is_empty());
+}
+
+#[test]
+fn a_body_that_trickles_below_the_minimum_rate_is_408() {
+    let origin = Origin::echo();
+    let flags = ["--timeout-body-idle", "400ms", "--timeout-min-rate", "1000/s"];
+    let corsair = Corsair::reverse(origin.address(), &flags);
+    let mut client = corsair.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(4)
+        && client.offer("a")
+        && client.is_quiet_for(Duration::from_millis(50))
+    {}
+    assert_eq!(client.response().status, 408);
+    assert!(start.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn a_slow_upload_does_not_run_into_the_response_timeout() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &["--timeout-response", "400ms"]);
+    let mut client = corsair.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
+    for _ in 0..8 {
+        pause(Duration::from_millis(100));
+        client.send("a");
+    }
+    assert_eq!(client.response().status, 200);
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_cut_after_timeout_send() {
+    let origin = support::hyper_origin::HyperOrigin::start();
+    let corsair = Corsair::reverse(origin.address(), &["--timeout-send", "500ms"]);
+    let mut client = corsair.connect();
+    client.send("GET /big/600000000 HTTP/1.1\r\nHost: a\r\n\r\n").until(b"\r\n\r\n");
+    pause(Duration::from_millis(1500));
+    client.0.allow(Duration::from_secs(5));
+    let end = client.0.read_to_end();
+    assert!(!matches!(end, Err(Fault::Timeout)), "the transfer goes on");
+    assert_eq!(corsair.get("/plain", "").status, 200);
+}
+
+#[test]
+fn slow_clients_do_not_hinder_others() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let mut slow: Vec<_> = (0..200).map(|_| corsair.connect()).collect();
+    for client in &mut slow {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nX-");
+    }
+    let start = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(corsair.get("/", "").status, 200);
+    }
+    assert!(start.elapsed() < Duration::from_secs(5));
+    for client in &mut slow {
+        client.send("A: 1\r\n\r\n");
+        assert_eq!(client.response().status, 200);
+    }
+}
+
+#[test]
+fn errors_carry_a_length_and_no_body_for_head() {
+    let corsair = Corsair::start(&["--upstream", "http://127.0.0.1:1"]);
+    let mut client = corsair.connect();
+    for _ in 0..2 {
+        client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let response = client.response_to("HEAD");
+        assert_eq!((response.status, response.body.len()), (502, 0));
+        assert!(response.fields.has("content-length") && response.fields.has("date"));
+    }
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response().status, 502);
+}
+
+#[test]
+fn an_unknown_expectation_is_417_or_forwarded() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let status = corsair.get("/", "Expect: the-impossible\r\n").status;
+    assert!(matches!(status, 200 | 417), "{status}");
+}

@@ -1,0 +1,159 @@
+//! One connection with a read buffer and a deadline, plain or TLS, for clients and origins alike.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{Shutdown, TcpStream},
+    time::{Duration, Instant},
+};
+
+use rustls::{ClientConnection, ServerConnection, StreamOwned};
+
+use super::{PATIENCE, message::Fault};
+
+/// How much of what a connection received is kept for assertions.
+const KEPT: usize = 1 << 20;
+
+/// The socket under a [`Connection`].
+pub(crate) enum Wire {
+    /// Plain TCP.
+    Plain(TcpStream),
+    /// The client's end of TLS.
+    TlsClient(Box<StreamOwned<ClientConnection, TcpStream>>),
+    /// The server's end of TLS.
+    TlsServer(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl Wire {
+    /// The TCP socket below.
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::TlsClient(tls) => &tls.sock,
+            Self::TlsServer(tls) => &tls.sock,
+        }
+    }
+
+    fn as_read(&mut self) -> &mut dyn Read {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::TlsClient(tls) => tls,
+            Self::TlsServer(tls) => tls,
+        }
+    }
+
+    fn as_write(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::TlsClient(tls) => tls,
+            Self::TlsServer(tls) => tls,
+        }
+    }
+}
+
+/// A connection that is read message by message.
+pub(crate) struct Connection {
+    wire: Wire,
+    /// Received and not yet taken.
+    pub(crate) unread: Vec<u8>,
+    /// Everything received so far, up to 1 MiB.
+    pub(crate) received: Vec<u8>,
+    deadline: Instant,
+}
+
+impl Connection {
+    /// Wraps a socket; its small writes leave at once.
+    pub(crate) fn new(wire: Wire) -> Self {
+        wire.tcp().set_nodelay(true).unwrap();
+        wire.tcp().set_write_timeout(Some(PATIENCE * 3)).unwrap();
+        Self { wire, unread: Vec::new(), received: Vec::new(), deadline: Instant::now() + PATIENCE }
+    }
+
+    /// The TCP socket.
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        self.wire.tcp()
+    }
+
+    /// From now, reads may take as long as `limit` in all.
+    pub(crate) fn allow(&mut self, limit: Duration) {
+        self.deadline = Instant::now() + limit;
+    }
+
+    /// Writes everything, or says why not.
+    pub(crate) fn write(&mut self, data: &[u8]) -> io::Result<()> {
+        let writer = self.wire.as_write();
+        writer.write_all(data)?;
+        writer.flush()
+    }
+
+    /// Ends our direction; with TLS after a close_notify.
+    pub(crate) fn shutdown_write(&mut self) {
+        match &mut self.wire {
+            Wire::Plain(_) => {}
+            Wire::TlsClient(tls) => tls.conn.send_close_notify(),
+            Wire::TlsServer(tls) => tls.conn.send_close_notify(),
+        }
+        drop(self.wire.as_write().flush());
+        drop(self.tcp().shutdown(Shutdown::Write));
+    }
+
+    /// Closes with a reset instead of a FIN.
+    pub(crate) fn reset(self) {
+        socket2::SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Reads once into the buffer; 0 is the peer's end.
+    pub(crate) fn fill(&mut self) -> Result<usize, Fault> {
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Fault::Timeout);
+            }
+            self.tcp().set_read_timeout(Some(left)).unwrap();
+            match self.wire.as_read().read(&mut piece) {
+                Ok(count) => {
+                    self.unread.extend_from_slice(&piece[..count]);
+                    let kept = count.min(KEPT.saturating_sub(self.received.len()));
+                    self.received.extend_from_slice(&piece[..kept]);
+                    return Ok(count);
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return Err(Fault::Timeout);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A TLS end without close_notify, and every other way to break.
+                Err(_) => return Err(Fault::Reset),
+            }
+        }
+    }
+
+    /// Takes `count` bytes off the buffer.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<u8> {
+        let rest = self.unread.split_off(count);
+        std::mem::replace(&mut self.unread, rest)
+    }
+
+    /// Whatever comes next, at least one byte.
+    pub(crate) fn some(&mut self) -> Result<Vec<u8>, Fault> {
+        if self.unread.is_empty() && self.fill()? == 0 {
+            return Err(Fault::Closed);
+        }
+        Ok(std::mem::take(&mut self.unread))
+    }
+
+    /// Exactly `count` bytes.
+    pub(crate) fn exactly(&mut self, count: usize) -> Result<Vec<u8>, Fault> {
+        while self.unread.len() < count {
+            if self.fill()? == 0 {
+                return Err(Fault::Closed);
+            }
+        }
+        Ok(self.take(count))
+    }
+
+    /// Reads and drops until the peer ends; `Ok` holds what came, [`Fault::Reset`] says that it was cut.
+    pub(crate) fn read_to_end(&mut self) -> Result<Vec<u8>, Fault> {
+        while self.fill()? > 0 {}
+        Ok(std::mem::take(&mut self.unread))
+    }
+}

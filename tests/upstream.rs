@@ -1,0 +1,348 @@
+//! Upstream connections: reuse, the one retry, failures, several servers, aborts.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod support;
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use support::{Client, Corsair, Fault, Origin, Response, Then, answer, hyper_origin::HyperOrigin};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+
+/// The word of `Proxy-Status`.
+fn cause(response: &Response) -> String {
+    let status = response.field("proxy-status").expect("an answer of corsair's own");
+    status.split_once("error=").unwrap().1.split(';').next().unwrap().to_owned()
+}
+
+/// Answers the first request of each connection and closes, without an answer, on receipt of the second.
+fn stale_origin(then: Then) -> Origin {
+    let counts = AtomicUsize::new(0);
+    Origin::on_head(move |exchange| {
+        let number = counts.fetch_add(1, Ordering::Relaxed);
+        exchange.request();
+        if number == 1 {
+            return then;
+        }
+        exchange.send(answer("200 OK", "", "x"));
+        Then::KeepAlive
+    })
+}
+
+#[test]
+fn a_connection_is_reused_for_the_next_request() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let mut client = corsair.connect();
+    for _ in 0..50 {
+        client.send(GET);
+        assert_eq!(client.response().status, 200);
+    }
+    assert_eq!(corsair.ask(POST).status, 200);
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn a_get_on_a_stale_pooled_connection_is_retried_once_on_a_fresh_one() {
+    for then in [Then::Close, Then::Reset] {
+        let origin = stale_origin(then);
+        let corsair = Corsair::reverse(origin.address(), &[]);
+        for _ in 0..2 {
+            assert_eq!(corsair.ask(GET).status, 200, "{then:?}");
+        }
+        assert_eq!((origin.connections(), origin.seen().requests.len()), (2, 3), "{then:?}");
+    }
+}
+
+#[test]
+fn a_post_is_delivered_exactly_once_and_its_loss_is_a_502() {
+    for then in [Then::Close, Then::Reset] {
+        let origin = stale_origin(then);
+        let corsair = Corsair::reverse(origin.address(), &[]);
+        assert_eq!(corsair.ask(GET).status, 200);
+        let response = corsair.ask(POST);
+        assert_eq!(response.status, 502, "{then:?}");
+        assert_eq!(origin.lines(), ["GET /", "POST /"], "{then:?}");
+    }
+}
+
+#[test]
+fn a_get_with_a_body_is_not_sent_twice() {
+    let origin = stale_origin(Then::Close);
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    assert_eq!(corsair.ask(GET).status, 200);
+    assert_eq!(corsair.ask("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").status, 502);
+    assert_eq!(origin.seen().requests.len(), 2);
+}
+
+#[test]
+fn a_request_on_a_fresh_connection_is_not_retried() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.request();
+        Then::Close
+    });
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    for request in [GET, POST] {
+        let response = corsair.ask(request);
+        assert_eq!((response.status, cause(&response).as_str()), (502, "connection_terminated"), "{request}");
+    }
+    assert_eq!(origin.seen().requests.len(), 2);
+}
+
+#[test]
+fn a_post_is_not_lost_when_the_idle_connection_was_already_closed() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.request();
+        exchange.send(answer("200 OK", "", "x"));
+        Then::Close
+    });
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    for round in 1..=20 {
+        assert_eq!(corsair.ask(POST).status, 200, "round {round}");
+        origin.wait("the connection has ended", |seen| seen.open == 0);
+    }
+    assert_eq!(origin.seen().requests.len(), 20);
+}
+
+#[test]
+fn a_response_once_begun_is_never_retried() {
+    let counts = AtomicUsize::new(0);
+    let origin = Origin::on_head(move |exchange| {
+        exchange.request();
+        if counts.fetch_add(1, Ordering::Relaxed) == 1 {
+            exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
+            return Then::Close;
+        }
+        exchange.send(answer("200 OK", "", "x"));
+        Then::KeepAlive
+    });
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    assert_eq!(corsair.ask(GET).status, 200);
+    let mut client = corsair.connect();
+    client.send(GET);
+    match client.try_response("GET") {
+        Err(Fault::Truncated { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(origin.seen().requests.len(), 2);
+}
+
+/// Responses after which the connection must not be used again, and how the origin goes on.
+const NOT_REUSED: &[(&str, Then)] = &[
+    ("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", Then::Hold),
+    ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", Then::Hold),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxLEFTOVER", Then::Hold),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\nLEFTOVER", Then::Hold),
+    ("HTTP/1.1 200 OK\r\n\r\nx", Then::Close),
+];
+
+#[test]
+fn a_connection_that_is_not_surely_clean_is_closed() {
+    for (text, then) in NOT_REUSED {
+        let origin = Origin::on_head(move |exchange| {
+            exchange.request();
+            exchange.send(text);
+            *then
+        });
+        let corsair = Corsair::reverse(origin.address(), &[]);
+        for round in 1..=3 {
+            assert_eq!(corsair.ask(GET).text(), "x", "{text:?}");
+            assert_eq!(origin.connections(), round, "{text:?}");
+        }
+        origin.wait("corsair closes every connection", |seen| seen.open == 0);
+    }
+}
+
+#[test]
+fn an_http_10_upstream_that_says_keep_alive_is_reused() {
+    let origin = Origin::always("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx");
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    assert_eq!((corsair.ask(GET).status, corsair.ask(GET).status), (200, 200));
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn an_answer_before_the_end_of_the_upload_does_not_return_the_connection() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.send(answer("200 OK", "", "early"));
+        Then::Hold
+    });
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let mut client = corsair.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\npart");
+    assert_eq!(client.response().text(), "early");
+    drop(client);
+    origin.wait("the connection is closed", |seen| seen.open == 0);
+}
+
+#[test]
+fn a_refused_connection_is_a_502_at_once() {
+    let corsair = Corsair::start(&["--upstream", "http://127.0.0.1:1"]);
+    let start = Instant::now();
+    for request in [GET, POST] {
+        let response = corsair.ask(request);
+        assert_eq!((response.status, cause(&response).as_str()), (502, "connection_refused"));
+        assert!(!response.text().contains("127.0.0.1"), "no upstream detail: {}", response.text());
+    }
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn an_upstream_that_never_answers_is_a_504_after_timeout_response() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.request();
+        Then::Hold
+    });
+    let corsair = Corsair::reverse(origin.address(), &["--timeout-response", "300ms"]);
+    for request in [GET, POST] {
+        let start = Instant::now();
+        let response = corsair.ask(request);
+        let waited = start.elapsed();
+        assert_eq!((response.status, cause(&response).as_str()), (504, "http_response_timeout"));
+        assert!(waited >= Duration::from_millis(290) && waited < Duration::from_millis(1300), "{waited:?}");
+    }
+    origin.wait("both connections are closed", |seen| seen.open == 0);
+    assert_eq!(origin.seen().requests.len(), 2);
+}
+
+#[test]
+fn silence_inside_a_body_is_a_visible_cut_after_timeout_upstream_idle() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.request();
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nab");
+        Then::Hold
+    });
+    let corsair = Corsair::reverse(origin.address(), &["--timeout-upstream-idle", "300ms"]);
+    let mut client = corsair.connect();
+    client.send(GET);
+    let start = Instant::now();
+    match client.try_response("GET") {
+        Err(Fault::Truncated { body, .. }) => assert_eq!(body, b"ab"),
+        other => panic!("{other:?}"),
+    }
+    assert!(start.elapsed() < Duration::from_millis(1300));
+    origin.wait("the connection is closed", |seen| seen.open == 0);
+}
+
+#[test]
+fn a_dead_server_among_several_is_skipped() {
+    let (one, two) = (Origin::echo(), Origin::echo());
+    let (one_url, two_url) = (format!("http://{}", one.address()), format!("http://{}", two.address()));
+    let corsair = Corsair::start(&["-u", &one_url, "-u", "http://127.0.0.1:1", "-u", &two_url]);
+    for _ in 0..30 {
+        assert_eq!(corsair.ask(GET).status, 200);
+        assert_eq!(corsair.ask(POST).status, 200);
+    }
+    let (first, second) = (one.seen().requests.len(), two.seen().requests.len());
+    assert_eq!(first + second, 60);
+    assert!(first > 0 && second > 0, "{first} and {second}");
+}
+
+#[test]
+fn the_path_of_an_upstream_is_a_prefix() {
+    let origin = Origin::echo();
+    let corsair = Corsair::start(&["--upstream", &format!("http://{}/base/", origin.address())]);
+    assert_eq!(corsair.get("/x?y", "").status, 200);
+    assert_eq!(origin.only_request().target, "/base/x?y");
+}
+
+#[test]
+fn an_upstream_may_be_a_unix_socket() {
+    use std::io::{Read, Write};
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let mut head = [0; 4096];
+            if socket.read(&mut head).is_ok_and(|count| count > 0) {
+                drop(socket.write_all(answer("200 OK", "Connection: close\r\n", "unix").as_bytes()));
+            }
+        }
+    });
+    let corsair = Corsair::start(&["--upstream", &format!("unix:{}", path.display())]);
+    assert_eq!(corsair.ask(GET).text(), "unix");
+}
+
+/// A client in the middle of something, and what it was.
+fn busy_clients(corsair: &Corsair) -> Vec<(&'static str, Client)> {
+    let mut waiting = corsair.connect();
+    waiting.send("GET /silent HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut reading = corsair.connect();
+    reading.send("GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").until(b"data");
+    let mut sending = corsair.connect();
+    sending.send("POST /silent HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\npart");
+    vec![("waiting", waiting), ("reading", reading), ("sending", sending)]
+}
+
+#[test]
+fn a_client_that_resets_makes_corsair_close_the_upstream_connection() {
+    let origin = Origin::on_head(|exchange| {
+        if exchange.target == "/endless" {
+            exchange.request();
+            exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\ndata");
+        }
+        Then::Hold
+    });
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    for (what, client) in busy_clients(&corsair) {
+        let open = origin.seen().open;
+        assert!(open > 0);
+        client.reset();
+        let closed = origin.happens(Duration::from_millis(1500), |seen| seen.open < open);
+        assert!(closed, "{what}: the upstream connection stays open");
+    }
+}
+
+#[test]
+fn a_page_that_aborts_by_a_fin_makes_corsair_close_the_upstream_connection() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.request();
+        Then::Hold
+    });
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    for field in ["Origin: https://app.example.com", "Sec-Fetch-Mode: cors"] {
+        let mut client = corsair.connect();
+        client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n"));
+        origin.wait("the request arrives", |seen| seen.open == 1);
+        client.shutdown_write();
+        let closed = origin.happens(Duration::from_millis(1500), |seen| seen.open == 0);
+        assert!(closed, "{field}");
+    }
+}
+
+#[test]
+fn an_aborted_download_of_an_honest_server_does_not_spoil_the_next() {
+    let origin = HyperOrigin::start();
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    for _ in 0..5 {
+        let mut client = corsair.connect();
+        client.send("GET /big/50000000 HTTP/1.1\r\nHost: a\r\n\r\n").until(b"\r\n\r\n");
+        client.reset();
+        assert_eq!(corsair.get("/plain", "").text(), "plain");
+    }
+}
+
+#[test]
+fn many_clients_at_once_each_get_their_own_answer() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &["--workers", "2"]);
+    std::thread::scope(|scope| {
+        for number in 0..32 {
+            let corsair = &corsair;
+            scope.spawn(move || {
+                let mut client = corsair.connect();
+                for round in 0..20 {
+                    client.send(format!("GET /{number}/{round} HTTP/1.1\r\nHost: a\r\n\r\n"));
+                    assert!(client.response().text().contains(&format!(" /{number}/{round} ")));
+                }
+            });
+        }
+    });
+    assert_eq!(origin.seen().requests.len(), 640);
+}

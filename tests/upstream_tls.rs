@@ -1,0 +1,130 @@
+//! TLS towards upstreams: trusted or refused, and never a request byte to a server that is not trusted.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod support;
+
+use std::sync::Arc;
+
+use support::{Corsair, Origin, answer, certificates::Authority};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn url(origin: &Origin) -> String {
+    format!("https://{}", origin.address())
+}
+
+#[test]
+fn an_upstream_signed_by_the_given_authority_is_served() {
+    let authority = Authority::new();
+    let origin = Origin::start_tls(authority.leaf(&["127.0.0.1"]).server(), support::origin::describe);
+    let file = authority.file();
+    let corsair = Corsair::start(&["--upstream", &url(&origin), "--ca-file", file.to_str().unwrap()]);
+    for _ in 0..5 {
+        assert_eq!(corsair.ask(GET).status, 200);
+    }
+    assert_eq!(origin.connections(), 1, "TLS connections are pooled");
+    assert_eq!(origin.seen().requests.len(), 5);
+}
+
+#[test]
+fn a_server_that_cannot_be_trusted_is_a_502_and_gets_no_request_byte() {
+    let (trusted, unknown) = (Authority::new(), Authority::new());
+    let file = trusted.file();
+    let servers = [
+        ("unknown authority", unknown.leaf(&["127.0.0.1"])),
+        ("expired", trusted.expired_leaf(&["127.0.0.1"])),
+        ("wrong name", trusted.leaf(&["other.example.org"])),
+    ];
+    for (what, leaf) in servers {
+        let origin = Origin::start_tls(leaf.server(), support::origin::describe);
+        let corsair = Corsair::start(&["--upstream", &url(&origin), "--ca-file", file.to_str().unwrap()]);
+        let response = corsair.get("/", "Origin: https://app.example.com\r\n");
+        assert_eq!(response.status, 502, "{what}");
+        let status = response.field("proxy-status").unwrap();
+        assert!(status.contains("error=tls_certificate_error"), "{what}: {status}");
+        assert_eq!(response.field("access-control-allow-origin"), Some("*"), "{what}");
+        assert_eq!(origin.seen().heads, 0, "{what}");
+    }
+}
+
+#[test]
+fn without_a_ca_file_a_private_authority_is_not_trusted() {
+    let authority = Authority::new();
+    let origin = Origin::start_tls(authority.leaf(&["127.0.0.1"]).server(), support::origin::describe);
+    assert_eq!(Corsair::start(&["--upstream", &url(&origin)]).ask(GET).status, 502);
+    assert_eq!(origin.seen().heads, 0);
+}
+
+#[test]
+fn verification_can_be_switched_off_knowingly() {
+    let authority = Authority::new();
+    let origin =
+        Origin::start_tls(authority.expired_leaf(&["other.example.org"]).server(), support::origin::describe);
+    let corsair = Corsair::start(&["--upstream", &url(&origin), "--insecure-upstream"]);
+    assert_eq!(corsair.ask(GET).status, 200);
+}
+
+#[test]
+fn a_server_that_speaks_no_tls_is_a_502() {
+    let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = plain.local_addr().unwrap();
+    std::thread::spawn(move || {
+        use std::io::Write;
+        for socket in plain.incoming() {
+            drop(socket.unwrap().write_all(answer("200 OK", "", "plain").as_bytes()));
+        }
+    });
+    let response = Corsair::start(&["--upstream", &format!("https://{address}")]).ask(GET);
+    assert_eq!(response.status, 502);
+    let status = response.field("proxy-status").unwrap();
+    assert!(status.contains("error=tls_") || status.contains("error=connection_terminated"), "{status}");
+}
+
+#[test]
+fn an_https_server_given_by_name_gets_its_own_host_and_server_name() {
+    let authority = Authority::new();
+    let origin = Origin::start_tls(authority.leaf(&["api.example.org"]).server(), support::origin::describe);
+    let hosts = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(hosts.path(), "127.0.0.1 api.example.org\n").unwrap();
+    let (file, port) = (authority.file(), origin.address().port());
+    let corsair = Corsair::start(&[
+        "--upstream",
+        &format!("https://api.example.org:{port}"),
+        "--ca-file",
+        file.to_str().unwrap(),
+        "--hosts-file",
+        hosts.path().to_str().unwrap(),
+    ]);
+    assert_eq!(corsair.get("/", "").status, 200);
+    let host = origin.only_request().fields.get("host").unwrap().to_owned();
+    assert_eq!(host, format!("api.example.org:{port}"));
+}
+
+#[test]
+fn a_tls_end_without_close_notify_under_a_close_delimited_body_is_seen_as_cut() {
+    use std::io::{Read, Write};
+    let authority = Authority::new();
+    let config = authority.leaf(&["127.0.0.1"]).server();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut tls = rustls::StreamOwned::new(session, socket.unwrap());
+            let mut head = [0; 4096];
+            if tls.read(&mut head).is_ok() {
+                drop(tls.write_all(b"HTTP/1.1 200 OK\r\n\r\npart"));
+                drop(tls.flush());
+            }
+            // Dropped without a close_notify: a FIN alone.
+            drop(tls.sock.shutdown(std::net::Shutdown::Write));
+        }
+    });
+    let file = authority.file();
+    let corsair =
+        Corsair::start(&["--upstream", &format!("https://{address}"), "--ca-file", file.to_str().unwrap()]);
+    let mut client = corsair.connect();
+    client.send(GET);
+    let result = client.try_response("GET");
+    assert!(matches!(result, Err(support::Fault::Truncated { .. })), "{result:?}");
+}
