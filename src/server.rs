@@ -75,7 +75,7 @@ pub fn run(config: Config) -> Result<(), ServeError> {
         let signals = Signals::new().map_err(ServeError::Start)?;
         let crew = Crew::start(&config, &groups, access_log.as_ref(), &metrics)?;
         announce(&config, &groups);
-        crew.lead(groups, signals, config.drain_timeout).await
+        crew.lead(groups, signals, access_log.as_ref(), config.drain_timeout).await
     });
     if let Some(log) = access_log
         && !log.shutdown(LOG_FLUSH)
@@ -139,21 +139,34 @@ pub fn memory_bound(config: &Config) -> u64 {
     (config.max_connections as u64) * (per_connection as u64) + pools as u64
 }
 
-/// The signals that end the process.
+/// The signals that the process obeys.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    reopen: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reopen: signal(SignalKind::user_defined1())?,
+        })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    /// The next signal to stop; USR1 is obeyed meanwhile: the access log is opened anew.
+    async fn stop(&mut self, access_log: Option<&AccessLog>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.reopen.recv() => {
+                    if let Some(log) = access_log {
+                        log.reopen();
+                    }
+                }
+            }
         }
     }
 }
@@ -221,10 +234,11 @@ impl Crew {
         mut self,
         groups: Vec<Group>,
         mut signals: Signals,
+        access_log: Option<&AccessLog>,
         drain_timeout: Duration,
     ) -> Result<(), ServeError> {
         tokio::select! {
-            () = signals.next() => {}
+            () = signals.stop(access_log) => {}
             _ = self.ended.recv() => return Err(ServeError::WorkerDied),
         }
         tracing::info!("stopping: connections are drained; a second signal ends at once");
@@ -245,7 +259,7 @@ impl Crew {
         };
         tokio::select! {
             () = drained => {}
-            () = signals.next() => tracing::warn!("a second signal: ending at once"),
+            () = signals.stop(access_log) => tracing::warn!("a second signal: ending at once"),
             () = tokio::time::sleep(drain_timeout + DRAIN_GRACE) => {}
         }
         Ok(())

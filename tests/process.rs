@@ -57,7 +57,7 @@ fn version_and_help_go_to_standard_output_and_end_with_0() {
 const REFUSED: &[(&[&str], &[&str])] = &[
     (
         &["--listen", "0.0.0.0:0"],
-        &["would let anyone reach any site", "--allow-origin", "--allow-target", "--token", "--open"],
+        &["would let anyone reach any site", "--allow-origin", "--allow-target", "--open"],
     ),
     (&["--listen", "0.0.0.0:0", "--allow-origin", "*"], &["would let anyone reach any site"]),
     (&["--listen", "0.0.0.0:0", "--allow-target", "any"], &["would let anyone reach any site"]),
@@ -76,7 +76,6 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (&["--listen", "127.0.0.1:0", "--allow-origin", "~.*", "--allow-credentials"], &["credentials"]),
     (&["--listen", "127.0.0.1:0", "--allow-origin", "null", "--allow-credentials"], &["null"]),
     (&["--listen", "127.0.0.1:0", "--allow-origin", "app.example.com"], &["app.example.com"]),
-    (&["--listen", "127.0.0.1:0", "--config", "/nonexistent/corsair.toml"], &["/nonexistent/corsair.toml"]),
 ];
 
 #[test]
@@ -98,12 +97,8 @@ fn what_it_cannot_or_must_not_serve_ends_with_2_and_the_reason() {
 
 #[test]
 fn an_open_gateway_starts_when_it_is_restricted_or_knowingly_open() {
-    let ways: [&[&str]; 4] = [
-        &["--open"],
-        &["--token", "s3cret"],
-        &["--allow-origin", "https://app.example.com"],
-        &["--allow-target", "example.com"],
-    ];
+    let ways: [&[&str]; 3] =
+        [&["--open"], &["--allow-origin", "https://app.example.com"], &["--allow-target", "example.com"]];
     for way in ways {
         let mut arguments = vec!["--listen", "0.0.0.0:0"];
         arguments.extend_from_slice(way);

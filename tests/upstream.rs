@@ -290,9 +290,10 @@ fn a_client_that_resets_makes_corsair_close_the_upstream_connection() {
         Then::Hold
     });
     let corsair = Corsair::reverse(origin.address(), &[]);
-    for (what, client) in busy_clients(&corsair) {
+    let clients = busy_clients(&corsair);
+    origin.wait("every request arrives", |seen| seen.open == 3);
+    for (what, client) in clients {
         let open = origin.seen().open;
-        assert!(open > 0);
         client.reset();
         let closed = origin.happens(Duration::from_millis(1500), |seen| seen.open < open);
         assert!(closed, "{what}: the upstream connection stays open");

@@ -193,8 +193,8 @@ fn broken_chunks_never_become_a_complete_request() {
             }
             client.expect_end();
         }
-        assert_eq!(origin.lines(), Vec::<String>::new(), "{body:?}");
         origin.wait("the broken request's connection is closed", |seen| seen.open == 0);
+        assert_eq!(origin.lines(), Vec::<String>::new(), "{body:?}");
     }
 }
 

@@ -239,17 +239,16 @@ fn bytes_behind_a_complete_response_reach_no_client() {
         ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
     ] {
         let text: &'static str = Box::leak(format!("{good}{poison}").into_boxed_str());
-        for dribbled in [false, true] {
-            let origin = scripted(text, dribbled, Then::KeepAlive);
-            let corsair = Corsair::reverse(origin.address(), &[]);
-            let mut client = corsair.connect();
-            client.send(format!("{method} /case HTTP/1.1\r\nHost: a\r\n\r\n"));
-            assert!(client.response_to(method).status < 400, "{text:?}");
-            for _ in 0..2 {
-                client.send("GET /good HTTP/1.1\r\nHost: a\r\n\r\n");
-                assert_eq!(client.response().text(), "good", "{text:?}");
-                assert_eq!(corsair.get("/good", "").text(), "good", "{text:?}");
-            }
+        // Not dribbled: a byte that comes after the next request has left cannot be told from its answer.
+        let origin = scripted(text, false, Then::KeepAlive);
+        let corsair = Corsair::reverse(origin.address(), &[]);
+        let mut client = corsair.connect();
+        client.send(format!("{method} /case HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(client.response_to(method).status < 400, "{text:?}");
+        for _ in 0..2 {
+            client.send("GET /good HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(client.response().text(), "good", "{text:?}");
+            assert_eq!(corsair.get("/good", "").text(), "good", "{text:?}");
         }
     }
 }

@@ -233,19 +233,18 @@ impl Connection<'_> {
             }
             return if outcome.cut_needs_reset || error.client_is_gone() { Next::Reset } else { Next::Close };
         }
-        let persistence =
-            if error.closes() || !outcome.request_read { Persistence::Close } else { plan.persistence };
         let refused = Plan {
-            persistence,
-            framing: if outcome.request_read { Framing::None } else { plan.framing },
+            persistence: if error.closes() { Persistence::Close } else { plan.persistence },
+            // Of a body that was begun, nobody knows any more how much is left.
+            framing: match plan.framing {
+                _ if outcome.request_read => Framing::None,
+                Framing::Length(_) if outcome.body_in > 0 => Framing::UntilClose,
+                framing => framing,
+            },
             action: Action::Respond(Answer::Fault(error)),
-            cors: plan.cors,
-            route: plan.route,
+            ..*plan
         };
-        let request_read = outcome.request_read;
-        let next = self.respond(config, &refused, head, inbound, Answer::Fault(error), outcome).await;
-        outcome.request_read &= request_read || plan.framing != Framing::Chunked;
-        next
+        self.respond(config, &refused, head, inbound, Answer::Fault(error), outcome).await
     }
 
     /// Answers what is not a request.

@@ -112,6 +112,7 @@ impl Job<'_> {
     /// one.
     pub(crate) async fn run(mut self, exchange: &mut Exchange) -> Result<Next, Error> {
         let mut body = self.request_body();
+        self.outcome.request_read = body.is_done();
         let mut round = Round {
             deadline: self.begun + self.config.timeouts.connect + self.config.timeouts.response,
             fresh_only: false,
@@ -187,11 +188,7 @@ impl Job<'_> {
         };
         let out = match self.render(exchange, target, body, state) {
             Ok(out) => out,
-            Err(error) => {
-                // Nothing was sent: the connection is as good as before.
-                checkout::keep(self, exchange, lease, None);
-                return (false, Err(error));
-            }
+            Err(error) => return (false, Err(error)),
         };
         if write_all(&mut lease.stream, out, self.timer, round.deadline, state).await.is_err() {
             return (false, Err(Error::UpstreamSendTimeout));
