@@ -7,7 +7,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::{
-    Config, ConfigFault, Endpoint, Gateway, Listener, Service, Upstream, bounds, endpoints,
+    Config, ConfigFault, Endpoint, Gateway, Listener, Service, Upstream, bounds,
+    endpoints::{self, Place},
     flags::Settings,
     machine::Machine,
     notes::Notes,
@@ -136,10 +137,10 @@ fn warn_of_plain_origins(cors: &CorsSettings, serves_tls: bool, notes: &mut Note
 /// An upstream that is our own listener answers every request with itself.
 fn refuse_a_loop(addresses: &[SocketAddr], endpoints: &[Endpoint], notes: &mut Notes) {
     for endpoint in endpoints {
-        let TargetHost::Ip(ip) = endpoint.host() else { continue };
+        let Place::Port(TargetHost::Ip(ip), port) = endpoint.place() else { continue };
         let is_own = |address: &&SocketAddr| {
             let everywhere = address.ip().is_unspecified() && ip.to_canonical().is_loopback();
-            address.port() == endpoint.port && (address.ip() == ip || everywhere)
+            address.port() == port && (address.ip() == ip || everywhere)
         };
         if let Some(address) = addresses.iter().find(is_own) {
             let message = format!(
@@ -181,7 +182,7 @@ fn warn_of_idle_flags(
                 notes.warn(key, "has no effect: no upstream is https");
             }
         }
-        if endpoints.iter().all(|endpoint| matches!(endpoint.host(), TargetHost::Ip(_))) {
+        if endpoints.iter().all(|endpoint| !matches!(endpoint.place(), Place::Port(TargetHost::Name(_), _))) {
             let names = [
                 ("--dns-server", !settings.dns.dns_server.is_empty()),
                 ("--hosts-file", settings.dns.hosts_file.is_some()),

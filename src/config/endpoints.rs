@@ -1,6 +1,9 @@
 //! Typed text to places on the network: addresses to serve, upstreams, resolvers.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
@@ -16,7 +19,7 @@ pub struct Endpoint {
     host: EndpointHost,
     /// What its idle connections are kept under: scheme, host and port.
     pub key: Box<str>,
-    /// Its port, the scheme's own if none was typed.
+    /// Its port, the scheme's own if none was typed; 0 for a Unix socket.
     pub port: u16,
     /// The value of `Host` for it: no port where it is the scheme's own (RFC 9110 §7.2).
     pub authority: Box<str>,
@@ -26,20 +29,31 @@ pub struct Endpoint {
     pub tls_server_name: Option<ServerName<'static>>,
 }
 
-/// A name to be resolved, or an address.
+/// A name to be resolved, an address, or the path of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum EndpointHost {
     Name(Box<str>),
     Ip(IpAddr),
+    Unix(Arc<str>),
+}
+
+/// Where an upstream listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// On a port of a name or an address.
+    Port(TargetHost<'a>, u16),
+    /// On a Unix socket of this path.
+    Unix(&'a Arc<str>),
 }
 
 impl Endpoint {
-    /// Where it is: a name to be resolved, or an address.
+    /// Where it listens.
     #[must_use]
-    pub const fn host(&self) -> TargetHost<'_> {
+    pub fn place(&self) -> Place<'_> {
         match &self.host {
-            EndpointHost::Name(name) => TargetHost::Name(name),
-            EndpointHost::Ip(ip) => TargetHost::Ip(*ip),
+            EndpointHost::Name(name) => Place::Port(TargetHost::Name(name), self.port),
+            EndpointHost::Ip(ip) => Place::Port(TargetHost::Ip(*ip), self.port),
+            EndpointHost::Unix(path) => Place::Unix(path),
         }
     }
 
@@ -98,14 +112,14 @@ pub fn resolver(text: &str) -> Result<SocketAddr, String> {
         })
 }
 
-/// An upstream: `http://HOST[:PORT][/PREFIX]` or the same with `https`.
+/// An upstream: `http://HOST[:PORT][/PREFIX]`, the same with `https`, or `unix:/PATH`.
 ///
 /// # Errors
 /// What is wrong with the URL, and what to write instead.
 pub fn upstream(text: &str) -> Result<Endpoint, String> {
     let fault = |reason: &str| Err(format!("\"{text}\" is no upstream; {reason}"));
-    if text.starts_with("unix:") {
-        return fault("unix sockets are not supported, give a URL such as http://127.0.0.1:9001");
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path).or_else(fault);
     }
     let scheme = match text.split_once("://") {
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
@@ -139,7 +153,7 @@ pub fn upstream(text: &str) -> Result<Endpoint, String> {
         None => return fault("it has no host"),
     };
     let tls_server_name = match (&scheme, &host) {
-        (Scheme::Http, _) => None,
+        (Scheme::Http, _) | (_, EndpointHost::Unix(_)) => None,
         (Scheme::Https, EndpointHost::Ip(ip)) => Some(ServerName::from(*ip)),
         // A certificate names no trailing dot (RFC 6066 §3).
         (Scheme::Https, EndpointHost::Name(name)) => {
@@ -157,6 +171,22 @@ pub fn upstream(text: &str) -> Result<Endpoint, String> {
         authority: url.port().map_or_else(|| shown.clone(), |port| format!("{shown}:{port}")).into(),
         prefix: url.path().trim_end_matches('/').into(),
         tls_server_name,
+    })
+}
+
+/// An application on a Unix socket; it is called `localhost` where the client gave no name.
+fn unix(path: &str) -> Result<Endpoint, &'static str> {
+    if !path.starts_with('/') || path.contains('\0') {
+        return Err("give the absolute path of its socket, such as unix:/run/app.sock");
+    }
+    Ok(Endpoint {
+        key: format!("unix:{path}").into(),
+        scheme: Scheme::Http,
+        host: EndpointHost::Unix(path.into()),
+        port: 0,
+        authority: "localhost".into(),
+        prefix: "".into(),
+        tls_server_name: None,
     })
 }
 
@@ -230,7 +260,7 @@ mod tests {
         ] {
             let endpoint = upstream(text).expect(text);
             let expected = host.parse().map_or(TargetHost::Name(host), TargetHost::Ip);
-            assert_eq!(endpoint.host(), expected, "{text}");
+            assert_eq!(endpoint.place(), Place::Port(expected, port), "{text}");
             assert_eq!((endpoint.port, &*endpoint.authority, &*endpoint.prefix), (port, authority, prefix));
             assert_eq!(endpoint.tls_server_name.is_some(), endpoint.scheme == Scheme::Https, "{text}");
         }
@@ -245,7 +275,7 @@ mod tests {
     #[test]
     fn what_is_no_upstream_hears_the_reason() {
         for (text, reason) in [
-            ("unix:/run/app.sock", "unix sockets are not supported"),
+            ("unix:run/app.sock", "give the absolute path"),
             ("127.0.0.1:9001", "write http://127.0.0.1:9001"),
             ("localhost:9001", "write http://localhost:9001"),
             ("ws://example.com", "must be http or https"),

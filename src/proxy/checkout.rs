@@ -20,13 +20,13 @@ use super::{
     state::ExchangeState,
 };
 use crate::{
-    config::{Endpoint, Upstream},
+    config::{Endpoint, Upstream, endpoints::Place},
     error::Error,
     gateway::{Scheme, TargetHost},
     http1::{body::BodyReader, framing::Framing, head::Request},
     observe::metrics::PoolResult,
     upstream::{
-        Lease,
+        Lease, Peer,
         connector::{self, Door, OpeningTimes},
     },
 };
@@ -84,7 +84,7 @@ async fn to_target(
         }
     };
     let socket_buffer = job.config.limits.socket_buffer;
-    let door = Door { host: url.host(), port: url.port(), tls, socket_buffer };
+    let door = Door { place: Place::Port(url.host(), url.port()), tls, socket_buffer };
     open(job, door, admits, round, body, state).await
 }
 
@@ -120,8 +120,7 @@ async fn to_upstream(
 
 fn door<'a>(upstream: &Upstream, endpoint: &'a Endpoint, socket_buffer: Option<usize>) -> Door<'a> {
     Door {
-        host: endpoint.host(),
-        port: endpoint.port,
+        place: endpoint.place(),
         tls: endpoint.tls_server_name.clone().map(|name| (Arc::clone(&upstream.tls), name)),
         socket_buffer,
     }
@@ -133,7 +132,10 @@ fn pooled(job: &Job<'_>, key: &str, round: &Round, admits: impl Fn(IpAddr) -> bo
     }
     // A request that cannot be sent twice is worth a system call (R2).
     let ask_kernel = !job.head.method.is_safe() || job.plan.framing != Framing::None;
-    let found = job.core.pool.checkout(key, ask_kernel, |peer| admits(peer.ip()));
+    let found = job.core.pool.checkout(key, ask_kernel, |peer| match peer {
+        Peer::Ip(address) => admits(address.ip()),
+        Peer::Unix(_) => true,
+    });
     let counters = &job.core.counters;
     counters.pool_reuse(if found.is_some() { PoolResult::Reused } else { PoolResult::New });
     let (stream, peer) = found?;
@@ -150,7 +152,7 @@ async fn open(
 ) -> Result<Lease, Error> {
     let core = job.core;
     let deadline = round.deadline.min(Instant::now() + job.config.timeouts.connect);
-    let is_name = matches!(door.host, TargetHost::Name(_));
+    let is_name = matches!(door.place, Place::Port(TargetHost::Name(_), _));
     let mut times = OpeningTimes::default();
     let opened = {
         // Boxed: an idle connection must not carry the room for a handshake.

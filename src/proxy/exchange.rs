@@ -40,7 +40,7 @@ use crate::{
         head::{Method, Request, RequestHead},
     },
     net::{buffer::Buffer, stream::Stream, timer::Timer},
-    upstream::{Lease, connector::OpeningTimes},
+    upstream::{Lease, Peer, connector::OpeningTimes},
 };
 
 /// What is left to do with the client connection.
@@ -71,7 +71,7 @@ pub(crate) struct Outcome {
     pub(crate) bytes_out: u64,
     pub(crate) opening: OpeningTimes,
     pub(crate) first_byte: Option<Duration>,
-    pub(crate) upstream: Option<std::net::SocketAddr>,
+    pub(crate) upstream: Option<Peer>,
     pub(crate) attempts: u32,
     pub(crate) reused: Option<bool>,
     /// The final response has begun to leave; nothing else can be said any more.
@@ -123,7 +123,7 @@ impl Job<'_> {
             let reused = lease.reused;
             self.outcome.attempts += 1;
             self.outcome.reused = Some(reused);
-            self.outcome.upstream = Some(lease.peer);
+            self.outcome.upstream = Some(lease.peer.clone());
             let (received, attempt) = self.attempt(exchange, lease, &round, &mut body, &state).await;
             self.outcome.body_in = body.payload();
             self.outcome.request_read = body.is_done();

@@ -18,6 +18,7 @@ use crate::{
         access_log::{Address, Record, Times},
         metrics::{CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel, RouteLabel},
     },
+    upstream::Peer,
 };
 
 /// A request that has ended.
@@ -75,7 +76,10 @@ impl Finished<'_> {
                 first_byte: outcome.first_byte,
                 total: Some(total),
             },
-            upstream: outcome.upstream.map(Address::Ip),
+            upstream: outcome.upstream.as_ref().map(|peer| match peer {
+                Peer::Ip(address) => Address::Ip(*address),
+                Peer::Unix(path) => Address::Unix(path),
+            }),
             attempts: outcome.attempts,
             reused: outcome.reused,
             cors: if plan.cors == CorsDecision::NotCors { "" } else { plan.cors.result() },

@@ -1,15 +1,18 @@
 //! From a name to an open connection: resolve, admit, connect, shake hands.
 
 use std::{
+    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::time::Instant;
+use tokio::{net::UnixStream, time::Instant};
 
+use super::Peer;
 use crate::{
+    config::endpoints::Place,
     error::Error,
     gateway::TargetHost,
     net::{connect, handshake, resolve::Resolver, stream::Stream},
@@ -29,10 +32,8 @@ pub struct OpeningTimes {
 /// What to connect to.
 #[derive(Debug)]
 pub struct Door<'a> {
-    /// A name or an address.
-    pub host: TargetHost<'a>,
-    /// The port.
-    pub port: u16,
+    /// Where it is.
+    pub place: Place<'a>,
     /// How TLS is spoken, and what name the certificate must bear; `None` for plain TCP.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// Bound of the kernel's buffers.
@@ -50,15 +51,20 @@ pub async fn open(
     door: Door<'_>,
     admits: impl Fn(IpAddr) -> bool,
     times: &mut OpeningTimes,
-) -> Result<(Stream, SocketAddr), Error> {
+) -> Result<(Stream, Peer), Error> {
     let begun = Instant::now();
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    match door.host {
-        TargetHost::Ip(ip) => addresses.push(SocketAddr::new(ip, door.port)),
-        TargetHost::Name(name) => {
+    match door.place {
+        Place::Unix(path) => {
+            let stream = UnixStream::connect(&**path).await.map_err(|error| unix_fault(&error))?;
+            times.connect = Some(begun.elapsed());
+            return Ok((Stream::Unix(stream), Peer::Unix(Arc::clone(path))));
+        }
+        Place::Port(TargetHost::Ip(ip), port) => addresses.push(SocketAddr::new(ip, port)),
+        Place::Port(TargetHost::Name(name), port) => {
             let resolved = resolver.resolve(name).await;
             times.dns = Some(begun.elapsed());
-            addresses.extend(resolved?.iter().map(|ip| SocketAddr::new(*ip, door.port)));
+            addresses.extend(resolved?.iter().map(|ip| SocketAddr::new(*ip, port)));
         }
     }
     addresses.retain(|address| admits(address.ip()));
@@ -68,9 +74,18 @@ pub async fn open(
     let begun = Instant::now();
     let (tcp, peer) = connect::connect(&addresses, door.socket_buffer).await?;
     times.connect = Some(begun.elapsed());
-    let Some((config, name)) = door.tls else { return Ok((Stream::Tcp(tcp), peer)) };
+    let Some((config, name)) = door.tls else { return Ok((Stream::Tcp(tcp), Peer::Ip(peer))) };
     let begun = Instant::now();
     let stream = handshake::connect(config, name, tcp).await?;
     times.tls = Some(begun.elapsed());
-    Ok((stream, peer))
+    Ok((stream, Peer::Ip(peer)))
+}
+
+/// A missing socket and one that nobody listens on mean the same: the application does not run.
+fn unix_fault(error: &io::Error) -> Error {
+    if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {
+        Error::ConnectRefused
+    } else {
+        Error::ConnectFailed
+    }
 }

@@ -3,10 +3,19 @@
 pub mod connector;
 pub mod pool;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use self::pool::Pool;
 use crate::net::stream::Stream;
+
+/// Who is at the other end of an upstream connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address and a port.
+    Ip(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(Arc<str>),
+}
 
 /// A connection to an upstream, for one exchange.
 ///
@@ -16,7 +25,7 @@ pub struct Lease {
     /// The connection.
     pub stream: Stream,
     /// Who is at the other end.
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// Whether an exchange went before.
     pub reused: bool,
 }

@@ -6,12 +6,12 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
-    net::SocketAddr,
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
+use super::Peer;
 use crate::net::stream::Stream;
 
 /// Bounds of a [`Pool`].
@@ -29,7 +29,7 @@ pub struct PoolLimits {
 #[derive(Debug)]
 struct Idle {
     stream: Stream,
-    peer: SocketAddr,
+    peer: Peer,
     expires: Instant,
 }
 
@@ -68,15 +68,15 @@ impl Pool {
         &self,
         endpoint: &str,
         ask_kernel: bool,
-        admits: impl Fn(SocketAddr) -> bool,
-    ) -> Option<(Stream, SocketAddr)> {
+        admits: impl Fn(&Peer) -> bool,
+    ) -> Option<(Stream, Peer)> {
         let mut idle = self.idle.borrow_mut();
         let queue = idle.get_mut(endpoint)?;
         let mut now = None;
         while let Some(mut candidate) = queue.pop_back() {
             self.total.set(self.total.get() - 1);
             let alive = if ask_kernel { candidate.stream.is_idle_now() } else { candidate.stream.is_idle() };
-            if alive && candidate.expires > *now.get_or_insert_with(Instant::now) && admits(candidate.peer) {
+            if alive && candidate.expires > *now.get_or_insert_with(Instant::now) && admits(&candidate.peer) {
                 return Some((candidate.stream, candidate.peer));
             }
         }
@@ -85,7 +85,7 @@ impl Pool {
 
     /// Takes a connection back. `announced` is what the upstream said of its own patience
     /// (`Keep-Alive: timeout`); we leave a second before it ends.
-    pub fn put(&self, endpoint: &str, stream: Stream, peer: SocketAddr, announced: Option<Duration>) {
+    pub fn put(&self, endpoint: &str, stream: Stream, peer: Peer, announced: Option<Duration>) {
         if self.total.get() >= self.limits.total {
             return;
         }
