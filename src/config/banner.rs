@@ -21,7 +21,7 @@ pub fn render(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> S
     };
     line("listens", &listens.join(", "));
     line("mode", &mode(&config.service));
-    line("cors", &config.cors.describe());
+    line("cors", config.cors.describe());
     if let Some((listener, address)) = config.listeners.iter().zip(addresses).next() {
         line("try", &command(config, listener, *address));
     }

@@ -387,6 +387,11 @@ fn enchunk(room: &mut [u8], input: Range<usize>) -> usize {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a relay in a test fails by panicking"
+)]
 mod tests {
     use proptest::prelude::*;
 

@@ -99,10 +99,7 @@ impl ChunkedDecoder {
     /// Bytes of chunk data that must follow before the next header; 0 outside of data.
     #[must_use]
     pub const fn data_left(&self) -> u64 {
-        match self.state {
-            State::Data { left } => left,
-            _ => 0,
-        }
+        if let State::Data { left } = self.state { left } else { 0 }
     }
 
     /// Takes `size` bytes of chunk data as passed on elsewhere.
@@ -243,6 +240,8 @@ fn extension_step(at: Extension, byte: u8) -> Result<Extension, &'static str> {
         Quoted if byte == b'"' => AfterValue,
         Quoted if byte == b'\\' => Escaped,
         Quoted | Escaped if matches!(byte, b'\t' | b' '..=b'~' | 0x80..) => Quoted,
-        _ => return Err(MALFORMED_EXTENSION),
+        BeforeName | Name | AfterName | BeforeValue | Token | Quoted | Escaped | AfterValue => {
+            return Err(MALFORMED_EXTENSION);
+        }
     })
 }

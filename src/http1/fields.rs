@@ -75,6 +75,11 @@ field_ids! {
 }
 
 /// Names of [`KNOWN`] sorted into buckets by their length, so that a look-up compares with few of them.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "evaluated by the compiler: what would panic here does not build"
+)]
 const BUCKETS: [[u8; 6]; 40] = {
     let mut buckets = [[u8::MAX; 6]; 40];
     let mut known = 0;

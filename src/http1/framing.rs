@@ -44,22 +44,18 @@ fn declared(bytes: &[u8], fields: &Fields) -> Result<Declared, &'static str> {
     let mut length = None;
     let mut codings = Codings::Absent;
     for field in fields.iter() {
-        match field.id {
-            FieldId::ContentLength => {
-                if length.is_some() {
-                    return Err(LENGTHS_DIFFER);
-                }
-                length = Some(decimal(field.value.of(bytes)).ok_or(LENGTH_INVALID)?);
+        if field.id == FieldId::ContentLength {
+            if length.is_some() {
+                return Err(LENGTHS_DIFFER);
             }
-            FieldId::TransferEncoding => {
-                let once = matches!(codings, Codings::Absent);
-                codings = if once && field.value.of(bytes).eq_ignore_ascii_case(b"chunked") {
-                    Codings::Chunked
-                } else {
-                    Codings::Unknown
-                };
-            }
-            _ => {}
+            length = Some(decimal(field.value.of(bytes)).ok_or(LENGTH_INVALID)?);
+        } else if field.id == FieldId::TransferEncoding {
+            let once = matches!(codings, Codings::Absent);
+            codings = if once && field.value.of(bytes).eq_ignore_ascii_case(b"chunked") {
+                Codings::Chunked
+            } else {
+                Codings::Unknown
+            };
         }
     }
     Ok(Declared { length, codings })

@@ -69,7 +69,7 @@ async fn to_target(
     let url = &target.url;
     let verdict = gateway.rules.admit_name(url.host(), url.port())?;
     let admits = |ip| gateway.rules.admit_address(verdict, ip, url.port());
-    if let Some(lease) = pooled(job, url.origin(), round, |ip| admits(ip)) {
+    if let Some(lease) = pooled(job, url.origin(), round, admits) {
         return Ok(lease);
     }
     let tls = match url.scheme() {
@@ -213,7 +213,6 @@ pub(crate) fn onward<'a>(
             is_gateway: true,
             without_credentials: target.crossed,
             without_body: target.without_body,
-            ..plain
         };
     }
     let [path, rest] = exchange.target.origin_form(request);

@@ -96,7 +96,7 @@ impl Connection<'_> {
             };
             match after {
                 After::KeepAlive(next) => early = next,
-                after => break after,
+                After::Linger | After::Close | After::Reset => break after,
             }
         };
         self.end(after).await;
@@ -163,7 +163,7 @@ impl Connection<'_> {
         self.core.put_fields(head.fields);
         match after {
             After::KeepAlive(_) => After::KeepAlive(Some(inbound).filter(|inbound| !inbound.is_empty())),
-            after => after,
+            After::Linger | After::Close | After::Reset => after,
         }
     }
 
@@ -239,7 +239,7 @@ impl Connection<'_> {
             framing: match plan.framing {
                 _ if outcome.request_read => Framing::None,
                 Framing::Length(_) if outcome.body_in > 0 => Framing::UntilClose,
-                framing => framing,
+                Framing::None | Framing::Length(_) | Framing::Chunked | Framing::UntilClose => plan.framing,
             },
             action: Action::Respond(Answer::Fault(error)),
             ..*plan

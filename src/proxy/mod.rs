@@ -1,7 +1,7 @@
 //! What happens to one client connection.
 //!
 //! The pure rooms decide: [`plan`], [`route`], [`rewrite`], [`response`], [`respond`]. The others carry it
-//! out and hold no policy: [`connection`] is the loop, [`exchange`] one request, the sides the bodies. No
+//! out and hold no policy: [`connection`] is the loop, `exchange` one request, the sides the bodies. No
 //! socket option, no parsing rule and no CORS rule may enter here; they live on the floors below.
 
 pub mod clock;

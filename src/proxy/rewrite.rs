@@ -161,6 +161,7 @@ pub fn request(
     writer.field(b"Host", onward.host);
     let (mut request_id, mut traceparent, mut trailers) = (false, false, false);
     for field in end_to_end(bytes, &head.fields) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
         let keep = match field.id {
             FieldId::Host
             | FieldId::ContentLength
@@ -300,6 +301,7 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     let mut html = false;
     for field in end_to_end(bytes, &head.fields) {
         let value = field.value.of(bytes);
+        #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
         let keep = match field.id {
             FieldId::ContentLength => false,
             FieldId::CorsResponse => !strips_cors,
