@@ -46,8 +46,14 @@ pub async fn serve_connection(
             }
         }
     };
-    let connection = Connection { core: &core, client, stream, timer: Timer::default() };
-    connection.serve().await;
+    Connection::new(&core, stream, client).serve().await;
+}
+
+/// Serves one connection whose handshake, if it has one, is done, until it ends.
+pub async fn serve_stream(core: Rc<Core>, stream: Stream, client: Client) {
+    // Not called by `serve_connection`: a future within a future would cost every connection its arguments
+    // a second time.
+    Connection::new(&core, stream, client).serve().await;
 }
 
 /// A client connection.
@@ -70,7 +76,11 @@ enum After {
     Reset,
 }
 
-impl Connection<'_> {
+impl<'c> Connection<'c> {
+    fn new(core: &'c Rc<Core>, stream: Stream, client: Client) -> Self {
+        Self { core, client, stream, timer: Timer::default() }
+    }
+
     async fn serve(mut self) {
         let core = Rc::clone(self.core);
         let mut idle = core.idle_slot();
