@@ -1,4 +1,123 @@
-//! corsair: a CORS reverse proxy for HTTP/1 on raw TCP.
+//! corsair: a CORS reverse proxy and gateway for HTTP/1 on raw TCP.
+//!
+//! This page is the tour of the house, for whoever wants to change something in it. What the command does
+//! for its operator stands in `README.md`.
+//!
+//! # The one idea: decide first, then do
+//!
+//! A request head and the configuration are turned by pure functions into a [`Plan`](proxy::plan::Plan):
+//! where the request goes, how its body ends, what CORS adds, what corsair answers itself. Only then does code
+//! with sockets run, and it contains no policy. The response takes the same way back: its head becomes a
+//! [`ResponsePlan`](proxy::response::ResponsePlan), and what is left is moving bytes. So everything that
+//! decides can be tested with literal bytes and fuzzed, and everything that waits has nothing to decide.
+//!
+//! # The way of a request
+//!
+//! ```text
+//!  server::run          one thread: owns all listeners, starts the workers, obeys the signals
+//!      │ lends one listening socket per address (SO_REUSEPORT)
+//!  worker::run          one thread per core, one single-threaded runtime; nothing shared on the way
+//!      │ accept, spawn_local
+//!      ▼
+//! ┌─────────────── proxy::connection::serve_connection ────────────────┐
+//! │  receive     wait for the first byte with no buffer, then one head │◄───────────┐
+//! │      ▼                                                             │            │
+//! │ ╔═ DECIDE ════════════════════════════════════════════════════╗    │            │
+//! │ ║ http1::head::parse_request   bytes → spans into the buffer  ║    │            │
+//! │ ║ proxy::plan::plan            asks, in this order:           ║    │            │
+//! │ ║   cors::decide::decide         what CORS says of it         ║    │            │
+//! │ ║   Framing::of_request          how the body ends            ║    │            │
+//! │ ║   RequestTarget::parse         which form the target has    ║    │            │
+//! │ ║   proxy::route::route          gateway or reverse proxy     ║    │            │
+//! │ ║   proxy::route::admit          what the operator allows     ║    │            │
+//! │ ╚══╤══════════════════════════════════════╤═══════════════════╝    │            │
+//! │  Action::Respond                   Action::Exchange                │            │
+//! │    │                                      ▼                        │            │
+//! │    │                checkout    pooled, or resolve → admit the     │            │
+//! │    │                            address → connect → TLS            │            │
+//! │    │                send        proxy::rewrite::request            │            │
+//! │    │                            ▼                                  │            │
+//! │    │                head        ResponseContext: ResponsePlan, and │            │
+//! │    │                            proxy::rewrite::response with CORS │            │
+//! │    │                body        all of it in one write, or the     │            │
+//! │    │                            two sides under copy_bidirectional │            │
+//! │    ▼                                      ▼                        │            │
+//! │  respond            Lease::keep → pool, or dropped and closed      │            │
+//! │    └───────────┬──────────────────────────┘                        │            │
+//! │           record: counters, one line of the access log             │            │
+//! │                ▼                                                   │            │
+//! │        keep-alive ── close ── lingering close ── reset ── tunnel   │            │
+//! └────────────┼───────────────────────────────────────────────────────┘            │
+//!              └────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A response whose head and body fit one buffer leaves in one write; no copy is set up for it. Everything
+//! longer is moved by tokio's `copy_bidirectional_with_sizes` between two adapters, `ClientSide` and
+//! `UpstreamSide`: the only hand-written `poll_read` and `poll_write` here that know messages. They know
+//! where a body ends, keep an early answer alive while an upload still runs, notice a client that leaves, and
+//! end the copy with a reason. A stream that proves to be bulk goes on with large buffers out of a fixed
+//! number, so that memory is bounded by the number of connections and not by what they carry
+//! ([`server::memory_bound`]).
+//!
+//! # The floors
+//!
+//! Each module below uses only those listed before it; `tests/architecture.rs` holds that, and keeps runtime,
+//! sockets, files and clocks out of the rooms that decide.
+//!
+//! | floor | room | what it is | pure |
+//! |---|---|---|---|
+//! | 0 | [`error`] | what can go wrong with an exchange, and the one table of what follows | yes |
+//! | 1 | [`http1`] | the language: heads, framing, chunks, emitting | yes |
+//! | 2 | [`cors`] | one policy, and what it makes of every request and response | yes |
+//! | | [`gateway`] | which target a path names, where a redirect leads | yes |
+//! | | [`access`] | which hosts and addresses may be reached | yes |
+//! | | [`tls`] | PEM files to rustls configurations | |
+//! | 3 | [`config`] | flags and environment to one [`Config`](config::Config), valid by construction | |
+//! | 4 | [`net`] | listening, resolving, connecting, handshakes, the one stream type; knows no HTTP | |
+//! | | [`observe`] | access log and counters; no request waits for them | |
+//! | 5 | [`upstream`] | connections to upstreams: opened, pooled, leased | |
+//! | 6 | [`proxy`] | one client connection: [`plan`](proxy::plan), [`route`](proxy::route), [`rewrite`](proxy::rewrite), [`response`](proxy::response) and [`respond`](proxy::respond) decide, the rest does | in part |
+//! | 7 | [`worker`] | one core | |
+//! | 8 | [`server`] | the process | |
+//! | | [`diagnostics`] | lines on stderr; used by `main.rs` alone | |
+//!
+//! # Types that carry the design
+//!
+//! - [`RequestHead`](http1::head::RequestHead), [`ResponseHead`](http1::head::ResponseHead): spans into the
+//!   buffer that the head was read into. Order, case and duplicates are kept, no map is built, and a name is
+//!   classified once as a [`FieldId`](http1::fields::FieldId).
+//! - [`Framing`](http1::framing::Framing): how a body ends, from one function per direction. Ambiguous framing
+//!   has no value here; it is an error.
+//! - [`BodyReader`](http1::body::BodyReader): progress through one body, in place. What leaves is canonical,
+//!   whatever came.
+//! - [`CorsPolicy`](cors::policy::CorsPolicy): compiled once, in which "any origin, with credentials" cannot be
+//!   expressed. [`CorsDecision`](cors::decide::CorsDecision): what it says of one request.
+//! - [`TargetUrl`](gateway::TargetUrl): a gateway's target, read as a browser would.
+//!   [`NameVerdict`](access::NameVerdict): proof that its name was judged, without which no address can be.
+//! - [`Plan`](proxy::plan::Plan) with its [`Action`](proxy::plan::Action): what is to be done about a request.
+//! - [`Lease`](upstream::Lease): a connection for one exchange. Dropping it closes it; only
+//!   [`keep`](upstream::Lease::keep) returns it to the [`Pool`](upstream::pool::Pool), and that is called where
+//!   both messages ended exactly on their framing.
+//! - [`Error`](error::Error): small and `Copy`. Its one table gives status, side, whether the request may be
+//!   repeated, whether the connection closes, and the token that log, metrics and `Proxy-Status` share.
+//! - [`Responder`](proxy::respond::Responder): the one door for answers that corsair makes itself, so that each
+//!   carries the CORS fields of a success.
+//! - [`Buffer`](net::buffer::Buffer): memory is held by whoever holds one; a waiting connection holds none.
+//! - [`Core`](proxy::core::Core): what one worker owns. Plain cells: its tasks never leave their thread.
+//!
+//! # Where to put a change
+//!
+//! | to | go to |
+//! |---|---|
+//! | add a flag | a field in [`config::flags`], its value in the reader beside it (`bounds`, `policies`, `sections`), what concerns several in [`config::compile`], a row in `README.md` |
+//! | accept or refuse a message | [`http1`], with a case in its table test and one in `tests/wire_request.rs` or `tests/wire_response.rs` |
+//! | know another field name | the table in [`http1::fields`] |
+//! | change what goes upstream or comes back | [`proxy::rewrite`] |
+//! | change a CORS rule | [`cors::decide`](mod@cors::decide) (what), [`cors::answer`] (which fields), `tests/cors.rs` |
+//! | admit or prohibit an address | the tables of [`access::address`] |
+//! | add a way to fail | a variant and a row in [`error`]; the compiler names the rest |
+//! | count something | [`observe::metrics`]; where a request ends is `proxy::record` |
+//! | wait for something new | a deadline in [`config::Timeouts`], noticed by the watchdog of the exchange |
 
 pub mod error;
 

@@ -32,7 +32,8 @@ const FLOORS: [&str; 14] = [
 const LEAF: &str = "diagnostics";
 
 /// Rooms and files that decide and do not do: no socket, no file, no clock, no runtime.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
+    "error",
     "http1",
     "cors",
     "gateway",
