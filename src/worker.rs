@@ -125,9 +125,9 @@ async fn accept(
 ) {
     let accepting = async {
         loop {
-            // At the limit, connections wait in the kernel's queue.
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+            // Accepted first: a permit that waits with an idle listener would be missing at a busy one.
             let (tcp, peer) = door.acceptor.accept().await;
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
             admit(&worker, &door, tcp, peer, permit);
         }
     };

@@ -183,7 +183,8 @@ impl ChunkedDecoder {
     }
 
     fn trailer_step(&mut self, line: usize, byte: u8) -> Result<(State, Option<Event>), &'static str> {
-        if self.trailers.len() >= self.limits.trailers {
+        // The empty line that ends the section does not count.
+        if self.trailers.len() >= self.limits.trailers.saturating_add(2) {
             return Err("the trailer section exceeds limits.trailers");
         }
         if byte != b'\n' {

@@ -26,7 +26,7 @@ use crate::{
     http1::{body::BodyReader, framing::Framing, head::Request},
     observe::metrics::PoolResult,
     upstream::{
-        Lease, Peer,
+        Lease, OpenConnection, Peer,
         connector::{self, Door, OpeningTimes},
     },
 };
@@ -138,8 +138,7 @@ fn pooled(job: &Job<'_>, key: &str, round: &Round, admits: impl Fn(IpAddr) -> bo
     });
     let counters = &job.core.counters;
     counters.pool_reuse(if found.is_some() { PoolResult::Reused } else { PoolResult::New });
-    let (stream, peer) = found?;
-    Some(Lease { stream, peer, reused: true })
+    found
 }
 
 async fn open(
@@ -160,21 +159,18 @@ async fn open(
         let (mut client, timer) = job.client_side_and_timer(body, state);
         poll_fn(|cx| {
             if let Poll::Ready(opened) = pin!(&mut opening).poll(cx) {
-                return Poll::Ready(Some(opened));
+                return Poll::Ready(opened);
             }
-            if client.poll_watch(cx).is_ready() {
-                return Poll::Ready(Some(Err(Error::ClientGone)));
-            }
-            timer.poll_until(cx, deadline).map(|()| None)
+            client.poll_leave(cx, timer, deadline, Error::ConnectTimeout).map(Err)
         })
         .await
     };
     job.outcome.opening = times;
-    let unresolved = is_name && times.dns.is_none();
-    let (stream, peer) =
-        opened.unwrap_or(Err(if unresolved { Error::DnsTimeout } else { Error::ConnectTimeout }))?;
-    core.counters.connection_opened(crate::observe::metrics::Leg::Upstream);
-    Ok(Lease { stream, peer, reused: false })
+    let (stream, peer) = opened.map_err(|error| match error {
+        Error::ConnectTimeout if is_name && times.dns.is_none() => Error::DnsTimeout,
+        error => error,
+    })?;
+    Ok(Lease { stream, peer, reused: false, open: OpenConnection::count(&core.counters) })
 }
 
 /// Returns a connection to the pool under the name it was taken out by.

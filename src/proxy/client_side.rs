@@ -10,15 +10,19 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 
 use super::state::ExchangeState;
 use crate::{
     error::Error,
     http1::body::{BodyFault, BodyReader},
-    net::{buffer::Buffer, stream::Stream},
+    net::{buffer::Buffer, stream::Stream, timer::Timer},
 };
 
 /// The client's end of one exchange.
@@ -32,7 +36,12 @@ pub(crate) struct ClientSide<'a> {
     pub(crate) state: &'a ExchangeState,
     /// A FIN means that the client is gone: browsers never half-close (reliability.md R16).
     pub(crate) fin_is_abort: bool,
+    /// When the kernel is next asked about a client that cannot be heard.
+    pub(crate) next_check: Option<Instant>,
 }
+
+/// How often the kernel is asked whether a client that cannot be heard has reset its connection.
+const DEAF_CHECK: Duration = Duration::from_millis(500);
 
 impl ClientSide<'_> {
     /// Watches a client that has sent its whole request: pending while it is there.
@@ -40,8 +49,9 @@ impl ClientSide<'_> {
     /// # Errors
     /// [`Error::ClientGone`], in the state of the exchange.
     pub(crate) fn poll_watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if self.state.client_half_closed.get() {
-            return Poll::Pending;
+        if self.is_deaf() {
+            let is_reset = self.stream.tcp_ref().is_some_and(|tcp| !matches!(tcp.take_error(), Ok(None)));
+            return if is_reset { Poll::Ready(self.state.fail(Error::ClientGone)) } else { Poll::Pending };
         }
         let mut inbound = self.inbound.borrow_mut();
         inbound.reclaim(self.head_len);
@@ -57,6 +67,36 @@ impl ClientSide<'_> {
             }
         }
         Poll::Pending
+    }
+
+    /// Whether reading tells nothing more about the client: it has sent FIN, or so much ahead that there is
+    /// no room for more. Then only the kernel knows of a reset, and has to be asked.
+    fn is_deaf(&self) -> bool {
+        self.state.client_half_closed.get() || self.inbound.borrow().spare_len() == 0
+    }
+
+    /// Ready when the client has left or `deadline` is over, which is `expired`.
+    pub(crate) fn poll_leave(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &mut Timer,
+        deadline: Instant,
+        expired: Error,
+    ) -> Poll<Error> {
+        loop {
+            if self.poll_watch(cx).is_ready() {
+                return Poll::Ready(Error::ClientGone);
+            }
+            if !self.is_deaf() {
+                return timer.poll_until(cx, deadline).map(|()| expired);
+            }
+            let check = *self.next_check.get_or_insert_with(|| Instant::now() + DEAF_CHECK);
+            ready!(timer.poll_until(cx, deadline.min(check)));
+            self.next_check = None;
+            if check >= deadline {
+                return Poll::Ready(expired);
+            }
+        }
     }
 
     /// Moves the next bytes of the body, in upstream framing, to the start of `room`. 0 when the body is
@@ -90,6 +130,7 @@ impl ClientSide<'_> {
                 return Poll::Ready(Err(Error::ClientGone));
             }
             self.state.upload.received(size);
+            self.state.upload.arrived.set(self.state.upload.arrived.get() + size as u64);
             let fed = self.body.feed(room, start..start + size).map_err(|fault| match fault {
                 BodyFault::Malformed(reason) => Error::RequestBody(reason),
                 BodyFault::TooLarge => Error::RequestBodyTooLarge,
@@ -168,7 +209,10 @@ impl AsyncWrite for ClientSide<'_> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = self.state;
-        Pin::new(&mut *self.stream).poll_flush(cx).map_err(|_| state.fail(Error::ClientGone))
+        let flushed = Pin::new(&mut *self.stream).poll_flush(cx);
+        // TLS holds records back: bytes that it took may still wait for the client.
+        state.download.blocked.set(flushed.is_pending());
+        flushed.map_err(|_| state.fail(Error::ClientGone))
     }
 
     /// A response has ended, not the connection.

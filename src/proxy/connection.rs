@@ -158,7 +158,9 @@ impl<'c> Connection<'c> {
         let mut inbound = inbound.into_inner();
         let after = match next {
             Next::KeepAlive => After::KeepAlive(None),
-            Next::Close if outcome.request_read && inbound.is_empty() => After::Close,
+            Next::Close if outcome.request_read && inbound.is_empty() && self.stream.is_idle() => {
+                After::Close
+            }
             Next::Close => After::Linger,
             Next::Reset => After::Reset,
             Next::Tunnel(ends) => {

@@ -37,7 +37,7 @@ use crate::{
         chunked::ChunkLimits,
         fields::FieldId,
         framing::Framing,
-        head::{Method, Request, RequestHead},
+        head::{Method, Request, RequestHead, Version},
     },
     net::{buffer::Buffer, stream::Stream, timer::Timer},
     upstream::{Lease, Peer, connector::OpeningTimes},
@@ -113,10 +113,8 @@ impl Job<'_> {
     pub(crate) async fn run(mut self, exchange: &mut Exchange) -> Result<Next, Error> {
         let mut body = self.request_body();
         self.outcome.request_read = body.is_done();
-        let mut round = Round {
-            deadline: self.begun + self.config.timeouts.connect + self.config.timeouts.response,
-            fresh_only: false,
-        };
+        let mut round = Round { deadline: self.deadline(self.begun), fresh_only: false };
+        let mut uploaded = false;
         loop {
             let state = ExchangeState::new();
             let lease = checkout::checkout(&mut self, exchange, &round, &mut body, &state).await?;
@@ -129,7 +127,14 @@ impl Job<'_> {
             self.outcome.request_read = body.is_done();
             match attempt {
                 Ok(Attempt::Done(next)) => return Ok(next),
-                Ok(Attempt::Redirect) => round.fresh_only = false,
+                Ok(Attempt::Redirect) => {
+                    round.fresh_only = false;
+                    if self.plan.framing != Framing::None && !uploaded {
+                        // The clock stood still while the body was sent; it is never sent again (R5).
+                        uploaded = true;
+                        round.deadline = self.deadline(Instant::now());
+                    }
+                }
                 Err(error) => {
                     let repeatable = self.head.method.is_safe() && self.plan.framing == Framing::None;
                     if !(error.is_retryable() && reused && !received && repeatable && !round.fresh_only) {
@@ -140,6 +145,11 @@ impl Job<'_> {
                 }
             }
         }
+    }
+
+    /// By when a request that set out at `begun` must have its response head, over all attempts.
+    fn deadline(&self, begun: Instant) -> Instant {
+        begun + self.config.timeouts.connect + self.config.timeouts.response
     }
 
     fn request_body(&self) -> BodyReader {
@@ -169,7 +179,8 @@ impl Job<'_> {
     ) -> (ClientSide<'s>, &'s mut Timer) {
         let fin_is_abort = self.fin_is_abort();
         let Self { stream, inbound, head, timer, .. } = self;
-        (ClientSide { stream, inbound, head_len: head.len, body, state, fin_is_abort }, timer)
+        let head_len = head.len;
+        (ClientSide { stream, inbound, head_len, body, state, fin_is_abort, next_check: None }, timer)
     }
 
     /// Sends the request over one connection and relays what comes back. The first value says whether any
@@ -190,9 +201,11 @@ impl Job<'_> {
             Ok(out) => out,
             Err(error) => return (false, Err(error)),
         };
-        if write_all(&mut lease.stream, out, self.timer, round.deadline, state).await.is_err() {
-            return (false, Err(Error::UpstreamSendTimeout));
+        if let Err(error) = self.send_request(&mut lease.stream, out, round.deadline, body, state).await {
+            return (false, Err(error));
         }
+        let sent = Instant::now();
+        let deadline = round.deadline.min(sent + self.config.timeouts.response);
         let (core, config) = (self.core, self.config);
         let context = ResponseContext {
             config,
@@ -206,15 +219,17 @@ impl Job<'_> {
             method: target.filter(|target| target.get).map_or(self.head.method, |_| Method::Get),
             has_body: self.plan.framing != Framing::None,
             persistence: if core.is_draining() { Persistence::Close } else { self.plan.persistence },
+            reused: lease.reused,
             state,
         };
         let mut upstream =
             UpstreamSide::new(&mut lease.stream, state, &context, &core.buffers, core.take_fields());
-        let relayed = self.relay(&mut upstream, round, body, state).await;
+        let relayed = self.relay(&mut upstream, deadline, body, state).await;
         core.put_fields(upstream.take_fields());
         let received = upstream.received;
         let clean = upstream.ended_cleanly() && body.is_written() && !state.upload_discarded.get();
         let (hop, plan, leftover) = (upstream.hop.take(), upstream.plan, upstream.take_leftover());
+        self.outcome.first_byte = upstream.head_at.map(|at| at.saturating_duration_since(sent));
         self.note(state, plan);
         let ended = match relayed {
             Ok(ended) => ended,
@@ -243,7 +258,7 @@ impl Job<'_> {
                 }
                 let keeps = plan.persistence != Persistence::Close
                     && body.is_done()
-                    && !state.client_half_closed.get();
+                    && !(state.client_half_closed.get() && self.inbound.borrow().is_empty());
                 Attempt::Done(if keeps { Next::KeepAlive } else { Next::Close })
             }
             _ => return (received, Err(Error::Internal)),
@@ -258,7 +273,9 @@ impl Job<'_> {
         if let Some(plan) = plan {
             self.outcome.status = plan.status;
             let unframed = plan.framing == Framing::UntilClose && plan.recode == Recode::Verbatim;
-            self.outcome.cut_needs_reset = unframed || plan.recode == Recode::Dechunk;
+            // HTTP/1.0 clients read until the end, whatever the length said (http1.md, rule 33).
+            self.outcome.cut_needs_reset =
+                unframed || plan.recode == Recode::Dechunk || self.head.version == Version::Http10;
         }
     }
 
@@ -297,25 +314,64 @@ impl Job<'_> {
         Ok(out)
     }
 
+    /// Writes the request. An upstream that takes no more may have answered already, so that is no error
+    /// here: it shows when the answer is read.
+    async fn send_request(
+        &mut self,
+        upstream: &mut Stream,
+        mut out: Buffer,
+        deadline: Instant,
+        body: &mut BodyReader,
+        state: &ExchangeState,
+    ) -> Result<(), Error> {
+        let (mut client, timer) = self.client_side_and_timer(body, state);
+        poll_fn(|cx| {
+            while !out.is_empty() {
+                match Pin::new(&mut *upstream).poll_write(cx, out.unread()) {
+                    Poll::Ready(Ok(size)) if size > 0 => {
+                        state.upload.wrote(size);
+                        out.consume(size);
+                    }
+                    Poll::Ready(_) => {
+                        state.upload_discarded.set(true);
+                        return Poll::Ready(Ok(()));
+                    }
+                    Poll::Pending => {
+                        return client.poll_leave(cx, timer, deadline, Error::UpstreamSendTimeout).map(Err);
+                    }
+                }
+            }
+            match Pin::new(&mut *upstream).poll_flush(cx) {
+                Poll::Ready(_) => Poll::Ready(Ok(())),
+                Poll::Pending => client.poll_leave(cx, timer, deadline, Error::UpstreamSendTimeout).map(Err),
+            }
+        })
+        .await
+    }
+
     /// Relays the response, and what is left of the request body.
     async fn relay(
         &mut self,
         upstream: &mut UpstreamSide<'_>,
-        round: &Round,
+        deadline: Instant,
         body: &mut BodyReader,
         state: &ExchangeState,
     ) -> Result<Ended, Error> {
-        if body.is_written() || upstream.context.target.is_some_and(|target| target.without_body) {
+        let without_body = onward_has_no_body(upstream.context.target);
+        if without_body && !body.is_written() {
+            // What is left of the client's body belongs to no request any more: it must never go upstream.
+            state.upload_cut.set(true);
+            state.upload_discarded.set(true);
+        }
+        if body.is_written() || without_body {
             state.request_read.set(body.is_done());
             state.upload.complete.set(true);
-            let deadline = round.deadline.min(Instant::now() + self.config.timeouts.response);
             loop {
                 let arrived = self.head(upstream, deadline, body, state).await?;
                 if arrived == HeadArrived::Redirect {
                     return Ok(Ended::Redirect);
                 }
                 if arrived != HeadArrived::Interim {
-                    self.outcome.first_byte = Some(self.begun.elapsed());
                     state.response_started.set(true);
                 }
                 if let Some(out) = upstream.take_out() {
@@ -346,14 +402,9 @@ impl Job<'_> {
         state: &ExchangeState,
     ) -> Result<HeadArrived, Error> {
         let (mut client, timer) = self.client_side_and_timer(body, state);
-        poll_fn(|cx| {
-            if let Poll::Ready(arrived) = upstream.poll_head(cx) {
-                return Poll::Ready(arrived);
-            }
-            if client.poll_watch(cx).is_ready() {
-                return Poll::Ready(Err(Error::ClientGone));
-            }
-            timer.poll_until(cx, deadline).map(|()| Err(Error::ResponseTimeout))
+        poll_fn(|cx| match upstream.poll_head(cx) {
+            Poll::Ready(arrived) => Poll::Ready(arrived),
+            Poll::Pending => client.poll_leave(cx, timer, deadline, Error::ResponseTimeout).map(Err),
         })
         .await
     }
@@ -361,37 +412,6 @@ impl Job<'_> {
 
 fn onward_has_no_body(target: Option<&Target>) -> bool {
     target.is_some_and(|target| target.without_body)
-}
-
-/// Writes a request to the upstream. An upstream that takes no more may have answered already, so only the
-/// deadline is an error; everything else shows when its answer is read.
-async fn write_all(
-    stream: &mut Stream,
-    mut out: Buffer,
-    timer: &mut Timer,
-    deadline: Instant,
-    state: &ExchangeState,
-) -> Result<(), ()> {
-    poll_fn(|cx| {
-        while !out.is_empty() {
-            match Pin::new(&mut *stream).poll_write(cx, out.unread()) {
-                Poll::Ready(Ok(size)) if size > 0 => {
-                    state.upload.wrote(size);
-                    out.consume(size);
-                }
-                Poll::Ready(_) => {
-                    state.upload_discarded.set(true);
-                    return Poll::Ready(Ok(()));
-                }
-                Poll::Pending => return timer.poll_until(cx, deadline).map(Err),
-            }
-        }
-        match Pin::new(&mut *stream).poll_flush(cx) {
-            Poll::Ready(_) => Poll::Ready(Ok(())),
-            Poll::Pending => timer.poll_until(cx, deadline).map(Err),
-        }
-    })
-    .await
 }
 
 /// Writes `bytes` to the client, which may take nothing for `patience`.

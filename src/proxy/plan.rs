@@ -163,6 +163,8 @@ fn decide_action(
         Some(0) => return Err(Error::MethodNotAllowed),
         more => more.map(|forwards| forwards - 1),
     };
+    // A body would have to end before the tunnel begins, and nothing says when.
+    let upgrade = upgrade && plan.framing == Framing::None;
     plan.action =
         Action::Exchange(Exchange { destination, target, authority, upgrade, max_forwards, endpoint: 0 });
     Ok(())

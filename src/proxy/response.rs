@@ -66,6 +66,8 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) cors: CorsDecision,
     pub(crate) target: Option<&'a Target>,
+    /// Whether the upstream connection has served an exchange before.
+    pub(crate) reused: bool,
     /// The method that the upstream saw.
     pub(crate) method: Method,
     /// The request had a body.
@@ -107,6 +109,10 @@ impl ResponseContext<'_> {
     }
 
     fn respond_finally(&self, response: Response<'_>, out: &mut [u8]) -> Result<Arrived, Error> {
+        if self.reused && response.head.status == 408 {
+            // Meant for the idle connection, sent before our request came (RFC 9110 §15.5.9).
+            return Err(Error::UpstreamClosed);
+        }
         let (framing, declared) = Framing::of_response(response, self.method)?;
         let mut location = None;
         if let Some(target) = self.target {
@@ -163,7 +169,8 @@ impl ResponseContext<'_> {
         let upstream_persists = !close && (head.version == Version::Http11 || keep_alive);
         let unframed = recode == Recode::Dechunk || framing == Framing::UntilClose && is_old;
         // An upstream that refuses in the middle of an upload will not read the rest of it.
-        let refused = !self.state.request_read.get() && (close || head.status >= 300);
+        let body_is_dropped = self.target.is_some_and(|target| target.without_body);
+        let refused = !self.state.request_read.get() && (close || head.status >= 300 || body_is_dropped);
         ResponsePlan {
             status: head.status,
             framing,

@@ -25,6 +25,8 @@ pub(crate) struct Flow {
     pub(crate) complete: Cell<bool>,
     /// Its target did not take the last bytes offered.
     pub(crate) blocked: Cell<bool>,
+    /// Bytes that arrived; an upload is judged by their rate.
+    pub(crate) arrived: Cell<u64>,
     /// Bytes that left on the wire.
     pub(crate) sent: Cell<u64>,
 }
@@ -35,6 +37,7 @@ impl Flow {
             moved: Cell::new(0),
             complete: Cell::new(false),
             blocked: Cell::new(false),
+            arrived: Cell::new(0),
             sent: Cell::new(0),
         }
     }

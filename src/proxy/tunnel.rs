@@ -138,6 +138,7 @@ struct IdleClock {
     next: Instant,
     moved: u64,
     since: Instant,
+    ended: Option<Instant>,
 }
 
 impl IdleClock {
@@ -145,7 +146,7 @@ impl IdleClock {
         let shortest = limits.idle.min(limits.half_closed);
         let tick = (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1));
         let now = Instant::now();
-        Self { tick, next: now + tick, moved: 0, since: now }
+        Self { tick, next: now + tick, moved: 0, since: now, ended: None }
     }
 
     fn poll_expired(
@@ -163,8 +164,13 @@ impl IdleClock {
                 self.moved = traffic.moved.get();
                 self.since = now;
             }
-            let limit = if traffic.ended.get() { limits.half_closed } else { limits.idle };
-            if now.saturating_duration_since(self.since) >= limit {
+            if traffic.ended.get() {
+                self.ended.get_or_insert(now);
+            }
+            let passed = |since: Instant| now.saturating_duration_since(since);
+            if passed(self.since) >= limits.idle
+                || self.ended.is_some_and(|at| passed(at) >= limits.half_closed)
+            {
                 return Poll::Ready(());
             }
         }

@@ -11,7 +11,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 
 use super::{
     response::{Arrived, ResponseContext, ResponsePlan},
@@ -76,6 +79,8 @@ pub(crate) struct UpstreamSide<'a> {
     excess: bool,
     /// The input has ended.
     at_end: bool,
+    /// When the final head was complete.
+    pub(crate) head_at: Option<Instant>,
     /// Any byte has come.
     pub(crate) received: bool,
 }
@@ -103,6 +108,7 @@ impl<'a> UpstreamSide<'a> {
             plan: None,
             excess: false,
             at_end: false,
+            head_at: None,
             received: false,
         }
     }
@@ -132,7 +138,6 @@ impl<'a> UpstreamSide<'a> {
             match filled {
                 Ok(size) if size > 0 => {
                     self.received = true;
-                    self.state.download.received(size);
                     self.buffer = Some(buffer);
                 }
                 _ => return Poll::Ready(Err(Error::UpstreamClosed)),
@@ -152,7 +157,11 @@ impl<'a> UpstreamSide<'a> {
         let ResponseHead { fields, .. } = head;
         self.fields = fields;
         buffer.consume(len);
-        match arrived? {
+        let arrived = arrived.inspect_err(|error| {
+            // The response was none of ours; as far as this request goes, nothing came.
+            self.received &= !(error.is_retryable() && self.interim == 0);
+        })?;
+        match arrived {
             Arrived::Interim { written } => {
                 self.interim += 1;
                 if self.interim > limits.interim {
@@ -176,6 +185,8 @@ impl<'a> UpstreamSide<'a> {
             }
             Arrived::Final { written, plan } => {
                 out.filled(written);
+                self.head_at = Some(Instant::now());
+                self.state.download.received(len);
                 let body = BodyReader::new(plan.framing, plan.recode, self.context.body_limits());
                 self.phase = Phase::Body(body);
                 self.plan = Some(plan);
@@ -379,9 +390,10 @@ impl AsyncWrite for UpstreamSide<'_> {
         if self.state.is_over() {
             return Poll::Ready(Ok(()));
         }
+        let flushed = Pin::new(&mut *self.stream).poll_flush(cx);
+        self.state.upload.blocked.set(flushed.is_pending());
         // Whether the upstream took it shows in its answer.
-        let _ = ready!(Pin::new(&mut *self.stream).poll_flush(cx));
-        Poll::Ready(Ok(()))
+        flushed.map(|_| Ok(()))
     }
 
     /// A request has ended, not the connection.

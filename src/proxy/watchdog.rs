@@ -98,8 +98,8 @@ impl Watchdog {
                     return Some(Error::RequestBodyTimeout);
                 }
             }
-            Waiting::Write if upload >= timeouts.send => return Some(Error::UpstreamSendTimeout),
-            Waiting::Done if !started && upload.min(download) >= timeouts.response => {
+            Waiting::Write if !started && upload >= timeouts.send => return Some(Error::UpstreamSendTimeout),
+            Waiting::Done if !started && upload >= timeouts.response => {
                 return Some(Error::ResponseTimeout);
             }
             Waiting::Write | Waiting::Done => {}
@@ -116,6 +116,6 @@ impl Watchdog {
     /// Whether the client has sent less than `min_rate` on average, in the time that we waited for it.
     fn is_too_slow(&self, timeouts: &Timeouts, state: &ExchangeState) -> bool {
         let seconds = self.upload_waited.saturating_sub(timeouts.body_idle).as_secs();
-        seconds > 0 && state.upload.moved.get() < timeouts.min_rate.saturating_mul(seconds)
+        seconds > 0 && state.upload.arrived.get() < timeouts.min_rate.saturating_mul(seconds)
     }
 }

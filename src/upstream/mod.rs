@@ -6,7 +6,10 @@ pub mod pool;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use self::pool::Pool;
-use crate::net::stream::Stream;
+use crate::{
+    net::stream::Stream,
+    observe::metrics::{Leg, WorkerCounters},
+};
 
 /// Who is at the other end of an upstream connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +31,32 @@ pub struct Lease {
     pub peer: Peer,
     /// Whether an exchange went before.
     pub reused: bool,
+    /// Counts it for as long as it is open.
+    pub open: OpenConnection,
+}
+
+/// An open upstream connection, as the gauge of connections sees it.
+#[derive(Debug)]
+pub struct OpenConnection(Arc<WorkerCounters>);
+
+impl OpenConnection {
+    /// Counts one more.
+    #[must_use]
+    pub fn count(counters: &Arc<WorkerCounters>) -> Self {
+        counters.connection_opened(Leg::Upstream);
+        Self(Arc::clone(counters))
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.connection_closed(Leg::Upstream);
+    }
 }
 
 impl Lease {
     /// Returns the connection to the pool; `announced` is how long its upstream said it would wait.
     pub fn keep(self, pool: &Pool, endpoint: &str, announced: Option<Duration>) {
-        pool.put(endpoint, self.stream, self.peer, announced);
+        pool.put(endpoint, self, announced);
     }
 }

@@ -11,8 +11,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::Peer;
-use crate::net::stream::Stream;
+use super::{Lease, Peer};
 
 /// Bounds of a [`Pool`].
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +27,7 @@ pub struct PoolLimits {
 /// A connection at rest.
 #[derive(Debug)]
 struct Idle {
-    stream: Stream,
-    peer: Peer,
+    lease: Lease,
     expires: Instant,
 }
 
@@ -69,15 +67,22 @@ impl Pool {
         endpoint: &str,
         ask_kernel: bool,
         admits: impl Fn(&Peer) -> bool,
-    ) -> Option<(Stream, Peer)> {
+    ) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
         let queue = idle.get_mut(endpoint)?;
         let mut now = None;
         while let Some(mut candidate) = queue.pop_back() {
             self.total.set(self.total.get() - 1);
-            let alive = if ask_kernel { candidate.stream.is_idle_now() } else { candidate.stream.is_idle() };
-            if alive && candidate.expires > *now.get_or_insert_with(Instant::now) && admits(&candidate.peer) {
-                return Some((candidate.stream, candidate.peer));
+            let alive = if ask_kernel {
+                candidate.lease.stream.is_idle_now()
+            } else {
+                candidate.lease.stream.is_idle()
+            };
+            if alive
+                && candidate.expires > *now.get_or_insert_with(Instant::now)
+                && admits(&candidate.lease.peer)
+            {
+                return Some(Lease { reused: true, ..candidate.lease });
             }
         }
         None
@@ -85,7 +90,7 @@ impl Pool {
 
     /// Takes a connection back. `announced` is what the upstream said of its own patience
     /// (`Keep-Alive: timeout`); we leave a second before it ends.
-    pub fn put(&self, endpoint: &str, stream: Stream, peer: Peer, announced: Option<Duration>) {
+    pub fn put(&self, endpoint: &str, lease: Lease, announced: Option<Duration>) {
         if self.total.get() >= self.limits.total {
             return;
         }
@@ -95,7 +100,7 @@ impl Pool {
         if patience.is_zero() {
             return;
         }
-        let connection = Idle { stream, peer, expires: Instant::now() + patience };
+        let connection = Idle { lease, expires: Instant::now() + patience };
         let mut idle = self.idle.borrow_mut();
         if let Some(queue) = idle.get_mut(endpoint) {
             if queue.len() >= self.limits.per_endpoint {
@@ -124,7 +129,7 @@ impl Pool {
         let now = Instant::now();
         let mut total = 0;
         self.idle.borrow_mut().retain(|_, queue| {
-            queue.retain_mut(|idle| idle.expires > now && idle.stream.is_idle());
+            queue.retain_mut(|idle| idle.expires > now && idle.lease.stream.is_idle());
             total += queue.len();
             !queue.is_empty()
         });
