@@ -166,9 +166,9 @@ async fn open(
         .await
     };
     job.outcome.opening = times;
-    let (stream, peer) = opened.map_err(|error| match error {
-        Error::ConnectTimeout if is_name && times.dns.is_none() => Error::DnsTimeout,
-        error => error,
+    let unresolved = is_name && times.dns.is_none();
+    let (stream, peer) = opened.map_err(|error| {
+        if error == Error::ConnectTimeout && unresolved { Error::DnsTimeout } else { error }
     })?;
     Ok(Lease { stream, peer, reused: false, open: OpenConnection::count(&core.counters) })
 }
