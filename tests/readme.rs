@@ -1,0 +1,252 @@
+//! The README tells the truth: its commands run, its answers come, its flags exist.
+//!
+//! Fenced blocks are taken in order. A `corsair` command starts the real binary, a `curl` command asks the
+//! one that was started last, and the block behind it shows what must come: `http` lines are lines of the
+//! response, in their order, `text` is what the command says when it refuses to start. Only what belongs to
+//! the machine is put in its place: ports, and the files of the certificate.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod support;
+
+use std::{collections::BTreeSet, num::NonZeroUsize};
+
+use corsair::config::{compile::compile, flags, machine::Machine};
+use support::{Corsair, Origin, Response, certificates::Authority};
+
+const README: &str = include_str!("../README.md");
+
+/// What stands on port 9001 and 9002 of the README.
+const ORIGIN: &str = "HTTP/1.1 200 OK\r\nServer: SimpleHTTP/0.6\r\nContent-type: text/markdown\r\nContent-Length: 9\r\n\r\n# corsair";
+
+/// A fenced block: its language and its lines, with continued ones joined.
+struct Block {
+    language: String,
+    lines: Vec<String>,
+}
+
+fn blocks() -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut lines = README.lines();
+    while let Some(line) = lines.next() {
+        let Some(language) = line.strip_prefix("```") else { continue };
+        let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        let joined = body.join("\n").replace("\\\n", " ");
+        let lines = joined.lines().map(str::to_owned).collect();
+        blocks.push(Block { language: language.to_owned(), lines });
+    }
+    blocks
+}
+
+/// The words of a command line; quotes are single ones.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in command.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+/// One machine for the README: an origin, a certificate, and the corsair that was started last.
+struct Stage {
+    origin: Origin,
+    authority: Authority,
+    corsair: Option<Corsair>,
+    answer: Option<Response>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self { origin: Origin::always(ORIGIN), authority: Authority::new(), corsair: None, answer: None }
+    }
+
+    /// `text` with the ports and files of this machine.
+    fn placed(&self, text: &str) -> String {
+        let origin = self.origin.address().to_string();
+        text.replace("127.0.0.1:9001", &origin).replace("127.0.0.1:9002", &origin)
+    }
+
+    fn run(&mut self, command: &str, refusal: Option<&str>) {
+        let words = words(command);
+        match words.first().map(String::as_str) {
+            Some("corsair") => match refusal {
+                Some(text) => refuse(&words[1..], text),
+                None => self.start(&words[1..]),
+            },
+            Some("curl") => self.ask(&words[1..]),
+            Some("cargo") => assert!(matches!(command, "cargo run --release" | "cargo test"), "{command}"),
+            Some("python3") => assert_eq!(command, "python3 -m http.server 9001 --bind 127.0.0.1"),
+            _ => panic!("nobody knows how to run {command:?}; teach it here"),
+        }
+    }
+
+    /// Starts it on a free port, after its flags were found to be right as they are written.
+    fn start(&mut self, arguments: &[String]) {
+        let (certificate, key) = self.authority.write(&self.authority.leaf(&["localhost"]));
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|argument| match argument.as_str() {
+                "cert.pem" => certificate.display().to_string(),
+                "key.pem" => key.display().to_string(),
+                other => other.to_owned(),
+            })
+            .collect();
+        let typed = std::iter::once("corsair").chain(arguments.iter().map(String::as_str)).map(Into::into);
+        let settings = flags::parse(typed).unwrap_or_else(|fault| panic!("{fault}"));
+        let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
+        match compile(&settings, machine) {
+            Ok((_, warnings)) => assert!(warnings.is_empty(), "{arguments:?}: {warnings:?}"),
+            Err(faults) => panic!("{arguments:?}: {faults:?}"),
+        }
+        let mut before = "";
+        let placed: Vec<String> = arguments
+            .iter()
+            .map(|argument| {
+                let is_listen =
+                    matches!(std::mem::replace(&mut before, argument.as_str()), "-l" | "--listen");
+                match argument.rsplit_once(':') {
+                    Some((host, _)) if is_listen => format!("{host}:0"),
+                    _ => self.placed(argument),
+                }
+            })
+            .collect();
+        self.corsair = Some(Corsair::start(&placed));
+        self.answer = None;
+    }
+
+    /// What curl would send; `-i` is how it shows the answer.
+    fn ask(&mut self, arguments: &[String]) {
+        let corsair = self.corsair.as_ref().expect("a corsair command stands before this one");
+        let (mut method, mut fields, mut url) = ("GET", String::new(), None);
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "-i" => {}
+                "-X" => method = arguments.next().unwrap(),
+                "-H" => fields += &format!("{}\r\n", arguments.next().unwrap()),
+                _ if !argument.starts_with('-') && url.is_none() => url = Some(argument),
+                other => panic!("nobody knows what curl does with {other:?}; teach it here"),
+            }
+        }
+        let url = url.expect("a URL").strip_prefix("http://127.0.0.1:").expect("a URL of this machine");
+        let (_, target) = url.split_once('/').expect("a path");
+        let target = self.placed(target);
+        let host = corsair.address();
+        self.answer =
+            Some(corsair.ask(format!("{method} /{target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")));
+    }
+
+    /// Looks for every line that is shown in the answer, in order.
+    fn compare(&mut self, shown: &[String]) {
+        let answer = self.answer.take().expect("a curl command stands before this answer");
+        let (status, fields) = shown.split_first().expect("a status line");
+        let expected = status.split(' ').nth(1).and_then(|code| code.parse().ok());
+        assert_eq!(Some(answer.status), expected, "{status}: {:?}", answer.fields);
+        let mut came = answer.fields.0.iter().map(|(name, value)| format!("{name}: {value}"));
+        for line in fields {
+            let line = self.placed(line);
+            assert!(
+                came.any(|came| is_shown_as(&came, &line)),
+                "no {line:?}, or not in this place: {:?}",
+                answer.fields
+            );
+        }
+    }
+}
+
+/// Whether `line` is `shown`, in which `…` stands for anything.
+fn is_shown_as(line: &str, shown: &str) -> bool {
+    match shown.split_once('…') {
+        None => line == shown,
+        Some((before, after)) => {
+            line.len() >= before.len() + after.len() && line.starts_with(before) && line.ends_with(after)
+        }
+    }
+}
+
+fn refuse(arguments: &[String], text: &str) {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ended = Corsair::run_to_end(&arguments);
+    assert_eq!((ended.code, ended.stderr.trim_end()), (Some(2), text), "{arguments:?}");
+}
+
+#[test]
+fn every_command_of_the_readme_does_what_it_says() {
+    let mut stage = Stage::new();
+    let blocks = blocks();
+    let mut compared = 0;
+    for (index, block) in blocks.iter().enumerate() {
+        match block.language.as_str() {
+            "sh" => {
+                let next = blocks.get(index + 1).filter(|next| next.language == "text");
+                let refusal = next.map(|next| next.lines.join("\n"));
+                for command in &block.lines {
+                    stage.run(command, refusal.as_deref());
+                }
+            }
+            "http" => {
+                stage.compare(&block.lines);
+                compared += 1;
+            }
+            "text" | "js" => {}
+            other => panic!("nobody checks blocks of {other:?}"),
+        }
+    }
+    assert!(compared > 5, "only {compared} answers are shown");
+}
+
+#[test]
+fn the_readme_names_the_two_commands_and_the_checks_run_the_same() {
+    let commands: Vec<String> =
+        blocks().into_iter().filter(|block| block.language == "sh").flat_map(|block| block.lines).collect();
+    for command in ["cargo run --release", "cargo test"] {
+        assert!(commands.iter().any(|line| line == command), "{command}");
+    }
+    let checks = include_str!("../.ci/run");
+    assert!(checks.lines().any(|line| line.trim() == "cargo test"), ".ci/run runs the README's test command");
+}
+
+/// Every `--flag` in prose and tables; `--limit-…` stands for all that begin so.
+fn flags_in(text: &str) -> BTreeSet<String> {
+    let spans = text.split('`').skip(1).step_by(2).filter(|span| !span.starts_with("cargo"));
+    spans
+        .flat_map(|span| span.split_whitespace())
+        .filter_map(|word| word.strip_prefix("--"))
+        .map(|flag| flag.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect::<String>())
+        .filter(|flag| !flag.is_empty())
+        .collect()
+}
+
+#[test]
+fn every_flag_of_the_readme_exists_and_what_is_not_there_yet_is_not() {
+    let help = flags::parse(["corsair", "--help"].map(Into::into)).unwrap_err().to_string();
+    let known: BTreeSet<&str> = help
+        .split(|c: char| !(c.is_ascii_lowercase() || c == '-'))
+        .filter_map(|word| word.strip_prefix("--"))
+        .collect();
+    let exists = |flag: &str| match flag.strip_suffix('-') {
+        Some(group) => known.iter().any(|known| known.starts_with(group)),
+        None => known.contains(flag),
+    };
+    let mut prose = String::new();
+    let mut is_code = false;
+    for line in README.lines() {
+        is_code ^= line.starts_with("```");
+        if !is_code && !line.starts_with("```") {
+            prose.push_str(line);
+            prose.push('\n');
+        }
+    }
+    let (today, missing) = prose.split_once("| not there yet |").expect("the table of what is missing");
+    let found = flags_in(today);
+    assert!(found.len() > 10, "{found:?}");
+    for flag in found {
+        assert!(exists(&flag), "README.md names --{flag}, which does not exist");
+    }
+    for flag in flags_in(missing) {
+        assert!(!exists(&flag), "README.md says that --{flag} is not there yet, but it is: move it up");
+    }
+}
