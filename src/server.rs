@@ -23,7 +23,7 @@ use crate::{
     },
     proxy::{
         core::{BULK_STREAMS, buffer_size},
-        rewrite::Identity,
+        identity::Identity,
         stream::BULK_BUFFER,
     },
     worker::{self, Assignment, Loan},

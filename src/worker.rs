@@ -21,7 +21,7 @@ use crate::{
         access_log::AccessLogHandle,
         metrics::{Leg, WorkerCounters},
     },
-    proxy::{connection::serve_connection, core::Core, plan::Client, rewrite::Identity},
+    proxy::{connection::serve_connection, core::Core, identity::Identity, plan::Client},
 };
 
 /// How often idle upstream connections are looked through, while there are any.

@@ -32,12 +32,13 @@ const FLOORS: [&str; 14] = [
 const LEAF: &str = "diagnostics";
 
 /// Rooms and files that decide and do not do: no socket, no file, no clock, no runtime.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "error",
     "http1",
     "cors",
     "gateway",
     "access",
+    "proxy::identity",
     "proxy::plan",
     "proxy::route",
     "proxy::rewrite",
@@ -71,7 +72,7 @@ const IMPURE_ROOMS: [&str; 5] =
     ["crate::net", "crate::observe", "crate::upstream", "crate::worker", "crate::server"];
 
 /// What a pure file may name all the same: the file, the path, and why.
-const EXCEPTIONS: [(&str, &str, &str); 6] = [
+const EXCEPTIONS: [(&str, &str, &str); 4] = [
     (
         "proxy::response",
         "crate::net::buffer",
@@ -80,12 +81,6 @@ const EXCEPTIONS: [(&str, &str, &str); 6] = [
     ("proxy::response", "crate::proxy::state", "plain cells that say how far the exchange has come"),
     ("proxy::response", "crate::proxy::clock", "the date is an argument"),
     ("proxy::respond", "crate::proxy::clock", "the date is an argument"),
-    (
-        "proxy::rewrite",
-        "crate::proxy::record::RequestId",
-        "a number; who writes the record gives it its name",
-    ),
-    ("proxy::rewrite", "crate::proxy::record::hexadecimal", "a number as text"),
 ];
 
 /// A file of `src/`, ready to be judged.

@@ -5,7 +5,6 @@
 //! decided by the callers; dropping a future of this room closes what it had opened.
 
 pub mod buffer;
-pub mod capacity;
 pub mod connect;
 pub mod handshake;
 mod hosts;

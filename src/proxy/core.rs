@@ -7,7 +7,7 @@ use std::{
     task::Waker,
 };
 
-use super::{clock::HttpDate, record::REDACTED, rewrite::Identity};
+use super::{clock::HttpDate, identity::Identity, record::REDACTED};
 use crate::{
     config::Config,
     http1::head::Fields,

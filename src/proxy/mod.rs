@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod connection;
 pub mod core;
+pub mod identity;
 pub mod plan;
 pub mod respond;
 pub mod response;

@@ -141,38 +141,3 @@ fn labels(decision: CorsDecision) -> Option<(CorsKind, CorsResult, CorsReason)> 
 
 /// Query parameters whose values never reach the log.
 pub(crate) const REDACTED: [&str; 2] = ["token", "key"];
-
-/// The name of one request, made where the client brought none.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestId(u128);
-
-impl RequestId {
-    /// A name nobody else has.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(fastrand::u128(..))
-    }
-
-    /// 32 hexadecimal digits.
-    #[must_use]
-    pub fn text(self) -> [u8; 32] {
-        hexadecimal(self.0)
-    }
-}
-
-impl Default for RequestId {
-    fn default() -> Self {
-        Self::random()
-    }
-}
-
-/// The last `N` hexadecimal digits of a number, without the detour through the formatter.
-#[must_use]
-pub(super) fn hexadecimal<const N: usize>(mut value: u128) -> [u8; N] {
-    let mut digits = [b'0'; N];
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(value & 0xf) as usize];
-        value >>= 4;
-    }
-    digits
-}

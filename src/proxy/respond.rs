@@ -3,9 +3,9 @@
 
 use super::{
     clock::HttpDate,
+    identity::Identity,
     plan::{Answer, Persistence},
     response::connection_option,
-    rewrite::Identity,
 };
 use crate::{
     cors::{
@@ -82,15 +82,15 @@ impl Responder<'_> {
         persistence: Persistence,
         out: &mut [u8],
     ) -> (usize, u16) {
-        let body = Body::of(answer, recipient);
-        let status = self.status(answer, recipient);
+        let (status, error) = self.verdict(answer, recipient);
+        let body = Body::of(answer, error, recipient);
         let mut writer = HeadWriter::new(out);
         writer.status_line(status, reason(status).as_bytes());
         self.date.write(&mut writer);
         if let Some(connection) = connection_option(persistence) {
             writer.field(b"Connection", connection);
         }
-        if let Answer::Fault(error) = answer {
+        if let Some(error) = error {
             writer.field_parts(b"Proxy-Status", [b"corsair; error=".as_slice(), error.token().as_bytes()]);
             if error == Error::MethodNotAllowed {
                 writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -126,12 +126,17 @@ impl Responder<'_> {
         }
     }
 
-    fn status(&self, answer: Answer, recipient: Recipient<'_>) -> u16 {
+    /// The status, and the error that it stands for, if it does.
+    fn verdict(&self, answer: Answer, recipient: Recipient<'_>) -> (u16, Option<Error>) {
         match (answer, recipient) {
-            (Answer::Cors, Recipient::Request(_, cors)) => cors.edge_status(self.policy).unwrap_or(204),
-            (Answer::Cors | Answer::LastHop, _) => 204,
-            (Answer::Healthcheck, _) => 200,
-            (Answer::Fault(error), _) => error.status(),
+            (Answer::Cors, Recipient::Request(_, cors)) => match cors.edge_status(self.policy) {
+                Some(400) => (400, Some(Error::RequestHead(""))),
+                Some(status @ 403) => (status, Some(Error::CorsRefused)),
+                status => (status.unwrap_or(204), None),
+            },
+            (Answer::Cors | Answer::LastHop, _) => (204, None),
+            (Answer::Healthcheck, _) => (200, None),
+            (Answer::Fault(error), _) => (error.status(), Some(error)),
         }
     }
 }
@@ -145,51 +150,47 @@ struct Body {
 }
 
 impl Body {
-    fn of(answer: Answer, recipient: Recipient<'_>) -> Self {
+    fn of(answer: Answer, error: Option<Error>, recipient: Recipient<'_>) -> Self {
         let text = |text: String| Self { media_type: TEXT, text };
+        let Some(error) = error else {
+            let healthy = answer == Answer::Healthcheck;
+            return text(if healthy { gateway::HEALTHY.to_owned() } else { String::new() });
+        };
         let accept = match recipient {
             Recipient::Request(request, _) => request.value(FieldId::Accept).unwrap_or_default(),
             Recipient::Unknown(_) => b"",
         };
-        match answer {
-            Answer::Healthcheck => text(gateway::HEALTHY.to_owned()),
-            Answer::LastHop => text(String::new()),
-            Answer::Cors => {
-                let mut reason = String::new();
-                if let Recipient::Request(request, cors) = recipient
-                    && let Some(refused) = cors.reason()
-                {
-                    // Writing to a string cannot fail.
-                    let _ = write_reason(refused, request.bytes, &mut reason);
-                    reason = format!("{}: {reason}\n", Error::CorsRefused.token());
-                }
-                text(reason)
-            }
-            Answer::Fault(Error::TargetMissing) if accepts_html(accept) => {
+        match (error, recipient) {
+            (Error::TargetMissing, _) if accepts_html(accept) => {
                 Self { media_type: HTML, text: gateway::MISSING_HTML.to_owned() }
             }
-            Answer::Fault(Error::TargetMissing) => {
-                text(format!("{}\n{}\n", gateway::MISSING, gateway::USAGE))
+            (Error::TargetMissing, _) => text(format!("{}\n{}\n", gateway::MISSING, gateway::USAGE)),
+            (Error::TargetInvalid(reason), _) => text(format!("{}\n{reason}\n", gateway::INVALID)),
+            (Error::RouteNotFound, _) => text(gateway::NOT_FOUND.to_owned()),
+            (_, Recipient::Request(request, cors)) if answer == Answer::Cors => {
+                let mut detail = String::new();
+                if let Some(reason) = cors.reason() {
+                    // Writing to a string cannot fail.
+                    let _ = write_reason(reason, request.bytes, &mut detail);
+                }
+                Self::explain(error, &detail, accept)
             }
-            Answer::Fault(Error::TargetInvalid(reason)) => text(format!("{}\n{reason}\n", gateway::INVALID)),
-            Answer::Fault(Error::RouteNotFound) => text(gateway::NOT_FOUND.to_owned()),
-            Answer::Fault(error) if prefers_json(accept) => {
-                Self { media_type: PROBLEM, text: problem(error) }
-            }
-            Answer::Fault(error) => text(format!("{}: {error}\n", error.token())),
+            _ => Self::explain(error, &error.to_string(), accept),
         }
     }
-}
 
-/// RFC 9457, with the stable code beside the standard members.
-fn problem(error: Error) -> String {
-    let detail = error.to_string().replace('\\', "\\\\").replace('"', "\\\"");
-    let status = error.status();
-    format!(
-        "{{\"type\":\"about:blank\",\"title\":\"{}\",\"status\":{status},\"code\":\"{}\",\"detail\":\"{detail}\"}}\n",
-        reason(status),
-        error.token(),
-    )
+    /// One line of text, or RFC 9457 with the stable code beside its standard members.
+    fn explain(error: Error, detail: &str, accept: &[u8]) -> Self {
+        let (token, status) = (error.token(), error.status());
+        if !prefers_json(accept) {
+            return Self { media_type: TEXT, text: format!("{token}: {detail}\n") };
+        }
+        let (title, detail) = (reason(status), detail.replace('\\', "\\\\").replace('"', "\\\""));
+        let text = format!(
+            "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\"code\":\"{token}\",\"detail\":\"{detail}\"}}\n"
+        );
+        Self { media_type: PROBLEM, text }
+    }
 }
 
 fn media_types(accept: &[u8]) -> impl Iterator<Item = &[u8]> {

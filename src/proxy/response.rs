@@ -4,8 +4,9 @@ use std::{cell::RefCell, time::Duration};
 
 use super::{
     clock::HttpDate,
+    identity::Identity,
     plan::{Exchange, Persistence},
-    rewrite::{self, GatewayAnswer, Homeward, Identity},
+    rewrite::{self, GatewayAnswer, Homeward},
     route::Target,
     state::ExchangeState,
 };

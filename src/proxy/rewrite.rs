@@ -6,8 +6,8 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use super::{
+    identity::{Identity, RequestId, hexadecimal},
     plan::{Client, Exchange},
-    record::{RequestId, hexadecimal},
 };
 use crate::{
     cors::{
@@ -23,25 +23,6 @@ use crate::{
         head::{Fields, Request, Response, Version},
     },
 };
-
-/// How this process names itself to other hops; rendered once.
-#[derive(Debug)]
-pub struct Identity {
-    /// What tells this process from any other corsair.
-    pub id: Box<[u8]>,
-    /// The whole `Via` line, with its CRLF.
-    pub via: Box<[u8]>,
-}
-
-impl Identity {
-    /// A name nobody else has.
-    #[must_use]
-    pub fn random() -> Self {
-        let id = format!("{:016x}", fastrand::u64(..));
-        let via = format!("Via: 1.1 corsair ({id})\r\n");
-        Self { id: id.into_bytes().into(), via: via.into_bytes().into() }
-    }
-}
 
 /// A short text on the stack.
 struct Text {
@@ -298,7 +279,7 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     writer.status_line(head.status, head.reason.of(bytes));
     let strips_cors = strips(homeward.cors, homeward.policy);
     let mut date = false;
-    let mut html = false;
+    let mut inert = None;
     for field in end_to_end(bytes, &head.fields) {
         let value = field.value.of(bytes);
         #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
@@ -319,7 +300,7 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
                 None => true,
             },
             FieldId::ContentType => {
-                html |= !is_inert(value);
+                inert = Some(inert.is_none() && is_inert(value));
                 true
             }
             // These would act on our own origin, which all targets share (cors.md §4).
@@ -338,7 +319,7 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     }
     if let Some(gateway) = homeward.gateway {
         writer.computed_field(b"X-Final-URL", gateway.final_url.as_bytes());
-        if html {
+        if inert != Some(true) {
             writer.lines(b"Content-Security-Policy: sandbox\r\n");
         }
     }
@@ -369,16 +350,18 @@ fn frame_declared(writer: &mut HeadWriter<'_>, length: u64) {
     writer.field(b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
 }
 
-/// Media types that a browser cannot take for a document of our origin.
+/// Media types that a browser cannot take for a document of our origin. Whatever is not among them, and
+/// whatever has no type and would be sniffed, is sandboxed.
 fn is_inert(content_type: &[u8]) -> bool {
     let essence = fields::trim(content_type.split(|byte| *byte == b';').next().unwrap_or_default());
-    ["application/json", "text/plain", "application/octet-stream", "text/css", "text/event-stream"]
+    let is_xml = essence.len() >= 4 && essence[essence.len() - 4..].eq_ignore_ascii_case(b"+xml");
+    ["application/json", "application/octet-stream", "text/css", "text/event-stream", "text/plain"]
         .iter()
         .any(|inert| essence.eq_ignore_ascii_case(inert.as_bytes()))
-        || ["image/", "font/", "audio/", "video/"].iter().any(|prefix| {
-            fields::starts_with_ignore_case(essence, prefix.as_bytes())
-                && !essence.eq_ignore_ascii_case(b"image/svg+xml")
-        })
+        || !is_xml
+            && ["image/", "font/", "audio/", "video/"]
+                .iter()
+                .any(|prefix| fields::starts_with_ignore_case(essence, prefix.as_bytes()))
 }
 
 /// Writes the head of an interim response, or of a 101 with the fields that `switch` adds; its length
