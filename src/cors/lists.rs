@@ -53,7 +53,7 @@ pub(super) fn write_exposed<'a, F, I, N>(
     let candidates = || {
         let theirs = upstream.iter().filter_map(|field| {
             let name = field.name.of(upstream.bytes);
-            (is_exposable(policy, field.id, name) && !is_nominated(name)).then_some(name)
+            (is_exposable(policy, field.id) && !is_nominated(name)).then_some(name)
         });
         own().map(str::as_bytes).chain(theirs)
     };
@@ -98,21 +98,22 @@ fn is_field_nomination(option: &[u8]) -> bool {
 
 /// Whether a script gains by a field of the upstream being named: it is sent on, is not readable anyway
 /// (Fetch, "CORS-safelisted response-header name") and not forbidden ("forbidden response-header name").
-fn is_exposable(policy: &CorsPolicy, id: FieldId, name: &[u8]) -> bool {
-    const NEVER: [&[u8]; 5] = [b"cache-control", b"expires", b"last-modified", b"pragma", b"set-cookie2"];
-    if id == FieldId::Other {
-        return !NEVER.iter().any(|other| name.eq_ignore_ascii_case(other));
-    }
+fn is_exposable(policy: &CorsPolicy, id: FieldId) -> bool {
     let written_here = policy.replaces(id) && id != FieldId::Vary;
     let listed_elsewhere = matches!(
         id,
-        FieldId::ContentLanguage
+        FieldId::CacheControl
+            | FieldId::ContentLanguage
             | FieldId::ContentLength
             | FieldId::ContentType
             | FieldId::CorsResponse
+            | FieldId::Expires
+            | FieldId::LastModified
+            | FieldId::Pragma
             | FieldId::SetCookie
+            | FieldId::SetCookie2
     );
-    !written_here && !listed_elsewhere && !id.is_hop_by_hop()
+    id == FieldId::Other || !(written_here || listed_elsewhere || id.is_hop_by_hop())
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ field_ids! {
     AccessControlRequestMethod = "access-control-request-method",
     AccessControlRequestPrivateNetwork = "access-control-request-private-network",
     Authorization = "authorization",
+    CacheControl = "cache-control",
     ClearSiteData = "clear-site-data",
     Connection = "connection",
     ContentEncoding = "content-encoding",
@@ -44,19 +45,23 @@ field_ids! {
     CrossOriginResourcePolicy = "cross-origin-resource-policy",
     Date = "date",
     Expect = "expect",
+    Expires = "expires",
     Forwarded = "forwarded",
     Host = "host",
     Http2Settings = "http2-settings",
     KeepAlive = "keep-alive",
+    LastModified = "last-modified",
     Location = "location",
     MaxForwards = "max-forwards",
     Origin = "origin",
+    Pragma = "pragma",
     ProxyAuthorization = "proxy-authorization",
     ProxyConnection = "proxy-connection",
     ProxyStatus = "proxy-status",
     Referer = "referer",
     ServiceWorkerAllowed = "service-worker-allowed",
     SetCookie = "set-cookie",
+    SetCookie2 = "set-cookie2",
     StrictTransportSecurity = "strict-transport-security",
     Te = "te",
     TimingAllowOrigin = "timing-allow-origin",
@@ -74,46 +79,71 @@ field_ids! {
     XRequestId = "x-request-id",
 }
 
-/// Names of [`KNOWN`] sorted into buckets by their length, so that a look-up compares with few of them.
+/// No known name is longer.
+const LONGEST_KNOWN: usize = 64;
+
+/// Slots of the hash table over [`KNOWN`]: so many more than names that a multiplier without collisions is
+/// found at once.
+const SLOTS: usize = 512;
+
+/// A multiplier with which no two known names share a slot, and the table it makes: places in [`KNOWN`].
 #[expect(
     clippy::indexing_slicing,
     clippy::as_conversions,
-    reason = "evaluated by the compiler: what would panic here does not build"
+    reason = "evaluated by the compiler, where a fault is a build error"
 )]
-const BUCKETS: [[u8; 6]; 40] = {
-    let mut buckets = [[u8::MAX; 6]; 40];
-    let mut known = 0;
-    while known < KNOWN.len() {
-        let bucket = &mut buckets[KNOWN[known].0.len()];
-        let mut slot = 0;
-        while bucket[slot] != u8::MAX {
-            slot += 1;
+const PERFECT: (u32, [u8; SLOTS]) = {
+    let mut multiplier = 1;
+    'search: loop {
+        let mut table = [u8::MAX; SLOTS];
+        let mut known = 0;
+        while known < KNOWN.len() {
+            let slot = slot(KNOWN[known].0, multiplier);
+            if table[slot] != u8::MAX {
+                multiplier += 2;
+                continue 'search;
+            }
+            table[slot] = known as u8;
+            known += 1;
         }
-        bucket[slot] = known as u8;
-        known += 1;
+        break (multiplier, table);
     }
-    buckets
 };
+
+/// The slot of a name: its length and three of its bytes, without regard to case.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a const function; the pattern holds two bytes at least, and every length keeps its low byte"
+)]
+const fn slot(name: &[u8], multiplier: u32) -> usize {
+    let [first, .., last] = name else { return 0 };
+    let middle = name[name.len() / 2];
+    let key = u32::from_le_bytes([*first | 0x20, middle | 0x20, *last | 0x20, name.len() as u8]);
+    (key.wrapping_mul(multiplier) >> 20) as usize % SLOTS
+}
 
 impl FieldId {
     /// The identity of a field name, without regard to case (RFC 9110 §5.1).
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
-        let bucket = BUCKETS.get(name.len()).unwrap_or(&BUCKETS[0]);
-        for (known, id) in bucket.iter().map_while(|slot| KNOWN.get(usize::from(*slot))) {
-            if name.eq_ignore_ascii_case(known) {
-                return *id;
-            }
-        }
-        if starts_with_ignore_case(name, b"access-control-allow-")
-            || name.eq_ignore_ascii_case(b"access-control-expose-headers")
-            || name.eq_ignore_ascii_case(b"access-control-max-age")
+        let (multiplier, table) = &PERFECT;
+        let place = table.get(slot(name, *multiplier)).copied().unwrap_or(u8::MAX);
+        if let Some((known, id)) = KNOWN.get(usize::from(place))
+            && name.eq_ignore_ascii_case(known)
         {
-            Self::CorsResponse
-        } else if starts_with_ignore_case(name, b"sec-fetch-") {
-            Self::SecFetch
-        } else {
-            Self::Other
+            return *id;
+        }
+        match name {
+            [b'a' | b'A', ..]
+                if starts_with_ignore_case(name, b"access-control-allow-")
+                    || name.eq_ignore_ascii_case(b"access-control-expose-headers")
+                    || name.eq_ignore_ascii_case(b"access-control-max-age") =>
+            {
+                Self::CorsResponse
+            }
+            [b's' | b'S', ..] if starts_with_ignore_case(name, b"sec-fetch-") => Self::SecFetch,
+            _ => Self::Other,
         }
     }
 
@@ -206,10 +236,10 @@ impl FieldId {
     /// reads `_` as `-` (rule 16).
     #[must_use]
     pub fn is_underscore_alias(name: &[u8]) -> bool {
-        if memchr::memchr(b'_', name).is_none() || name.len() >= BUCKETS.len() {
+        if memchr::memchr(b'_', name).is_none() || name.len() >= LONGEST_KNOWN {
             return false;
         }
-        let mut spelled = [0; BUCKETS.len()];
+        let mut spelled = [0; LONGEST_KNOWN];
         for (to, from) in spelled.iter_mut().zip(name) {
             *to = if *from == b'_' { b'-' } else { *from };
         }

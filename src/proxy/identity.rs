@@ -44,12 +44,22 @@ impl Default for RequestId {
 }
 
 /// The last `N` hexadecimal digits of a number, without the detour through the formatter.
-#[must_use]
-pub(super) fn hexadecimal<const N: usize>(mut value: u128) -> [u8; N] {
+pub(super) fn hexadecimal<const N: usize>(value: u128) -> [u8; N] {
     let mut digits = [b'0'; N];
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(value & 0xf) as usize];
-        value >>= 4;
+    for (pair, byte) in digits.rchunks_exact_mut(2).zip(value.to_le_bytes()) {
+        pair.copy_from_slice(&DIGITS[usize::from(byte)]);
     }
     digits
 }
+
+/// Every byte as two digits.
+const DIGITS: [[u8; 2]; 256] = {
+    const DIGIT: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        digits[byte] = [DIGIT[byte >> 4], DIGIT[byte & 0xf]];
+        byte += 1;
+    }
+    digits
+};

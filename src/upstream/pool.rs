@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{Lease, Peer};
@@ -35,7 +36,8 @@ struct Idle {
 #[derive(Debug)]
 pub struct Pool {
     limits: PoolLimits,
-    idle: RefCell<HashMap<Box<str>, VecDeque<Idle>>>,
+    /// Hashed with random numbers of this process: the names are clients' input.
+    idle: RefCell<HashMap<Box<str>, VecDeque<Idle>, RandomState>>,
     total: Cell<usize>,
     used: Notify,
 }
