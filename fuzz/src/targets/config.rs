@@ -1,0 +1,72 @@
+//! Configuration: no arguments make it panic, and none of what it accepts is dangerous.
+
+use std::{ffi::OsString, num::NonZeroUsize, os::unix::ffi::OsStringExt as _};
+
+use corsair::{
+    config::{compile::compile, flags, machine::Machine},
+    cors::decide::decide_origin,
+};
+
+use crate::input::Input;
+
+/// Flags whose values are opened as files.
+const FILES: [&str; 4] = ["--tls-cert", "--tls-key", "--ca-file", "--hosts-file"];
+
+/// The property. Each line of the input is an argument.
+pub fn check(data: &[u8]) {
+    let mut input = Input::new(data);
+    let descriptors = input.pick(&[20_000, 0, 1, 1 << 20]);
+    let arguments: Vec<Vec<u8>> = input.rest().split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    // Nothing outside of this folder is opened: a device could be read for ever.
+    let names_a_file = |argument: &Vec<u8>| {
+        let text = String::from_utf8_lossy(argument);
+        FILES.iter().any(|flag| text.starts_with(flag))
+    };
+    if arguments.iter().any(names_a_file) && data.contains(&b'/') {
+        return;
+    }
+    let typed = std::iter::once(OsString::from("corsair"));
+    let settings = match flags::parse(typed.chain(arguments.into_iter().map(OsString::from_vec))) {
+        Ok(settings) => settings,
+        Err(fault) => {
+            assert!(!fault.to_string().is_empty());
+            return;
+        }
+    };
+    let machine = Machine { descriptors, cores: NonZeroUsize::MIN };
+    match compile(&settings, machine) {
+        Ok((config, warnings)) => {
+            assert!(!config.listeners.is_empty() && config.max_connections > 0);
+            assert!(config.upstream().is_some() || config.gateway().is_some());
+            assert!(config.upstream().is_none_or(|upstream| !upstream.endpoints.is_empty()));
+            are_said(&warnings);
+            let credentials = settings.cors.allow_credentials.as_deref();
+            if credentials.is_some_and(|typed| typed == "true") {
+                assert!(
+                    !config.cors.is_any_origin() && !decide_origin(&config.cors, b"null"),
+                    "{settings:?}"
+                );
+            }
+            let reachable = config.listeners.iter().any(|listener| !listener.is_loopback());
+            if let Some(gateway) = config.gateway()
+                && reachable
+                && config.cors.is_any_origin()
+                && settings.gateway.open.is_none()
+            {
+                assert!(gateway.rules.is_list(), "an open gateway: {settings:?}");
+            }
+        }
+        Err(faults) => {
+            assert!(!faults.is_empty(), "refused without a reason: {settings:?}");
+            are_said(&faults);
+        }
+    }
+}
+
+/// Every fault is one line that can be shown on a terminal.
+fn are_said(faults: &[corsair::config::ConfigFault]) {
+    for fault in faults {
+        let text = fault.to_string();
+        assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
+    }
+}

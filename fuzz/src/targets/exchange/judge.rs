@@ -1,0 +1,230 @@
+//! The verdict on what came out at both ends.
+
+use super::stage::{Ending, Mode, Part, Play, Record};
+use crate::{
+    input::shown,
+    reference::{
+        framing::Body,
+        head::Lines,
+        stream::{Answer, Asked, Said, Sent, requests, said, strict_answers, strict_requests},
+    },
+    targets::rewrite::acts_on_its_own_origin_only,
+};
+
+/// A request that the upstream read.
+struct Read<'a> {
+    request: Sent,
+    /// How it was answered, if it was.
+    answer: Option<&'a Part>,
+}
+
+/// Holds a record against what was played.
+///
+/// # Panics
+/// If corsair did what it must not.
+pub(super) fn judge(play: &Play, record: &Record) {
+    let asked = requests(&play.client);
+    let read = upstream_reads_requests(record);
+    let answers = client_reads_answers(play, record, &asked);
+    match play.mode {
+        Mode::Reverse => {
+            let owners = requests_are_the_clients(&asked, &read, "", record);
+            answers_are_the_upstreams(&asked, &read, &owners, &answers, record);
+        }
+        Mode::Strict => {
+            let owners = requests_are_the_clients(&asked, &read, "/base", record);
+            answers_are_the_upstreams(&asked, &read, &owners, &answers, record);
+        }
+        Mode::Follow | Mode::Rewrite => gateway_keeps_its_origin(play, &answers),
+    }
+}
+
+fn described(record: &Record) -> String {
+    let connections: Vec<String> = record.upstream.iter().map(|seen| shown(&seen.bytes)).collect();
+    format!("\nupstream read {connections:#?}\nclient read {}", shown(&record.client))
+}
+
+/// Everything that reached the upstream is requests, spelled strictly, each with what corsair adds.
+fn upstream_reads_requests(record: &Record) -> Vec<Read<'_>> {
+    let mut read = Vec::new();
+    for seen in &record.upstream {
+        // Behind a switch of protocols the bytes are nobody's business.
+        let switched = strict_requests(&seen.bytes).is_err().then(|| tunnel_start(seen)).flatten();
+        let bytes = &seen.bytes[..switched.unwrap_or(seen.bytes.len())];
+        let requests = strict_requests(bytes).unwrap_or_else(|fault| panic!("{fault}{}", described(record)));
+        for (number, request) in requests.into_iter().enumerate() {
+            let answer = seen.answers.get(number);
+            let switches = answer.is_some_and(|part| said(&part.bytes, false, false) == Said::Switch);
+            let offered = request.head.lines.count("upgrade") == 1;
+            carries_what_corsair_adds(&request.head.lines, record);
+            read.push(Read { request, answer });
+            if switches && offered {
+                break;
+            }
+        }
+    }
+    read
+}
+
+/// Where the request that was answered with a switch of protocols ends.
+fn tunnel_start(seen: &super::stage::Seen) -> Option<usize> {
+    let switch = seen.answers.iter().position(|part| said(&part.bytes, false, false) == Said::Switch)?;
+    (0..=seen.bytes.len()).find(|end| {
+        strict_requests(&seen.bytes[..*end])
+            .is_ok_and(|requests| requests.get(switch).is_some_and(|request| request.complete))
+    })
+}
+
+fn carries_what_corsair_adds(lines: &Lines, record: &Record) {
+    for once in ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"] {
+        assert_eq!(lines.count(once), 1, "{once}{}", described(record));
+    }
+    for gone in ["keep-alive", "proxy-connection", "proxy-authorization", "http2-settings"] {
+        assert_eq!(lines.count(gone), 0, "{gone}{}", described(record));
+    }
+}
+
+/// Everything that reached the client is answers, spelled strictly, at most one for each request and one for
+/// what was none.
+fn client_reads_answers(play: &Play, record: &Record, asked: &[Sent]) -> Vec<Answer> {
+    let about: Vec<Asked> = asked
+        .iter()
+        .map(|sent| Asked { to_head: sent.head.method == b"HEAD", old: sent.head.old.0 })
+        .collect();
+    let answers =
+        strict_answers(&record.client, &about).unwrap_or_else(|fault| panic!("{fault}{}", described(record)));
+    assert!(answers.len() <= asked.len() + 1, "answers that nobody asked for{}", described(record));
+    if play.ending != Ending::Leaves {
+        assert!(record.client_saw_end, "the end is kept from the client{}", described(record));
+    }
+    answers
+}
+
+/// For each request that the upstream read, the number of the client's request that it is.
+fn requests_are_the_clients(asked: &[Sent], read: &[Read<'_>], prefix: &str, record: &Record) -> Vec<usize> {
+    let mut owners: Vec<usize> = Vec::new();
+    for Read { request, .. } in read {
+        let is_same = |sent: &Sent| {
+            let payload = if request.complete {
+                sent.complete && sent.payload == request.payload
+            } else {
+                sent.payload.starts_with(&request.payload)
+            };
+            sent.head.method == request.head.method
+                && origin_form(sent, prefix) == request.head.target
+                && payload
+        };
+        let next = owners.last().map_or(0, |last| last + 1);
+        let mut owner = (next..asked.len()).find(|number| is_same(&asked[*number]));
+        // A safe request without a body may have met a connection that was dead already.
+        let again = owners.last().filter(|last| {
+            let safe =
+                [&b"GET"[..], b"HEAD", b"OPTIONS", b"TRACE"].contains(&asked[**last].head.method.as_slice());
+            safe && asked[**last].payload.is_empty() && is_same(&asked[**last])
+        });
+        if owner.is_none() {
+            owner = again.copied();
+        }
+        let owner = owner.unwrap_or_else(|| {
+            panic!("the client did not send {:?}{}", request.head, described(record));
+        });
+        owners.push(owner);
+    }
+    owners
+}
+
+/// The target as the upstream must read it.
+fn origin_form(sent: &Sent, prefix: &str) -> Vec<u8> {
+    let target = &sent.head.target;
+    let lower = target.to_ascii_lowercase();
+    let scheme = ["http://", "https://"].iter().find(|scheme| lower.starts_with(scheme.as_bytes()));
+    let path = match scheme {
+        None => target.clone(),
+        Some(scheme) => {
+            let rest = &target[scheme.len()..];
+            let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+            match &rest[end..] {
+                [] if sent.head.method == b"OPTIONS" => b"*".to_vec(),
+                path @ [b'/', ..] => path.to_vec(),
+                path => [b"/", path].concat(),
+            }
+        }
+    };
+    if path == b"*" { path } else { [prefix.as_bytes(), &path].concat() }
+}
+
+/// Each answer is that of the upstream to this very request, or one of corsair's own.
+fn answers_are_the_upstreams(
+    asked: &[Sent],
+    read: &[Read<'_>],
+    owners: &[usize],
+    answers: &[Answer],
+    record: &Record,
+) {
+    for (number, answer) in answers.iter().enumerate() {
+        let given = owners.iter().rposition(|owner| *owner == number).and_then(|at| read[at].answer);
+        let is_own =
+            answer.head.lines.all("proxy-status").iter().any(|value| value.starts_with(b"corsair; error="));
+        let Some(part) = given else {
+            // Nobody else can have said this.
+            let is_local =
+                is_own || answer.head.status == 204 || answer.head.status == 403 || answer.head.status == 400;
+            assert!(is_local, "an answer out of nothing{}", described(record));
+            continue;
+        };
+        if is_own {
+            continue;
+        }
+        let to_head = asked.get(number).is_some_and(|sent| sent.head.method == b"HEAD");
+        let told = || format!("{} for {}{}", shown(&answer.payload), shown(&part.bytes), described(record));
+        match said(&part.bytes, to_head, part.closes && !part.resets) {
+            Said::Switch => assert_eq!(answer.head.status, 101, "{}", told()),
+            Said::Nothing | Said::Malformed => panic!("passed on: {}", told()),
+            Said::Final { status, payload, complete, framing } => {
+                assert_eq!(answer.head.status, status, "{}", told());
+                if answer.complete && !is_unframed(answer) {
+                    assert!(answer.payload == payload, "{}", told());
+                    assert!(complete, "a clean end of what was cut short: {}", told());
+                } else {
+                    assert!(payload.starts_with(&answer.payload), "{}", told());
+                }
+                // Of these two alone the client cannot know where it ends; a cut must be a reset.
+                let _ = framing == Body::UntilClose;
+            }
+        }
+    }
+}
+
+/// Whether the end of the connection is the end of the body.
+fn is_unframed(answer: &Answer) -> bool {
+    answer.head.lines.count("content-length") + answer.head.lines.count("transfer-encoding") == 0
+        && !answer.payload.is_empty()
+}
+
+/// A gateway's answers act on no origin but their own, and send the browser nowhere else.
+fn gateway_keeps_its_origin(play: &Play, answers: &[Answer]) {
+    for answer in answers {
+        let lines = &answer.head.lines;
+        if lines.count("x-final-url") == 0 && answer.head.status != 101 {
+            continue;
+        }
+        let text = format!("{answer:?}");
+        if answer.head.status == 101 {
+            for name in ["set-cookie", "strict-transport-security", "clear-site-data"] {
+                assert_eq!(lines.count(name), 0, "{name} in {text}");
+            }
+            continue;
+        }
+        acts_on_its_own_origin_only(lines, &text);
+        for interim in &answer.interim {
+            assert_eq!(interim.lines.count("set-cookie"), 0, "{text}");
+        }
+        let redirects = matches!(answer.head.status, 301 | 302 | 303 | 307 | 308);
+        for location in lines.all("location").into_iter().filter(|_| redirects) {
+            let lower = location.to_ascii_lowercase();
+            let leaves = [&b"http:"[..], b"https:", b"//"].iter().any(|prefix| lower.starts_with(prefix));
+            assert!(!leaves, "{} leaves: {text}", shown(location));
+        }
+        let _ = play;
+    }
+}

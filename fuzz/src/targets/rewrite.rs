@@ -1,0 +1,443 @@
+//! Rewriting: what leaves parses strictly, is framed once, and carries nothing that belonged to the hop
+//! before; everything else passes unchanged and in order.
+
+use corsair::{
+    config::{Config, compile::compile, flags, machine::Machine},
+    http1::{
+        emit::HeadWriter,
+        framing::Framing,
+        head::{
+            Fields, HeadEnd, Method, Request, RequestHead, Response, ResponseHead, Version, parse_request,
+            parse_response,
+        },
+    },
+    proxy::{
+        plan::{Action, Client, Exchange, Plan, plan},
+        rewrite::{self, GatewayAnswer, Homeward, Identity, Onward},
+        route::Destination,
+    },
+};
+
+use crate::{
+    input::{Input, shown},
+    reference::{
+        framing::{self, Body},
+        head::{self, Line, Lines, Read},
+    },
+};
+
+/// Fields that end at one hop, whether or not `Connection` names them.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Fields that `Connection` cannot strip: whoever names them does not mean this hop.
+const SURVIVES: [&str; 14] = [
+    "authorization",
+    "content-length",
+    "cookie",
+    "date",
+    "forwarded",
+    "host",
+    "origin",
+    "set-cookie",
+    "transfer-encoding",
+    "vary",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];
+
+/// Fields of a request that corsair sets itself, or that stay behind in some modes.
+const SET_IN_REQUESTS: [&str; 15] = [
+    "authorization",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "max-forwards",
+    "origin",
+    "referer",
+    "traceparent",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+/// Fields of a target's response that would act on the origin of the gateway.
+const ACTS_ON_OUR_ORIGIN: [&str; 6] = [
+    "clear-site-data",
+    "cross-origin-opener-policy",
+    "service-worker-allowed",
+    "set-cookie",
+    "strict-transport-security",
+    "x-frame-options",
+];
+
+thread_local! {
+    static CONFIGS: Vec<Config> = [
+        &["--upstream=http://127.0.0.1:9001"][..],
+        &[
+            "--upstream=https://api.example.org/base",
+            "--allow-origin=https://app.example.com",
+            "--allow-credentials",
+            "--timing",
+            "--resource-policy=cross-origin",
+        ],
+        &["--allow-target=any"],
+        &["--gateway=query,path", "--upstream=http://[::1]:9001/p", "--upstream-headers=keep"],
+        &["--gateway=path", "--allow-origin=null", "--no-verdict", "--preflight=forward"],
+    ]
+    .into_iter()
+    .map(config)
+    .collect();
+    static IDENTITY: Identity = Identity::random();
+}
+
+/// The configuration of a command line.
+fn config(arguments: &[&str]) -> Config {
+    let typed = std::iter::once("corsair").chain(arguments.iter().copied());
+    let settings = flags::parse(typed.map(Into::into)).expect("flags that exist");
+    let machine = Machine { descriptors: 20_000, cores: std::num::NonZeroUsize::MIN };
+    compile(&settings, machine).unwrap_or_else(|faults| panic!("{faults:?}")).0
+}
+
+/// The property. The parts are a request head and a response head.
+pub fn check(data: &[u8]) {
+    let mut input = Input::new(data);
+    let chosen = input.pick(&[0, 1, 2, 3, 4]);
+    let secure = input.flag();
+    let v6 = input.flag();
+    let switch = input.flag();
+    let mut parts = input.parts();
+    let Some((bytes, head)) = parts.next().and_then(request) else { return };
+    let answer = parts.next().and_then(response);
+    let address = if v6 { "[2001:db8::7]:4711" } else { "192.0.2.7:4711" };
+    let client = Client { address: address.parse().expect("an address"), secure, loopback_listener: false };
+    CONFIGS.with(|configs| {
+        IDENTITY.with(|identity| {
+            let config = &configs[chosen];
+            let request = Request { bytes: &bytes, head: &head };
+            let plan = plan(request, config, &client, &identity.id);
+            let mut target = None;
+            if let Action::Exchange(exchange) = &plan.action {
+                goes_up(config, request, &plan, exchange, &client, identity);
+                if let Destination::Target(found) = &exchange.destination {
+                    target = Some(found.url.as_str().to_owned());
+                }
+            }
+            if let Some((bytes, answer)) = answer {
+                let response = Response { bytes: &bytes, head: &answer };
+                goes_home(config, request, &plan, response, target.as_deref(), identity);
+                goes_ahead(response, switch);
+            }
+        });
+    });
+}
+
+fn request(bytes: &[u8]) -> Option<(Vec<u8>, RequestHead)> {
+    let mut end = HeadEnd::default();
+    let len = end.find(bytes).ok()??;
+    let head = parse_request(bytes, &end, len, 1024, Fields::default()).ok()?;
+    Some((bytes[..len].to_vec(), head))
+}
+
+fn response(bytes: &[u8]) -> Option<(Vec<u8>, ResponseHead)> {
+    let mut bytes = bytes.to_vec();
+    let mut end = HeadEnd::default();
+    let len = end.find(&bytes).ok()??;
+    let head = parse_response(&mut bytes, &end, len, 1024, Fields::default()).ok()?;
+    bytes.truncate(len);
+    Some((bytes, head))
+}
+
+fn lower(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).to_ascii_lowercase()
+}
+
+/// The fields of a head that travel on, without those that corsair sets itself.
+fn travelling<'a>(lines: &'a Lines, set_here: &'a dyn Fn(&str) -> bool) -> Vec<&'a Line> {
+    let nominated = lines.members("connection");
+    let travels = |name: &str| {
+        !HOP_BY_HOP.contains(&name)
+            && !set_here(name)
+            && (SURVIVES.contains(&name) || !nominated.contains(&name.as_bytes().to_vec()))
+    };
+    lines.0.iter().filter(|(name, _)| travels(&lower(name))).collect()
+}
+
+/// The request head that goes to the upstream.
+fn goes_up(
+    config: &Config,
+    request: Request<'_>,
+    plan: &Plan,
+    exchange: &Exchange,
+    client: &Client,
+    identity: &Identity,
+) {
+    let Read::Complete(given, _) = head::request(request.bytes, 1024) else {
+        panic!("{}", shown(request.bytes))
+    };
+    let onward = onward(config, request, plan, exchange);
+    let sender = rewrite::Sender { client, identity, request_id: Default::default() };
+    let mut out = vec![0; request.bytes.len() * 4 + 4096];
+    let len = rewrite::request(request, exchange, &onward, &sender, &mut out).expect("room enough");
+    let text = shown(&out[..len]);
+    let Read::Complete(sent, end) = head::request(&out[..len], usize::MAX) else { panic!("{text}") };
+    assert_eq!(end, len, "{text}");
+    assert!(!sent.old.0 && sent.method == given.method, "{text}");
+    assert_eq!(sent.target, onward.target.concat(), "{text}");
+    assert!(sent.target.starts_with(b"/") || sent.target == b"*", "{text}");
+
+    let framing = framing::of_request(&sent).unwrap_or_else(|| panic!("framing of {text}"));
+    assert_eq!(framing, body(plan.framing), "{text}");
+    assert!(sent.lines.count("content-length") + sent.lines.count("transfer-encoding") <= 1, "{text}");
+    assert_eq!(sent.lines.all("host"), [onward.host], "{text}");
+    assert!(head::is_authority(onward.host), "{text}");
+    for own in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"] {
+        assert_eq!(sent.lines.count(own), 1, "{own} in {text}");
+    }
+    assert_eq!(sent.lines.all("x-forwarded-for"), [client.address.ip().to_string().as_bytes()]);
+    let vias = sent.lines.all("via");
+    let own = vias.iter().filter(|via| is_own_via(via, identity)).count();
+    assert!(own == 1 && vias.len() == given.lines.count("via") + 1, "{text}");
+    for own in ["x-request-id", "traceparent"] {
+        assert!(
+            sent.lines.count(own) >= 1 && sent.lines.count(own) <= given.lines.count(own).max(1),
+            "{text}"
+        );
+    }
+    let connection = if exchange.upgrade { "upgrade" } else { "te" };
+    let options = sent.lines.members("connection");
+    assert!(options.iter().all(|option| option == connection.as_bytes()), "{text}");
+    assert!(exchange.upgrade || sent.lines.count("upgrade") == 0, "{text}");
+    assert!(sent.lines.all("upgrade").iter().all(|protocol| *protocol == b"websocket"), "{text}");
+    assert!(sent.lines.all("te").iter().all(|te| *te == b"trailers"), "{text}");
+    for gone in ["keep-alive", "proxy-connection", "proxy-authorization", "http2-settings"] {
+        assert_eq!(sent.lines.count(gone), 0, "{gone} in {text}");
+    }
+    if onward.is_gateway {
+        for private in ["cookie", "origin", "referer"] {
+            assert_eq!(sent.lines.count(private), 0, "{private} in {text}");
+        }
+    } else {
+        for passed in ["cookie", "origin", "authorization"] {
+            assert_eq!(sent.lines.all(passed), given.lines.all(passed), "{text}");
+        }
+    }
+    assert!(sent.lines.count("expect") == 0 || !given.old.0, "{text}");
+    let set_here = |name: &str| SET_IN_REQUESTS.contains(&name);
+    assert_eq!(travelling(&given.lines, &set_here), travelling_again(&sent.lines, &set_here), "{text}");
+    assert!(rewrite::request(request, exchange, &onward, &sender, &mut out[..len / 2]).is_err());
+}
+
+/// What arrives, without what corsair sets: nothing of it may be of the hop before.
+fn travelling_again<'a>(lines: &'a Lines, set_here: &'a dyn Fn(&str) -> bool) -> Vec<&'a Line> {
+    let own =
+        |name: &str| set_here(name) || ["connection", "te", "transfer-encoding", "upgrade"].contains(&name);
+    lines.0.iter().filter(|(name, _)| !own(&lower(name))).collect()
+}
+
+fn is_own_via(via: &[u8], identity: &Identity) -> bool {
+    via.windows(identity.id.len()).any(|window| window == &*identity.id)
+}
+
+const fn body(framing: Framing) -> Body {
+    match framing {
+        Framing::None => Body::None,
+        Framing::Length(length) => Body::Length(length),
+        Framing::Chunked => Body::Chunked,
+        Framing::UntilClose => Body::UntilClose,
+    }
+}
+
+/// Where the exchange goes, as its first attempt would say it.
+fn onward<'a>(config: &'a Config, request: Request<'a>, plan: &Plan, exchange: &'a Exchange) -> Onward<'a> {
+    let plain = Onward {
+        method: None,
+        target: [b"", b"", b""],
+        host: b"",
+        framing: plan.framing,
+        is_gateway: false,
+        without_credentials: false,
+        without_body: false,
+    };
+    match &exchange.destination {
+        Destination::Target(target) => Onward {
+            target: [target.url.path_and_query().as_bytes(), b"", b""],
+            host: target.url.authority().as_bytes(),
+            is_gateway: true,
+            ..plain
+        },
+        Destination::Upstream => {
+            let endpoint = &config.upstream().expect("an upstream").endpoints[0];
+            let [path, rest] = exchange.target.origin_form(request);
+            let prefix = if path == b"*" { "" } else { &*endpoint.prefix };
+            let host = match exchange.authority {
+                Some(authority) if !endpoint.wants_own_host() => authority.of(request.bytes),
+                _ => endpoint.authority.as_bytes(),
+            };
+            Onward { target: [prefix.as_bytes(), path, rest], host, ..plain }
+        }
+    }
+}
+
+/// The response head that goes to the client.
+fn goes_home(
+    config: &Config,
+    request: Request<'_>,
+    plan: &Plan,
+    response: Response<'_>,
+    target: Option<&str>,
+    identity: &Identity,
+) {
+    let Read::Complete(given, _) = head::response(response.bytes, usize::MAX) else {
+        panic!("{}", shown(response.bytes));
+    };
+    let method = request.head.method;
+    let Ok((framing, declared)) = Framing::of_response(response, method) else { return };
+    if response.head.status < 200 {
+        return;
+    }
+    let is_old = request.head.version == Version::Http10;
+    let framing = match framing {
+        Framing::Chunked if is_old => Framing::UntilClose,
+        Framing::UntilClose if !is_old => Framing::Chunked,
+        framing => framing,
+    };
+    let declared = match response.head.status {
+        204 => None,
+        304 => declared,
+        _ if method == Method::Head => declared,
+        _ => declared.or(Some(0)),
+    };
+    let homeward = Homeward {
+        cors: plan.cors,
+        policy: &config.cors,
+        request_bytes: request.bytes,
+        framing,
+        declared,
+        connection: is_old.then_some(b"close"),
+        gateway: target.map(|final_url| GatewayAnswer { final_url, location: None }),
+        identity,
+        date: &|writer: &mut HeadWriter<'_>| writer.field(b"Date", b"Sun, 06 Nov 1994 08:49:37 GMT"),
+    };
+    let mut out = vec![0; response.bytes.len() * 4 + request.bytes.len() + 8192];
+    let len = rewrite::response(response, &homeward, &mut out).expect("room enough");
+    let text = shown(&out[..len]);
+    let Read::Complete(sent, end) = head::response(&out[..len], usize::MAX) else { panic!("{text}") };
+    assert_eq!((end, sent.status, &sent.reason), (len, given.status, &given.reason), "{text}");
+    let again = framing::of_response(&sent, method == Method::Head).map(|(framing, _)| framing);
+    let expected = if again == Some(Body::None) { Body::None } else { body(framing) };
+    assert_eq!(again, Some(expected), "{text}");
+    assert!(sent.lines.count("content-length") + sent.lines.count("transfer-encoding") <= 1, "{text}");
+    assert_eq!(sent.lines.all("content-length").is_empty(), declared_nothing(&framing, declared), "{text}");
+    assert_eq!(
+        sent.lines.members("connection"),
+        if is_old { vec![b"close".to_vec()] } else { vec![] },
+        "{text}"
+    );
+    for gone in HOP_BY_HOP.iter().filter(|name| !["connection", "transfer-encoding"].contains(name)) {
+        assert_eq!(sent.lines.count(gone), 0, "{gone} in {text}");
+    }
+    let vias = sent.lines.all("via");
+    let own = vias.iter().filter(|via| is_own_via(via, identity)).count();
+    assert!(own >= 1 && vias.len() == given.lines.count("via") + 1, "{text}");
+    assert!(sent.lines.count("date") >= 1 && sent.lines.count("vary") <= 1, "{text}");
+    let kept = config.cors.describe().contains("kept");
+    if !kept {
+        for once in [
+            "access-control-allow-origin",
+            "access-control-allow-credentials",
+            "access-control-expose-headers",
+        ] {
+            assert!(sent.lines.count(once) <= 1, "{once} in {text}");
+        }
+    }
+    let credentials = sent.lines.all("access-control-allow-credentials").contains(&&b"true"[..]);
+    let any = sent.lines.all("access-control-allow-origin").contains(&&b"*"[..]);
+    assert!(!(credentials && any) || kept, "{text}");
+    let is_gateway = target.is_some();
+    let set_here = |name: &str| {
+        [
+            "content-length",
+            "corsair-cors",
+            "cross-origin-resource-policy",
+            "date",
+            "timing-allow-origin",
+            "vary",
+            "via",
+        ]
+        .contains(&name)
+            || name.starts_with("access-control-")
+            || is_gateway && ["content-security-policy", "x-final-url"].contains(&name)
+            || is_gateway && ACTS_ON_OUR_ORIGIN.contains(&name)
+    };
+    assert_eq!(travelling(&given.lines, &set_here), travelling_again(&sent.lines, &set_here), "{text}");
+    if is_gateway {
+        acts_on_its_own_origin_only(&sent.lines, &text);
+    }
+    assert!(rewrite::response(response, &homeward, &mut out[..len / 2]).is_err());
+}
+
+fn declared_nothing(framing: &Framing, declared: Option<u64>) -> bool {
+    match framing {
+        Framing::Length(_) => false,
+        Framing::None => declared.is_none(),
+        Framing::Chunked | Framing::UntilClose => true,
+    }
+}
+
+/// What a target says stays within its own sandbox (cors.md §4).
+pub(crate) fn acts_on_its_own_origin_only(lines: &Lines, text: &str) {
+    for name in ACTS_ON_OUR_ORIGIN {
+        assert_eq!(lines.count(name), 0, "{name} in {text}");
+    }
+    assert!(lines.all("content-security-policy").iter().all(|policy| *policy == b"sandbox"), "{text}");
+    let types = lines.all("content-type");
+    let is_inert = types.len() == 1 && is_inert(types[0]);
+    assert!(is_inert || lines.count("content-security-policy") == 1, "a document without a sandbox: {text}");
+    assert_eq!(lines.count("x-final-url"), 1, "{text}");
+}
+
+/// Whether no browser takes a body of this type for a document. One that names several types is read as the
+/// last of them (Fetch, "extract a MIME type").
+fn is_inert(content_type: &[u8]) -> bool {
+    let text = lower(content_type);
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    let (kind, form) = essence.split_once('/').unwrap_or_default();
+    let inert = match kind {
+        "image" => form != "svg+xml",
+        "font" | "audio" | "video" => true,
+        "text" => ["plain", "css", "event-stream"].contains(&form),
+        "application" => ["json", "octet-stream"].contains(&form),
+        _ => false,
+    };
+    inert && !text.contains(',')
+}
+
+/// An interim response, or a 101.
+fn goes_ahead(response: Response<'_>, switch: bool) {
+    let Read::Complete(given, _) = head::response(response.bytes, usize::MAX) else { return };
+    let mut out = vec![0; response.bytes.len() * 2 + 256];
+    let len = rewrite::interim(response, switch, &mut out).expect("room enough");
+    let text = shown(&out[..len]);
+    let Read::Complete(sent, end) = head::response(&out[..len], usize::MAX) else { panic!("{text}") };
+    assert_eq!((end, sent.status), (len, given.status), "{text}");
+    assert_eq!(sent.lines.count("content-length") + sent.lines.count("transfer-encoding"), 0, "{text}");
+    let options = sent.lines.members("connection");
+    assert_eq!(options, if switch { vec![b"upgrade".to_vec()] } else { vec![] }, "{text}");
+    assert_eq!(sent.lines.count("upgrade"), usize::from(switch), "{text}");
+    assert!(!sent.lines.0.iter().any(|(name, _)| lower(name).starts_with("access-control-allow-")), "{text}");
+}
