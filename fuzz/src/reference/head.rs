@@ -2,6 +2,8 @@
 //!
 //! Source: RFC 9112 §2–5, RFC 9110 §5.
 
+use std::fmt;
+
 use super::framing::Old;
 
 /// What a slow reader makes of bytes that may not be complete yet.
@@ -19,8 +21,15 @@ pub enum Read<T> {
 pub type Line = (Vec<u8>, Vec<u8>);
 
 /// The field lines of a head, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Lines(pub Vec<Line>);
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| (name.escape_ascii(), value.escape_ascii()));
+        f.debug_list().entries(shown.map(|(name, value)| format!("{name}: {value}"))).finish()
+    }
+}
 
 impl Lines {
     /// The values of all fields of a name, which is given in lower case.
@@ -48,7 +57,7 @@ impl Lines {
 }
 
 /// A request head.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// The method as spelled.
     pub method: Vec<u8>,
@@ -61,7 +70,7 @@ pub struct Request {
 }
 
 /// A response head.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status.
     pub status: u16,
@@ -71,6 +80,20 @@ pub struct Response {
     pub old: Old,
     /// The fields.
     pub lines: Lines,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let old = if self.old.0 { " 1.0" } else { "" };
+        write!(f, "{} {}{old} {:?}", self.method.escape_ascii(), self.target.escape_ascii(), self.lines)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let old = if self.old.0 { " 1.0" } else { "" };
+        write!(f, "{} {}{old} {:?}", self.status, self.reason.escape_ascii(), self.lines)
+    }
 }
 
 /// Whether a name is this one, which is given in lower case.

@@ -206,8 +206,6 @@ pub enum Said {
         payload: Vec<u8>,
         /// Whether it is complete.
         complete: bool,
-        /// How it was framed.
-        framing: Body,
     },
     /// No response, or not yet.
     Nothing,
@@ -246,5 +244,5 @@ pub fn said(bytes: &[u8], to_head: bool, closed: bool) -> Said {
         }
         Body::UntilClose => (rest.to_vec(), closed),
     };
-    Said::Final { status: head.status, payload, complete, framing }
+    Said::Final { status: head.status, payload, complete }
 }
