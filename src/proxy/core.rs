@@ -89,7 +89,7 @@ impl Core {
             buffers: BufferPool::new(buffer_size(&config)),
             config,
             identity,
-            pool: Pool::new(limits),
+            pool: Pool::new(limits, Arc::clone(&counters)),
             resolver,
             date: HttpDate::default(),
             counters,

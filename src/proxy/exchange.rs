@@ -40,6 +40,7 @@ use crate::{
         head::{Method, Request, RequestHead, Version},
     },
     net::{buffer::Buffer, stream::Stream, timer::Timer},
+    observe::metrics::PoolResult,
     upstream::{Lease, Peer, connector::OpeningTimes},
 };
 
@@ -71,6 +72,10 @@ pub(crate) struct Outcome {
     pub(crate) bytes_out: u64,
     pub(crate) opening: OpeningTimes,
     pub(crate) first_byte: Option<Duration>,
+    /// Time in which only the upstream could do something.
+    pub(crate) waited: Duration,
+    /// The bodies did not fit one buffer.
+    pub(crate) streamed: bool,
     pub(crate) upstream: Option<Peer>,
     pub(crate) attempts: u32,
     pub(crate) reused: Option<bool>,
@@ -141,6 +146,7 @@ impl Job<'_> {
                         return Err(error);
                     }
                     self.core.counters.retry();
+                    self.core.counters.pool_reuse(PoolResult::Stale);
                     round.fresh_only = true;
                 }
             }
@@ -230,6 +236,7 @@ impl Job<'_> {
         let clean = upstream.ended_cleanly() && body.is_written() && !state.upload_discarded.get();
         let (hop, plan, leftover) = (upstream.hop.take(), upstream.plan, upstream.take_leftover());
         self.outcome.first_byte = upstream.head_at.map(|at| at.saturating_duration_since(sent));
+        self.outcome.waited += upstream.head_at.unwrap_or(sent).saturating_duration_since(sent);
         self.note(state, plan);
         let ended = match relayed {
             Ok(ended) => ended,
@@ -388,6 +395,7 @@ impl Job<'_> {
             }
         }
         let (core, config) = (self.core, self.config);
+        self.outcome.streamed = true;
         let (mut client, timer) = self.client_side_and_timer(body, state);
         // Boxed, so that only a running stream pays for its size.
         Box::pin(stream(core, config, &mut client, upstream, state, timer)).await

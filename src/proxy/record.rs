@@ -52,6 +52,10 @@ impl Finished<'_> {
         if let Some(first_byte) = outcome.first_byte {
             counters.upstream_first_byte(first_byte);
         }
+        if outcome.reused == Some(true) && !outcome.streamed && outcome.error.is_none() {
+            // Opening a connection and moving bulk depend on the peers; what is left is our own doing.
+            counters.proxy_added(total.saturating_sub(outcome.waited));
+        }
         if let Some((kind, result, reason)) = labels(plan.cors) {
             counters.cors(route, kind, result, reason);
         }

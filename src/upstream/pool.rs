@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,6 +14,7 @@ use foldhash::fast::RandomState;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{Lease, Peer};
+use crate::observe::metrics::WorkerCounters;
 
 /// Bounds of a [`Pool`].
 #[derive(Clone, Copy, Debug)]
@@ -40,13 +42,14 @@ pub struct Pool {
     idle: RefCell<HashMap<Box<str>, VecDeque<Idle>, RandomState>>,
     total: Cell<usize>,
     used: Notify,
+    counters: Arc<WorkerCounters>,
 }
 
 impl Pool {
     /// An empty pool.
     #[must_use]
-    pub fn new(limits: PoolLimits) -> Self {
-        Self { limits, idle: RefCell::default(), total: Cell::new(0), used: Notify::new() }
+    pub fn new(limits: PoolLimits, counters: Arc<WorkerCounters>) -> Self {
+        Self { limits, idle: RefCell::default(), total: Cell::new(0), used: Notify::new(), counters }
     }
 
     /// How many connections wait.
@@ -74,7 +77,7 @@ impl Pool {
         let queue = idle.get_mut(endpoint)?;
         let mut now = None;
         while let Some(mut candidate) = queue.pop_back() {
-            self.total.set(self.total.get() - 1);
+            self.change_total(self.len() - 1);
             let alive = if ask_kernel {
                 candidate.lease.stream.is_idle_now()
             } else {
@@ -107,13 +110,13 @@ impl Pool {
         if let Some(queue) = idle.get_mut(endpoint) {
             if queue.len() >= self.limits.per_endpoint {
                 queue.pop_front();
-                self.total.set(self.total.get() - 1);
+                self.change_total(self.len() - 1);
             }
             queue.push_back(connection);
         } else {
             idle.insert(endpoint.into(), VecDeque::from([connection]));
         }
-        self.total.set(self.total.get() + 1);
+        self.change_total(self.len() + 1);
         if self.len() == 1 {
             self.used.notify_one();
         }
@@ -135,12 +138,18 @@ impl Pool {
             total += queue.len();
             !queue.is_empty()
         });
+        self.change_total(total);
+    }
+
+    fn change_total(&self, total: usize) {
+        let change = total.cast_signed() - self.len().cast_signed();
+        self.counters.pool_idle_changed(change as i64);
         self.total.set(total);
     }
 
     /// Closes every connection.
     pub fn clear(&self) {
         self.idle.borrow_mut().clear();
-        self.total.set(0);
+        self.change_total(0);
     }
 }
