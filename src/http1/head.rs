@@ -13,7 +13,7 @@ use crate::error::Error;
 pub const MAX_FIELDS: usize = 1024;
 
 /// Field slots of the first attempt: enough for nearly every head, cheap to reserve.
-const COMMON_FIELDS: usize = 64;
+const COMMON_FIELDS: usize = 40;
 
 /// A range of bytes in a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
