@@ -232,10 +232,10 @@ impl fmt::Display for Error {
             Self::RouteNotFound => "Route not found.",
             Self::TargetMissing => "Required \"url\" query parameter not found.",
             Self::TargetDenied => {
-                "this target is not allowed; the operator can allow it with --allow-target HOST[:PORT]"
+                "this target is not allowed; the operator can allow it with --allow-target public,HOST[:PORT]"
             }
             Self::TargetAddressProhibited => {
-                "the target's address is not public; the operator can allow it with --allow-target HOST[:PORT]"
+                "the target's address is not public; the operator can allow it with --allow-target public,HOST[:PORT]"
             }
             Self::FieldRequired => "a header field that this gateway requires is missing",
             Self::CorsRefused => "the CORS policy does not allow this request",

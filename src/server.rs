@@ -144,6 +144,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     reopen: Signal,
+    reload: Signal,
 }
 
 impl Signals {
@@ -152,6 +153,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             reopen: signal(SignalKind::user_defined1())?,
+            reload: signal(SignalKind::hangup())?,
         })
     }
 
@@ -161,6 +163,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
+                _ = self.reload.recv() => tracing::warn!("HUP: there is no file to reload; flags hold until a restart"),
                 _ = self.reopen.recv() => {
                     if let Some(log) = access_log {
                         log.reopen();

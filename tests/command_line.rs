@@ -25,8 +25,8 @@ fn every_fault_is_a_line_that_names_its_flag() {
         faults(&["--allow-credentials", "--drain-timeout", "30"], &[]),
         [
             "corsair: --drain-timeout: \"30\" has no unit; write 30s if seconds are meant",
-            "corsair: --allow-credentials: needs a list of origins, not \"*\"; name them in \
-             allow_origins, or leave credentials off",
+            "corsair: --allow-credentials: needs a list of origins, not \"*\"; name the \
+             origins, or leave credentials off",
         ]
     );
 }

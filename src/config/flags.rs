@@ -12,7 +12,9 @@
 
 use std::ffi::{OsStr, OsString};
 
-use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, builder::Resettable};
+use clap::{
+    Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, builder::Resettable, error::ContextKind,
+};
 
 /// Everything that can be set, as typed; what was not typed is `None` or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Parser)]
@@ -293,8 +295,18 @@ pub struct ObservationSettings {
 /// prints itself and knows its exit code.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Settings, clap::Error> {
     let mut command = command();
-    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    let mut matches = command.try_get_matches_from_mut(arguments).map_err(without_dangerous_tip)?;
     Settings::from_arg_matches_mut(&mut matches).map_err(|fault| fault.format(&mut command))
+}
+
+/// A slip of the fingers must not be answered with the advice to open what is closed.
+fn without_dangerous_tip(mut fault: clap::Error) -> clap::Error {
+    let tip = fault.get(ContextKind::SuggestedArg).map(ToString::to_string);
+    if tip.is_some_and(|tip| ["--open", "--insecure-upstream"].contains(&tip.as_str())) {
+        fault.remove(ContextKind::SuggestedArg);
+        fault.remove(ContextKind::Usage);
+    }
+    fault
 }
 
 /// The grammar. Shared with the generators of completions and manual.

@@ -98,7 +98,7 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
         if credentials {
             findings.fault(
                 CREDENTIALS,
-                "needs a list of origins, not \"*\"; name them in allow_origins, or leave credentials off",
+                "needs a list of origins, not \"*\"; name the origins, or leave credentials off",
             );
         }
         if settings.allow_origins.len() > 1 {

@@ -166,6 +166,8 @@ async fn open(
         .await
     };
     job.outcome.opening = times;
+    job.outcome.attempts += 1;
+    job.outcome.upstream = times.tried.map(Peer::Ip);
     let unresolved = is_name && times.dns.is_none();
     let (stream, peer) = opened.map_err(|error| {
         if error == Error::ConnectTimeout && unresolved { Error::DnsTimeout } else { error }

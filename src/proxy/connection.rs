@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     core::Core,
     exchange::{Job, Next, Outcome, TunnelEnds, send},
+    identity::RequestId,
     plan::{Action, Answer, Client, Persistence, Plan, plan},
     receive::{Received, Receiver},
     record::{Finished, record_fault},
@@ -213,7 +214,7 @@ impl<'c> Connection<'c> {
         let (size, status) = {
             let inbound = inbound.borrow();
             let recipient = Recipient::Request(Request { bytes: inbound.all(), head }, plan.cors);
-            self.responder(config).write(answer, recipient, persistence, out.spare())
+            self.responder(config, outcome.request_id).write(answer, recipient, persistence, out.spare())
         };
         outcome.status = status;
         outcome.bytes_out += size as u64;
@@ -262,16 +263,21 @@ impl<'c> Connection<'c> {
     /// Answers what is not a request.
     async fn refuse(&mut self, config: &Config, error: Error, origin: Option<&[u8]>) -> After {
         let mut out = self.core.buffers.take();
+        let request_id = RequestId::random();
         let recipient = Recipient::Unknown(origin);
-        let (size, _) =
-            self.responder(config).write(Answer::Fault(error), recipient, Persistence::Close, out.spare());
+        let (size, _) = self.responder(config, request_id).write(
+            Answer::Fault(error),
+            recipient,
+            Persistence::Close,
+            out.spare(),
+        );
         let sent = send(&mut self.stream, &out.spare()[..size], &mut self.timer, config.timeouts.send).await;
-        record_fault(self.core, &self.client, error, origin, size as u64);
+        record_fault(self.core, &self.client, error, origin, request_id, size as u64);
         if sent.is_ok() { After::Linger } else { After::Reset }
     }
 
-    fn responder<'a>(&'a self, config: &'a Config) -> Responder<'a> {
-        Responder { policy: &config.cors, identity: &self.core.identity, date: &self.core.date }
+    fn responder<'a>(&'a self, config: &'a Config, request_id: RequestId) -> Responder<'a> {
+        Responder { request_id, policy: &config.cors, identity: &self.core.identity, date: &self.core.date }
     }
 
     async fn tunnel(

@@ -124,7 +124,7 @@ impl Job<'_> {
             let state = ExchangeState::new();
             let lease = checkout::checkout(&mut self, exchange, &round, &mut body, &state).await?;
             let reused = lease.reused;
-            self.outcome.attempts += 1;
+            self.outcome.attempts += u32::from(reused);
             self.outcome.reused = Some(reused);
             self.outcome.upstream = Some(lease.peer.clone());
             let (received, attempt) = self.attempt(exchange, lease, &round, &mut body, &state).await;
@@ -389,7 +389,10 @@ impl Job<'_> {
                 match arrived {
                     HeadArrived::Switch => return Ok(Ended::Switch),
                     HeadArrived::Final if upstream.is_complete() => return Ok(Ended::Done),
-                    HeadArrived::Final => break,
+                    HeadArrived::Final => {
+                        upstream.stream.acknowledge();
+                        break;
+                    }
                     HeadArrived::Interim | HeadArrived::Redirect => {}
                 }
             }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     core::Core,
     exchange::Outcome,
+    identity::RequestId,
     plan::{Client, Plan},
     route::Route,
 };
@@ -99,6 +100,7 @@ pub(crate) fn record_fault(
     client: &Client,
     error: Error,
     origin: Option<&[u8]>,
+    request_id: RequestId,
     bytes_out: u64,
 ) {
     core.counters.request_finished(RouteLabel::Local, MethodLabel::Other, error.status(), Duration::ZERO);
@@ -122,7 +124,7 @@ pub(crate) fn record_fault(
         reused: None,
         cors: "",
         origin,
-        request_id: None,
+        request_id: Some(&request_id.text()),
     });
 }
 

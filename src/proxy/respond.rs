@@ -3,7 +3,7 @@
 
 use super::{
     clock::HttpDate,
-    identity::Identity,
+    identity::{Identity, RequestId},
     plan::{Answer, Persistence},
     response::connection_option,
 };
@@ -34,6 +34,8 @@ pub enum Recipient<'a> {
 /// What every answer needs.
 #[derive(Clone, Copy)]
 pub struct Responder<'a> {
+    /// How the request is called where the client gave it no name.
+    pub request_id: RequestId,
     /// The policy by which CORS fields are given.
     pub policy: &'a CorsPolicy,
     /// How this process names itself.
@@ -110,6 +112,14 @@ impl Responder<'_> {
             }
             (_, Recipient::Unknown(origin)) => write_origin_fields(self.policy, origin, ADDED, &mut writer),
         }
+        if error.is_some() {
+            // So that what a user saw can be found in the log.
+            let theirs = match recipient {
+                Recipient::Request(request, _) => request.value(FieldId::XRequestId),
+                Recipient::Unknown(_) => None,
+            };
+            writer.field(b"X-Request-Id", theirs.unwrap_or(&self.request_id.text()));
+        }
         writer.lines(&self.identity.via);
         let Ok(head) = writer.finish() else { return (0, status) };
         let without_body = status == 204
@@ -142,7 +152,7 @@ impl Responder<'_> {
 }
 
 /// Names of fields in our own answers that a script may read beside the safelisted ones.
-const ADDED: &[&str] = &["Via", "Proxy-Status"];
+const ADDED: &[&str] = &["Date", "Via", "Proxy-Status", "X-Request-Id"];
 
 struct Body {
     media_type: &'static str,

@@ -21,6 +21,8 @@ use crate::{
 /// How long each part of opening a connection took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpeningTimes {
+    /// The first address that was tried.
+    pub tried: Option<SocketAddr>,
     /// Resolving the name; `None` for a literal address.
     pub dns: Option<Duration>,
     /// The race of addresses.
@@ -71,9 +73,11 @@ pub async fn open(
     if addresses.is_empty() {
         return Err(Error::TargetAddressProhibited);
     }
+    times.tried = addresses.first().copied();
     let begun = Instant::now();
-    let (tcp, peer) = connect::connect(&addresses, door.socket_buffer).await?;
+    let connected = connect::connect(&addresses, door.socket_buffer).await;
     times.connect = Some(begun.elapsed());
+    let (tcp, peer) = connected?;
     let Some((config, name)) = door.tls else { return Ok((Stream::Tcp(tcp), Peer::Ip(peer))) };
     let begun = Instant::now();
     let stream = handshake::connect(config, name, tcp).await?;

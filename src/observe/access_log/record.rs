@@ -48,7 +48,7 @@ pub struct Record<'a> {
     pub times: Times,
     /// The peer that the last attempt went to.
     pub upstream: Option<Address<'a>>,
-    /// Upstream connections that the request was written to.
+    /// Upstream connections that were taken from the pool or opened for it, those that failed included.
     pub attempts: u32,
     /// Whether the last of them came from the pool; `None` when there was none.
     pub reused: Option<bool>,
