@@ -246,3 +246,6 @@ fn extension_step(at: Extension, byte: u8) -> Result<Extension, &'static str> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,60 @@ impl<'a> HeadWriter<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a panic fails the test")]
+mod tests {
+    use super::*;
+
+    fn written(size: usize, write: impl FnOnce(&mut HeadWriter<'_>)) -> Result<Vec<u8>, Error> {
+        let mut out = vec![0xee; size];
+        let mut writer = HeadWriter::new(&mut out);
+        write(&mut writer);
+        let len = writer.finish()?;
+        assert!(out[len..].iter().all(|byte| *byte == 0xee), "written behind the end");
+        out.truncate(len);
+        Ok(out)
+    }
+
+    #[test]
+    fn a_head_is_a_line_fields_and_an_empty_line() {
+        let request = written(200, |out| {
+            out.request_line(b"GET", &[b"/a", b"", b"?b"]);
+            out.field(b"Host", b"h");
+            out.field_parts(b"Via", [b"1.1 ".as_slice(), b"x"]);
+            out.lines(b"A: b\r\nC: d\r\n");
+            out.computed_field(b"E", b"");
+        });
+        assert_eq!(
+            request.unwrap(),
+            b"GET /a?b HTTP/1.1\r\nHost: h\r\nVia: 1.1 x\r\nA: b\r\nC: d\r\nE: \r\n\r\n"
+        );
+        let response = written(200, |out| out.status_line(404, b"Not Found"));
+        assert_eq!(response.unwrap(), b"HTTP/1.1 404 Not Found\r\n\r\n");
+        // RFC 9112 §4: the blank stays where there is no reason.
+        assert_eq!(written(200, |out| out.status_line(200, b"")).unwrap(), b"HTTP/1.1 200 \r\n\r\n");
+    }
+
+    #[test]
+    fn a_computed_value_that_could_end_its_line_refuses_the_head() {
+        for byte in 0..=u8::MAX {
+            let result = written(100, |out| out.computed_field(b"A", &[b'b', byte, b'c']));
+            assert_eq!(result.is_err(), matches!(byte, 0 | b'\r' | b'\n'), "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_does_not_fit_is_refused_as_a_whole() {
+        let write = |out: &mut HeadWriter<'_>| {
+            out.status_line(200, b"OK");
+            out.field(b"Long-Name", b"value");
+            out.field(b"A", b"b");
+        };
+        let whole = written(1000, write).unwrap();
+        for size in 0..whole.len() {
+            assert_eq!(written(size, write), Err(Error::Internal), "{size} bytes");
+        }
+        assert_eq!(written(whole.len(), write).unwrap(), whole);
+    }
+}

@@ -333,3 +333,202 @@ pub struct Field {
     /// The name, classified.
     pub id: FieldId,
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic fails the test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_is_found_in_any_case_and_nothing_close_to_it() {
+        for (name, id) in KNOWN {
+            let text = str::from_utf8(name).unwrap();
+            assert_eq!(FieldId::of(name), *id, "{text}");
+            assert_eq!(FieldId::of(text.to_uppercase().as_bytes()), *id, "{text}");
+            let mixed: Vec<u8> = name
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| if at % 2 == 0 { byte.to_ascii_uppercase() } else { *byte })
+                .collect();
+            assert_eq!(FieldId::of(&mixed), *id, "{text}");
+            let is_other = |close: &[u8]| !KNOWN.iter().any(|(known, _)| known == &close);
+            for at in 0..name.len() {
+                let mut close = name.to_vec();
+                close[at] = b'!';
+                assert_eq!(FieldId::of(&close), FieldId::Other, "{}", String::from_utf8_lossy(&close));
+                close.remove(at);
+                assert!(is_other(&close) == (FieldId::of(&close) == FieldId::Other));
+            }
+            for longer in
+                [[name, b"-".as_slice()].concat(), [b"x", *name].concat(), [name, b" ".as_slice()].concat()]
+            {
+                assert_eq!(FieldId::of(&longer), FieldId::Other, "{}", String::from_utf8_lossy(&longer));
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_a_family_are_known_by_their_beginning() {
+        for (name, id) in [
+            ("Access-Control-Allow-Origin", FieldId::CorsResponse),
+            ("access-control-allow-credentials", FieldId::CorsResponse),
+            ("Access-Control-Allow-Methods", FieldId::CorsResponse),
+            ("Access-Control-Allow-Headers", FieldId::CorsResponse),
+            ("Access-Control-Allow-Private-Network", FieldId::CorsResponse),
+            ("ACCESS-CONTROL-EXPOSE-HEADERS", FieldId::CorsResponse),
+            ("Access-Control-Max-Age", FieldId::CorsResponse),
+            ("Access-Control-Max-Ages", FieldId::Other),
+            ("Access-Control-Allow", FieldId::Other),
+            ("Access-Control", FieldId::Other),
+            ("Sec-Fetch-Mode", FieldId::SecFetch),
+            ("sec-fetch-", FieldId::SecFetch),
+            ("Sec-WebSocket-Key", FieldId::Other),
+            ("", FieldId::Other),
+            ("a-name-that-is-much-longer-than-every-one-that-is-known", FieldId::Other),
+        ] {
+            assert_eq!(FieldId::of(name.as_bytes()), id, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_one_connection_stays_on_it() {
+        let hop_by_hop = [
+            "Connection",
+            "Keep-Alive",
+            "Proxy-Connection",
+            "Proxy-Authorization",
+            "TE",
+            "Transfer-Encoding",
+            "Upgrade",
+            "HTTP2-Settings",
+        ];
+        for (name, id) in KNOWN {
+            let text = str::from_utf8(name).unwrap();
+            let expected = hop_by_hop.iter().any(|hop| hop.eq_ignore_ascii_case(text));
+            assert_eq!(id.is_hop_by_hop(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn framing_routing_credentials_and_content_never_come_as_trailers() {
+        for name in [
+            "Transfer-Encoding",
+            "Content-Length",
+            "Host",
+            "Connection",
+            "Authorization",
+            "Proxy-Authorization",
+            "Cookie",
+            "Set-Cookie",
+            "Content-Type",
+            "Content-Encoding",
+            "Content-Range",
+            "Trailer",
+            "TE",
+            "Upgrade",
+            "Expect",
+            "Max-Forwards",
+            "Location",
+            "Vary",
+            "Origin",
+            "X-Forwarded-For",
+            "Forwarded",
+            "Access-Control-Allow-Origin",
+            "Access-Control-Request-Method",
+        ] {
+            assert!(FieldId::of(name.as_bytes()).is_forbidden_in_trailers(), "{name}");
+        }
+        for name in ["ETag", "X-Checksum", "Server-Timing", "Digest"] {
+            assert!(!FieldId::of(name.as_bytes()).is_forbidden_in_trailers(), "{name}");
+        }
+    }
+
+    #[test]
+    fn connection_cannot_strip_what_a_message_needs() {
+        for name in
+            ["Host", "Content-Length", "Transfer-Encoding", "X-Forwarded-For", "Forwarded", "Via", "Origin"]
+        {
+            assert!(FieldId::of(name.as_bytes()).survives_nomination(), "{name}");
+        }
+        for name in ["X-Anything", "Keep-Alive", "TE", "Upgrade"] {
+            assert!(!FieldId::of(name.as_bytes()).survives_nomination(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_underscore_is_no_dash_in_framing_routing_and_forwarding_names() {
+        for (name, alias) in [
+            ("Content_Length", true),
+            ("content_length", true),
+            ("Transfer_Encoding", true),
+            ("X_Forwarded_For", true),
+            ("X-Forwarded_For", true),
+            ("x_forwarded-proto", true),
+            ("Keep_Alive", true),
+            ("Proxy_Connection", true),
+            ("HTTP2_Settings", true),
+            ("api_key", false),
+            ("X_Request_Id", false),
+            ("Content_Type", false),
+            ("Content-Length", false),
+            ("Host", false),
+            ("_Host", false),
+            ("Content__Length", false),
+            ("_", false),
+            ("", false),
+            ("a_name_that_is_much_longer_than_every_one_that_is_known", false),
+        ] {
+            assert_eq!(FieldId::is_underscore_alias(name.as_bytes()), alias, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_made_of_the_bytes_of_the_grammar() {
+        let tchars = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_tchar(byte), tchars.contains(&byte), "{byte:#x}");
+            assert_eq!(is_token(&[b'a', byte]), tchars.contains(&byte), "{byte:#x}");
+        }
+        assert!(is_token(tchars) && !is_token(b""));
+    }
+
+    #[test]
+    fn only_sp_and_htab_are_blanks() {
+        for (value, trimmed) in [
+            (&b""[..], &b""[..]),
+            (b" ", b""),
+            (b" \t ", b""),
+            (b"a", b"a"),
+            (b" \ta b\t ", b"a b"),
+            (b"\x0ba\x0c", b"\x0ba\x0c"),
+            (b"\x85a\xa0", b"\x85a\xa0"),
+            (b"\ra\n", b"\ra\n"),
+        ] {
+            assert_eq!(trim(value), trimmed, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn the_members_of_a_list_are_trimmed_and_empty_ones_left_out() {
+        for (value, members) in [
+            ("", &[][..]),
+            (",", &[]),
+            (" , ,\t,", &[]),
+            ("a", &["a"]),
+            ("a,b", &["a", "b"]),
+            (" a\t,, b c ,", &["a", "b c"]),
+        ] {
+            let read: Vec<&str> =
+                list(value.as_bytes()).map(|member| str::from_utf8(member).unwrap()).collect();
+            assert_eq!(read, members, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_compared_without_case_and_within_bounds() {
+        assert!(starts_with_ignore_case(b"HTTP://x", b"http://"));
+        assert!(starts_with_ignore_case(b"http://", b"http://"));
+        assert!(!starts_with_ignore_case(b"http:/", b"http://"));
+        assert!(!starts_with_ignore_case(b"xhttp://", b"http://"));
+    }
+}

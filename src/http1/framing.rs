@@ -131,3 +131,6 @@ impl Framing {
         Ok((framing, declared.length))
     }
 }
+
+#[cfg(test)]
+mod tests;

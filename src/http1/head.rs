@@ -504,3 +504,6 @@ fn collect(
     }
     Ok(Fields(list))
 }
+
+#[cfg(test)]
+mod tests;

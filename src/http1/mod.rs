@@ -10,5 +10,7 @@ pub mod emit;
 pub mod fields;
 pub mod framing;
 pub mod head;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod scan;
 pub mod target;

@@ -174,3 +174,6 @@ fn is_reg_name(host: &[u8]) -> bool {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;
