@@ -167,3 +167,113 @@ impl Drop for Buffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn buffer(capacity: usize, bytes: &[u8]) -> Buffer {
+        let mut buffer = BufferPool::new(capacity).take();
+        assert_eq!(buffer.push(bytes), bytes.len());
+        buffer
+    }
+
+    #[test]
+    fn bytes_come_in_at_the_end_and_are_used_up_from_the_start() {
+        let mut buffer = buffer(8, b"abcdef");
+        assert_eq!((buffer.unread(), buffer.spare_len()), (&b"abcdef"[..], 2));
+        buffer.consume(2);
+        assert_eq!((buffer.unread(), buffer.all(), buffer.spare_len()), (&b"cdef"[..], &b"abcdef"[..], 2));
+        assert_eq!(buffer.push(b"ghij"), 2, "no more than there is room for");
+        assert_eq!(buffer.unread(), b"cdefgh");
+        buffer.unread_mut()[0] = b'C';
+        buffer.compact();
+        assert_eq!((buffer.unread(), buffer.all(), buffer.spare_len()), (&b"Cdefgh"[..], &b"Cdefgh"[..], 2));
+        buffer.truncate(3);
+        assert_eq!((buffer.unread(), buffer.spare_len()), (&b"Cde"[..], 5));
+        buffer.clear();
+        assert_eq!((buffer.is_empty(), buffer.spare_len()), (true, 8));
+    }
+
+    #[test]
+    fn no_count_leads_beyond_the_bytes() {
+        let mut buffer = buffer(4, b"ab");
+        buffer.consume(100);
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.all(), b"ab");
+        buffer.filled(100);
+        assert_eq!((buffer.unread().len(), buffer.spare_len()), (2, 0));
+        buffer.truncate(100);
+        assert_eq!(buffer.unread().len(), 2);
+    }
+
+    #[test]
+    fn room_is_reclaimed_behind_the_head_once_all_is_used_up() {
+        let mut buffer = buffer(8, b"headbody");
+        buffer.consume(4);
+        buffer.reclaim(4);
+        assert_eq!((buffer.unread(), buffer.spare_len()), (&b"body"[..], 0), "not while bytes are unread");
+        buffer.consume(4);
+        buffer.reclaim(4);
+        assert_eq!((buffer.all(), buffer.spare_len()), (&b"head"[..], 4));
+        assert!(buffer.is_empty());
+        buffer.push(b"next");
+        assert_eq!((buffer.unread(), buffer.all()), (&b"next"[..], &b"headnext"[..]));
+    }
+
+    #[test]
+    fn a_pool_counts_what_is_taken_and_keeps_a_bounded_number() {
+        let pool = BufferPool::new(16);
+        assert_eq!((pool.taken(), pool.free()), (0, 0));
+        let taken: Vec<Buffer> = (0..MAX_FREE + 10).map(|_| pool.take()).collect();
+        assert_eq!((pool.taken(), pool.free()), (MAX_FREE + 10, 0));
+        drop(taken);
+        assert_eq!((pool.taken(), pool.free()), (0, MAX_FREE));
+        let again = pool.take();
+        assert_eq!((pool.taken(), pool.free()), (1, MAX_FREE - 1));
+        assert!(again.is_empty() && again.spare_len() == 16);
+    }
+
+    #[test]
+    fn a_recycled_buffer_shows_nothing_of_its_last_use() {
+        let pool = BufferPool::new(16);
+        let mut first = pool.take();
+        first.push(b"secret");
+        first.consume(2);
+        drop(first);
+        let second = pool.take();
+        assert_eq!((second.all(), second.unread()), (&b""[..], &b""[..]));
+    }
+
+    #[tokio::test]
+    async fn a_read_fills_the_room_that_is_left_and_no_more() {
+        let mut buffer = buffer(8, b"abc");
+        let mut reader = &b"defghijk"[..];
+        let mut fill = async || std::future::poll_fn(|cx| buffer.poll_fill(cx, &mut reader)).await;
+        assert_eq!(fill().await.unwrap(), 5);
+        assert_eq!((buffer.unread(), reader), (&b"abcdefgh"[..], &b"ijk"[..]));
+        buffer.clear();
+        let mut ended = tokio::io::empty();
+        assert_eq!(std::future::poll_fn(|cx| buffer.poll_fill(cx, &mut ended)).await.unwrap(), 0);
+        let mut broken = reset_reader();
+        let error = std::future::poll_fn(|cx| buffer.poll_fill(cx, &mut broken)).await.unwrap_err();
+        assert_eq!((error.kind(), buffer.is_empty()), (io::ErrorKind::ConnectionReset, true));
+    }
+
+    /// A reader whose connection was reset.
+    fn reset_reader() -> impl AsyncRead + Unpin {
+        struct Reset;
+        impl AsyncRead for Reset {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+                _: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            }
+        }
+        Reset
+    }
+}

@@ -34,3 +34,82 @@ impl Timer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, time::Duration};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// How long the timer takes to ring for `deadline`.
+    async fn ring(timer: &mut Timer, deadline: Instant) -> Duration {
+        let begun = Instant::now();
+        poll_fn(|cx| timer.poll_until(cx, deadline)).await;
+        begun.elapsed()
+    }
+
+    /// Looks at the timer once.
+    async fn look(timer: &mut Timer, deadline: Instant) -> bool {
+        poll_fn(|cx| Poll::Ready(timer.poll_until(cx, deadline).is_ready())).await
+    }
+
+    /// Within the millisecond that tokio's wheel turns by.
+    fn is_about(took: Duration, expected: Duration) -> bool {
+        took >= expected && took <= expected + Duration::from_millis(2)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_at_its_deadline_again_and_again() {
+        let mut timer = Timer::default();
+        for seconds in [3, 1, 7, 2] {
+            let took = ring(&mut timer, Instant::now() + seconds * SECOND).await;
+            assert!(is_about(took, seconds * SECOND), "{seconds}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_moved_forward_rings_at_the_earlier_time() {
+        let mut timer = Timer::default();
+        let begun = Instant::now();
+        assert!(!look(&mut timer, begun + 60 * SECOND).await);
+        let took = ring(&mut timer, begun + 5 * SECOND).await;
+        assert!(is_about(took, 5 * SECOND), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_moved_back_does_not_ring_early() {
+        let mut timer = Timer::default();
+        let begun = Instant::now();
+        assert!(!look(&mut timer, begun + 5 * SECOND).await);
+        tokio::time::advance(4 * SECOND).await;
+        assert!(!look(&mut timer, begun + 9 * SECOND).await);
+        let took = ring(&mut timer, begun + 20 * SECOND).await;
+        assert!(is_about(took, 16 * SECOND), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_moves_the_last_one_counts() {
+        let mut timer = Timer::default();
+        let begun = Instant::now();
+        for seconds in [10, 4, 30, 2, 8, 3, 50, 6] {
+            assert!(!look(&mut timer, begun + seconds * SECOND).await);
+        }
+        let took = ring(&mut timer, begun + 6 * SECOND).await;
+        assert!(is_about(took, 6 * SECOND), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_has_passed_rings_at_once() {
+        let mut timer = Timer::default();
+        let begun = Instant::now();
+        tokio::time::advance(10 * SECOND).await;
+        assert!(ring(&mut timer, begun + SECOND).await < 2 * SECOND / 1000);
+        assert!(look(&mut timer, begun + 2 * SECOND).await);
+        // Having rung, it still rings for what is to come.
+        assert!(!look(&mut timer, begun + 11 * SECOND).await);
+        let took = ring(&mut timer, begun + 11 * SECOND).await;
+        assert!(is_about(took, SECOND), "{took:?}");
+    }
+}

@@ -220,3 +220,6 @@ impl AsyncWrite for ClientSide<'_> {
         self.poll_flush(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

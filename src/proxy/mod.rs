@@ -20,6 +20,8 @@ mod client_side;
 mod exchange;
 mod receive;
 mod record;
+#[cfg(test)]
+mod sample;
 mod state;
 mod tunnel;
 mod upstream_side;

@@ -229,3 +229,6 @@ fn max_forwards(request: Request<'_>) -> Option<u32> {
     let digits = value.iter().all(u8::is_ascii_digit) && value.len() <= 9;
     digits.then(|| str::from_utf8(value).ok()?.parse().ok()).flatten()
 }
+
+#[cfg(test)]
+mod tests;

@@ -218,3 +218,6 @@ fn prefers_json(accept: &[u8]) -> bool {
             || media_type.eq_ignore_ascii_case(b"application/problem+json")
     })
 }
+
+#[cfg(test)]
+mod tests;

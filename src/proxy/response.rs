@@ -238,3 +238,6 @@ fn announced_patience(value: &[u8]) -> Option<Duration> {
         str::from_utf8(seconds).ok()?.parse().ok().map(Duration::from_secs)
     })
 }
+
+#[cfg(test)]
+mod tests;

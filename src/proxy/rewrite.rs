@@ -383,3 +383,6 @@ pub fn interim(response: Response<'_>, switch: bool, out: &mut [u8]) -> Result<u
     }
     writer.finish().map_err(|_| Error::ResponseHeadTooLarge)
 }
+
+#[cfg(test)]
+mod tests;

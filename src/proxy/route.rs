@@ -145,3 +145,6 @@ fn requires(request: Request<'_>, gateway: &Gateway) -> Result<(), Error> {
         Err(Error::FieldRequired)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,3 +176,6 @@ impl IdleClock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

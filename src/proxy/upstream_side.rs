@@ -401,3 +401,6 @@ impl AsyncWrite for UpstreamSide<'_> {
         self.poll_flush(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

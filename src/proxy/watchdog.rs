@@ -119,3 +119,6 @@ impl Watchdog {
         seconds > 0 && state.upload.arrived.get() < timeouts.min_rate.saturating_mul(seconds)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,3 +153,182 @@ impl Pool {
         self.change_total(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{ErrorKind, Read, Write},
+        os::unix::net::UnixStream,
+    };
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const LIMITS: PoolLimits = PoolLimits { per_endpoint: 3, total: 5, idle: Duration::from_secs(60) };
+
+    /// The address by which a test knows a connection again.
+    fn peer(number: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], number))
+    }
+
+    /// Puts a connection into the pool; the far end of it.
+    fn put(pool: &Pool, endpoint: &str, number: u16, announced: Option<Duration>) -> UnixStream {
+        let (near, far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        far.set_nonblocking(true).unwrap();
+        pool.put(endpoint, Stream::Unix(near.try_into().unwrap()), peer(number), announced);
+        far
+    }
+
+    /// Whether the near end has been closed.
+    fn is_closed(mut far: &UnixStream) -> bool {
+        match far.read(&mut [0; 1]) {
+            Ok(size) => size == 0,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                false
+            }
+        }
+    }
+
+    /// Lets the runtime see what has happened already: before it sleeps it asks the kernel.
+    async fn settle() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    fn take(pool: &Pool, endpoint: &str) -> Option<u16> {
+        pool.checkout(endpoint, true, |_| true).map(|(_, peer)| peer.port())
+    }
+
+    #[tokio::test]
+    async fn the_newest_goes_first_and_each_endpoint_has_its_own() {
+        let pool = Pool::new(LIMITS);
+        let _far = [put(&pool, "a", 1, None), put(&pool, "b", 2, None), put(&pool, "a", 3, None)];
+        assert_eq!((pool.len(), pool.is_empty()), (3, false));
+        assert_eq!(take(&pool, "c"), None);
+        assert_eq!([take(&pool, "a"), take(&pool, "a"), take(&pool, "a")], [Some(3), Some(1), None]);
+        assert_eq!((take(&pool, "b"), take(&pool, "b"), pool.len()), (Some(2), None, 0));
+    }
+
+    #[tokio::test]
+    async fn of_too_many_for_one_endpoint_the_oldest_is_closed() {
+        let pool = Pool::new(LIMITS);
+        let far: Vec<UnixStream> = (1..=4).map(|number| put(&pool, "a", number, None)).collect();
+        assert_eq!(pool.len(), 3);
+        assert_eq!(far.iter().map(is_closed).collect::<Vec<_>>(), [true, false, false, false]);
+        assert_eq!([take(&pool, "a"), take(&pool, "a"), take(&pool, "a")], [Some(4), Some(3), Some(2)]);
+    }
+
+    #[tokio::test]
+    async fn there_are_never_more_than_the_total() {
+        let pool = Pool::new(LIMITS);
+        let mut far = Vec::new();
+        for endpoint in ["a", "b", "c", "d"] {
+            for number in 0..4 {
+                far.push(put(&pool, endpoint, number, None));
+                assert!(pool.len() <= LIMITS.total);
+            }
+        }
+        let open = far.iter().filter(|far| !is_closed(far)).count();
+        assert_eq!((pool.len(), open), (LIMITS.total, LIMITS.total));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn none_waits_longer_than_the_limit() {
+        let pool = Pool::new(LIMITS);
+        let _first = put(&pool, "a", 1, None);
+        tokio::time::advance(30 * SECOND).await;
+        let _second = put(&pool, "a", 2, None);
+        tokio::time::advance(31 * SECOND).await;
+        pool.sweep();
+        assert_eq!(pool.len(), 1);
+        assert_eq!((take(&pool, "a"), take(&pool, "a")), (Some(2), None));
+        let _third = put(&pool, "a", 3, None);
+        tokio::time::advance(60 * SECOND).await;
+        assert_eq!((take(&pool, "a"), pool.len()), (None, 0), "expired without a sweep");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_upstream_announces_shortens_the_wait_and_never_lengthens_it() {
+        for (announced, kept) in
+            [(Some(5), 4), (Some(2), 1), (Some(60), 59), (Some(61), 60), (Some(9999), 60), (None, 60)]
+        {
+            let announced = announced.map(|seconds| seconds * SECOND);
+            let pool = Pool::new(LIMITS);
+            let _far = put(&pool, "a", 1, announced);
+            tokio::time::advance(kept * SECOND - SECOND / 10).await;
+            assert_eq!(take(&pool, "a"), Some(1), "{announced:?}");
+            let _far = put(&pool, "a", 1, announced);
+            tokio::time::advance(kept * SECOND).await;
+            assert_eq!(take(&pool, "a"), None, "{announced:?}");
+        }
+        for announced in [Duration::ZERO, SECOND / 2, SECOND] {
+            let pool = Pool::new(LIMITS);
+            let far = put(&pool, "a", 1, Some(announced));
+            assert!(pool.is_empty() && is_closed(&far), "{announced:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_has_died_or_says_something_is_passed_over() {
+        for ask_kernel in [true, false] {
+            let pool = Pool::new(LIMITS);
+            let _alive = put(&pool, "a", 1, None);
+            drop(put(&pool, "a", 2, None));
+            let mut talking = put(&pool, "a", 3, None);
+            talking.write_all(b"HTTP/1.1 408 x").unwrap();
+            settle().await;
+            let found = pool.checkout("a", ask_kernel, |_| true).map(|(_, peer)| peer.port());
+            assert_eq!((found, pool.len()), (Some(1), 0), "ask_kernel: {ask_kernel}");
+            assert_eq!(pool.checkout("a", ask_kernel, |_| true).map(|_| ()), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_no_longer_admitted_is_closed() {
+        let pool = Pool::new(LIMITS);
+        let far = [put(&pool, "a", 1, None), put(&pool, "a", 2, None)];
+        let found = pool.checkout("a", true, |peer| peer.port() != 2).map(|(_, peer)| peer.port());
+        assert_eq!((found, pool.len()), (Some(1), 0));
+        assert_eq!([is_closed(&far[0]), is_closed(&far[1])], [true, true], "the taken one was dropped");
+    }
+
+    #[tokio::test]
+    async fn a_sweep_closes_the_dead_and_forgets_empty_endpoints() {
+        let pool = Pool::new(LIMITS);
+        let _alive = put(&pool, "a", 1, None);
+        drop(put(&pool, "a", 2, None));
+        drop(put(&pool, "b", 3, None));
+        settle().await;
+        pool.sweep();
+        assert_eq!((pool.len(), pool.idle.borrow().len()), (1, 1));
+        assert_eq!(take(&pool, "a"), Some(1));
+        pool.sweep();
+        assert!(pool.idle.borrow().is_empty());
+    }
+
+    #[tokio::test]
+    async fn clearing_closes_all() {
+        let pool = Pool::new(LIMITS);
+        let far = [put(&pool, "a", 1, None), put(&pool, "b", 2, None)];
+        pool.clear();
+        assert!(pool.is_empty());
+        assert!(far.iter().all(is_closed));
+        assert_eq!(take(&pool, "a"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_looks_after_the_pool_is_woken_by_its_first_connection() {
+        let pool = Pool::new(LIMITS);
+        let wait = |seconds: u32| tokio::time::timeout(seconds * SECOND, pool.wait_until_used());
+        assert!(wait(100).await.is_err());
+        let put = async {
+            tokio::time::sleep(SECOND).await;
+            put(&pool, "a", 1, None)
+        };
+        let (woken, _far) = tokio::join!(wait(100), put);
+        assert!(woken.is_ok() && wait(1).await.is_ok());
+        assert_eq!(take(&pool, "a"), Some(1));
+        assert!(wait(100).await.is_err(), "empty again");
+    }
+}

@@ -54,13 +54,12 @@ fn decode(limits: ChunkLimits, input: &[u8], stops: &[usize]) -> Verdict {
     Verdict::Incomplete
 }
 
-/// One chunk header without its CRLF, by the grammar of §7.1.1, where blanks may stand but behind the size.
-/// Behind a value the decoder takes none either: see `a_blank_behind_the_value_of_an_extension_is_legal`.
+/// One chunk header without its CRLF, by the grammar of §7.1.1; only behind the size may no blank stand.
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     let name = r"[\t ]*[!#$%&'*+.^_`|~0-9A-Za-z-]+";
     let quoted = r#""(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*""#;
     let value = format!(r"[\t ]*=(?:{name}|[\t ]*{quoted})");
-    let extensions = format!(r"(?:;{name}(?:[\t ]*|{value}))*;{name}(?:{value})?");
+    let extensions = format!(r"(?:;{name}(?:{value})?[\t ]*)*;{name}(?:{value})?");
     Regex::new(&format!("(?-u)^([0-9A-Fa-f]{{1,64}})(?:{extensions})?$")).unwrap()
 });
 
