@@ -1,5 +1,6 @@
 //! Heads as bytes, and what is made of them.
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic fails the test")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "any other verdict fails the test")]
 
 use proptest::prelude::*;
 
@@ -27,6 +28,12 @@ fn text(bytes: &[u8]) -> String {
 fn fields_of(bytes: &[u8], fields: &Fields) -> Vec<(Vec<u8>, Vec<u8>)> {
     fields.iter().map(|field| (field.name.of(bytes).to_vec(), field.value.of(bytes).to_vec())).collect()
 }
+
+/// Reads a head that arrives up to each of some stops.
+type Judge = fn(&[u8], &[usize]) -> Verdict;
+
+/// Puts fields behind a first line.
+type Lines = fn(&[u8]) -> Vec<u8>;
 
 /// Finds the end of the head in `input`, which arrives up to each of `stops` and then as a whole.
 fn find(input: &[u8], stops: &[usize]) -> Result<Option<(HeadEnd, usize)>, HeadFault> {
@@ -67,7 +74,7 @@ fn response_verdict(input: &[u8], stops: &[usize]) -> Verdict {
 }
 
 /// Every cut in two, and byte by byte.
-fn assert_splits_agree(input: &[u8], verdict: fn(&[u8], &[usize]) -> Verdict) {
+fn assert_splits_agree(input: &[u8], verdict: Judge) {
     let whole = verdict(input, &[]);
     for cut in 0..=input.len() {
         assert_eq!(verdict(input, &[cut]), whole, "{:?} cut at {cut}", text(input));
@@ -148,8 +155,10 @@ const BAD_REQUEST_LINES: &[(&[u8], u16)] = &[
     (b"Extra lineGET / HTTP/1.1", 400),
 ];
 
+type NamesAndValues = &'static [(&'static str, &'static [u8])];
+
 /// Field lines that are right, whole, and the fields they are.
-const FIELDS: &[(&[u8], &[(&str, &[u8])])] = &[
+const FIELDS: &[(&[u8], NamesAndValues)] = &[
     (b"", &[]),
     (b"A: b\r\n", &[("A", b"b")]),
     (b"A:b\r\n", &[("A", b"b")]),
@@ -263,10 +272,9 @@ fn every_byte_of_a_method_and_of_a_target_is_judged_by_the_grammar() {
 #[test]
 fn every_byte_of_a_field_is_judged_by_the_grammar() {
     for byte in 0..=u8::MAX {
-        for (verdict, lines) in [
-            (request_verdict as fn(&[u8], &[usize]) -> Verdict, with_fields as fn(&[u8]) -> Vec<u8>),
-            (response_verdict, response_with_fields),
-        ] {
+        let directions: [(Judge, Lines); 2] =
+            [(request_verdict, with_fields), (response_verdict, response_with_fields)];
+        for (verdict, lines) in directions {
             let refused = |line: Vec<u8>| !matches!(verdict(&lines(&line), &[]), Verdict::Head { .. });
             // A colon makes another name of it, which is as good.
             let name = [b"a", [byte].as_slice(), b"b: c\r\n"].concat();
@@ -283,10 +291,9 @@ fn fields_keep_their_order_their_case_and_their_duplicates() {
     for (lines, expected) in FIELDS {
         let expected: Vec<_> =
             expected.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
-        for (verdict, input) in [
-            (request_verdict as fn(&[u8], &[usize]) -> Verdict, with_fields(lines)),
-            (response_verdict, response_with_fields(lines)),
-        ] {
+        let directions: [(Judge, Vec<u8>); 2] =
+            [(request_verdict, with_fields(lines)), (response_verdict, response_with_fields(lines))];
+        for (verdict, input) in directions {
             match verdict(&input, &[]) {
                 Verdict::Head { fields, len, .. } => {
                     assert_eq!((fields, len), (expected.clone(), input.len()), "{:?}", text(lines));
