@@ -63,8 +63,10 @@ pub fn check(data: &[u8]) {
             emitted_reads_back(&parts);
         }
         (None, Read::Incomplete) => {}
+        // An empty line in front of the status line is noticed with the last one.
         (None, Read::Malformed(_)) => {
-            assert!(!matches!(whole, Outcome::Incomplete), "left waiting: {}", shown(bytes));
+            let waits = matches!(whole, Outcome::Incomplete) && !bytes.starts_with(b"\r\n");
+            assert!(!waits, "left waiting: {}", shown(bytes));
         }
         (got, expected) => panic!("{got:?}, but {expected:?}: {}", shown(bytes)),
     }
