@@ -4,9 +4,9 @@ use std::cell::RefCell;
 
 use super::{
     clock::HttpDate,
+    identity::Identity,
     plan::{Action, Client, Exchange, Persistence, Plan, plan},
     response::ResponseContext,
-    rewrite::Identity,
     route::{Destination, Target},
     state::ExchangeState,
 };
@@ -107,6 +107,7 @@ impl Setup {
 
     pub(super) fn context(&self) -> ResponseContext<'_> {
         ResponseContext {
+            reused: false,
             config: &self.config,
             identity: &self.identity,
             date: &self.date,

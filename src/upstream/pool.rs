@@ -158,17 +158,31 @@ impl Pool {
 mod tests {
     use std::{
         io::{ErrorKind, Read, Write},
+        net::SocketAddr,
         os::unix::net::UnixStream,
     };
 
-    use super::*;
+    use super::{super::OpenConnection, *};
+    use crate::{net::stream::Stream, observe::metrics::Metrics};
 
     const SECOND: Duration = Duration::from_secs(1);
     const LIMITS: PoolLimits = PoolLimits { per_endpoint: 3, total: 5, idle: Duration::from_secs(60) };
 
-    /// The address by which a test knows a connection again.
-    fn peer(number: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], number))
+    fn pool_of(limits: PoolLimits) -> Pool {
+        Pool::new(limits, Metrics::new().register())
+    }
+
+    /// A connection that a test knows again by its number.
+    fn lease(pool: &Pool, number: u16, stream: Stream) -> Lease {
+        let peer = Peer::Ip(SocketAddr::from(([127, 0, 0, 1], number)));
+        Lease { stream, peer, reused: false, open: OpenConnection::count(&pool.counters) }
+    }
+
+    fn number_of(peer: &Peer) -> u16 {
+        match peer {
+            Peer::Ip(address) => address.port(),
+            Peer::Unix(_) => 0,
+        }
     }
 
     /// Puts a connection into the pool; the far end of it.
@@ -176,7 +190,7 @@ mod tests {
         let (near, far) = UnixStream::pair().unwrap();
         near.set_nonblocking(true).unwrap();
         far.set_nonblocking(true).unwrap();
-        pool.put(endpoint, Stream::Unix(near.try_into().unwrap()), peer(number), announced);
+        pool.put(endpoint, lease(pool, number, Stream::Unix(near.try_into().unwrap())), announced);
         far
     }
 
@@ -197,12 +211,12 @@ mod tests {
     }
 
     fn take(pool: &Pool, endpoint: &str) -> Option<u16> {
-        pool.checkout(endpoint, true, |_| true).map(|(_, peer)| peer.port())
+        pool.checkout(endpoint, true, |_| true).map(|lease| number_of(&lease.peer))
     }
 
     #[tokio::test]
     async fn the_newest_goes_first_and_each_endpoint_has_its_own() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool_of(LIMITS);
         let _far = [put(&pool, "a", 1, None), put(&pool, "b", 2, None), put(&pool, "a", 3, None)];
         assert_eq!((pool.len(), pool.is_empty()), (3, false));
         assert_eq!(take(&pool, "c"), None);
@@ -212,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_too_many_for_one_endpoint_the_oldest_is_closed() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool_of(LIMITS);
         let far: Vec<UnixStream> = (1..=4).map(|number| put(&pool, "a", number, None)).collect();
         assert_eq!(pool.len(), 3);
         assert_eq!(far.iter().map(is_closed).collect::<Vec<_>>(), [true, false, false, false]);
@@ -221,7 +235,7 @@ mod tests {
 
     #[tokio::test]
     async fn there_are_never_more_than_the_total() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool_of(LIMITS);
         let mut far = Vec::new();
         for endpoint in ["a", "b", "c", "d"] {
             for number in 0..4 {
@@ -235,7 +249,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn none_waits_longer_than_the_limit() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool_of(LIMITS);
         let _first = put(&pool, "a", 1, None);
         tokio::time::advance(30 * SECOND).await;
         let _second = put(&pool, "a", 2, None);
@@ -254,7 +268,7 @@ mod tests {
             [(Some(5), 4), (Some(2), 1), (Some(60), 59), (Some(61), 60), (Some(9999), 60), (None, 60)]
         {
             let announced = announced.map(|seconds| seconds * SECOND);
-            let pool = Pool::new(LIMITS);
+            let pool = pool_of(LIMITS);
             let _far = put(&pool, "a", 1, announced);
             tokio::time::advance(kept * SECOND - SECOND / 10).await;
             assert_eq!(take(&pool, "a"), Some(1), "{announced:?}");
@@ -263,7 +277,7 @@ mod tests {
             assert_eq!(take(&pool, "a"), None, "{announced:?}");
         }
         for announced in [Duration::ZERO, SECOND / 2, SECOND] {
-            let pool = Pool::new(LIMITS);
+            let pool = pool_of(LIMITS);
             let far = put(&pool, "a", 1, Some(announced));
             assert!(pool.is_empty() && is_closed(&far), "{announced:?}");
         }
@@ -272,13 +286,13 @@ mod tests {
     #[tokio::test]
     async fn one_that_has_died_or_says_something_is_passed_over() {
         for ask_kernel in [true, false] {
-            let pool = Pool::new(LIMITS);
+            let pool = pool_of(LIMITS);
             let _alive = put(&pool, "a", 1, None);
             drop(put(&pool, "a", 2, None));
             let mut talking = put(&pool, "a", 3, None);
             talking.write_all(b"HTTP/1.1 408 x").unwrap();
             settle().await;
-            let found = pool.checkout("a", ask_kernel, |_| true).map(|(_, peer)| peer.port());
+            let found = pool.checkout("a", ask_kernel, |_| true).map(|lease| number_of(&lease.peer));
             assert_eq!((found, pool.len()), (Some(1), 0), "ask_kernel: {ask_kernel}");
             assert_eq!(pool.checkout("a", ask_kernel, |_| true).map(|_| ()), None);
         }
@@ -286,16 +300,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_is_no_longer_admitted_is_closed() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool_of(LIMITS);
         let far = [put(&pool, "a", 1, None), put(&pool, "a", 2, None)];
-        let found = pool.checkout("a", true, |peer| peer.port() != 2).map(|(_, peer)| peer.port());
+        let found = pool.checkout("a", true, |peer| number_of(peer) != 2).map(|lease| number_of(&lease.peer));
         assert_eq!((found, pool.len()), (Some(1), 0));
         assert_eq!([is_closed(&far[0]), is_closed(&far[1])], [true, true], "the taken one was dropped");
     }
 
     #[tokio::test]
     async fn a_sweep_closes_the_dead_and_forgets_empty_endpoints() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool_of(LIMITS);
         let _alive = put(&pool, "a", 1, None);
         drop(put(&pool, "a", 2, None));
         drop(put(&pool, "b", 3, None));
@@ -309,7 +323,7 @@ mod tests {
 
     #[tokio::test]
     async fn clearing_closes_all() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool_of(LIMITS);
         let far = [put(&pool, "a", 1, None), put(&pool, "b", 2, None)];
         pool.clear();
         assert!(pool.is_empty());
@@ -319,7 +333,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_looks_after_the_pool_is_woken_by_its_first_connection() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool_of(LIMITS);
         let wait = |seconds: u32| tokio::time::timeout(seconds * SECOND, pool.wait_until_used());
         assert!(wait(100).await.is_err());
         let put = async {

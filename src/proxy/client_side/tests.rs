@@ -60,6 +60,7 @@ impl Setup {
             body: &mut self.body,
             state: &self.state,
             fin_is_abort: true,
+            next_check: None,
         }
     }
 }
@@ -247,6 +248,7 @@ async fn a_client_that_takes_nothing_is_waited_for_and_one_that_is_gone_is_not()
         body: &mut setup.body,
         state: &setup.state,
         fin_is_abort: true,
+        next_check: None,
     };
     assert!(side.write_all(&[0; 4096]).await.is_err());
     assert_eq!(setup.state.ended(), Some(Ended::Failed(Error::ClientGone)));

@@ -122,7 +122,8 @@ fn write(
     let config = config(arguments);
     let identity = identity();
     let date = HttpDate::default();
-    let responder = Responder { policy: &config.cors, identity: &identity, date: &date };
+    let responder =
+        Responder { request_id: RequestId::random(), policy: &config.cors, identity: &identity, date: &date };
     let parsed =
         to.map(|(method, lines)| sample::request(format!("{method} / HTTP/1.1\r\nHost: h\r\n{lines}\r\n")));
     let recipient = match &parsed {
