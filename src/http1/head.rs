@@ -270,6 +270,7 @@ impl HeadFault {
     }
 }
 
+const NOT_HTTP: HeadFault = HeadFault::Malformed("this is not HTTP/1");
 const BARE_LF: HeadFault = HeadFault::Malformed("a line ends in LF without CR");
 
 /// The search for the empty line that ends a head, resumed where it stopped as bytes arrive.
@@ -298,6 +299,9 @@ impl HeadEnd {
             let next = lf.saturating_add(1);
             if !text.is_empty() {
                 if self.first_line.is_none() {
+                    if !text.first().is_some_and(|byte| fields::is_tchar(*byte)) {
+                        return Err(NOT_HTTP);
+                    }
                     self.first_line = Some((self.line_start, lf.saturating_sub(1)));
                 } else if let [b' ' | b'\t', ..] = text {
                     self.folded = true;
@@ -315,7 +319,7 @@ impl HeadEnd {
         self.scanned = bytes.len();
         match bytes.get(self.line_start) {
             Some(byte) if self.first_line.is_none() && !fields::is_tchar(*byte) && *byte != b'\r' => {
-                Err(HeadFault::Malformed("this is not HTTP/1"))
+                Err(NOT_HTTP)
             }
             _ => Ok(None),
         }
