@@ -73,6 +73,8 @@ enum Extension {
     Quoted,
     Escaped,
     AfterValue,
+    /// Blanks behind a value: only another extension may follow.
+    BeforeNext,
 }
 
 /// Delimits and validates one chunked message (RFC 9112 §7.1).
@@ -83,6 +85,9 @@ pub struct ChunkedDecoder {
     extension_bytes: usize,
     trailers: Vec<u8>,
 }
+
+/// The empty line that ends a trailer section: there even where no trailers are allowed.
+const EMPTY_SECTION: usize = 2;
 
 const MALFORMED_SIZE: &str = "a chunk size is not plain hexadecimal";
 const MALFORMED_END: &str = "a chunk's data is not followed by CRLF";
@@ -227,14 +232,17 @@ fn size_step(value: u64, digits: u8, byte: u8) -> Result<State, &'static str> {
 /// One byte of chunk extensions. Blanks are allowed where RFC 9112 §7.1.1 has BWS, except between the chunk
 /// size and the first `;`.
 fn extension_step(at: Extension, byte: u8) -> Result<Extension, &'static str> {
-    use Extension::{AfterName, AfterValue, BeforeName, BeforeValue, Escaped, Name, Quoted, Token};
+    use Extension::{
+        AfterName, AfterValue, BeforeName, BeforeNext, BeforeValue, Escaped, Name, Quoted, Token,
+    };
     let blank = matches!(byte, b' ' | b'\t');
     Ok(match at {
         BeforeName if blank => BeforeName,
         BeforeName | Name if is_tchar(byte) => Name,
         Name | AfterName if byte == b'=' => BeforeValue,
-        Name | AfterName | Token | AfterValue if byte == b';' => BeforeName,
+        Name | AfterName | Token | AfterValue | BeforeNext if byte == b';' => BeforeName,
         Name | AfterName if blank => AfterName,
+        Token | AfterValue | BeforeNext if blank => BeforeNext,
         BeforeValue if blank => BeforeValue,
         BeforeValue if byte == b'"' => Quoted,
         BeforeValue | Token if is_tchar(byte) => Token,
