@@ -86,7 +86,7 @@ pub struct ChunkedDecoder {
     trailers: Vec<u8>,
 }
 
-/// The empty line that ends a trailer section: there even where no trailers are allowed.
+/// The empty line that ends a trailer section does not count as trailers.
 const EMPTY_SECTION: usize = 2;
 
 const MALFORMED_SIZE: &str = "a chunk size is not plain hexadecimal";
@@ -188,8 +188,7 @@ impl ChunkedDecoder {
     }
 
     fn trailer_step(&mut self, line: usize, byte: u8) -> Result<(State, Option<Event>), &'static str> {
-        // The empty line that ends the section does not count.
-        if self.trailers.len() >= self.limits.trailers.saturating_add(2) {
+        if self.trailers.len() >= self.limits.trailers.saturating_add(EMPTY_SECTION) {
             return Err("the trailer section exceeds limits.trailers");
         }
         if byte != b'\n' {

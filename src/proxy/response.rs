@@ -100,11 +100,13 @@ impl ResponseContext<'_> {
         let response = Response { bytes, head };
         match head.status {
             101 if self.exchange.upgrade && is_websocket(response) => {
-                Ok(Arrived::Switch { written: rewrite::interim(response, true, out)? })
+                Ok(Arrived::Switch { written: rewrite::interim(response, true, self.target.is_some(), out)? })
             }
             101 => Err(Error::UpgradeFailed),
             100..=199 if self.request.version == Version::Http10 => Ok(Arrived::Interim { written: 0 }),
-            100..=199 => Ok(Arrived::Interim { written: rewrite::interim(response, false, out)? }),
+            100..=199 => Ok(Arrived::Interim {
+                written: rewrite::interim(response, false, self.target.is_some(), out)?,
+            }),
             _ => self.respond_finally(response, out),
         }
     }

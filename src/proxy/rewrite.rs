@@ -187,7 +187,12 @@ pub fn request(
     } else if trailers {
         writer.lines(b"TE: trailers\r\nConnection: TE\r\n");
     }
-    frame(&mut writer, onward.framing);
+    if onward.framing == Framing::None && !onward.without_body && head.fields.has(FieldId::ContentLength) {
+        // Some servers want a length with every POST, be it 0 (RFC 9110 §8.6).
+        frame_declared(&mut writer, 0);
+    } else {
+        frame(&mut writer, onward.framing);
+    }
     let host = exchange.authority.map_or(onward.host, |authority| authority.of(bytes));
     forwarding(&mut writer, sender.client, host);
     writer.lines(&sender.identity.via);
@@ -300,17 +305,10 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
                 None => true,
             },
             FieldId::ContentType => {
-                inert = Some(inert.is_none() && is_inert(value));
+                inert = Some(inert.unwrap_or(true) && is_inert(value));
                 true
             }
-            // These would act on our own origin, which all targets share (cors.md §4).
-            FieldId::SetCookie
-            | FieldId::ContentSecurityPolicy
-            | FieldId::XFrameOptions
-            | FieldId::CrossOriginOpenerPolicy
-            | FieldId::ClearSiteData
-            | FieldId::StrictTransportSecurity
-            | FieldId::ServiceWorkerAllowed => homeward.gateway.is_none(),
+            id if acts_on_origin(id) => homeward.gateway.is_none(),
             _ => true,
         };
         if keep {
@@ -319,6 +317,7 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     }
     if let Some(gateway) = homeward.gateway {
         writer.computed_field(b"X-Final-URL", gateway.final_url.as_bytes());
+        // Without a media type browsers guess one.
         if inert != Some(true) {
             writer.lines(b"Content-Security-Policy: sandbox\r\n");
         }
@@ -350,9 +349,26 @@ fn frame_declared(writer: &mut HeadWriter<'_>, length: u64) {
     writer.field(b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
 }
 
-/// Media types that a browser cannot take for a document of our origin. Whatever is not among them, and
-/// whatever has no type and would be sniffed, is sandboxed.
+/// Fields of a target that would act on the gateway's own origin, which all targets share (cors.md §4).
+const fn acts_on_origin(id: FieldId) -> bool {
+    matches!(
+        id,
+        FieldId::SetCookie
+            | FieldId::ContentSecurityPolicy
+            | FieldId::XFrameOptions
+            | FieldId::CrossOriginOpenerPolicy
+            | FieldId::ClearSiteData
+            | FieldId::StrictTransportSecurity
+            | FieldId::ServiceWorkerAllowed
+    )
+}
+
+/// Media types that a browser cannot take for a document of our origin; whatever else comes is sandboxed.
 fn is_inert(content_type: &[u8]) -> bool {
+    // Of a list browsers take the last that they can read (Fetch, "extract a MIME type").
+    if memchr::memchr(b',', content_type).is_some() {
+        return false;
+    }
     let essence = fields::trim(content_type.split(|byte| *byte == b';').next().unwrap_or_default());
     let is_xml = essence.len() >= 4 && essence[essence.len() - 4..].eq_ignore_ascii_case(b"+xml");
     ["application/json", "application/octet-stream", "text/css", "text/event-stream", "text/plain"]
@@ -365,16 +381,23 @@ fn is_inert(content_type: &[u8]) -> bool {
 }
 
 /// Writes the head of an interim response, or of a 101 with the fields that `switch` adds; its length
-/// (RFC 9110 §15.2).
+/// (RFC 9110 §15.2). A gateway's target may not act on our origin in these either.
 ///
 /// # Errors
 /// [`Error::ResponseHeadTooLarge`] when it does not fit into `out`.
-pub fn interim(response: Response<'_>, switch: bool, out: &mut [u8]) -> Result<usize, Error> {
+pub fn interim(
+    response: Response<'_>,
+    switch: bool,
+    is_gateway: bool,
+    out: &mut [u8],
+) -> Result<usize, Error> {
     let Response { bytes, head } = response;
     let mut writer = HeadWriter::new(out);
     writer.status_line(head.status, head.reason.of(bytes));
     for field in end_to_end(bytes, &head.fields) {
-        if !matches!(field.id, FieldId::ContentLength | FieldId::Trailer | FieldId::CorsResponse) {
+        let stays = matches!(field.id, FieldId::ContentLength | FieldId::Trailer | FieldId::CorsResponse)
+            || is_gateway && acts_on_origin(field.id);
+        if !stays {
             writer.field(field.name.of(bytes), field.value.of(bytes));
         }
     }
