@@ -86,7 +86,7 @@ pub struct ChunkedDecoder {
     trailers: Vec<u8>,
 }
 
-/// The empty line that ends a trailer section does not count as trailers.
+/// The empty line that ends a trailer section: there even where no trailers are allowed.
 const EMPTY_SECTION: usize = 2;
 
 const MALFORMED_SIZE: &str = "a chunk size is not plain hexadecimal";
@@ -188,7 +188,7 @@ impl ChunkedDecoder {
     }
 
     fn trailer_step(&mut self, line: usize, byte: u8) -> Result<(State, Option<Event>), &'static str> {
-        if self.trailers.len() >= self.limits.trailers.saturating_add(EMPTY_SECTION) {
+        if self.trailers.len() >= self.limits.trailers.max(EMPTY_SECTION) {
             return Err("the trailer section exceeds limits.trailers");
         }
         if byte != b'\n' {
@@ -248,7 +248,7 @@ fn extension_step(at: Extension, byte: u8) -> Result<Extension, &'static str> {
         Quoted if byte == b'"' => AfterValue,
         Quoted if byte == b'\\' => Escaped,
         Quoted | Escaped if matches!(byte, b'\t' | b' '..=b'~' | 0x80..) => Quoted,
-        BeforeName | Name | AfterName | BeforeValue | Token | Quoted | Escaped | AfterValue => {
+        BeforeName | Name | AfterName | BeforeValue | Token | Quoted | Escaped | AfterValue | BeforeNext => {
             return Err(MALFORMED_EXTENSION);
         }
     })

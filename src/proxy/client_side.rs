@@ -130,7 +130,6 @@ impl ClientSide<'_> {
                 return Poll::Ready(Err(Error::ClientGone));
             }
             self.state.upload.received(size);
-            self.state.upload.arrived.set(self.state.upload.arrived.get() + size as u64);
             let fed = self.body.feed(room, start..start + size).map_err(|fault| match fault {
                 BodyFault::Malformed(reason) => Error::RequestBody(reason),
                 BodyFault::TooLarge => Error::RequestBodyTooLarge,

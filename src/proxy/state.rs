@@ -53,6 +53,7 @@ impl Flow {
 
     pub(crate) fn received(&self, bytes: usize) {
         self.moved.set(self.moved.get() + bytes as u64);
+        self.arrived.set(self.arrived.get() + bytes as u64);
     }
 
     /// Whether so much has gone this way that large buffers pay.
@@ -61,9 +62,9 @@ impl Flow {
     }
 
     pub(crate) fn wrote(&self, bytes: usize) {
-        self.received(bytes);
-        self.blocked.set(false);
+        self.moved.set(self.moved.get() + bytes as u64);
         self.sent.set(self.sent.get() + bytes as u64);
+        self.blocked.set(false);
     }
 }
 

@@ -102,11 +102,11 @@ async fn whatever_moves_is_not_standing_still() {
     state.response_started.set(true);
     let moving = every(23 * SECOND, || state.download.received(1));
     assert_eq!(expiry_while(&limits, &state, moving).await, None);
-    // An interim response counts as life of the upstream while its head is awaited.
+    // Interim responses do not put off the deadline of the final one (R5).
     let state = ExchangeState::new();
     state.upload.complete.set(true);
     let moving = every(15 * SECOND, || state.download.received(1));
-    assert_eq!(expiry_while(&limits, &state, moving).await, None);
+    assert_expired(expiry_while(&limits, &state, moving).await, Error::ResponseTimeout, limits.response);
 }
 
 #[tokio::test(start_paused = true)]
