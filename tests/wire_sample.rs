@@ -172,7 +172,7 @@ fn observe(client: &mut Client, case: &Value, expected: usize) -> Observed {
             }
         }
     }
-    observed.received = client.0.received.clone();
+    observed.received = client.0.received.bytes();
     observed
 }
 

@@ -44,28 +44,15 @@ impl Client {
         self.0.write(data.as_ref()).is_ok()
     }
 
-    /// Sends in pieces of 1 to 3 bytes, each in a segment of its own as far as the kernel allows.
+    /// Sends byte by byte, each in a segment of its own as far as the kernel allows.
     pub(crate) fn dribble(&mut self, data: impl AsRef<[u8]>) -> &mut Self {
-        let mut rest = data.as_ref();
-        let mut size = 1;
-        while !rest.is_empty() {
-            let now = size.min(rest.len());
-            if !self.offer(&rest[..now]) {
+        for byte in data.as_ref() {
+            if !self.offer([*byte]) {
                 break;
             }
-            rest = &rest[now..];
-            size = size % 3 + 1;
-            pause(Duration::from_micros(80));
+            pause(Duration::from_micros(50));
         }
         self
-    }
-
-    /// Sends in two writes, cut at `position`.
-    pub(crate) fn send_split(&mut self, data: impl AsRef<[u8]>, position: usize) -> &mut Self {
-        let (first, second) = data.as_ref().split_at(position);
-        self.send(first);
-        pause(Duration::from_millis(2));
-        self.send(second)
     }
 
     /// The response to a request that was not HEAD.

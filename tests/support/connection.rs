@@ -3,6 +3,7 @@
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -50,13 +51,35 @@ impl Wire {
     }
 }
 
+/// What a connection has received, byte for byte, up to 1 MiB; others may look at it meanwhile.
+#[derive(Clone, Default)]
+pub(crate) struct Tape(Arc<Mutex<Vec<u8>>>);
+
+impl Tape {
+    fn record(&self, data: &[u8]) {
+        let mut tape = self.0.lock().unwrap();
+        let kept = data.len().min(KEPT.saturating_sub(tape.len()));
+        tape.extend_from_slice(&data[..kept]);
+    }
+
+    /// Everything so far.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Everything since the last call.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
 /// A connection that is read message by message.
 pub(crate) struct Connection {
     wire: Wire,
     /// Received and not yet taken.
     pub(crate) unread: Vec<u8>,
-    /// Everything received so far, up to 1 MiB.
-    pub(crate) received: Vec<u8>,
+    /// Everything received so far.
+    pub(crate) received: Tape,
     deadline: Instant,
 }
 
@@ -65,7 +88,7 @@ impl Connection {
     pub(crate) fn new(wire: Wire) -> Self {
         wire.tcp().set_nodelay(true).unwrap();
         wire.tcp().set_write_timeout(Some(PATIENCE * 3)).unwrap();
-        Self { wire, unread: Vec::new(), received: Vec::new(), deadline: Instant::now() + PATIENCE }
+        Self { wire, unread: Vec::new(), received: Tape::default(), deadline: Instant::now() + PATIENCE }
     }
 
     /// The TCP socket.
@@ -113,8 +136,7 @@ impl Connection {
             match self.wire.as_read().read(&mut piece) {
                 Ok(count) => {
                     self.unread.extend_from_slice(&piece[..count]);
-                    let kept = count.min(KEPT.saturating_sub(self.received.len()));
-                    self.received.extend_from_slice(&piece[..kept]);
+                    self.received.record(&piece[..count]);
                     return Ok(count);
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {

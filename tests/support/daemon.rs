@@ -89,7 +89,9 @@ fn listening(text: &str) -> Vec<SocketAddr> {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_corsair"));
+    // Another build of the same program: a release build for long runs.
+    let binary = std::env::var_os("CORSAIR_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_corsair").into());
+    let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CORSAIR_") || name == "NO_COLOR" {
             command.env_remove(name);

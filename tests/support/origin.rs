@@ -14,7 +14,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{
     PATIENCE,
-    connection::{Connection, Wire},
+    connection::{Connection, Tape, Wire},
     message::{Body, Fault, Framing, Head, Request},
     sha256,
 };
@@ -47,6 +47,8 @@ pub(crate) struct Seen {
     pub(crate) aborted: Vec<Vec<u8>>,
     /// What was no strict HTTP/1.
     pub(crate) faults: Vec<String>,
+    /// The bytes of each connection.
+    pub(crate) tapes: Vec<Tape>,
     /// TLS handshakes that failed.
     pub(crate) failed_handshakes: usize,
 }
@@ -181,13 +183,15 @@ impl Origin {
                 let Ok(socket) = socket else { continue };
                 let (shared, handler, tls) = (Arc::clone(&accepting), Arc::clone(&handler), tls.clone());
                 let mut number = 0;
+                let tape = Tape::default();
                 shared.update(|seen| {
                     number = seen.connections;
                     seen.connections += 1;
                     seen.open += 1;
+                    seen.tapes.push(tape.clone());
                 });
                 thread::spawn(move || {
-                    serve(socket, tls, &*handler, &shared, number);
+                    serve(socket, tls, &*handler, &shared, (number, tape));
                     shared.update(|seen| seen.open -= 1);
                 });
             }
@@ -236,6 +240,11 @@ impl Origin {
         self.seen().requests.iter().map(|request| format!("{} {}", request.method, request.target)).collect()
     }
 
+    /// The bytes of each connection that brought any since the last call.
+    pub(crate) fn take_received(&self) -> Vec<Vec<u8>> {
+        self.seen().tapes.iter().map(Tape::take).filter(|bytes| !bytes.is_empty()).collect()
+    }
+
     /// The number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.seen().connections
@@ -276,7 +285,7 @@ fn serve(
     tls: Option<Arc<ServerConfig>>,
     handler: &Handler,
     shared: &Shared,
-    number: usize,
+    (number, tape): (usize, Tape),
 ) {
     let wire = match tls {
         None => Wire::Plain(socket),
@@ -291,6 +300,7 @@ fn serve(
         }
     };
     let mut connection = Connection::new(wire);
+    connection.received = tape;
     loop {
         connection.allow(Duration::from_secs(120));
         let head = match connection.head() {
