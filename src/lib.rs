@@ -110,7 +110,7 @@
 //! | to | go to |
 //! |---|---|
 //! | add a flag | a field in [`config::flags`], its value in the reader beside it (`bounds`, `policies`, `sections`), what concerns several in [`config::compile`], a row in `README.md` |
-//! | accept or refuse a message | [`http1`], with a case in its table test and one in `tests/wire_request.rs` or `tests/wire_response.rs` |
+//! | accept or refuse a message | [`http1`], with a case in its table test and one in the test of its rule, in `tests/rules` |
 //! | know another field name | the table in [`http1::fields`] |
 //! | change what goes upstream or comes back | [`proxy::rewrite`] |
 //! | change a CORS rule | [`cors::decide`](mod@cors::decide) (what), [`cors::answer`] (which fields), `tests/cors.rs` |

@@ -1,6 +1,7 @@
 //! Rules 1 to 10: where a request ends.
 
 use super::scene::{GOOD, Scene};
+use crate::support::Then;
 
 /// A request with these fields and whatever comes behind its head.
 fn post(fields: &str, rest: &str) -> String {
@@ -19,7 +20,10 @@ fn rule_01_content_length_with_transfer_encoding_is_refused() {
         (400, post("Content-Length: 5\r\nTransfer-Encoding: chunked", last)),
         (400, post("Transfer-Encoding: chunked\r\nContent-Length: 5", last)),
         (400, post("Transfer-Encoding: chunked\r\nX: 1\r\nContent-Length: 0", last)),
-        (400, "GET / HTTP/1.0\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned()),
+        (
+            400,
+            "GET / HTTP/1.0\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(),
+        ),
     ]);
 }
 
@@ -49,9 +53,12 @@ fn rule_02_every_transfer_coding_but_one_chunked_is_refused() {
     .map(|value| (501, value));
     let controls = ["\x0bchunked", "\x0cchunked", "chunked\x0b"].map(|value| (400, value));
     let scene = Scene::new(&[]);
-    scene.assert_refused(unknown.iter().chain(&controls).map(|(status, value)| {
-        (*status, post(&format!("Transfer-Encoding: {value}"), "0\r\n\r\n"))
-    }));
+    scene.assert_refused(
+        unknown
+            .iter()
+            .chain(&controls)
+            .map(|(status, value)| (*status, post(&format!("Transfer-Encoding: {value}"), "0\r\n\r\n"))),
+    );
     for value in ["chunked", "CHUNKED", "\tChunked \t"] {
         let message = post(&format!("transfer-encoding:{value}"), "2\r\nhi\r\n0\r\n\r\n");
         scene.assert_forwarded(&message, &chunked("2\r\nhi\r\n0\r\n\r\n"));
@@ -189,8 +196,21 @@ fn rule_06_chunk_extensions_are_checked_and_dropped() {
         scene.assert_forwarded(&chunked(&body), &chunked("5\r\nhello\r\n0\r\n\r\n"));
     }
     let malformed = [
-        ";", ";=b", ";a=", ";a=\"", ";a=\"b", ";a=\"b\"c", ";a b", ";a\nb", ";\r", ";a\rb", ";\x01", ";a=\x7f",
-        ";a=\"\x00\"", ";a,b", " ;a",
+        ";",
+        ";=b",
+        ";a=",
+        ";a=\"",
+        ";a=\"b",
+        ";a=\"b\"c",
+        ";a b",
+        ";a\nb",
+        ";\r",
+        ";a\rb",
+        ";\x01",
+        ";a=\x7f",
+        ";a=\"\x00\"",
+        ";a,b",
+        " ;a",
     ];
     for (before, most) in [("5", ""), ("5\r\nhello\r\n0", "5\r\nhello\r\n")] {
         scene.assert_broken(malformed.map(|extension| {
@@ -230,11 +250,32 @@ fn rule_07_trailers_are_checked_and_never_become_fields() {
     }
     let scene = Scene::new(&[]);
     let malformed = [
-        "no colon\r\n", "nocolon\r\n", ": x\r\n", " X: 1\r\n", "X : 1\r\n", "X: 1\r\n 2\r\n", "X: \x00\r\n",
-        "X: a\rb\r\n", "X: 1\n", "X(: 1\r\n", "X: \x7f\r\n",
+        "no colon\r\n",
+        "nocolon\r\n",
+        ": x\r\n",
+        " X: 1\r\n",
+        "X : 1\r\n",
+        "X: 1\r\n 2\r\n",
+        "X: \x00\r\n",
+        "X: a\rb\r\n",
+        "X: 1\n",
+        "X(: 1\r\n",
+        "X: \x7f\r\n",
     ];
     let most = chunked("5\r\nhello\r\n");
     scene.assert_broken(malformed.map(|trailers| (400, chunked(&with(trailers)), most.clone())));
+}
+
+#[test]
+fn rule_07_trailers_of_a_response_are_filtered_likewise() {
+    let scene = Scene::new(&[]);
+    let text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\nContent-Length: 5\r\n\
+                Set-Cookie: a=b\r\nTransfer-Encoding: chunked\r\nAccess-Control-Allow-Origin: *\r\n\r\n";
+    for (cut, _, response) in scene.responses(text, Then::KeepAlive) {
+        let response = response.unwrap();
+        assert_eq!(response.trailers.0, [("X-Sum".to_owned(), "1".to_owned())], "{cut:?}");
+        assert!(!response.fields.has("x-sum") && !response.fields.has("set-cookie"), "{cut:?}");
+    }
 }
 
 #[test]

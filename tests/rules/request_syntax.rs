@@ -87,8 +87,11 @@ fn rule_13_blanks_before_a_colon_or_a_field_and_folding_are_refused() {
 #[test]
 fn rule_14_a_field_name_is_a_token_and_no_line_is_dropped() {
     let scene = Scene::new(&[]);
-    let mut lines: Vec<String> = ["nocolon", ": empty", ":", "=a", "GET / HTTP/1.1"].map(str::to_owned).into();
-    let no_tokens = (0_u8..=255).filter(|b| !(b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:\r\n".contains(b)));
+    let mut lines: Vec<String> =
+        ["nocolon", ": empty", ":", "=a", "GET / HTTP/1.1"].map(str::to_owned).into();
+    let no_tokens = (0_u8..128)
+        .chain([0x80, 0x85, 0xa0, 0xe9, 0xff])
+        .filter(|b| !(b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:\r\n".contains(b)));
     lines.extend(no_tokens.map(|byte| format!("X{}A: b", char::from(byte))));
     scene.assert_refused(lines.iter().map(|line| (400, get(&format!("{line}\r\n")))));
     for name in ["!#$%&'*+-.^_`|~", "0", "api_key"] {
@@ -100,7 +103,9 @@ fn rule_14_a_field_name_is_a_token_and_no_line_is_dropped() {
 fn rule_15_a_value_holds_no_control_byte_and_only_blanks_are_trimmed() {
     let scene = Scene::new(&[]);
     let controls = (0_u8..32).chain([127]).filter(|byte| !b"\t\r\n".contains(byte)).map(char::from);
-    let values = controls.flat_map(|control| [format!("a{control}b"), format!("{control}"), format!("a{control}")]);
+    let inside = controls.map(|control| format!("a{control}b"));
+    let at_an_end = ["\x00", "\x0b", "\x0c", "\x0ba", "a\x0c", "\x7f"].map(str::to_owned);
+    let values = inside.chain(at_an_end);
     scene.assert_refused(values.map(|value| (400, get(&format!("X-A: {value}\r\n")))));
     for value in ["\u{e9}\u{80}\u{ff}", "\u{85}a\u{85}", "\u{a0}a\u{a0}", "a \t b", "\"a\\\"\"", ""] {
         let (sent, expected) = (get(&format!("X-A:\t {value} \t\r\n")), get(&format!("X-A: {value}\r\n")));
@@ -112,9 +117,18 @@ fn rule_15_a_value_holds_no_control_byte_and_only_blanks_are_trimmed() {
 fn rule_16_an_underscore_is_no_dash_of_a_framing_or_routing_field() {
     let scene = Scene::new(&[]);
     let names = [
-        "Content_Length", "content_length", "Transfer_Encoding", "Transfer_encoding", "Keep_Alive",
-        "Proxy_Connection", "Proxy_Authorization", "HTTP2_Settings", "X_Forwarded_For", "X-Forwarded_For",
-        "X_Forwarded-Proto", "X_Forwarded_Host",
+        "Content_Length",
+        "content_length",
+        "Transfer_Encoding",
+        "Transfer_encoding",
+        "Keep_Alive",
+        "Proxy_Connection",
+        "Proxy_Authorization",
+        "HTTP2_Settings",
+        "X_Forwarded_For",
+        "X-Forwarded_For",
+        "X_Forwarded-Proto",
+        "X_Forwarded_Host",
     ];
     scene.assert_refused(names.map(|name| (400, get(&format!("{name}: 5\r\n")))));
     for name in ["api_key", "X_Custom", "content_type", "_"] {
@@ -127,12 +141,37 @@ fn rule_17_a_request_line_is_three_parts_and_a_version() {
     let scene = Scene::new(&[]);
     scene.assert_refused(
         [
-            "GET  / HTTP/1.1", "GET / / HTTP/1.1", "GET /  HTTP/1.1", "GET / HTTP/1.1 ", " GET / HTTP/1.1",
-            "GET\t/ HTTP/1.1", "GET /\tHTTP/1.1", "GET HTTP/1.1", "GET /", "GET", "/ HTTP/1.1",
-            "G(T / HTTP/1.1", "G\u{e9}T / HTTP/1.1", "G\x00T / HTTP/1.1", ": / HTTP/1.1", "GET /\x01 HTTP/1.1",
-            "GET /\x00 HTTP/1.1", "GET /\x7f HTTP/1.1", "GET /\u{e9} HTTP/1.1", "GET /\u{a0} HTTP/1.1",
-            "GET / HTTP/1", "GET / HTTP/1.", "GET / HTTP/1.10", "GET / HTTP/01.1", "GET / HTTP/+1.1", "GET / HTTP/1,1",
-            "GET / HTTP 1.1", "GET / http/1.1", "GET / HTTPS/1.1", "GET / XHTTP/1.1", "GET / HTTP/x.1",
+            "GET  / HTTP/1.1",
+            "GET / / HTTP/1.1",
+            "GET /  HTTP/1.1",
+            "GET / HTTP/1.1 ",
+            " GET / HTTP/1.1",
+            "GET\t/ HTTP/1.1",
+            "GET /\tHTTP/1.1",
+            "GET HTTP/1.1",
+            "GET /",
+            "GET",
+            "/ HTTP/1.1",
+            "G(T / HTTP/1.1",
+            "G\u{e9}T / HTTP/1.1",
+            "G\x00T / HTTP/1.1",
+            ": / HTTP/1.1",
+            "GET /\x01 HTTP/1.1",
+            "GET /\x00 HTTP/1.1",
+            "GET /\x7f HTTP/1.1",
+            "GET /\u{e9} HTTP/1.1",
+            "GET /\u{a0} HTTP/1.1",
+            "GET / HTTP/1",
+            "GET / HTTP/1.",
+            "GET / HTTP/1.10",
+            "GET / HTTP/01.1",
+            "GET / HTTP/+1.1",
+            "GET / HTTP/1,1",
+            "GET / HTTP 1.1",
+            "GET / http/1.1",
+            "GET / HTTPS/1.1",
+            "GET / XHTTP/1.1",
+            "GET / HTTP/x.1",
         ]
         .map(|text| (400, line(text))),
     );
@@ -141,7 +180,8 @@ fn rule_17_a_request_line_is_three_parts_and_a_version() {
             .map(|text| (505, line(text))),
     );
     for method in ["GET", "get", "PoSt", "M-SEARCH", "!#$%&'*+-.^_`|~"] {
-        scene.assert_forwarded(&line(&format!("{method} / HTTP/1.1")), &line(&format!("{method} / HTTP/1.1")));
+        scene
+            .assert_forwarded(&line(&format!("{method} / HTTP/1.1")), &line(&format!("{method} / HTTP/1.1")));
     }
 }
 
@@ -151,7 +191,7 @@ fn rule_17_what_is_no_http_1_is_refused_at_once() {
         (505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
         (400, "GET /\n"),
         (400, "GET /\r\n\r\n"),
-        (400, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+        (400, "\x16\x03\x01\x02\x00\x01\x00\x01\u{fc}\x03\x03"),
         (400, "\x00"),
     ]);
 }
@@ -162,7 +202,10 @@ fn rule_18_the_version_is_our_own_both_ways() {
     for version in ["1.0", "1.1", "1.2", "1.9"] {
         scene.assert_forwarded(&line(&format!("GET / HTTP/{version}")), &line("GET / HTTP/1.1"));
     }
-    scene.assert_forwarded("GET / HTTP/1.0\r\n\r\n", &format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", scene.origin.address()));
+    scene.assert_forwarded(
+        "GET / HTTP/1.0\r\n\r\n",
+        &format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", scene.origin.address()),
+    );
 }
 
 #[test]
@@ -170,7 +213,10 @@ fn rule_18_an_http_10_client_gets_no_chunks_and_no_interim_response() {
     use crate::support::Then;
     let scene = Scene::new(&[]);
     for (text, then) in [
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\nX: 1\r\n\r\n", Then::KeepAlive),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\nX: 1\r\n\r\n",
+            Then::KeepAlive,
+        ),
         ("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Then::KeepAlive),
         ("HTTP/1.0 200 OK\r\n\r\nok", Then::Close),
     ] {
@@ -181,10 +227,16 @@ fn rule_18_an_http_10_client_gets_no_chunks_and_no_interim_response() {
                 assert_eq!((response.status, response.text().as_str()), (200, "ok"), "{text:?} {cut:?}");
                 assert!(response.interim.is_empty() && !response.fields.has("transfer-encoding"), "{text:?}");
                 let lives = response.fields.members("connection") == ["keep-alive"];
-                assert_eq!(lives, !option.is_empty() && response.fields.has("content-length"), "{text:?} {cut:?}");
-                if !lives {
-                    client.expect_fin();
+                assert_eq!(
+                    lives,
+                    !option.is_empty() && response.fields.has("content-length"),
+                    "{text:?} {cut:?}"
+                );
+                if lives {
+                    client.send("GET /good HTTP/1.0\r\n\r\n");
+                    assert_eq!(client.response().text(), "good", "{text:?} {cut:?}");
                 }
+                client.expect_fin();
             }
         }
     }
@@ -195,12 +247,30 @@ fn rule_19_a_target_has_the_form_that_its_method_asks_for() {
     let scene = Scene::new(&[]);
     scene.assert_refused(
         [
-            "GET a HTTP/1.1", "GET * HTTP/1.1", "GET a:80 HTTP/1.1", "GET ?a HTTP/1.1", "GET \\ HTTP/1.1",
-            "GET http:// HTTP/1.1", "GET http:/// HTTP/1.1", "GET http:/a HTTP/1.1", "GET http:a HTTP/1.1",
-            "GET ftp://a/ HTTP/1.1", "GET file:///a HTTP/1.1", "GET //a@b:c HTTP/2", "GET /#a HTTP/1.1",
-            "GET http://a/#b HTTP/1.1", "POST * HTTP/1.1", "OPTIONS ** HTTP/1.1", "OPTIONS a HTTP/1.1",
-            "CONNECT / HTTP/1.1", "CONNECT * HTTP/1.1", "CONNECT a HTTP/1.1", "CONNECT a: HTTP/1.1",
-            "CONNECT a:99999 HTTP/1.1", "CONNECT a:b HTTP/1.1", "CONNECT u@a:80 HTTP/1.1", "CONNECT http://a:80 HTTP/1.1",
+            "GET a HTTP/1.1",
+            "GET * HTTP/1.1",
+            "GET a:80 HTTP/1.1",
+            "GET ?a HTTP/1.1",
+            "GET \\ HTTP/1.1",
+            "GET http:// HTTP/1.1",
+            "GET http:/// HTTP/1.1",
+            "GET http:/a HTTP/1.1",
+            "GET http:a HTTP/1.1",
+            "GET ftp://a/ HTTP/1.1",
+            "GET file:///a HTTP/1.1",
+            "GET /#a HTTP/1.1",
+            "GET http://a/#b HTTP/1.1",
+            "POST * HTTP/1.1",
+            "OPTIONS ** HTTP/1.1",
+            "OPTIONS a HTTP/1.1",
+            "CONNECT / HTTP/1.1",
+            "CONNECT * HTTP/1.1",
+            "CONNECT a HTTP/1.1",
+            "CONNECT a: HTTP/1.1",
+            "CONNECT a:99999 HTTP/1.1",
+            "CONNECT a:b HTTP/1.1",
+            "CONNECT u@a:80 HTTP/1.1",
+            "CONNECT http://a:80 HTTP/1.1",
         ]
         .map(|text| (400, line(text))),
     );
@@ -212,6 +282,18 @@ fn rule_19_a_target_has_the_form_that_its_method_asks_for() {
 #[test]
 fn rule_20_absolute_form_becomes_origin_form_and_its_host_counts() {
     let scene = Scene::new(&[]);
+    scene.assert_refused(
+        [
+            "http://u:p@a/",
+            "http://u@a/",
+            "http://@a/",
+            "http://a b/",
+            "http://a:80:80/",
+            "http://a,b/",
+            "http://[::1/",
+        ]
+        .map(|target| (400, line(&format!("GET {target} HTTP/1.1")))),
+    );
     for (sent, target, host) in [
         ("GET http://b.test/x?y", "GET /x?y", "b.test"),
         ("GET HTTP://b.test", "GET /", "b.test"),
@@ -225,10 +307,6 @@ fn rule_20_absolute_form_becomes_origin_form_and_its_host_counts() {
         let expected = format!("{target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         scene.assert_forwarded(&line(&format!("{sent} HTTP/1.1")), &expected);
     }
-    scene.assert_refused(
-        ["http://u:p@a/", "http://u@a/", "http://@a/", "http://a b/", "http://a:80:80/", "http://a,b/", "http://[::1/"]
-            .map(|target| (400, line(&format!("GET {target} HTTP/1.1")))),
-    );
 }
 
 #[test]
@@ -249,13 +327,14 @@ fn rule_21_there_is_exactly_one_wellformed_host() {
     );
     scene.assert_refused(
         [
-            "", "a b", "a\tb", "a@b", "u:p@a", "a/b", "a\\b", "a,b", "a#b", "a?b", "a:80:80", "a:x", "a:-1", "a:65536", "a:+1",
-            ":80", "[::1", "::1]", "::1", "[::1]x", "[::1]:x", "[a\\b]", "[]", "[::1", "\u{e9}", "a\u{a0}", "a\x00", "a\x01",
-            "http://a", "a%", "a%zz", "<a>", "\"a\"",
+            "", "a b", "a\tb", "a@b", "u:p@a", "a/b", "a\\b", "a,b", "a#b", "a?b", "a:80:80", "a:x", "a:-1",
+            "a:65536", "a:+1", ":80", "[::1", "::1]", "::1", "[::1]x", "[::1]:x", "[a\\b]", "[]", "[::1",
+            "\u{e9}", "a\u{a0}", "a\x00", "a\x01", "http://a", "a%", "a%zz", "<a>", "\"a\"",
         ]
         .map(|host| (400, with(&format!("Host: {host}\r\n")))),
     );
-    for host in ["a", "A.Test.", "a:", "a:80", "a:0080", "1.2.3.4:5", "[::1]", "[::1]:80", "a_b", "xn--a%2d"] {
+    for host in ["a", "A.Test.", "a:", "a:80", "a:0080", "1.2.3.4:5", "[::1]", "[::1]:80", "a_b", "xn--a%2d"]
+    {
         scene.assert_forwarded(&with(&format!("Host:\t{host} \r\n")), &with(&format!("Host: {host}\r\n")));
     }
 }
@@ -264,9 +343,21 @@ fn rule_21_there_is_exactly_one_wellformed_host() {
 fn rule_22_a_target_is_forwarded_byte_for_byte() {
     let scene = Scene::new(&[]);
     for target in [
-        "/", "/a/../b/./c", "//double//", "/..", "/%2e%2E/%41%zz%", "/a;b=c,d", "/?", "/??a=[b]|{c}^`\"<>\\", "/~!$&'()*+,;=:@",
-        "/http://b/", "/*",
+        "/",
+        "/a/../b/./c",
+        "//double//",
+        "/..",
+        "/%2e%2E/%41%zz%",
+        "/a;b=c,d",
+        "/?",
+        "/??a=[b]|{c}^`\"<>\\",
+        "/~!$&'()*+,;=:@",
+        "/http://b/",
+        "/*",
     ] {
-        scene.assert_forwarded(&line(&format!("GET {target} HTTP/1.1")), &line(&format!("GET {target} HTTP/1.1")));
+        scene.assert_forwarded(
+            &line(&format!("GET {target} HTTP/1.1")),
+            &line(&format!("GET {target} HTTP/1.1")),
+        );
     }
 }

@@ -8,8 +8,8 @@ use std::{
 use regex::{Captures, Regex};
 
 use crate::support::{
-    Client, Corsair, Exchange, Fault, Framing, Origin, Response, Then, answer, bytes, latin1, origin::describe,
-    pause,
+    Client, Corsair, Exchange, Fault, Framing, Origin, Response, Then, answer, bytes, latin1,
+    origin::describe, pause,
 };
 
 /// The request that follows every refused one, as it is sent and as it reaches the origin.
@@ -212,7 +212,10 @@ impl Scene {
         let caused = self.caused().concat();
         if caused != expected.repeat(count) {
             let other = caused.replace(expected, "");
-            panic!("{expected:?} {} times instead of {count}, and {other:.400?}", caused.matches(expected).count());
+            panic!(
+                "{expected:?} {} times instead of {count}, and {other:.400?}",
+                caused.matches(expected).count()
+            );
         }
     }
 
