@@ -181,7 +181,11 @@ impl fmt::Display for ConfigFault {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        f.write_str(&self.message)
+        // What was typed may hold anything; a terminal is shown text.
+        self.message.chars().try_for_each(|character| match character {
+            character if character.is_control() => write!(f, "{}", character.escape_default()),
+            character => write!(f, "{character}"),
+        })
     }
 }
 

@@ -157,11 +157,16 @@ pub(super) fn is_http(url: &Url) -> bool {
     [Scheme::Http, Scheme::Https].iter().any(|scheme| url.scheme() == scheme.as_str())
 }
 
-/// Whether a name fits DNS: no empty label but the root's, none too long (RFC 1035 §2.3.4). The URL standard
-/// lets all of that pass, and resolvers do not agree on what `localhost..` is.
+/// Whether a name fits DNS: no empty label but the root's, none too long (RFC 1035 §2.3.4), and nothing in it
+/// that a `Host` could not carry. The URL standard lets all of that pass, commas and quotes too, and
+/// resolvers do not agree on what `localhost..` is.
 pub(crate) fn can_be_resolved(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    name.len() <= MAX_NAME && name.split('.').all(|label| (1..=MAX_LABEL).contains(&label.len()))
+    let is_label = |label: &str| {
+        (1..=MAX_LABEL).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    name.len() <= MAX_NAME && name.split('.').all(is_label)
 }
 
 /// Why the URL standard rejects a URL.

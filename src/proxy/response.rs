@@ -186,12 +186,17 @@ impl ResponseContext<'_> {
 
     fn redirect(&self, target: &Target, response: Response<'_>) -> Result<Redirected, Error> {
         let status = response.head.status;
-        let mut locations = response.values(FieldId::Location);
-        let (Some(location), None) = (locations.next(), locations.next()) else { return Ok(Redirected::No) };
         let method = if target.get { Method::Get } else { self.request.method };
         if !matches!(status, 301 | 302 | 303 | 307 | 308) || target.redirects == Redirects::Pass {
             return Ok(Redirected::No);
         }
+        let mut locations = response.values(FieldId::Location);
+        let location = match (locations.next(), locations.next()) {
+            (None, _) => return Ok(Redirected::No),
+            (Some(location), None) => location,
+            // Browsers do not agree on which of several to follow.
+            (Some(_), Some(_)) => return Err(Error::ResponseHead("there is more than one Location")),
+        };
         let Some(hop) = gateway::next_hop(&target.url, status, location, method)? else {
             return Ok(Redirected::No);
         };
