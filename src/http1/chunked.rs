@@ -86,8 +86,8 @@ pub struct ChunkedDecoder {
     trailers: Vec<u8>,
 }
 
-/// The empty line that ends a trailer section: there even where no trailers are allowed.
-const EMPTY_SECTION: usize = 2;
+/// The empty line that ends a trailer section; it counts as no trailer.
+const EMPTY_LINE: usize = 2;
 
 const MALFORMED_SIZE: &str = "a chunk size is not plain hexadecimal";
 const MALFORMED_END: &str = "a chunk's data is not followed by CRLF";
@@ -188,7 +188,7 @@ impl ChunkedDecoder {
     }
 
     fn trailer_step(&mut self, line: usize, byte: u8) -> Result<(State, Option<Event>), &'static str> {
-        if self.trailers.len() >= self.limits.trailers.max(EMPTY_SECTION) {
+        if self.trailers.len() >= self.limits.trailers.saturating_add(EMPTY_LINE) {
             return Err("the trailer section exceeds limits.trailers");
         }
         if byte != b'\n' {
