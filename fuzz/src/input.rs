@@ -71,21 +71,26 @@ impl<'a> Iterator for Parts<'a> {
 
 /// Sizes of the pieces in which something arrives, made of one byte.
 #[derive(Clone, Debug)]
-pub struct Pieces(u64);
+pub struct Pieces {
+    state: u64,
+    /// Whether no piece is longer than a few bytes.
+    small: bool,
+}
 
 impl Pieces {
-    /// A sequence of sizes; the same for the same `seed`.
+    /// A sequence of sizes; the same for the same `seed`. From `a` upwards all of them are small.
     #[must_use]
     pub fn new(seed: u8) -> Self {
-        Self(u64::from(seed))
+        Self { state: u64::from(seed), small: seed >= b'a' }
     }
 
     /// The next size: mostly very small, now and then large, never 0.
     pub fn size(&mut self) -> usize {
         // Knuth's multiplicative generator; its upper bits are the better ones.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let random = self.0 >> 33;
-        match random % 8 {
+        self.state =
+            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let random = self.state >> 33;
+        match random % if self.small { 6 } else { 8 } {
             0..=3 => 1,
             4 | 5 => 1 + (random >> 3) as usize % 7,
             6 => 1 + (random >> 3) as usize % 64,

@@ -204,8 +204,8 @@ pub enum Said {
         status: u16,
         /// The body, decoded.
         payload: Vec<u8>,
-        /// Whether it is complete.
-        complete: bool,
+        /// Where it ends, if it is complete.
+        end: Option<usize>,
     },
     /// No response, or not yet.
     Nothing,
@@ -213,7 +213,7 @@ pub enum Said {
     Malformed,
 }
 
-/// Reads what an upstream said; `closed` says whether it closed the connection behind it.
+/// Reads what an upstream said to a request; `closed` says whether it closed the connection behind it.
 #[must_use]
 pub fn said(bytes: &[u8], to_head: bool, closed: bool) -> Said {
     let mut rest = bytes;
@@ -232,17 +232,18 @@ pub fn said(bytes: &[u8], to_head: bool, closed: bool) -> Said {
         }
     };
     let Some((framing, _)) = framing::of_response(&head, to_head) else { return Said::Malformed };
-    let (payload, complete) = match framing {
-        Body::None => (Vec::new(), true),
+    let (payload, end) = match framing {
+        Body::None => (Vec::new(), Some(0)),
         Body::Length(length) => {
             let here = rest.len().min(usize::try_from(length).unwrap_or(usize::MAX));
-            (rest[..here].to_vec(), here as u64 == length)
+            (rest[..here].to_vec(), (here as u64 == length).then_some(here))
         }
-        Body::Chunked => {
-            let (payload, decoded) = body::decode(rest, Bounds::NONE);
-            (payload, matches!(decoded, Decoded::Complete(..)))
-        }
-        Body::UntilClose => (rest.to_vec(), closed),
+        Body::Chunked => match body::decode(rest, Bounds::NONE) {
+            (payload, Decoded::Complete(_, end)) => (payload, Some(end)),
+            (payload, _) => (payload, None),
+        },
+        Body::UntilClose => (rest.to_vec(), closed.then_some(rest.len())),
     };
-    Said::Final { status: head.status, payload, complete }
+    let before = bytes.len() - rest.len();
+    Said::Final { status: head.status, payload, end: end.map(|end| before + end) }
 }

@@ -1,6 +1,6 @@
 //! The verdict on what came out at both ends.
 
-use super::stage::{Ending, Mode, Part, Play, Record};
+use super::stage::{Ending, Mode, PLAIN, Part, Play, Record, Seen, afterwards};
 use crate::{
     input::shown,
     reference::{
@@ -26,14 +26,17 @@ struct Read<'a> {
 pub(super) fn judge(play: &Play, record: &Record) {
     let asked = requests(&play.client);
     let read = upstream_reads_requests(record);
+    let everything = [asked.clone(), requests(&afterwards(play.mode))].concat();
     let answers = client_reads_answers(play, record, &asked);
+    none_is_lost(play, record, &asked, &answers);
+    others_are_not_concerned(record);
     match play.mode {
         Mode::Reverse => {
-            let owners = requests_are_the_clients(&asked, &read, "", record);
+            let owners = requests_are_the_clients(&everything, &read, "", record);
             answers_are_the_upstreams(&asked, &read, &owners, &answers, record);
         }
         Mode::Strict => {
-            let owners = requests_are_the_clients(&asked, &read, "/base", record);
+            let owners = requests_are_the_clients(&everything, &read, "/base", record);
             answers_are_the_upstreams(&asked, &read, &owners, &answers, record);
         }
         Mode::Follow | Mode::Rewrite => gateway_keeps_its_origin(&answers),
@@ -42,7 +45,7 @@ pub(super) fn judge(play: &Play, record: &Record) {
 
 fn described(record: &Record) -> String {
     let connections: Vec<String> = record.upstream.iter().map(|seen| shown(&seen.bytes)).collect();
-    format!("\nupstream read {connections:#?}\nclient read {}", shown(&record.client))
+    format!("\nupstream read {connections:#?}\nclient read {}", shown(&record.client.read))
 }
 
 /// Everything that reached the upstream is requests, spelled strictly, each with what corsair adds.
@@ -53,22 +56,43 @@ fn upstream_reads_requests(record: &Record) -> Vec<Read<'_>> {
         let switched = strict_requests(&seen.bytes).is_err().then(|| tunnel_start(seen)).flatten();
         let bytes = &seen.bytes[..switched.unwrap_or(seen.bytes.len())];
         let requests = strict_requests(bytes).unwrap_or_else(|fault| panic!("{fault}{}", described(record)));
+        let count = requests.len();
         for (number, request) in requests.into_iter().enumerate() {
             let answer = seen.answers.get(number);
             let switches = answer.is_some_and(|part| said(&part.bytes, false, false) == Said::Switch);
             let offered = request.head.lines.count("upgrade") == 1;
+            let to_head = request.head.method == b"HEAD";
             carries_what_corsair_adds(&request.head.lines, record);
             read.push(Read { request, reused: number > 0, answer });
             if switches && offered {
                 break;
             }
+            let spoilt = answer.is_some_and(|part| spoils_its_connection(part, to_head));
+            assert!(
+                !spoilt || number + 1 == count,
+                "a spoilt connection was used again{}",
+                described(record)
+            );
         }
     }
     read
 }
 
+/// Whether a connection can carry nothing behind this answer: more came at once than the answer, or no answer,
+/// or half of one (rules 34 and 35).
+fn spoils_its_connection(part: &Part, to_head: bool) -> bool {
+    if part.dribbles {
+        // Nobody can know what has not come yet.
+        return false;
+    }
+    match said(&part.bytes, to_head, false) {
+        Said::Final { end, .. } => end != Some(part.bytes.len()),
+        Said::Switch | Said::Nothing | Said::Malformed => true,
+    }
+}
+
 /// Where the request that was answered with a switch of protocols ends.
-fn tunnel_start(seen: &super::stage::Seen) -> Option<usize> {
+fn tunnel_start(seen: &Seen) -> Option<usize> {
     let switch = seen.answers.iter().position(|part| said(&part.bytes, false, false) == Said::Switch)?;
     (0..=seen.bytes.len()).find(|end| {
         strict_requests(&seen.bytes[..*end])
@@ -92,8 +116,8 @@ fn client_reads_answers(play: &Play, record: &Record, asked: &[Sent]) -> Vec<Ans
         .iter()
         .map(|sent| Asked { to_head: sent.head.method == b"HEAD", old: sent.head.old.0 })
         .collect();
-    let answers =
-        strict_answers(&record.client, &about).unwrap_or_else(|fault| panic!("{fault}{}", described(record)));
+    let answers = strict_answers(&record.client.read, &about)
+        .unwrap_or_else(|fault| panic!("{fault}{}", described(record)));
     assert!(answers.len() <= asked.len() + 1, "answers that nobody asked for{}", described(record));
     for head in answers.iter().flat_map(|answer| &answer.interim) {
         for name in
@@ -103,9 +127,38 @@ fn client_reads_answers(play: &Play, record: &Record, asked: &[Sent]) -> Vec<Ans
         }
     }
     if play.ending != Ending::Leaves {
-        assert!(record.client_saw_end, "the end is kept from the client{}", described(record));
+        assert!(record.client.saw_end, "the end is kept from the client{}", described(record));
     }
     answers
+}
+
+/// A client that waits for its answers gets them all, unless one says that it is the last, or is cut.
+fn none_is_lost(play: &Play, record: &Record, asked: &[Sent], answers: &[Answer]) {
+    let complete = asked.iter().filter(|sent| sent.complete).count();
+    // Behind an answer that came before its request was complete, nothing is read any more.
+    let early = play.answers.iter().any(|part| part.early);
+    if play.ending != Ending::Stays
+        || early
+        || record.client.sent < play.client.len()
+        || answers.len() >= complete
+    {
+        return;
+    }
+    let goes_on = answers.last().is_none_or(|last| {
+        let closes = last.head.lines.members("connection").contains(&b"close".to_vec());
+        last.complete && last.head.status != 101 && !closes && !is_unframed(last)
+    });
+    assert!(!goes_on, "{} of {complete} requests were answered{}", answers.len(), described(record));
+}
+
+/// Whatever a client and an upstream have done to each other, the next client gets its own answer.
+fn others_are_not_concerned(record: &Record) {
+    let read = &record.afterwards.read;
+    let answers = strict_answers(read, &[Asked { to_head: false, old: false }]);
+    let answers = answers.unwrap_or_else(|fault| panic!("{fault}: {}{}", shown(read), described(record)));
+    let is_its_own = matches!(&answers[..], [answer]
+        if answer.complete && answer.head.status == 200 && answer.payload == PLAIN && answer.interim.is_empty());
+    assert!(is_its_own, "another client read {}{}", shown(read), described(record));
 }
 
 /// For each request that the upstream read, the number of the client's request that it is.
@@ -187,12 +240,12 @@ fn answers_are_the_upstreams(
         match said(&part.bytes, to_head, part.closes && !part.resets) {
             Said::Switch => assert_eq!(answer.head.status, 101, "{}", told()),
             Said::Nothing | Said::Malformed => panic!("passed on: {}", told()),
-            Said::Final { status, payload, complete } => {
+            Said::Final { status, payload, end } => {
                 assert_eq!(answer.head.status, status, "{}", told());
                 // Where the end of the connection is the end, a cut is a reset, which this pair does not know.
                 if answer.complete && !is_unframed(answer) {
                     assert!(answer.payload == payload, "{}", told());
-                    assert!(complete, "a clean end of what was cut short: {}", told());
+                    assert!(end.is_some(), "a clean end of what was cut short: {}", told());
                 } else {
                     assert!(payload.starts_with(&answer.payload), "{}", told());
                 }

@@ -19,7 +19,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, UnixStream},
     runtime::{Builder, LocalOptions},
-    task::{spawn_local, yield_now},
+    task::{JoinHandle, spawn_local, yield_now},
     time,
 };
 
@@ -84,7 +84,7 @@ impl Part {
 
     /// What an upstream answers that was not told anything.
     fn plain() -> Self {
-        let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain".to_vec();
+        let bytes = [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", PLAIN].concat();
         Self { bytes, closes: false, resets: false, early: false, dribbles: false }
     }
 }
@@ -114,13 +114,35 @@ pub(super) struct Seen {
 pub(super) struct Record {
     /// The connections of the upstream, in the order they were accepted.
     pub(super) upstream: Vec<Seen>,
-    /// What the client read.
-    pub(super) client: Vec<u8>,
-    /// Whether the client read to the end.
-    pub(super) client_saw_end: bool,
-    /// What the client could send.
+    /// The client that is played.
+    pub(super) client: Visit,
+    /// A client that came afterwards and asked for [`afterwards`].
+    pub(super) afterwards: Visit,
+}
+
+/// What one client has met with.
+#[derive(Debug, Default)]
+pub(super) struct Visit {
+    /// Everything that it read.
+    pub(super) read: Vec<u8>,
+    /// Whether it read to the end.
+    pub(super) saw_end: bool,
+    /// How much it could send.
     pub(super) sent: usize,
 }
+
+/// What a client asks for when the play is over: whatever happened before, it gets its own answer, and
+/// pooled connections are in order.
+pub(super) fn afterwards(mode: Mode) -> Vec<u8> {
+    let target = match mode {
+        Mode::Reverse | Mode::Strict => "/afterwards".to_owned(),
+        Mode::Follow | Mode::Rewrite => format!("/http://127.0.0.1:{}/afterwards", port()),
+    };
+    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// The body of an answer that nobody wrote a part for.
+pub(super) const PLAIN: &[u8] = b"plain";
 
 /// What everybody on the stage shares.
 struct Scene {
@@ -221,19 +243,12 @@ fn empty_the_queue() {
     while DOOR.accept().is_ok() {}
 }
 
-/// Looks on until the connection has ended, and moves the clock when nothing else moves.
+/// The play, and what comes afterwards.
 async fn direct(play: &Play, scene: &Rc<Scene>) {
-    /// Turns of the runtime without a move after which nothing is on its way any more.
-    const QUIET: usize = 4;
-    const STEP: Duration = Duration::from_millis(50);
-    /// Longer than every wait, one behind the other, for as many requests as fit into an input.
-    const LONGEST: Duration = Duration::from_secs(600);
-
     time::pause();
     let identity = Arc::new(Identity::random());
     let config = Arc::clone(&CONFIGS[play.mode as usize]);
     let core = Core::new(config, identity, Arc::clone(&COUNTERS), None);
-    let (near, far) = UnixStream::pair().expect("a pair of sockets");
     let client = Client {
         address: SocketAddr::from(([192, 0, 2, 7], 4711)),
         secure: false,
@@ -241,8 +256,26 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
     };
     let door = DOOR.try_clone().and_then(TcpListener::from_std).expect("the door");
     spawn_local(receive(door, Rc::clone(scene)));
-    spawn_local(visit(far, play.client.clone(), play.pieces.clone(), play.ending, Rc::clone(scene)));
-    let served = spawn_local(serve_stream(core, Stream::Unix(near), client));
+    let (near, far) = UnixStream::pair().expect("a pair of sockets");
+    let visitor = Visitor { bytes: play.client.clone(), pieces: play.pieces.clone(), ending: play.ending };
+    spawn_local(visitor.visit(far, Rc::clone(scene), |record| &mut record.client));
+    look_on(spawn_local(serve_stream(Rc::clone(&core), Stream::Unix(near), client)), scene).await;
+
+    *scene.answers.borrow_mut() = Vec::new().into_iter();
+    let (near, far) = UnixStream::pair().expect("a pair of sockets");
+    let visitor = Visitor { bytes: afterwards(play.mode), pieces: None, ending: Ending::Stays };
+    spawn_local(visitor.visit(far, Rc::clone(scene), |record| &mut record.afterwards));
+    look_on(spawn_local(serve_stream(core, Stream::Unix(near), client)), scene).await;
+}
+
+/// Looks on until a connection has ended, and moves the clock when nothing else moves.
+async fn look_on(served: JoinHandle<()>, scene: &Scene) {
+    /// Turns of the runtime without a move after which nothing is on its way any more.
+    const QUIET: usize = 4;
+    const STEP: Duration = Duration::from_millis(50);
+    /// Longer than every wait, one behind the other, for as many requests as fit into an input.
+    const LONGEST: Duration = Duration::from_secs(600);
+
     let mut passed = Duration::ZERO;
     let mut quiet = 0;
     let mut before = scene.moves.get();
@@ -261,53 +294,58 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
     assert!(served.await.is_ok(), "the connection panicked");
 }
 
-/// The client.
-async fn visit(
-    stream: UnixStream,
+/// A client.
+struct Visitor {
     bytes: Vec<u8>,
-    mut pieces: Option<Pieces>,
+    pieces: Option<Pieces>,
     ending: Ending,
-    scene: Rc<Scene>,
-) {
-    let (mut from, mut to) = stream.into_split();
-    let reading = spawn_local({
-        let scene = Rc::clone(&scene);
-        async move {
-            let mut room = vec![0; 16 << 10];
-            loop {
-                let size = from.read(&mut room).await.unwrap_or(0);
-                scene.moved();
-                let mut record = scene.record.borrow_mut();
-                record.client.extend_from_slice(&room[..size]);
-                if size == 0 {
-                    record.client_saw_end = true;
-                    return;
+}
+
+impl Visitor {
+    /// Sends everything, reads everything, and writes it down.
+    async fn visit(self, stream: UnixStream, scene: Rc<Scene>, place: fn(&mut Record) -> &mut Visit) {
+        let Self { bytes, mut pieces, ending } = self;
+        let (mut from, mut to) = stream.into_split();
+        let reading = spawn_local({
+            let scene = Rc::clone(&scene);
+            async move {
+                let mut room = vec![0; 16 << 10];
+                loop {
+                    let size = from.read(&mut room).await.unwrap_or(0);
+                    scene.moved();
+                    let mut record = scene.record.borrow_mut();
+                    let visit = place(&mut record);
+                    visit.read.extend_from_slice(&room[..size]);
+                    if size == 0 {
+                        visit.saw_end = true;
+                        return;
+                    }
                 }
             }
+        });
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let size = pieces.as_mut().map_or(rest.len(), Pieces::size).min(rest.len());
+            if to.write_all(&rest[..size]).await.is_err() {
+                break;
+            }
+            scene.moved();
+            place(&mut scene.record.borrow_mut()).sent += size;
+            rest = &rest[size..];
+            if pieces.is_some() {
+                yield_now().await;
+            }
         }
-    });
-    let mut rest = bytes.as_slice();
-    while !rest.is_empty() {
-        let size = pieces.as_mut().map_or(rest.len(), Pieces::size).min(rest.len());
-        if to.write_all(&rest[..size]).await.is_err() {
-            break;
+        match ending {
+            Ending::Stays => drop((reading.await, to)),
+            Ending::HalfCloses => drop((to.shutdown().await, reading.await)),
+            Ending::Leaves => {
+                reading.abort();
+                drop(to);
+            }
         }
         scene.moved();
-        scene.record.borrow_mut().sent += size;
-        rest = &rest[size..];
-        if pieces.is_some() {
-            yield_now().await;
-        }
     }
-    match ending {
-        Ending::Stays => drop((reading.await, to)),
-        Ending::HalfCloses => drop((to.shutdown().await, reading.await)),
-        Ending::Leaves => {
-            reading.abort();
-            drop(to);
-        }
-    }
-    scene.moved();
 }
 
 /// The upstream.
