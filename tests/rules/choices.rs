@@ -142,6 +142,7 @@ fn rule_49_data_is_never_looked_at_and_costs_no_more_in_chunks() {
     ] {
         scene.assert_forwarded(&message, &message);
     }
+    scene.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Then::KeepAlive);
     let megabytes = 32;
     let block = vec![b'\n'; 1 << 20];
     let cost = |framing: &str, before: &str, behind: &str| {

@@ -311,8 +311,8 @@ fn rule_08_a_body_cut_by_the_client_is_never_completed() {
 
 #[test]
 fn rule_09_a_body_follows_any_method_and_is_consumed() {
-    for method in ["GET", "HEAD", "OPTIONS", "DELETE", "TRACE", "PATCH", "PROPFIND", "x!#$%&'*+-.^_`|~"] {
-        let scene = Scene::new(&[]);
+    let scene = Scene::new(&[]);
+    for method in ["GET", "HEAD", "OPTIONS", "DELETE", "TRACE", "x!#$%&'*+-.^_`|~"] {
         let all = format!(
             "{method} /one HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello\
              {method} /two HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n\

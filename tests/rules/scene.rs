@@ -16,7 +16,7 @@ use crate::support::{
 pub(super) const GOOD: &str = "GET /good HTTP/1.1\r\nHost: good\r\n\r\n";
 
 /// Two pieces are cut at no more positions than this; longer messages at some of them.
-const MOST_POSITIONS: usize = 150;
+const MOST_POSITIONS: usize = 100;
 
 /// How a message is cut on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,8 +162,8 @@ impl Scene {
             assert!(response.closes(), "{message:?} {cut:?}: no Connection: close");
             assert_ne!(response.framing, Framing::UntilClose, "{message:?} {cut:?}: no length");
             client.expect_end();
-            self.assert_good();
         }
+        self.assert_good_again(count);
         self.origin.wait("every connection is closed", |seen| seen.open == 0);
         let (good, others): (Vec<String>, Vec<String>) =
             self.caused().into_iter().partition(|caused| caused == GOOD);
@@ -185,9 +185,7 @@ impl Scene {
         let mut before = String::new();
         for (status, message, most) in cases {
             let (message, most) = (message.as_ref(), most.as_ref());
-            // A cut inside what a message shares with the one before it has been tried with that one.
-            let shared = before.chars().zip(message.chars()).take_while(|(a, b)| a == b).count();
-            for caused in self.refusals(status, message, shared) {
+            for caused in self.refusals(status, message, shared(&before, message)) {
                 assert!(most.starts_with(&caused), "{message:?} became {caused:?}");
             }
             message.clone_into(&mut before);
@@ -231,12 +229,28 @@ impl Scene {
         assert_eq!((response.status, response.text().as_str()), (200, "good"));
     }
 
-    /// The responses to a request whose answer comes in every cut. The request is `METHOD TARGET` and
-    /// whatever `behind` says.
+    /// So many good requests, each on a fresh connection, get their own answers.
+    fn assert_good_again(&self, count: usize) {
+        let mut clients: Vec<Client> = (0..count).map(|_| self.corsair.connect()).collect();
+        for client in &mut clients {
+            client.send(GOOD);
+        }
+        for client in &mut clients {
+            let response = client.response();
+            assert_eq!((response.status, response.text().as_str()), (200, "good"));
+        }
+    }
+
+    /// Clients of a request whose answer comes in every cut. The request is `METHOD TARGET` and whatever
+    /// `behind` says.
     pub(super) fn relayed(&self, method: &str, behind: &str) -> Vec<(Cut, Client)> {
+        self.relayed_from(0, method, behind)
+    }
+
+    fn relayed_from(&self, from: usize, method: &str, behind: &str) -> Vec<(Cut, Client)> {
         let len = self.script.lock().unwrap().as_ref().map_or(0, |(text, _)| text.len());
         let mut clients = Vec::new();
-        for cut in Cut::every(len, 0) {
+        for cut in Cut::every(len, from) {
             let mut client = self.corsair.connect();
             client.send(format!("{method} {} {behind}", cut.target()));
             clients.push((cut, client));
@@ -259,16 +273,27 @@ impl Scene {
 
     /// Each of these answers becomes a 502 that shows nothing of it, and its connection is closed.
     pub(super) fn assert_502(&self, cases: &[&str]) {
+        let mut before = "";
         for text in cases {
-            for (cut, _, response) in self.responses(text, Then::Hold) {
-                let response = response.unwrap_or_else(|fault| panic!("{text:?} {cut:?}: {fault:?}"));
+            self.say(text, Then::Hold);
+            let clients = self.relayed_from(shared(before, text), "GET", "HTTP/1.1\r\nHost: a\r\n\r\n");
+            let count = clients.len();
+            for (cut, mut client) in clients {
+                let response =
+                    client.try_response("GET").unwrap_or_else(|fault| panic!("{text:?} {cut:?}: {fault:?}"));
                 assert_eq!(response.status, 502, "{text:?} {cut:?}");
                 assert!(!response.text().contains("POISON"), "{text:?} {cut:?}");
-                self.assert_good();
             }
+            self.assert_good_again(count);
             self.origin.wait("every connection is closed", |seen| seen.open == 0);
+            before = text;
         }
     }
+}
+
+/// Characters at the start of both; a cut there has been tried with the one that came before.
+fn shared(before: &str, text: &str) -> usize {
+    before.chars().zip(text.chars()).take_while(|(a, b)| a == b).count()
 }
 
 fn method_of(message: &str) -> &str {

@@ -44,10 +44,12 @@ impl Client {
         self.0.write(data.as_ref()).is_ok()
     }
 
-    /// Sends byte by byte, each in a segment of its own as far as the kernel allows.
+    /// Sends byte by byte (what is long: in some hundred pieces), each in a segment of its own as far as the
+    /// kernel allows.
     pub(crate) fn dribble(&mut self, data: impl AsRef<[u8]>) -> &mut Self {
-        for byte in data.as_ref() {
-            if !self.offer([*byte]) {
+        let data = data.as_ref();
+        for piece in data.chunks(data.len().div_ceil(300).max(1)) {
+            if !self.offer(piece) {
                 break;
             }
             pause(Duration::from_micros(50));
