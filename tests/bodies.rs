@@ -10,9 +10,7 @@ use std::{
     time::Duration,
 };
 
-use support::{
-    Client, Corsair, Exchange, Fault, Framing, Gate, Origin, Then, answer, chunked, noise, pause, sha256,
-};
+use support::{Client, Corsair, Fault, Framing, Gate, Origin, Then, answer, chunked, noise, pause, sha256};
 
 /// Around the powers of two, where buffers end.
 fn sizes() -> Vec<usize> {
@@ -124,59 +122,6 @@ fn pipelined_requests_are_answered_in_order() {
         let text = client.response().text();
         assert!(text.contains(&format!(" /{number} ")), "{number}: {text}");
     }
-}
-
-#[test]
-fn a_100_is_relayed_and_then_the_answer() {
-    let origin = Origin::on_head(|exchange| {
-        assert_eq!(exchange.head.fields.get("expect"), Some("100-continue"));
-        exchange.send("HTTP/1.1 100 Continue\r\n\r\n");
-        let Some(request) = exchange.request() else { return Then::Close };
-        exchange.send(support::origin::describe(&request));
-        Then::KeepAlive
-    });
-    let corsair = Corsair::reverse(origin.address(), &[]);
-    let mut client = corsair.connect();
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-    assert_eq!(client.next_head().status().unwrap(), 100);
-    client.send("hello");
-    assert!(client.response().text().contains(&sha256(b"hello")));
-}
-
-#[test]
-fn a_final_answer_instead_of_100_is_relayed_and_the_unsent_body_is_no_request() {
-    let origin = Origin::on_head(|exchange| {
-        exchange.send(answer("401 Unauthorized", "", "no"));
-        Then::Close
-    });
-    let corsair = Corsair::reverse(origin.address(), &[]);
-    let mut client = corsair.connect();
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 41\r\n\r\n");
-    assert_eq!(client.response().status, 401);
-    client.offer("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
-    drop(client.try_response("GET"));
-    assert_eq!(origin.seen().heads, 1);
-}
-
-#[test]
-fn an_upstream_that_never_sends_100_does_not_deadlock() {
-    let origin = Origin::echo();
-    let corsair = Corsair::reverse(origin.address(), &[]);
-    let mut client = corsair.connect();
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-    // A client waits about a second for its 100 and then sends without it.
-    assert!(client.is_quiet_for(Duration::from_secs(1)));
-    client.send("hello");
-    assert_eq!(client.response().status, 200);
-}
-
-#[test]
-fn no_100_comes_before_a_413() {
-    let origin = Origin::echo();
-    let corsair = Corsair::reverse(origin.address(), &["--limit-body", "10"]);
-    let response =
-        corsair.ask("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 50\r\n\r\n");
-    assert_eq!((response.status, response.interim.len()), (413, 0));
 }
 
 /// Uploads 64 MB from a thread of its own and returns what the client reads meanwhile.
@@ -318,32 +263,6 @@ fn a_head_arrives_before_its_body() {
     assert_eq!(client.head().status().unwrap(), 200);
     gate.open();
     client.until(b"ok");
-}
-
-#[test]
-fn both_directions_of_one_exchange_flow_at_once() {
-    let origin = Origin::on_head(|exchange: &mut Exchange<'_>| {
-        exchange.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-        for word in ["one", "two", "three"] {
-            let chunk = format!("{:x}\r\n{word}\r\n", word.len());
-            let Ok(got) = exchange.connection.exactly(chunk.len()) else { return Then::Close };
-            if got != chunk.as_bytes() || !exchange.send(&chunk) {
-                return Then::Close;
-            }
-        }
-        exchange.request();
-        exchange.send("0\r\n\r\n");
-        Then::KeepAlive
-    });
-    let corsair = Corsair::reverse(origin.address(), &[]);
-    let mut client = corsair.connect();
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-    for word in ["one", "two", "three"] {
-        client.send(format!("{:x}\r\n{word}\r\n", word.len()));
-        client.until(word.as_bytes());
-    }
-    client.send("0\r\n\r\n");
-    client.until(b"0\r\n\r\n");
 }
 
 #[test]

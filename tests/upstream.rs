@@ -71,15 +71,6 @@ fn a_post_is_delivered_exactly_once_and_its_loss_is_a_502() {
 }
 
 #[test]
-fn a_get_with_a_body_is_not_sent_twice() {
-    let origin = stale_origin(Then::Close);
-    let corsair = Corsair::reverse(origin.address(), &[]);
-    assert_eq!(corsair.ask(GET).status, 200);
-    assert_eq!(corsair.ask("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").status, 502);
-    assert_eq!(origin.seen().requests.len(), 2);
-}
-
-#[test]
 fn a_request_on_a_fresh_connection_is_not_retried() {
     let origin = Origin::on_head(|exchange| {
         exchange.request();
@@ -155,14 +146,6 @@ fn a_connection_that_is_not_surely_clean_is_closed() {
         }
         origin.wait("corsair closes every connection", |seen| seen.open == 0);
     }
-}
-
-#[test]
-fn an_http_10_upstream_that_says_keep_alive_is_reused() {
-    let origin = Origin::always("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx");
-    let corsair = Corsair::reverse(origin.address(), &[]);
-    assert_eq!((corsair.ask(GET).status, corsair.ask(GET).status), (200, 200));
-    assert_eq!(origin.connections(), 1);
 }
 
 #[test]
