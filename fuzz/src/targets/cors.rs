@@ -17,7 +17,7 @@ use corsair::{
         clock::HttpDate,
         plan::{Answer, Persistence},
         respond::{Recipient, Responder},
-        rewrite::Identity,
+        identity::{Identity, RequestId},
     },
 };
 
@@ -310,7 +310,7 @@ fn own_answers_are_readable(
 ) {
     let identity = Identity::random();
     let date = HttpDate::default();
-    let responder = Responder { policy, identity: &identity, date: &date };
+    let responder = Responder { request_id: RequestId::random(), policy, identity: &identity, date: &date };
     let mut room = vec![0; 64 << 10];
     let recipient = Recipient::Request(request, decision);
     let (len, status) = responder.write(Answer::Fault(error), recipient, Persistence::Close, &mut room);

@@ -13,7 +13,8 @@ use corsair::{
     },
     proxy::{
         plan::{Action, Client, Exchange, Plan, plan},
-        rewrite::{self, GatewayAnswer, Homeward, Identity, Onward},
+        identity::Identity,
+        rewrite::{self, GatewayAnswer, Homeward, Onward},
         route::Destination,
     },
 };

@@ -13,7 +13,7 @@ use corsair::{
     config::{Config, compile::compile, flags, machine::Machine},
     net::stream::Stream,
     observe::metrics::{Metrics, WorkerCounters},
-    proxy::{connection::serve_stream, core::Core, plan::Client, rewrite::Identity},
+    proxy::{connection::serve_stream, core::Core, identity::Identity, plan::Client},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
