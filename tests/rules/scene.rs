@@ -15,8 +15,9 @@ use crate::support::{
 /// The request that follows every refused one, as it is sent and as it reaches the origin.
 pub(super) const GOOD: &str = "GET /good HTTP/1.1\r\nHost: good\r\n\r\n";
 
-/// Two pieces are cut at no more positions than this; longer messages at some of them.
-const MOST_POSITIONS: usize = 100;
+/// A message that is no longer than this is cut at every position, a longer one at some.
+const SHORT: usize = 120;
+const SOME_POSITIONS: usize = 40;
 
 /// How a message is cut on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(super) enum Cut {
 impl Cut {
     /// Every way in which a message of `len` bytes is cut, in two pieces not before `from`.
     fn every(len: usize, from: usize) -> impl Iterator<Item = Self> {
-        let step = len.saturating_sub(from).div_ceil(MOST_POSITIONS).max(1);
+        let step = if len <= SHORT { 1 } else { len.saturating_sub(from).div_ceil(SOME_POSITIONS).max(1) };
         [Self::Whole, Self::Dribbled].into_iter().chain((from.max(1)..len).step_by(step).map(Self::At))
     }
 
