@@ -421,7 +421,6 @@ pub fn parse_response(
                 .into_iter()
                 .fold(0_u16, |sum, byte| sum.saturating_mul(10).saturating_add(digit(byte)));
             match rest {
-                [] => (status, rest),
                 [b' ', reason @ ..] => (status, reason),
                 _ => return Err(Error::ResponseHead("the status is not three digits")),
             }

@@ -6,7 +6,7 @@ use super::{
     clock::HttpDate,
     identity::Identity,
     plan::{Exchange, Persistence},
-    rewrite::{self, GatewayAnswer, Homeward},
+    rewrite::{self, GatewayAnswer, Homeward, Location},
     route::Target,
     state::ExchangeState,
 };
@@ -117,12 +117,13 @@ impl ResponseContext<'_> {
             return Err(Error::UpstreamClosed);
         }
         let (framing, declared) = Framing::of_response(response, self.method)?;
-        let mut location = None;
+        let mut location = Redirected::No;
         if let Some(target) = self.target {
             match self.redirect(target, response)? {
                 Redirected::Follow(hop) => return Ok(Arrived::Redirect(hop)),
-                Redirected::Rewrite(rewritten) => location = Some(rewritten),
-                Redirected::No => {}
+                other @ (Redirected::No | Redirected::Unreadable | Redirected::Rewrite(_)) => {
+                    location = other
+                }
             }
         }
         let plan = self.settle(response, framing);
@@ -147,7 +148,11 @@ impl ResponseContext<'_> {
             connection: connection_option(plan.persistence),
             gateway: self.target.map(|target| GatewayAnswer {
                 final_url: target.url.as_str(),
-                location: location.as_deref(),
+                location: match &location {
+                    Redirected::Rewrite(location) => Location::Rewritten(location),
+                    Redirected::Unreadable => Location::Dropped,
+                    Redirected::No | Redirected::Follow(_) => Location::Kept,
+                },
             }),
             identity: self.identity,
             date: &|writer| self.date.write(writer),
@@ -198,7 +203,7 @@ impl ResponseContext<'_> {
             (Some(_), Some(_)) => return Err(Error::ResponseHead("there is more than one Location")),
         };
         let Some(hop) = gateway::next_hop(&target.url, status, location, method)? else {
-            return Ok(Redirected::No);
+            return Ok(Redirected::Unreadable);
         };
         let replays_body = self.has_body && hop.method == HopMethod::Keep && !target.without_body;
         if target.redirects == Redirects::Follow && !replays_body {
@@ -208,12 +213,14 @@ impl ResponseContext<'_> {
             return Ok(Redirected::Follow(hop));
         }
         let rewritten = gateway::to_gateway_location(target.form, &target.url, location)?;
-        Ok(rewritten.map_or(Redirected::No, Redirected::Rewrite))
+        Ok(rewritten.map_or(Redirected::Unreadable, Redirected::Rewrite))
     }
 }
 
 enum Redirected {
     No,
+    /// Its target is none that we understand.
+    Unreadable,
     Follow(Hop),
     Rewrite(String),
 }

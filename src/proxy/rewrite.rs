@@ -261,13 +261,24 @@ pub struct Homeward<'a> {
     pub date: &'a dyn Fn(&mut HeadWriter<'_>),
 }
 
+/// What becomes of the `Location` of a gateway's target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Location<'a> {
+    /// It goes on as it is.
+    Kept,
+    /// This takes its place.
+    Rewritten(&'a str),
+    /// It goes no further: we cannot read it, but a browser might, and leave the gateway.
+    Dropped,
+}
+
 /// What a gateway adds to and changes in its target's response.
 #[derive(Clone, Copy, Debug)]
 pub struct GatewayAnswer<'a> {
     /// Where the answer came from in the end.
     pub final_url: &'a str,
-    /// A rewritten `Location`.
-    pub location: Option<&'a str>,
+    /// What becomes of `Location`.
+    pub location: Location<'a>,
 }
 
 /// The names that corsair itself adds, to be exposed to scripts.
@@ -297,12 +308,13 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
                 date = true;
                 true
             }
-            FieldId::Location => match homeward.gateway.and_then(|gateway| gateway.location) {
-                Some(location) => {
+            FieldId::Location => match homeward.gateway.map_or(Location::Kept, |gateway| gateway.location) {
+                Location::Kept => true,
+                Location::Rewritten(location) => {
                     writer.computed_field(b"Location", location.as_bytes());
                     false
                 }
-                None => true,
+                Location::Dropped => false,
             },
             FieldId::ContentType => {
                 inert = Some(inert.unwrap_or(true) && is_inert(value));
@@ -375,9 +387,11 @@ fn is_inert(content_type: &[u8]) -> bool {
         .iter()
         .any(|inert| essence.eq_ignore_ascii_case(inert.as_bytes()))
         || !is_xml
-            && ["image/", "font/", "audio/", "video/"]
-                .iter()
-                .any(|prefix| fields::starts_with_ignore_case(essence, prefix.as_bytes()))
+            && ["image/", "font/", "audio/", "video/"].iter().any(|prefix| {
+                // What is no media type is guessed at.
+                fields::starts_with_ignore_case(essence, prefix.as_bytes())
+                    && fields::is_token(&essence[prefix.len()..])
+            })
 }
 
 /// Writes the head of an interim response, or of a 101 with the fields that `switch` adds; its length

@@ -156,7 +156,7 @@ fn trailer_section(bytes: &[u8], bounds: Bounds) -> Decoded {
     let mut at = 0;
     loop {
         let Some(lf) = bytes[at..].iter().position(|byte| *byte == b'\n') else {
-            return if bytes.len() > bounds.trailers.max(2) {
+            return if bytes.len() > bounds.trailers.saturating_add(2) {
                 Decoded::Malformed
             } else {
                 Decoded::Incomplete
@@ -167,11 +167,11 @@ fn trailer_section(bytes: &[u8], bounds: Bounds) -> Decoded {
         if !line.ends_with(b"\r") {
             return Decoded::Malformed;
         }
-        // Where there are no trailers, no limit can be exceeded by them.
+        // The line that ends the section counts as no trailer.
         if at == 2 && line == b"\r" {
             return Decoded::Complete(Lines::default(), at);
         }
-        if at > bounds.trailers {
+        if at > bounds.trailers.saturating_add(2) {
             return Decoded::Malformed;
         }
         if line == b"\r" {

@@ -15,9 +15,9 @@ use corsair::{
     },
     proxy::{
         clock::HttpDate,
+        identity::{Identity, RequestId},
         plan::{Answer, Persistence},
         respond::{Recipient, Responder},
-        identity::{Identity, RequestId},
     },
 };
 

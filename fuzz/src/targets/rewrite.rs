@@ -12,9 +12,9 @@ use corsair::{
         },
     },
     proxy::{
-        plan::{Action, Client, Exchange, Plan, plan},
         identity::Identity,
-        rewrite::{self, GatewayAnswer, Homeward, Onward},
+        plan::{Action, Client, Exchange, Plan, plan},
+        rewrite::{self, GatewayAnswer, Homeward, Location, Onward},
         route::Destination,
     },
 };
@@ -328,7 +328,7 @@ fn goes_home(
         framing,
         declared,
         connection: is_old.then_some(b"close"),
-        gateway: target.map(|final_url| GatewayAnswer { final_url, location: None }),
+        gateway: target.map(|final_url| GatewayAnswer { final_url, location: Location::Kept }),
         identity,
         date: &|writer: &mut HeadWriter<'_>| writer.field(b"Date", b"Sun, 06 Nov 1994 08:49:37 GMT"),
     };

@@ -40,7 +40,8 @@ fn received(arguments: &[&str], origin: Option<&str>, lines: &str) -> Written {
     Written::response(&homeward_head(arguments, origin, upstream.as_bytes(), None, Framing::Chunked))
 }
 
-const TARGET: GatewayAnswer<'_> = GatewayAnswer { final_url: "https://t.example/x", location: None };
+const TARGET: GatewayAnswer<'_> =
+    GatewayAnswer { final_url: "https://t.example/x", location: Location::Kept };
 
 fn from_target(lines: &str) -> Written {
     let upstream = format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n");
@@ -183,7 +184,7 @@ fn of_a_list_of_media_types_browsers_take_the_last() {
 
 #[test]
 fn a_location_that_was_rewritten_takes_the_place_of_the_targets() {
-    let gateway = Some(GatewayAnswer { location: Some("/https://t.example/y"), ..TARGET });
+    let gateway = Some(GatewayAnswer { location: Location::Rewritten("/https://t.example/y"), ..TARGET });
     let upstream = b"HTTP/1.1 302 Found\r\nlocation: /y\r\n\r\n";
     let written = Written::response(&homeward_head(&[], None, upstream, gateway, Framing::Length(5)));
     assert_eq!(written.all("Location"), ["/https://t.example/y"]);
