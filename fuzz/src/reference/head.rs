@@ -244,7 +244,6 @@ pub fn response(bytes: &[u8], max_fields: usize) -> Read<Response> {
     let Some(rest) = first.strip_prefix(b"HTTP/1.") else { return Read::Malformed("version") };
     let [minor, b' ', a, b, c, rest @ ..] = rest else { return Read::Malformed("status line") };
     let reason = match rest {
-        [] => rest,
         [b' ', reason @ ..] => reason,
         _ => return Read::Malformed("status"),
     };
