@@ -177,13 +177,17 @@ fn requests_are_the_clients(asked: &[Sent], read: &[Read<'_>], prefix: &str, rec
         };
         let next = owners.last().map_or(0, |last| last + 1);
         let next = (next..asked.len()).find(|number| is_same(&asked[*number]));
-        // A safe request without a body is sent once more when a connection dies that was used before.
+        // A safe request without a body is sent once more, under the same name, when a connection dies that
+        // was used before.
         let again = owners.last().copied().filter(|last| {
             let sent = &asked[*last];
             let safe = [&b"GET"[..], b"HEAD", b"OPTIONS", b"TRACE"].contains(&sent.head.method.as_slice());
             let before = &read[number - 1];
-            let died = before.answer.is_some_and(|part| part.closes && part.bytes.is_empty());
-            safe && sent.payload.is_empty() && is_same(sent) && before.reused && died
+            let name = |request: &Sent| request.head.lines.all("x-request-id").concat();
+            let same_name = name(request) == name(&before.request);
+            let died = before.answer.is_none_or(|part| part.closes && part.bytes.is_empty());
+            let is_retry = sent.head.lines.count("x-request-id") == 0 || died;
+            safe && sent.payload.is_empty() && is_same(sent) && before.reused && same_name && is_retry
         });
         let owner = again.or(next).unwrap_or_else(|| {
             panic!("the client did not send {:?}{}", request.head, described(record));
