@@ -26,21 +26,21 @@ struct Read<'a> {
 pub(super) fn judge(play: &Play, record: &Record) {
     let asked = requests(&play.client);
     let read = upstream_reads_requests(record);
-    let everything = [asked.clone(), requests(&afterwards(play.mode))].concat();
     let answers = client_reads_answers(play, record, &asked);
     none_is_lost(play, record, &asked, &answers);
     others_are_not_concerned(record);
-    match play.mode {
-        Mode::Reverse => {
-            let owners = requests_are_the_clients(&everything, &read, "", record);
-            answers_are_the_upstreams(&asked, &read, &owners, &answers, record);
-        }
-        Mode::Strict => {
-            let owners = requests_are_the_clients(&everything, &read, "/base", record);
-            answers_are_the_upstreams(&asked, &read, &owners, &answers, record);
-        }
-        Mode::Follow | Mode::Rewrite => gateway_keeps_its_origin(&answers),
+    let prefix = match play.mode {
+        Mode::Reverse => "",
+        Mode::Strict => "/base",
+        Mode::Follow | Mode::Rewrite => return gateway_keeps_its_origin(&answers),
+    };
+    if let Some(answer) = answers.get(asked.len()) {
+        assert!(answer.head.lines.count("proxy-status") == 1, "{answer:?}{}", described(record));
     }
+    // What came afterwards has been judged.
+    let answers = &answers[..answers.len().min(asked.len())];
+    let everything = [asked.clone(), requests(&afterwards(play.mode))].concat();
+    everything_has_its_place(&everything, &read, answers, prefix, record);
 }
 
 fn described(record: &Record) -> String {
@@ -161,40 +161,66 @@ fn others_are_not_concerned(record: &Record) {
     assert!(is_its_own, "another client read {}{}", shown(read), described(record));
 }
 
-/// For each request that the upstream read, the number of the client's request that it is.
-fn requests_are_the_clients(asked: &[Sent], read: &[Read<'_>], prefix: &str, record: &Record) -> Vec<usize> {
-    let mut owners: Vec<usize> = Vec::new();
-    for (number, Read { request, .. }) in read.iter().enumerate() {
-        let is_same = |sent: &Sent| {
-            let payload = if request.complete {
-                sent.complete && sent.payload == request.payload
-            } else {
-                sent.payload.starts_with(&request.payload)
-            };
-            sent.head.method == request.head.method
-                && origin_form(sent, prefix) == request.head.target
-                && payload
-        };
-        let next = owners.last().map_or(0, |last| last + 1);
-        let next = (next..asked.len()).find(|number| is_same(&asked[*number]));
-        // A safe request without a body is sent once more, under the same name, when a connection dies that
-        // was used before.
-        let again = owners.last().copied().filter(|last| {
-            let sent = &asked[*last];
-            let safe = [&b"GET"[..], b"HEAD", b"OPTIONS", b"TRACE"].contains(&sent.head.method.as_slice());
-            let before = &read[number - 1];
-            let name = |request: &Sent| request.head.lines.all("x-request-id").concat();
-            let same_name = name(request) == name(&before.request);
-            let died = before.answer.is_none_or(|part| part.closes && part.bytes.is_empty());
-            let is_retry = sent.head.lines.count("x-request-id") == 0 || died;
-            safe && sent.payload.is_empty() && is_same(sent) && before.reused && same_name && is_retry
-        });
-        let owner = again.or(next).unwrap_or_else(|| {
-            panic!("the client did not send {:?}{}", request.head, described(record));
-        });
-        owners.push(owner);
+/// Every request that the upstream read is one of the client's, in order, and every answer that the client read
+/// is the upstream's to that very request, or corsair's own.
+///
+/// Which of several equal requests was read cannot be told from the request alone, so all ways are tried.
+fn everything_has_its_place(
+    asked: &[Sent],
+    read: &[Read<'_>],
+    answers: &[Answer],
+    prefix: &str,
+    record: &Record,
+) {
+    // How many of the requests that were read can be explained by the client's requests so far.
+    let mut explained = vec![0];
+    let mut faults = Vec::new();
+    for (number, sent) in asked.iter().enumerate() {
+        let mut next = Vec::new();
+        for from in explained {
+            // None, one, or one and its repetition.
+            for to in from..=read.len().min(from + 2) {
+                if next.contains(&to) {
+                    continue;
+                }
+                let tried = &read[from..to];
+                let verdict = reads_are_of(sent, tried, prefix).and_then(|()| {
+                    let last = tried.last().and_then(|read| read.answer);
+                    answers.get(number).map_or(Ok(()), |answer| answer_is_right(sent, last, answer))
+                });
+                match verdict {
+                    Ok(()) => next.push(to),
+                    Err(fault) => faults.push(format!("request {number}: {fault}")),
+                }
+            }
+        }
+        explained = next;
     }
-    owners
+    assert!(explained.contains(&read.len()), "{faults:#?}{}", described(record));
+}
+
+/// Whether these are the client's request, sent once, or once more over a fresh connection.
+fn reads_are_of(sent: &Sent, tried: &[Read<'_>], prefix: &str) -> Result<(), String> {
+    for Read { request, .. } in tried {
+        let payload = if request.complete {
+            sent.complete && sent.payload == request.payload
+        } else {
+            sent.payload.starts_with(&request.payload)
+        };
+        let head = &request.head;
+        if !(sent.head.method == head.method && origin_form(sent, prefix) == head.target && payload) {
+            return Err(format!("the client did not send {head:?}"));
+        }
+    }
+    if let [before, again] = tried {
+        let safe = [&b"GET"[..], b"HEAD", b"OPTIONS", b"TRACE"].contains(&sent.head.method.as_slice());
+        let name = |read: &Read<'_>| read.request.head.lines.all("x-request-id").concat();
+        let died = before.answer.is_none_or(|part| part.closes && part.bytes.is_empty());
+        if !(safe && sent.payload.is_empty() && before.reused && died && name(before) == name(again)) {
+            return Err(format!("{:?} was sent twice", before.request.head));
+        }
+    }
+    Ok(())
 }
 
 /// The target as the upstream must read it.
@@ -217,44 +243,36 @@ fn origin_form(sent: &Sent, prefix: &str) -> Vec<u8> {
     if path == b"*" { path } else { [prefix.as_bytes(), &path].concat() }
 }
 
-/// Each answer is that of the upstream to this very request, or one of corsair's own.
-fn answers_are_the_upstreams(
-    asked: &[Sent],
-    read: &[Read<'_>],
-    owners: &[usize],
-    answers: &[Answer],
-    record: &Record,
-) {
-    for (number, answer) in answers.iter().enumerate() {
-        let given = owners.iter().rposition(|owner| *owner == number).and_then(|at| read[at].answer);
-        let is_own =
-            answer.head.lines.all("proxy-status").iter().any(|value| value.starts_with(b"corsair; error="));
-        let Some(part) = given else {
-            // Nobody else can have said this.
-            let is_local =
-                is_own || answer.head.status == 204 || answer.head.status == 403 || answer.head.status == 400;
-            assert!(is_local, "an answer out of nothing{}", described(record));
-            continue;
-        };
-        if is_own {
-            continue;
-        }
-        let to_head = asked.get(number).is_some_and(|sent| sent.head.method == b"HEAD");
-        let told = || format!("{} for {}{}", shown(&answer.payload), shown(&part.bytes), described(record));
-        match said(&part.bytes, to_head, part.closes && !part.resets) {
-            Said::Switch => assert_eq!(answer.head.status, 101, "{}", told()),
-            Said::Nothing | Said::Malformed => panic!("passed on: {}", told()),
-            Said::Final { status, payload, end } => {
-                assert_eq!(answer.head.status, status, "{}", told());
-                // Where the end of the connection is the end, a cut is a reset, which this pair does not know.
-                if answer.complete && !is_unframed(answer) {
-                    assert!(answer.payload == payload, "{}", told());
-                    assert!(end.is_some(), "a clean end of what was cut short: {}", told());
-                } else {
-                    assert!(payload.starts_with(&answer.payload), "{}", told());
-                }
+/// Whether an answer is the one that the upstream gave, or one of corsair's own.
+fn answer_is_right(sent: &Sent, given: Option<&Part>, answer: &Answer) -> Result<(), String> {
+    let is_own =
+        answer.head.lines.all("proxy-status").iter().any(|value| value.starts_with(b"corsair; error="));
+    let Some(part) = given else {
+        let is_local = is_own || [204, 400, 403].contains(&answer.head.status);
+        return if is_local { Ok(()) } else { Err(format!("an answer out of nothing: {answer:?}")) };
+    };
+    if is_own {
+        return Ok(());
+    }
+    let fault = |what: &str| {
+        let (payload, bytes) = (shown(&answer.payload), shown(&part.bytes));
+        Err(format!("{what}: {:?} {payload} for {bytes}", answer.head))
+    };
+    match said(&part.bytes, sent.head.method == b"HEAD", part.closes && !part.resets) {
+        Said::Switch if answer.head.status == 101 => Ok(()),
+        Said::Switch => fault("another answer than a switch"),
+        Said::Nothing | Said::Malformed => fault("passed on"),
+        Said::Final { status, .. } if answer.head.status != status => fault("another status"),
+        // Where the end of the connection is the end, a cut is a reset, which this pair does not know.
+        Said::Final { payload, end, .. } if answer.complete && !is_unframed(answer) => {
+            match (answer.payload == payload, end) {
+                (true, Some(_)) => Ok(()),
+                (true, None) => fault("a clean end of what was cut short"),
+                (false, _) => fault("other bytes"),
             }
         }
+        Said::Final { payload, .. } if payload.starts_with(&answer.payload) => Ok(()),
+        Said::Final { .. } => fault("other bytes"),
     }
 }
 

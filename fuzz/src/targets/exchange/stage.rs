@@ -26,7 +26,7 @@ use tokio::{
 use super::with_port;
 use crate::{
     input::Pieces,
-    reference::stream::{Sent, strict_requests},
+    reference::stream::{Said, Sent, said, strict_requests},
 };
 
 /// How corsair is configured.
@@ -410,6 +410,11 @@ fn next_answer(number: usize, scene: &Scene) -> Option<Part> {
         return None;
     }
     answers.next();
+    let to_head = request.head.method == b"HEAD";
+    // What comes later than the next request would be taken for its answer, and nobody could tell.
+    let has_excess = matches!(said(&next.bytes, to_head, false),
+        Said::Final { end: Some(end), .. } if end < next.bytes.len());
+    let next = Part { dribbles: next.dribbles && !has_excess, ..next };
     seen.answers.push(next.clone());
     Some(next)
 }
