@@ -14,7 +14,7 @@ pub struct OriginScan {
     line: Vec<u8>,
     line_len: usize,
     origin: Option<Vec<u8>>,
-    repeated: bool,
+    ambiguous: bool,
     begun: bool,
     complete: bool,
 }
@@ -41,7 +41,7 @@ impl OriginScan {
     /// The only `Origin` of the head so far.
     #[must_use]
     pub fn origin(&self) -> Option<&[u8]> {
-        if self.repeated { None } else { self.origin.as_deref() }
+        if self.ambiguous { None } else { self.origin.as_deref() }
     }
 
     fn end_line(&mut self) {
@@ -49,8 +49,9 @@ impl OriginScan {
         if line.is_empty() {
             // Empty lines may stand before the request line.
             self.complete = self.begun;
-        } else if self.line_len < MAX_ORIGIN && super::fields::starts_with_ignore_case(line, NAME) {
-            self.repeated |= self.origin.is_some();
+        } else if super::fields::starts_with_ignore_case(line, NAME) {
+            // One that is too long is an origin all the same: a second one is not the only one.
+            self.ambiguous |= self.origin.is_some() || self.line_len >= MAX_ORIGIN;
             let value = super::fields::trim(line.get(NAME.len()..).unwrap_or_default());
             self.origin = Some(value.to_vec());
         }

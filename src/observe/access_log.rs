@@ -396,6 +396,9 @@ mod tests {
         let log_ = AccessLog::start_with(target, File::from(OwnedFd::from(pipe))).unwrap();
         let handle = log_.handle();
         log_until_dropped(&log_, &handle);
+        while !log_.shared.refusing.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
         log_.reopen();
         while log_.shared.refusing.load(Ordering::Relaxed) {
             thread::yield_now();
