@@ -25,23 +25,33 @@ pub fn check(data: &[u8]) {
         seed => Some(Pieces::new(seed)),
     };
     let mut parts = input.parts();
-    let client = parts.next().unwrap_or_default().to_vec();
-    let port = stage::port();
-    let client = if matches!(mode, Mode::Follow | Mode::Rewrite) { with_port(&client, port) } else { client };
-    let answers = parts.map(|part| Part::read(part, port)).collect();
+    let client = written_out(parts.next().unwrap_or_default());
+    let answers = parts.map(Part::read).collect();
     let play = Play { mode, ending, pieces, client, answers };
     let record = stage::perform(&play);
     judge(&play, &record);
 }
 
-/// `bytes` with `@@` replaced by the port of the upstream, which no seed can know.
-fn with_port(bytes: &[u8], port: u16) -> Vec<u8> {
-    let digits = port.to_string().into_bytes();
+/// Bytes that stand for `##`; nine times that many make a stream that moves to large buffers.
+const MUCH: usize = 64 << 10;
+
+/// `bytes` with the two things that no seed can hold: `@@` is the port of the upstream, and `##` is a lot of
+/// bytes.
+fn written_out(bytes: &[u8]) -> Vec<u8> {
+    let port = stage::port().to_string().into_bytes();
+    let much = vec![b'x'; MUCH];
+    replaced(&replaced(bytes, b"@@", &port), b"##", &much)
+}
+
+/// `bytes` with the first few of `what` replaced.
+fn replaced(bytes: &[u8], what: &[u8; 2], by: &[u8]) -> Vec<u8> {
+    const FEW: usize = 20;
     let mut replaced = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some(at) = rest.windows(2).position(|window| window == b"@@") {
+    for _ in 0..FEW {
+        let Some(at) = rest.windows(2).position(|window| window == what) else { break };
         replaced.extend_from_slice(&rest[..at]);
-        replaced.extend_from_slice(&digits);
+        replaced.extend_from_slice(by);
         rest = &rest[at + 2..];
     }
     replaced.extend_from_slice(rest);

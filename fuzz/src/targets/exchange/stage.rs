@@ -23,7 +23,7 @@ use tokio::{
     time,
 };
 
-use super::with_port;
+use super::written_out;
 use crate::{
     input::Pieces,
     reference::stream::{Said, Sent, said, strict_requests},
@@ -64,17 +64,17 @@ pub(super) struct Part {
     pub(super) resets: bool,
     /// It answers as soon as it has read the head.
     pub(super) early: bool,
-    /// It writes one byte at a time.
+    /// It writes a byte, or very few, at a time.
     pub(super) dribbles: bool,
 }
 
 impl Part {
     /// A part whose first character says how it is given, in the bits of a digit.
-    pub(super) fn read(part: &[u8], port: u16) -> Self {
+    pub(super) fn read(part: &[u8]) -> Self {
         let (how, bytes) = part.split_first().unwrap_or((&b'0', b""));
         let how = how.wrapping_sub(b'0');
         Self {
-            bytes: with_port(bytes, port),
+            bytes: written_out(bytes),
             closes: how & 1 != 0,
             early: how & 2 != 0,
             dribbles: how & 4 != 0,
@@ -325,7 +325,8 @@ impl Visitor {
         });
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let size = pieces.as_mut().map_or(rest.len(), Pieces::size).min(rest.len());
+            // Of much, more at a time.
+            let size = pieces.as_mut().map_or(rest.len(), Pieces::size).max(rest.len() >> 8).min(rest.len());
             if to.write_all(&rest[..size]).await.is_err() {
                 break;
             }
@@ -371,8 +372,8 @@ async fn answer(mut stream: TcpStream, number: usize, scene: Rc<Scene>) {
         }
         scene.record.borrow_mut().upstream[number].bytes.extend_from_slice(&room[..size]);
         while let Some(part) = next_answer(number, &scene) {
-            let pieces = if part.dribbles { 1 } else { part.bytes.len().max(1) };
-            for piece in part.bytes.chunks(pieces) {
+            let pieces = if part.dribbles { 256 } else { 1 };
+            for piece in part.bytes.chunks(part.bytes.len().div_ceil(pieces).max(1)) {
                 if stream.write_all(piece).await.is_err() {
                     return;
                 }
