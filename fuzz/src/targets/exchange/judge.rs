@@ -4,6 +4,7 @@ use super::stage::{Ending, Mode, PLAIN, Part, Play, Record, Seen, afterwards};
 use crate::{
     input::shown,
     reference::{
+        body::{self, Canonical},
         head::Lines,
         stream::{Answer, Asked, Said, Sent, requests, said, strict_answers, strict_requests},
     },
@@ -40,7 +41,31 @@ pub(super) fn judge(play: &Play, record: &Record) {
     // What came afterwards has been judged.
     let answers = &answers[..answers.len().min(asked.len())];
     let everything = [asked.clone(), requests(&afterwards(play.mode))].concat();
-    everything_has_its_place(&everything, &read, answers, prefix, record);
+    let orderly = is_orderly(play);
+    everything_has_its_place(&everything, &read, answers, (prefix, orderly), record);
+    for (_, answer) in asked.iter().zip(answers).filter(|(sent, _)| orderly && sent.complete) {
+        // 501 and 505 are the client's fault.
+        let failed = is_own(answer) && [500, 502, 503, 504].contains(&answer.head.status);
+        assert!(!failed && answer.complete, "nothing was wrong, but {:?}{}", answer.head, described(record));
+    }
+}
+
+/// Whether the client waits for its answers, and the upstream gives each of them whole and in its time.
+fn is_orderly(play: &Play) -> bool {
+    let is_plain = |part: &Part| {
+        let bytes = &part.bytes;
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+        let (head, body) = bytes.split_at(end + 4);
+        let lines = head.iter().filter(|byte| **byte == b'\n').count();
+        let Said::Final { end: Some(end), payload, .. } = said(bytes, false, false) else { return false };
+        let canonical =
+            matches!(body::canonical(body), Canonical::Complete(_, trailers, _) if trailers.0.is_empty());
+        let is_interim = bytes.get(9) == Some(&b'1');
+        let framed_plainly = payload.len() == body.len() || canonical;
+        end == bytes.len() && lines < 60 && head.len() < 4096 && !is_interim && framed_plainly
+    };
+    let calm = play.answers.iter().all(|part| !part.early && !part.closes && is_plain(part));
+    play.mode == Mode::Reverse && play.ending == Ending::Stays && calm
 }
 
 fn described(record: &Record) -> String {
@@ -169,7 +194,7 @@ fn everything_has_its_place(
     asked: &[Sent],
     read: &[Read<'_>],
     answers: &[Answer],
-    prefix: &str,
+    (prefix, orderly): (&str, bool),
     record: &Record,
 ) {
     // How many of the requests that were read can be explained by the client's requests so far.
@@ -186,7 +211,7 @@ fn everything_has_its_place(
                 let tried = &read[from..to];
                 let verdict = reads_are_of(sent, tried, prefix).and_then(|()| {
                     let last = tried.last().and_then(|read| read.answer);
-                    answers.get(number).map_or(Ok(()), |answer| answer_is_right(sent, last, answer))
+                    answers.get(number).map_or(Ok(()), |answer| answer_is_right(sent, last, answer, orderly))
                 });
                 match verdict {
                     Ok(()) => next.push(to),
@@ -243,10 +268,14 @@ fn origin_form(sent: &Sent, prefix: &str) -> Vec<u8> {
     if path == b"*" { path } else { [prefix.as_bytes(), &path].concat() }
 }
 
+/// Whether an answer is an error of corsair's own.
+fn is_own(answer: &Answer) -> bool {
+    answer.head.lines.all("proxy-status").iter().any(|value| value.starts_with(b"corsair; error="))
+}
+
 /// Whether an answer is the one that the upstream gave, or one of corsair's own.
-fn answer_is_right(sent: &Sent, given: Option<&Part>, answer: &Answer) -> Result<(), String> {
-    let is_own =
-        answer.head.lines.all("proxy-status").iter().any(|value| value.starts_with(b"corsair; error="));
+fn answer_is_right(sent: &Sent, given: Option<&Part>, answer: &Answer, orderly: bool) -> Result<(), String> {
+    let is_own = is_own(answer);
     let Some(part) = given else {
         let is_local = is_own || [204, 400, 403].contains(&answer.head.status);
         return if is_local { Ok(()) } else { Err(format!("an answer out of nothing: {answer:?}")) };
@@ -264,7 +293,7 @@ fn answer_is_right(sent: &Sent, given: Option<&Part>, answer: &Answer) -> Result
         Said::Nothing | Said::Malformed => fault("passed on"),
         Said::Final { status, .. } if answer.head.status != status => fault("another status"),
         // Where the end of the connection is the end, a cut is a reset, which this pair does not know.
-        Said::Final { payload, end, .. } if answer.complete && !is_unframed(sent, answer) => {
+        Said::Final { payload, end, .. } if answer.complete && (orderly || !is_unframed(sent, answer)) => {
             match (answer.payload == payload, end) {
                 (true, Some(_)) => Ok(()),
                 (true, None) => fault("a clean end of what was cut short"),

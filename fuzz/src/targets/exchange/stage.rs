@@ -194,16 +194,17 @@ static CONFIGS: LazyLock<[Arc<Config>; 4]> = LazyLock::new(|| {
     ]
 });
 
-/// Waits, all of them short in the time of the stage.
+/// Waits in the time of the stage: those for the client short, those for the upstream longer, since what is on
+/// its way over loopback may look quiet for a moment.
 const WAITS: [&str; 11] = [
     "--listen=127.0.0.1:1",
     "--timeout-head=200ms",
     "--timeout-keep-alive=200ms",
     "--timeout-body-idle=200ms",
-    "--timeout-connect=200ms",
-    "--timeout-response=200ms",
-    "--timeout-upstream-idle=200ms",
-    "--timeout-send=200ms",
+    "--timeout-connect=1s",
+    "--timeout-response=1s",
+    "--timeout-upstream-idle=1s",
+    "--timeout-send=1s",
     "--timeout-tunnel-idle=200ms",
     "--timeout-tunnel-half-closed=100ms",
     "--timeout-linger=100ms",
