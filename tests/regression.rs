@@ -283,7 +283,9 @@ fn a_trickled_response_head_times_out_behind_a_streamed_body() {
 fn a_cut_response_to_http10_is_a_reset() {
     let origin = Origin::on_head(|exchange| {
         exchange.request();
-        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789");
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 31000\r\n\r\n");
+        // More than is looked at before anything leaves.
+        exchange.send(vec![b'x'; 30_000]);
         Then::Close
     });
     let corsair = Corsair::reverse(origin.address(), &[]);

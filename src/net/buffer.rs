@@ -150,7 +150,22 @@ impl Buffer {
         cx: &mut Context<'_>,
         reader: &mut R,
     ) -> Poll<std::io::Result<usize>> {
-        let mut room = ReadBuf::new(&mut self.bytes[self.end..]);
+        self.poll_fill_up_to(cx, reader, usize::MAX)
+    }
+
+    /// Reads once into the spare room, until the buffer holds no more than `size` bytes, those that are used
+    /// up included.
+    ///
+    /// # Errors
+    /// Those of the reader.
+    pub fn poll_fill_up_to<R: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        size: usize,
+    ) -> Poll<std::io::Result<usize>> {
+        let size = size.clamp(self.end, self.bytes.len());
+        let mut room = ReadBuf::new(&mut self.bytes[self.end..size]);
         ready!(Pin::new(reader).poll_read(cx, &mut room))?;
         let size = room.filled().len();
         self.filled(size);

@@ -11,6 +11,11 @@ mod hosts;
 pub mod listen;
 mod name_servers;
 pub mod resolve;
+#[cfg(target_os = "linux")]
+pub mod splice;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_splice.rs"]
+pub mod splice;
 pub mod stream;
 mod throttle;
 pub mod timer;

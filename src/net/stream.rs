@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustix::net::RecvFlags;
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -44,7 +45,7 @@ macro_rules! each {
 }
 
 impl Stream {
-    /// Whether the bytes on the wire are encrypted, so that no `splice(2)` can move them.
+    /// Whether the bytes on the wire are encrypted.
     #[inline]
     #[must_use]
     pub const fn is_tls(&self) -> bool {
@@ -88,6 +89,17 @@ impl Stream {
         }
     }
 
+    /// The TCP socket, if the bytes on the wire are the bytes that are read and written, so that `splice(2)`
+    /// can move them.
+    #[inline]
+    #[must_use]
+    pub const fn plain_tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(tcp) => Some(tcp),
+            Self::Unix(_) | Self::TlsServer(_) | Self::TlsClient(_) => None,
+        }
+    }
+
     /// The TCP socket beneath, also of a TLS connection; `None` for a Unix socket.
     #[inline]
     #[must_use]
@@ -97,6 +109,14 @@ impl Stream {
             Self::Unix(_) => None,
             Self::TlsServer(tls) => Some(tls.get_ref().0),
             Self::TlsClient(tls) => Some(tls.get_ref().0),
+        }
+    }
+
+    /// Sets the kernel's receive buffer, in bytes (Linux doubles the figure).
+    pub fn set_receive_buffer(&self, bytes: usize) {
+        if let Some(tcp) = self.tcp_ref() {
+            // Fails only on a socket that is dead already.
+            let _ = SockRef::from(tcp).set_recv_buffer_size(bytes);
         }
     }
 

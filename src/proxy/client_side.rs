@@ -22,7 +22,7 @@ use super::state::ExchangeState;
 use crate::{
     error::Error,
     http1::body::{BodyFault, BodyReader},
-    net::{buffer::Buffer, stream::Stream, timer::Timer},
+    net::{buffer::Buffer, splice::Pipe, stream::Stream, timer::Timer},
 };
 
 /// The client's end of one exchange.
@@ -38,6 +38,8 @@ pub(crate) struct ClientSide<'a> {
     pub(crate) fin_is_abort: bool,
     /// When the kernel is next asked about a client that cannot be heard.
     pub(crate) next_check: Option<Instant>,
+    /// What of the body is on its way through a pipe.
+    pub(crate) piped: Option<Pipe>,
 }
 
 /// How often the kernel is asked whether a client that cannot be heard has reset its connection.
@@ -99,6 +101,30 @@ impl ClientSide<'_> {
         }
     }
 
+    /// Bytes of the body that need not be looked at on their way; 0 when the next ones do.
+    pub(super) fn opaque(&self) -> u64 {
+        if self.inbound.borrow().is_empty() { self.body.opaque() } else { 0 }
+    }
+
+    /// Moves at most `most` bytes of what is [`ClientSide::opaque`] into `pipe`.
+    pub(super) fn poll_pour(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        most: usize,
+    ) -> Poll<Result<(), Error>> {
+        let Some(tcp) = self.stream.plain_tcp() else { return Poll::Ready(Err(Error::Internal)) };
+        match ready!(pipe.poll_fill(cx, tcp, most)) {
+            Ok(size) if size > 0 => {
+                self.state.upload.received(size);
+                self.body.skipped(size as u64).map_err(in_request)?;
+                self.state.request_read.set(self.body.is_done());
+                Poll::Ready(Ok(()))
+            }
+            _ => Poll::Ready(Err(Error::ClientGone)),
+        }
+    }
+
     /// Moves the next bytes of the body, in upstream framing, to the start of `room`. 0 when the body is
     /// complete.
     pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
@@ -130,11 +156,7 @@ impl ClientSide<'_> {
                 return Poll::Ready(Err(Error::ClientGone));
             }
             self.state.upload.received(size);
-            let fed = self.body.feed(room, start..start + size).map_err(|fault| match fault {
-                BodyFault::Malformed(reason) => Error::RequestBody(reason),
-                BodyFault::TooLarge => Error::RequestBodyTooLarge,
-                BodyFault::Incomplete => Error::ClientGone,
-            })?;
+            let fed = self.body.feed(room, start..start + size).map_err(in_request)?;
             if buffered {
                 inbound.consume(size - fed.surplus);
             } else {
@@ -150,6 +172,14 @@ impl ClientSide<'_> {
     }
 }
 
+const fn in_request(fault: BodyFault) -> Error {
+    match fault {
+        BodyFault::Malformed(reason) => Error::RequestBody(reason),
+        BodyFault::TooLarge => Error::RequestBodyTooLarge,
+        BodyFault::Incomplete => Error::ClientGone,
+    }
+}
+
 impl AsyncRead for ClientSide<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -161,6 +191,9 @@ impl AsyncRead for ClientSide<'_> {
             if state.ended().is_some() {
                 return Poll::Ready(Ok(()));
             }
+            if Pipe::copy_rest(&mut self.piped, buf)? {
+                return Poll::Ready(Ok(()));
+            }
             if self.body.is_written() || state.upload_cut.get() {
                 state.upload.complete.set(true);
                 return self.poll_watch(cx).map(Err);
@@ -169,7 +202,8 @@ impl AsyncRead for ClientSide<'_> {
                 // The copy still has bytes to write and comes back with an empty buffer.
                 return Poll::Pending;
             }
-            if buf.filled().is_empty() && state.pause_for_bulk(&state.upload, &state.download) {
+            if buf.filled().is_empty() && state.pause_for_bulk(&state.upload, &state.download, self.opaque())
+            {
                 // The other direction was polled before this one and must look again.
                 cx.waker().wake_by_ref();
                 return Poll::Ready(Ok(()));

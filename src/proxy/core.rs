@@ -14,6 +14,7 @@ use crate::{
     net::{
         buffer::BufferPool,
         resolve::{Resolver, ResolverSettings},
+        splice::PipePool,
     },
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
     upstream::pool::{Pool, PoolLimits},
@@ -32,6 +33,8 @@ pub struct Core {
     pub identity: Arc<Identity>,
     /// Buffers for heads, answers and what is read ahead.
     pub buffers: Rc<BufferPool>,
+    /// Pipes for bodies between plain TCP connections.
+    pub pipes: Rc<PipePool>,
     /// Idle upstream connections.
     pub pool: Pool,
     /// Names.
@@ -66,6 +69,10 @@ pub struct IdleSlot<'a> {
     slot: Option<usize>,
 }
 
+/// Bodies that a worker may move through pipes at a time: two descriptors each, and what the kernel keeps in
+/// a pipe beside the sockets' own buffers.
+pub const PIPES: usize = 64;
+
 /// The memory that a worker's pool of large relay buffers may take: this many streams at a time.
 pub const BULK_STREAMS: usize = 32;
 
@@ -87,6 +94,7 @@ impl Core {
         });
         Rc::new(Self {
             buffers: BufferPool::new(buffer_size(&config)),
+            pipes: PipePool::new(PIPES),
             config,
             identity,
             pool: Pool::new(limits, Arc::clone(&counters)),

@@ -24,6 +24,7 @@ use super::{
     response::{ResponseContext, ResponsePlan},
     rewrite,
     route::{Destination, Target},
+    splice,
     state::{Ended, ExchangeState},
     stream::stream,
     upstream_side::{HeadArrived, UpstreamSide},
@@ -186,7 +187,19 @@ impl Job<'_> {
         let fin_is_abort = self.fin_is_abort();
         let Self { stream, inbound, head, timer, .. } = self;
         let head_len = head.len;
-        (ClientSide { stream, inbound, head_len, body, state, fin_is_abort, next_check: None }, timer)
+        (
+            ClientSide {
+                stream,
+                inbound,
+                head_len,
+                body,
+                state,
+                fin_is_abort,
+                next_check: None,
+                piped: None,
+            },
+            timer,
+        )
     }
 
     /// Sends the request over one connection and relays what comes back. The first value says whether any
@@ -377,6 +390,13 @@ impl Job<'_> {
                 let arrived = self.head(upstream, deadline, body, state).await?;
                 if arrived == HeadArrived::Redirect {
                     return Ok(Ended::Redirect);
+                }
+                if arrived == HeadArrived::Final && !upstream.is_complete() {
+                    if splice::is_worthwhile(self.core, self.stream, upstream) {
+                        state.response_started.set(true);
+                        break;
+                    }
+                    upstream.add_what_came().await?;
                 }
                 if arrived != HeadArrived::Interim {
                     state.response_started.set(true);

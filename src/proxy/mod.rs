@@ -22,6 +22,7 @@ mod receive;
 mod record;
 #[cfg(test)]
 mod sample;
+mod splice;
 mod state;
 mod tunnel;
 mod upstream_side;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::stream::BULK_MARK;
+use super::{splice::WORTHWHILE, stream::BULK_MARK};
 use crate::error::Error;
 
 /// What a direction waits for.
@@ -143,9 +143,11 @@ impl ExchangeState {
     }
 
     /// Pauses both directions if `flow` has proved to be bulk, and if `other` holds nothing that waits to be
-    /// written: that could take as long as its target likes.
-    pub(crate) fn pause_for_bulk(&self, flow: &Flow, other: &Flow) -> bool {
-        let pause = self.watches_for_bulk.get() && flow.is_bulk() && !other.blocked.get();
+    /// written: that could take as long as its target likes. A pause within a large chunk, of which `opaque`
+    /// bytes are left, is the better one: the rest can go through a pipe.
+    pub(crate) fn pause_for_bulk(&self, flow: &Flow, other: &Flow, opaque: u64) -> bool {
+        let is_time = opaque >= WORTHWHILE || flow.sent.get() >= 2 * BULK_MARK;
+        let pause = self.watches_for_bulk.get() && flow.is_bulk() && is_time && !other.blocked.get();
         if pause {
             self.end(Ended::Bulk);
         }

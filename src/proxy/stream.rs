@@ -4,13 +4,18 @@
 //! stream that proves to be bulk goes on with large buffers: the copy has one size per call, so the sides
 //! pause at a mark and a new call starts.
 
-use std::{future::Future, pin::pin, task::Poll};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
 
 use tokio::io::copy_bidirectional_with_sizes;
 
 use super::{
     client_side::ClientSide,
     core::Core,
+    splice,
     state::{Ended, ExchangeState},
     upstream_side::UpstreamSide,
     watchdog::Watchdog,
@@ -53,11 +58,32 @@ pub(crate) async fn stream(
 ) -> Result<Ended, Error> {
     let mut watchdog = Watchdog::new(&config.timeouts);
     let mut permit = None;
-    let (mut down, mut up) = (config.limits.buffer, config.limits.buffer);
+    let mut left = None;
     loop {
+        if let Some(spliced) = splice::begin(core, client, upstream, state, left) {
+            left = Some(spliced);
+            if upstream.opaque().max(client.opaque()) >= BULK_MARK {
+                splice::widen(spliced, client, upstream, config.limits.socket_buffer);
+            }
+            poll_fn(|cx| match splice::poll_spliced(cx, spliced, client, upstream, state) {
+                Poll::Pending => watchdog.poll_expired(cx, timer, &config.timeouts, state).map(Err),
+                ended => ended,
+            })
+            .await?;
+            if upstream.is_complete() && !upstream.has_ready() {
+                return Ok(Ended::Done);
+            }
+        }
+        let down_is_bulk = state.download.is_bulk() || upstream.opaque() >= BULK_MARK;
+        let up_is_bulk = state.upload.is_bulk() || client.opaque() >= BULK_MARK;
+        if permit.is_none() && (down_is_bulk || up_is_bulk) {
+            permit = BulkPermit::take(core);
+        }
+        let size = |is_bulk| if is_bulk && permit.is_some() { BULK_BUFFER } else { config.limits.buffer };
         state.watch_for_bulk(permit.is_none() && core.bulk_permits.get() > 0);
-        let mut copy = pin!(copy_bidirectional_with_sizes(upstream, client, down, up));
-        let expired = std::future::poll_fn(|cx| {
+        let mut copy =
+            pin!(copy_bidirectional_with_sizes(upstream, client, size(down_is_bulk), size(up_is_bulk)));
+        let expired = poll_fn(|cx| {
             // What the copy returns says less than the state does.
             if copy.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
@@ -69,14 +95,7 @@ pub(crate) async fn stream(
             return Err(error);
         }
         match state.ended() {
-            Some(Ended::Bulk) => {
-                state.resume();
-                permit = BulkPermit::take(core);
-                if permit.is_some() {
-                    down = if state.download.is_bulk() { BULK_BUFFER } else { down };
-                    up = if state.upload.is_bulk() { BULK_BUFFER } else { up };
-                }
-            }
+            Some(Ended::Bulk) => state.resume(),
             Some(Ended::Failed(error)) => return Err(error),
             Some(ended) => return Ok(ended),
             None => return Err(Error::Internal),

@@ -5,6 +5,7 @@
 //! an upstream that stops reading may still have an answer on the way, so the rest is thrown away.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     rc::Rc,
@@ -29,9 +30,13 @@ use crate::{
     },
     net::{
         buffer::{Buffer, BufferPool},
+        splice::Pipe,
         stream::Stream,
     },
 };
+
+/// Bytes read at once while a head is waited for: nearly every head, and most short answers whole.
+const FIRST_READ: usize = 4 << 10;
 
 /// Where the response stands.
 #[derive(Debug)]
@@ -66,7 +71,9 @@ pub(crate) struct UpstreamSide<'a> {
     /// Bytes of the response not looked at yet; absent while nothing is buffered.
     buffer: Option<Buffer>,
     /// What leaves for the client before anything else.
-    out: Option<Buffer>,
+    pub(super) out: Option<Buffer>,
+    /// What of the body is on its way through a pipe; it leaves behind `out`.
+    pub(super) piped: Option<Pipe>,
     end: HeadEnd,
     interim: usize,
     phase: Phase,
@@ -100,6 +107,7 @@ impl<'a> UpstreamSide<'a> {
             buffers,
             buffer: None,
             out: None,
+            piped: None,
             end: HeadEnd::default(),
             interim: 0,
             phase: Phase::Head,
@@ -126,7 +134,9 @@ impl<'a> UpstreamSide<'a> {
             }
             let buffers = self.buffers;
             let mut buffer = self.buffer.take().unwrap_or_else(|| buffers.take());
-            let filled = match buffer.poll_fill(cx, self.stream) {
+            // A body that follows is read where it is needed, or not at all.
+            let size = if buffer.is_empty() { FIRST_READ } else { limits.response_head };
+            let filled = match buffer.poll_fill_up_to(cx, self.stream, size) {
                 Poll::Ready(filled) => filled,
                 Poll::Pending => {
                     if !buffer.is_empty() {
@@ -143,6 +153,20 @@ impl<'a> UpstreamSide<'a> {
                 _ => return Poll::Ready(Err(Error::UpstreamClosed)),
             }
         }
+    }
+
+    /// Gathers the next head while a body may be on its way to the upstream.
+    pub(super) fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let arrived = ready!(self.poll_head(cx))?;
+        if matches!(arrived, HeadArrived::Final | HeadArrived::Switch) {
+            self.state.response_started.set(true);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether no final head has come, and nothing waits to leave for the client.
+    pub(super) const fn awaits_head(&self) -> bool {
+        matches!(self.phase, Phase::Head) && self.out.is_none()
     }
 
     /// Takes a complete head of `len` bytes out of the buffer and acts on it.
@@ -224,6 +248,27 @@ impl<'a> UpstreamSide<'a> {
         Ok(())
     }
 
+    /// Adds what has come of the body in the meantime to what leaves with its head; waits for nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the body: while nothing has left, the client can still be told.
+    pub(crate) async fn add_what_came(&mut self) -> Result<(), Error> {
+        let Some(mut out) = self.out.take() else { return Ok(()) };
+        let added = poll_fn(|cx| {
+            while !self.is_complete() && out.spare_len() >= BodyReader::MIN_ROOM {
+                match self.poll_body(cx, out.spare()) {
+                    Poll::Ready(Ok(size)) => out.filled(size),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await;
+        self.out = Some(out);
+        added
+    }
+
     /// What leaves for the client before the body goes on: heads, and what came of the body with them.
     pub(crate) fn take_out(&mut self) -> Option<Buffer> {
         self.out.take()
@@ -232,6 +277,11 @@ impl<'a> UpstreamSide<'a> {
     /// Whether the response is complete but for what [`UpstreamSide::take_out`] holds.
     pub(crate) fn is_complete(&self) -> bool {
         matches!(&self.phase, Phase::Body(body) if body.is_written())
+    }
+
+    /// Whether bytes have come that have not left for the client.
+    pub(super) const fn has_ready(&self) -> bool {
+        self.out.is_some() || self.piped.is_some()
     }
 
     /// Whether the response ended on its framing and nothing came behind it, so that the connection may
@@ -250,9 +300,41 @@ impl<'a> UpstreamSide<'a> {
         std::mem::take(&mut self.fields)
     }
 
+    /// Bytes of the body that need not be looked at on their way; 0 when the next ones do.
+    pub(super) const fn opaque(&self) -> u64 {
+        match &self.phase {
+            Phase::Body(body) if self.buffer.is_none() => body.opaque(),
+            Phase::Head | Phase::Body(_) | Phase::Over(_) => 0,
+        }
+    }
+
+    /// Moves at most `most` bytes of what is [`UpstreamSide::opaque`] into `pipe`.
+    pub(super) fn poll_pour(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        most: usize,
+    ) -> Poll<Result<(), Error>> {
+        let (Phase::Body(body), Some(tcp)) = (&mut self.phase, self.stream.plain_tcp()) else {
+            return Poll::Ready(Err(Error::Internal));
+        };
+        match ready!(pipe.poll_fill(cx, tcp, most)) {
+            Ok(0) => {
+                self.at_end = true;
+                body.end_of_input().map_err(in_response)?;
+            }
+            Ok(size) => {
+                self.state.download.received(size);
+                body.skipped(size as u64).map_err(in_response)?;
+            }
+            Err(_) => return Poll::Ready(Err(Error::ResponseIncomplete)),
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Moves the next bytes of the body, in the client's framing, to the start of `room`; 0 when it is
     /// complete.
-    fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
         let Phase::Body(body) = &mut self.phase else { return Poll::Ready(Err(Error::Internal)) };
         loop {
             if body.is_done() {
@@ -324,13 +406,12 @@ impl AsyncRead for UpstreamSide<'_> {
                     return Poll::Ready(Ok(()));
                 }
             }
+            if Pipe::copy_rest(&mut side.piped, buf)? {
+                return Poll::Ready(Ok(()));
+            }
             let ended = match &side.phase {
-                Phase::Head => match ready!(side.poll_head(cx)) {
-                    Ok(HeadArrived::Interim | HeadArrived::Redirect) => continue,
-                    Ok(HeadArrived::Final | HeadArrived::Switch) => {
-                        state.response_started.set(true);
-                        continue;
-                    }
+                Phase::Head => match ready!(side.poll_arrival(cx)) {
+                    Ok(()) => continue,
                     Err(error) => return Poll::Ready(Err(state.fail(error))),
                 },
                 Phase::Over(ended) => *ended,
@@ -343,7 +424,8 @@ impl AsyncRead for UpstreamSide<'_> {
                     return Poll::Pending;
                 }
                 Phase::Body(_)
-                    if buf.filled().is_empty() && state.pause_for_bulk(&state.download, &state.upload) =>
+                    if buf.filled().is_empty()
+                        && state.pause_for_bulk(&state.download, &state.upload, side.opaque()) =>
                 {
                     continue;
                 }

@@ -61,6 +61,7 @@ impl Setup {
             state: &self.state,
             fin_is_abort: true,
             next_check: None,
+            piped: None,
         }
     }
 }
@@ -249,6 +250,7 @@ async fn a_client_that_takes_nothing_is_waited_for_and_one_that_is_gone_is_not()
         state: &setup.state,
         fin_is_abort: true,
         next_check: None,
+        piped: None,
     };
     assert!(side.write_all(&[0; 4096]).await.is_err());
     assert_eq!(setup.state.ended(), Some(Ended::Failed(Error::ClientGone)));

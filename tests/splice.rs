@@ -1,0 +1,223 @@
+//! Long bodies between plain connections, which move through pipes: exact, in time, and cut visibly.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod support;
+
+use std::{io::Write, thread};
+
+use support::{Corsair, Fault, Gate, Origin, Then, noise, sha256};
+
+/// Longer than every buffer on the way together.
+const LONG: usize = 6 << 20;
+
+/// `data` in chunks of `sizes`, over and over.
+fn in_chunks(data: &[u8], sizes: &[usize]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(data.len() + data.len() / 8);
+    let mut rest = data;
+    for size in sizes.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (chunk, behind) = rest.split_at(rest.len().min(*size));
+        write!(message, "{:x}\r\n", chunk.len()).unwrap();
+        message.extend_from_slice(chunk);
+        message.extend_from_slice(b"\r\n");
+        rest = behind;
+    }
+    message.extend_from_slice(b"0\r\nX-Sum: 1\r\n\r\n");
+    message
+}
+
+/// Chunks that fit a pipe, that do not, and that are not worth one.
+const CHUNKS: [&[usize]; 6] =
+    [&[65_536], &[32_768], &[40_000, 40_000, 40_000, 100], &[1 << 20], &[100_000, 1, 2, 3], &[500, 300_000]];
+
+#[test]
+fn chunks_of_every_size_arrive_exactly_both_ways() {
+    let data = noise(LONG, 3);
+    for sizes in CHUNKS {
+        let message = in_chunks(&data, sizes);
+        let (copy, sum) = (message.clone(), sha256(&data));
+        let origin = Origin::on_head(move |exchange| {
+            let Some(request) = exchange.request() else { return Then::Close };
+            assert_eq!(request.trailers.all("x-sum"), ["1"]);
+            let sum = sha256(&request.body);
+            exchange.send(format!("HTTP/1.1 200 OK\r\nX-Sum: {sum}\r\nTransfer-Encoding: chunked\r\n\r\n"));
+            exchange.send(&copy);
+            Then::KeepAlive
+        });
+        let corsair = Corsair::reverse(origin.address(), &[]);
+        let mut client = corsair.connect();
+        for _ in 0..2 {
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+            client.send(&message);
+            let response = client.response();
+            assert_eq!(response.fields.all("x-sum"), [sum.as_str()], "{sizes:?} up");
+            assert!(response.body == data, "{sizes:?} down");
+        }
+        assert_eq!(origin.seen().connections, 1, "{sizes:?}: the connection is used again");
+    }
+}
+
+#[test]
+fn an_answer_that_begins_during_the_upload_runs_beside_it() {
+    let origin = support::hyper_origin::HyperOrigin::start();
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let data = noise(LONG, 4);
+    for framing in ["length", "chunked"] {
+        let mut client = corsair.connect();
+        let mut writer = client.writer();
+        let message = match framing {
+            "length" => {
+                let head = format!("POST /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: {LONG}\r\n\r\n");
+                [head.as_bytes(), &data].concat()
+            }
+            _ => {
+                let head = b"POST /mirror HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+                [&head[..], &in_chunks(&data, &[65_536])].concat()
+            }
+        };
+        let upload = thread::spawn(move || writer.write_all(&message));
+        let response = client.response();
+        upload.join().unwrap().unwrap();
+        assert!(response.body == data, "{framing}: {} bytes", response.body.len());
+    }
+}
+
+#[test]
+fn what_has_come_is_not_held_back_for_what_has_not() {
+    let gate = Gate::new();
+    let wait = gate.clone();
+    let origin = Origin::on_head(move |exchange| {
+        exchange.request();
+        exchange.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n"));
+        exchange.send([vec![b'x'; 100_000], b"first".to_vec()].concat());
+        wait.wait();
+        exchange.send(vec![b'y'; LONG - 100_005]);
+        Then::KeepAlive
+    });
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let mut client = corsair.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").until(b"first");
+    gate.open();
+}
+
+#[test]
+fn a_body_cut_in_its_pipe_is_never_a_clean_end() {
+    for (head, then) in [
+        ("Content-Length: 6291456\r\n\r\n", Then::Close),
+        ("Content-Length: 6291456\r\n\r\n", Then::Reset),
+        ("Transfer-Encoding: chunked\r\n\r\n600000\r\n", Then::Close),
+        ("Transfer-Encoding: chunked\r\n\r\n600000\r\n", Then::Reset),
+    ] {
+        let origin = Origin::on_head(move |exchange| {
+            exchange.request();
+            exchange.send(format!("HTTP/1.1 200 OK\r\n{head}"));
+            exchange.send(vec![b'x'; LONG / 2]);
+            then
+        });
+        let corsair = Corsair::reverse(origin.address(), &[]);
+        for version in ["1.1", "1.0"] {
+            let mut client = corsair.connect();
+            client.send(format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n"));
+            let result = client.try_response("GET");
+            let seen = matches!(result, Err(Fault::Truncated { .. } | Fault::Reset));
+            assert!(seen, "{head:?} {then:?} to HTTP/{version}");
+        }
+    }
+}
+
+#[test]
+fn a_malformed_chunk_behind_a_spliced_one_is_cut() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.request();
+        exchange.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100000\r\n");
+        exchange.send(vec![b'x'; 0x10_0000]);
+        exchange.send("\r\n1x\r\nevil\r\n0\r\n\r\n");
+        Then::Hold
+    });
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let mut client = corsair.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(matches!(client.try_response("GET"), Err(Fault::Truncated { .. } | Fault::Reset)));
+    origin.wait("corsair lets go of it", |seen| seen.open == 0);
+}
+
+#[test]
+fn a_client_that_leaves_takes_its_upstream_connection_with_it() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.request();
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+        while exchange.send(vec![b'x'; 1 << 16]) {}
+        Then::Close
+    });
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let mut client = corsair.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://a.example\r\n\r\n").until(&[b'x'; 1000]);
+    drop(client);
+    origin.wait("corsair lets go of it", |seen| seen.open == 0);
+}
+
+#[test]
+fn silence_on_either_side_of_a_pipe_ends_it() {
+    let silent = Origin::on_head(|exchange| {
+        exchange.request();
+        exchange.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n"));
+        exchange.send(vec![b'x'; LONG / 2]);
+        Then::Hold
+    });
+    let corsair = Corsair::reverse(silent.address(), &["--timeout-upstream-idle", "200ms"]);
+    let mut client = corsair.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(matches!(client.try_response("GET"), Err(Fault::Truncated { .. } | Fault::Reset)));
+
+    let eager = Origin::on_head(|exchange| {
+        exchange.request();
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+        while exchange.send(vec![b'x'; 1 << 16]) {}
+        Then::Close
+    });
+    let corsair = Corsair::reverse(eager.address(), &["--timeout-send", "200ms"]);
+    let mut client = corsair.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    // The client takes nothing from now on.
+    eager.wait("corsair gives up", |seen| seen.heads == 1 && seen.open == 0);
+    drop(client);
+
+    let patient = Origin::on_head(|exchange| {
+        exchange.request();
+        Then::Close
+    });
+    let corsair = Corsair::reverse(patient.address(), &["--timeout-body-idle", "200ms"]);
+    let mut client = corsair.connect();
+    client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LONG}\r\n\r\n"));
+    client.send(vec![b'x'; LONG / 2]);
+    assert_eq!(client.response().status, 408);
+}
+
+#[test]
+fn more_streams_than_pipes_are_all_served() {
+    const STREAMS: usize = 100;
+    let gate = Gate::new();
+    let wait = gate.clone();
+    let data = noise(LONG / 4, 5);
+    let copy = data.clone();
+    let origin = Origin::on_head(move |exchange| {
+        exchange.request();
+        exchange.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", copy.len()));
+        exchange.send(&copy[..200_000]);
+        wait.wait();
+        exchange.send(&copy[200_000..]);
+        Then::KeepAlive
+    });
+    let corsair = Corsair::reverse(origin.address(), &["--workers", "1"]);
+    let mut clients: Vec<_> = (0..STREAMS).map(|_| corsair.connect()).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    origin.wait("every stream has begun", |seen| seen.heads == STREAMS);
+    gate.open();
+    for client in &mut clients {
+        assert!(client.response().body == data);
+    }
+}
