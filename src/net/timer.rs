@@ -2,12 +2,13 @@
 //!
 //! Moving a tokio timer costs a lock and a walk through its wheel. Here a deadline is a value; the timer
 //! behind it is armed only when it would ring too late, and when it rings too early it is armed anew. A
-//! keep-alive connection touches it once a minute, not once a request.
+//! keep-alive connection touches it once a minute, not once a request: while it is armed for the same task, it is
+//! not even polled.
 
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::time::{Instant, Sleep};
@@ -16,6 +17,8 @@ use tokio::time::{Instant, Sleep};
 #[derive(Debug, Default)]
 pub struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Whom it wakes when it rings.
+    waker: Option<Waker>,
 }
 
 impl Timer {
@@ -24,9 +27,15 @@ impl Timer {
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
+        } else if !sleep.is_elapsed() && self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            return Poll::Pending;
         }
         loop {
-            ready!(sleep.as_mut().poll(cx));
+            if sleep.as_mut().poll(cx).is_pending() {
+                self.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
             if Instant::now() >= deadline {
                 return Poll::Ready(());
             }
@@ -37,7 +46,15 @@ impl Timer {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, time::Duration};
+    use std::{
+        future::poll_fn,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering::Relaxed},
+        },
+        task::Wake,
+        time::Duration,
+    };
 
     use super::*;
 
@@ -48,6 +65,16 @@ mod tests {
         let begun = Instant::now();
         poll_fn(|cx| timer.poll_until(cx, deadline)).await;
         begun.elapsed()
+    }
+
+    /// Another task, and whether it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
     }
 
     /// Looks at the timer once.
@@ -98,6 +125,22 @@ mod tests {
         }
         let took = ring(&mut timer, begun + 6 * SECOND).await;
         assert!(is_about(took, 6 * SECOND), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_looked_last_is_woken() {
+        let mut timer = Timer::default();
+        let deadline = Instant::now() + SECOND;
+        assert!(!look(&mut timer, deadline).await, "armed for this task");
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut other = Context::from_waker(&waker);
+        for _ in 0..2 {
+            assert!(timer.poll_until(&mut other, deadline).is_pending());
+        }
+        tokio::time::sleep(2 * SECOND).await;
+        assert!(woken.0.load(Relaxed));
+        assert!(timer.poll_until(&mut other, deadline).is_ready());
     }
 
     #[tokio::test(start_paused = true)]
