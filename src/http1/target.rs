@@ -122,7 +122,7 @@ pub fn is_authority(bytes: &[u8]) -> bool {
         let is_address = str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
         (is_address, rest.get(close.saturating_add(1)..).unwrap_or_default())
     } else {
-        let end = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
+        let end = bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len());
         let host = bytes.get(..end).unwrap_or_default();
         (is_reg_name(host), bytes.get(end..).unwrap_or_default())
     };
@@ -148,32 +148,28 @@ fn is_reg_name(host: &[u8]) -> bool {
     loop {
         rest = match rest {
             [] => return !host.is_empty(),
+            [byte, rest @ ..] if IS_PLAIN_IN_HOST.get(usize::from(*byte)) == Some(&true) => rest,
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
-            [byte, rest @ ..]
-                if byte.is_ascii_alphanumeric()
-                    || matches!(
-                        byte,
-                        b'-' | b'.'
-                            | b'_'
-                            | b'~'
-                            | b'!'
-                            | b'$'
-                            | b'&'
-                            | b'\''
-                            | b'('
-                            | b')'
-                            | b'*'
-                            | b'+'
-                            | b';'
-                            | b'='
-                    ) =>
-            {
-                rest
-            }
             _ => return false,
         };
     }
 }
+
+/// The bytes of a `reg-name` that stand for themselves: `unreserved` and `sub-delims` (RFC 3986 §2.2, §2.3).
+#[expect(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "evaluated by the compiler, where a fault is a build error"
+)]
+const IS_PLAIN_IN_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+;=";
+    while let [byte, behind @ ..] = rest {
+        table[*byte as usize] = true;
+        rest = behind;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests;
