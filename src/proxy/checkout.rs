@@ -36,6 +36,8 @@ use crate::{
 pub(crate) struct Round {
     /// By when there must be a response head.
     pub(crate) deadline: Instant,
+    /// When this attempt began.
+    pub(crate) begun: Instant,
     /// A pooled connection has failed already.
     pub(crate) fresh_only: bool,
 }
@@ -132,7 +134,7 @@ fn pooled(job: &Job<'_>, key: &str, round: &Round, admits: impl Fn(IpAddr) -> bo
     }
     // A request that cannot be sent twice is worth a system call (R2).
     let ask_kernel = !job.head.method.is_safe() || job.plan.framing != Framing::None;
-    let found = job.core.pool.checkout(key, ask_kernel, |peer| match peer {
+    let found = job.core.pool.checkout(key, ask_kernel, round.begun, |peer| match peer {
         Peer::Ip(address) => admits(address.ip()),
         Peer::Unix(_) => true,
     });
@@ -176,11 +178,17 @@ async fn open(
 }
 
 /// Returns a connection to the pool under the name it was taken out by.
-pub(crate) fn keep(job: &Job<'_>, exchange: &Exchange, lease: Lease, announced: Option<Duration>) {
+pub(crate) fn keep(
+    job: &Job<'_>,
+    exchange: &Exchange,
+    lease: Lease,
+    announced: Option<Duration>,
+    now: Instant,
+) {
     match (&exchange.destination, job.config.upstream()) {
-        (Destination::Target(target), _) => lease.keep(&job.core.pool, target.url.origin(), announced),
+        (Destination::Target(target), _) => lease.keep(&job.core.pool, target.url.origin(), announced, now),
         (Destination::Upstream, Some(upstream)) => {
-            lease.keep(&job.core.pool, &upstream.endpoints[exchange.endpoint].key, announced);
+            lease.keep(&job.core.pool, &upstream.endpoints[exchange.endpoint].key, announced, now);
         }
         (Destination::Upstream, None) => {}
     }

@@ -88,6 +88,8 @@ pub(crate) struct Outcome {
     pub(crate) request_read: bool,
     /// How the request is called where the client gave it no name.
     pub(crate) request_id: RequestId,
+    /// When the response was complete, where that is known.
+    pub(crate) ended: Option<Instant>,
 }
 
 /// One request and everything that its exchange touches.
@@ -119,7 +121,7 @@ impl Job<'_> {
     pub(crate) async fn run(mut self, exchange: &mut Exchange) -> Result<Next, Error> {
         let mut body = self.request_body();
         self.outcome.request_read = body.is_done();
-        let mut round = Round { deadline: self.deadline(self.begun), fresh_only: false };
+        let mut round = Round { deadline: self.deadline(self.begun), begun: self.begun, fresh_only: false };
         let mut uploaded = false;
         loop {
             let state = ExchangeState::new();
@@ -151,6 +153,7 @@ impl Job<'_> {
                     round.fresh_only = true;
                 }
             }
+            round.begun = Instant::now();
         }
     }
 
@@ -272,9 +275,10 @@ impl Job<'_> {
                 Attempt::Done(Next::Tunnel(Box::new(TunnelEnds { lease, from_upstream: leftover })))
             }
             (_, _, Some(plan)) => {
-                let patience = plan.patience;
+                let now = Instant::now();
+                self.outcome.ended = Some(now);
                 if clean && plan.upstream_persists {
-                    checkout::keep(self, exchange, lease, patience);
+                    checkout::keep(self, exchange, lease, plan.patience, now);
                 }
                 let keeps = plan.persistence != Persistence::Close
                     && body.is_done()

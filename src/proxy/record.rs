@@ -36,7 +36,8 @@ impl Finished<'_> {
     /// Counts and logs it.
     pub(crate) fn record(&self, core: &Core) {
         let Self { plan, outcome, request, .. } = self;
-        let total = self.begun.elapsed();
+        let ended = outcome.ended.unwrap_or_else(Instant::now);
+        let total = ended.saturating_duration_since(self.begun);
         let route = match plan.route {
             Route::Local => RouteLabel::Local,
             Route::Gateway => RouteLabel::Gateway,

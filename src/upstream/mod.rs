@@ -5,6 +5,8 @@ pub mod pool;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use self::pool::Pool;
 use crate::{
     net::stream::Stream,
@@ -55,8 +57,9 @@ impl Drop for OpenConnection {
 }
 
 impl Lease {
-    /// Returns the connection to the pool; `announced` is how long its upstream said it would wait.
-    pub fn keep(self, pool: &Pool, endpoint: &str, announced: Option<Duration>) {
-        pool.put(endpoint, self, announced);
+    /// Returns the connection, idle since `now`, to the pool; `announced` is how long its upstream said it
+    /// would wait.
+    pub fn keep(self, pool: &Pool, endpoint: &str, announced: Option<Duration>, now: Instant) {
+        pool.put(endpoint, self, announced, now);
     }
 }

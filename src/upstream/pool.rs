@@ -64,18 +64,18 @@ impl Pool {
         self.len() == 0
     }
 
-    /// The newest living connection to `endpoint` whose peer `admits` still allows. With `ask_kernel` its
+    /// The newest connection to `endpoint` that lives `now` and whose peer `admits` still allows. With `ask_kernel` its
     /// state is not taken from the last event but asked of the kernel: worth a system call before a request
     /// that cannot be sent twice.
     pub fn checkout(
         &self,
         endpoint: &str,
         ask_kernel: bool,
+        now: Instant,
         admits: impl Fn(&Peer) -> bool,
     ) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
         let queue = idle.get_mut(endpoint)?;
-        let mut now = None;
         while let Some(mut candidate) = queue.pop_back() {
             self.change_total(self.len() - 1);
             let alive = if ask_kernel {
@@ -83,19 +83,16 @@ impl Pool {
             } else {
                 candidate.lease.stream.is_idle()
             };
-            if alive
-                && candidate.expires > *now.get_or_insert_with(Instant::now)
-                && admits(&candidate.lease.peer)
-            {
+            if alive && candidate.expires > now && admits(&candidate.lease.peer) {
                 return Some(Lease { reused: true, ..candidate.lease });
             }
         }
         None
     }
 
-    /// Takes a connection back. `announced` is what the upstream said of its own patience
+    /// Takes a connection back that is idle since `now`. `announced` is what the upstream said of its own patience
     /// (`Keep-Alive: timeout`); we leave a second before it ends.
-    pub fn put(&self, endpoint: &str, lease: Lease, announced: Option<Duration>) {
+    pub fn put(&self, endpoint: &str, lease: Lease, announced: Option<Duration>, now: Instant) {
         if self.total.get() >= self.limits.total {
             return;
         }
@@ -105,7 +102,7 @@ impl Pool {
         if patience.is_zero() {
             return;
         }
-        let connection = Idle { lease, expires: Instant::now() + patience };
+        let connection = Idle { lease, expires: now + patience };
         let mut idle = self.idle.borrow_mut();
         if let Some(queue) = idle.get_mut(endpoint) {
             if queue.len() >= self.limits.per_endpoint {
@@ -190,7 +187,12 @@ mod tests {
         let (near, far) = UnixStream::pair().unwrap();
         near.set_nonblocking(true).unwrap();
         far.set_nonblocking(true).unwrap();
-        pool.put(endpoint, lease(pool, number, Stream::Unix(near.try_into().unwrap())), announced);
+        pool.put(
+            endpoint,
+            lease(pool, number, Stream::Unix(near.try_into().unwrap())),
+            announced,
+            Instant::now(),
+        );
         far
     }
 
@@ -211,7 +213,7 @@ mod tests {
     }
 
     fn take(pool: &Pool, endpoint: &str) -> Option<u16> {
-        pool.checkout(endpoint, true, |_| true).map(|lease| number_of(&lease.peer))
+        pool.checkout(endpoint, true, Instant::now(), |_| true).map(|lease| number_of(&lease.peer))
     }
 
     #[tokio::test]
@@ -292,9 +294,10 @@ mod tests {
             let mut talking = put(&pool, "a", 3, None);
             talking.write_all(b"HTTP/1.1 408 x").unwrap();
             settle().await;
-            let found = pool.checkout("a", ask_kernel, |_| true).map(|lease| number_of(&lease.peer));
+            let found =
+                pool.checkout("a", ask_kernel, Instant::now(), |_| true).map(|lease| number_of(&lease.peer));
             assert_eq!((found, pool.len()), (Some(1), 0), "ask_kernel: {ask_kernel}");
-            assert_eq!(pool.checkout("a", ask_kernel, |_| true).map(|_| ()), None);
+            assert_eq!(pool.checkout("a", ask_kernel, Instant::now(), |_| true).map(|_| ()), None);
         }
     }
 
@@ -302,7 +305,9 @@ mod tests {
     async fn a_peer_that_is_no_longer_admitted_is_closed() {
         let pool = pool_of(LIMITS);
         let far = [put(&pool, "a", 1, None), put(&pool, "a", 2, None)];
-        let found = pool.checkout("a", true, |peer| number_of(peer) != 2).map(|lease| number_of(&lease.peer));
+        let found = pool
+            .checkout("a", true, Instant::now(), |peer| number_of(peer) != 2)
+            .map(|lease| number_of(&lease.peer));
         assert_eq!((found, pool.len()), (Some(1), 0));
         assert_eq!([is_closed(&far[0]), is_closed(&far[1])], [true, true], "the taken one was dropped");
     }
