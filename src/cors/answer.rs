@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{
     decide::{CorsDecision, Lines, PreflightAnswer, Reason, Refusal, Stage},
-    lists::{comma_separated, write_exposed, write_vary},
+    lists::{write_exposed, write_vary},
     policy::{Allowed, CorsPolicy},
 };
 use crate::http1::{
@@ -193,7 +193,7 @@ fn write_refusal(policy: &CorsPolicy, reason: Reason, request: &[u8], out: &mut 
     if policy.verdict {
         let (text, subject) = reason_parts(reason, request);
         // A subject is a token: it holds neither a quote nor a backslash.
-        let parts = [b"refused; reason=\"".as_slice(), text.as_bytes(), subject, b"\""];
+        let parts = [b"refused; reason=\"", text.as_bytes(), subject, b"\""];
         out.field_parts(b"Corsair-Cors", parts);
     }
 }
@@ -247,8 +247,9 @@ fn write_allowed_preflight<'a, F, I>(
         Allowed::Any => {
             // Each line was found to be a list of tokens, so it can stand as it is.
             let asked = request.values(FieldId::AccessControlRequestHeaders);
-            let asked = asked.filter(|value| list(value).next().is_some());
-            out.field_parts(b"Access-Control-Allow-Headers", comma_separated(asked));
+            let mut allowed = out.list_field(b"Access-Control-Allow-Headers");
+            asked.filter(|value| list(value).next().is_some()).for_each(|value| allowed.push(value));
+            allowed.finish();
         }
     }
     if answer.private_network {

@@ -2,6 +2,7 @@
 
 use super::{decide::Lines, policy::CorsPolicy};
 use crate::http1::{
+    connection::ConnectionOptions,
     emit::HeadWriter,
     fields::{Field, FieldId, list},
 };
@@ -17,20 +18,16 @@ where
     F: Fn() -> I,
     I: Iterator<Item = &'a Field>,
 {
-    let theirs = || upstream.values(FieldId::Vary).filter(|value| !value.is_empty());
-    let mut members = theirs().flat_map(list);
-    let said = members.any(|member| member == b"*" || member.eq_ignore_ascii_case(b"origin"));
-    let ours: Option<&[u8]> = (by_origin && !said).then_some(b"Origin");
-    let mut values = theirs().chain(ours).peekable();
-    if values.peek().is_some() {
-        out.field_parts(b"Vary", comma_separated(values));
+    let mut vary = out.list_field(b"Vary");
+    let mut said = false;
+    for value in upstream.values(FieldId::Vary).filter(|value| !value.is_empty()) {
+        said |= list(value).any(|member| member == b"*" || member.eq_ignore_ascii_case(b"origin"));
+        vary.push(value);
     }
-}
-
-/// The members of a list with what stands between them.
-pub(super) fn comma_separated<'a>(members: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
-    let mut separator: &[u8] = b"";
-    members.flat_map(move |member| [std::mem::replace(&mut separator, b", "), member])
+    if by_origin && !said {
+        vary.push(b"Origin");
+    }
+    vary.finish();
 }
 
 /// Writes `Access-Control-Expose-Headers` with the names of this response's fields: those of `own`, then
@@ -45,7 +42,7 @@ pub(super) fn write_exposed<'a, F, I, N>(
     I: Iterator<Item = &'a Field>,
     N: Iterator<Item = &'a str>,
 {
-    let nominates = upstream.values(FieldId::Connection).flat_map(list).any(is_field_nomination);
+    let nominates = ConnectionOptions::of(upstream.values(FieldId::Connection)).nominates;
     let is_nominated = |name: &[u8]| {
         let mut options = upstream.values(FieldId::Connection).flat_map(list);
         nominates && options.any(|option| option.eq_ignore_ascii_case(name))
@@ -59,20 +56,17 @@ pub(super) fn write_exposed<'a, F, I, N>(
     };
     let mut seen = Seen::default();
     let mut room = MAX_EXPOSED;
-    let mut names = candidates()
-        .enumerate()
-        .filter(|(index, name)| {
-            // Most names are met once, so that the slow look back is rare.
-            !seen.maybe(name) || !candidates().take(*index).any(|other| other.eq_ignore_ascii_case(name))
-        })
-        .map_while(|(_, name)| {
+    let mut exposed = out.list_field(b"Access-Control-Expose-Headers");
+    // The list ends where there is no more room.
+    let _ = candidates().enumerate().try_for_each(|(index, name)| {
+        // Most names are met once, so that the slow look back is rare.
+        if !seen.maybe(name) || !candidates().take(index).any(|other| other.eq_ignore_ascii_case(name)) {
             room = room.checked_sub(name.len() + 2)?;
-            Some(name)
-        })
-        .peekable();
-    if names.peek().is_some() {
-        out.field_parts(b"Access-Control-Expose-Headers", comma_separated(names));
-    }
+            exposed.push(name);
+        }
+        Some(())
+    });
+    exposed.finish();
 }
 
 /// A set of names that errs on one side only: it may take a new name for one that it has met.
@@ -82,18 +76,14 @@ struct Seen(u64);
 impl Seen {
     /// Adds a name; whether it may have been here already.
     fn maybe(&mut self, name: &[u8]) -> bool {
-        let lower = |byte: Option<&u8>| usize::from(byte.map_or(0, u8::to_ascii_lowercase));
-        let mark = name.len() ^ (lower(name.first()) * 7) ^ (lower(name.get(name.len() / 2)) * 29);
+        let lower = |byte: Option<&u8>| usize::from(byte.map_or(0, |byte| byte | 0x20));
+        // Tells the names that servers usually send from each other.
+        let mark = name.len() ^ (lower(name.first()) * 41) ^ lower(name.get(name.len() / 2));
         let bit = 1 << (mark % 64);
         let met = self.0 & bit != 0;
         self.0 |= bit;
         met
     }
-}
-
-/// Whether a `Connection` option could be the name of a field that ends at this hop.
-fn is_field_nomination(option: &[u8]) -> bool {
-    ![b"close".as_slice(), b"keep-alive", b"upgrade"].iter().any(|known| option.eq_ignore_ascii_case(known))
 }
 
 /// Whether a script gains by a field of the upstream being named: it is sent on, is not readable anyway

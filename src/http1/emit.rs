@@ -1,5 +1,6 @@
 //! Writing heads: a start line and fields into a fixed buffer.
 
+use super::fields::Field;
 use crate::error::Error;
 
 /// Writes one head into a buffer of fixed size.
@@ -22,44 +23,52 @@ impl<'a> HeadWriter<'a> {
 
     /// `METHOD target HTTP/1.1`; the target in parts, which are written one behind the other.
     pub fn request_line(&mut self, method: &[u8], target: &[&[u8]]) {
-        self.put(method);
-        self.put(b" ");
+        self.put([method, b" "]);
         for part in target {
-            self.put(part);
+            self.put([part]);
         }
-        self.put(b" HTTP/1.1\r\n");
+        self.put([b" HTTP/1.1\r\n"]);
     }
 
     /// `HTTP/1.1 STATUS reason`, the reason as the upstream gave it.
     pub fn status_line(&mut self, status: u16, reason: &[u8]) {
-        self.put(b"HTTP/1.1 ");
-        self.put(itoa::Buffer::new().format(status).as_bytes());
-        self.put(b" ");
-        self.put(reason);
-        self.put(b"\r\n");
+        self.put([b"HTTP/1.1 ", itoa::Buffer::new().format(status).as_bytes(), b" ", reason, b"\r\n"]);
     }
 
     /// A field whose bytes came out of a parsed head, or were rendered and checked at start.
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
-        self.put(name);
-        self.put(b": ");
-        self.put(value);
-        self.put(b"\r\n");
+        self.put([name, b": ", value, b"\r\n"]);
+    }
+
+    /// A field of the parsed head in `bytes`; its line goes over in one piece where it is spelled as
+    /// [`HeadWriter::field`] would spell it.
+    pub fn parsed_field(&mut self, bytes: &[u8], field: &Field) {
+        match field.canonical_line(bytes) {
+            Some(line) => self.put([line]),
+            None => self.field(field.name.of(bytes), field.value.of(bytes)),
+        }
     }
 
     /// A field whose value is made of parts.
-    pub fn field_parts<'p>(&mut self, name: &[u8], parts: impl IntoIterator<Item = &'p [u8]>) {
-        self.put(name);
-        self.put(b": ");
-        for part in parts {
-            self.put(part);
-        }
-        self.put(b"\r\n");
+    pub fn field_parts<const N: usize>(&mut self, name: &[u8], parts: [&[u8]; N]) {
+        self.put([name, b": "]);
+        self.put(parts);
+        self.put([b"\r\n"]);
+    }
+
+    /// A field whose value is a list, to be written member by member.
+    pub const fn list_field<'w>(&'w mut self, name: &'w [u8]) -> ListField<'w, 'a> {
+        ListField { writer: self, name, is_empty: true }
     }
 
     /// Whole field lines, each with its CRLF, that were rendered once at start.
     pub fn lines(&mut self, rendered: &[u8]) {
-        self.put(rendered);
+        self.put([rendered]);
+    }
+
+    /// Whole field lines, each with its CRLF, in parts that obey [`HeadWriter::field`].
+    pub fn lines_in_parts<const N: usize>(&mut self, parts: [&[u8]; N]) {
+        self.put(parts);
     }
 
     /// A field whose value was computed from input: refused when a byte in it could end the line
@@ -78,18 +87,50 @@ impl<'a> HeadWriter<'a> {
     /// [`Error::ResponseHeadTooLarge`] is not decided here: a head that did not fit, or held a byte that
     /// could end a line, is [`Error::Internal`] and the caller says what that means for its side.
     pub fn finish(mut self) -> Result<usize, Error> {
-        self.put(b"\r\n");
+        self.put([b"\r\n"]);
         if self.fault { Err(Error::Internal) } else { Ok(self.len) }
     }
 
-    fn put(&mut self, bytes: &[u8]) {
-        let end = self.len.saturating_add(bytes.len());
-        match self.out.get_mut(self.len..end) {
-            Some(room) => {
-                room.copy_from_slice(bytes);
-                self.len = end;
-            }
-            None => self.fault = true,
+    fn put<const N: usize>(&mut self, parts: [&[u8]; N]) {
+        let size = parts.iter().fold(0_usize, |size, part| size.saturating_add(part.len()));
+        let end = self.len.saturating_add(size);
+        let Some(mut room) = self.out.get_mut(self.len..end) else {
+            self.fault = true;
+            return;
+        };
+        for part in parts {
+            let (place, rest) = room.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            room = rest;
+        }
+        self.len = end;
+    }
+}
+
+/// A field under way whose value is a list (RFC 9110 §5.6.1). Without a member nothing is written.
+#[derive(Debug)]
+pub struct ListField<'w, 'a> {
+    writer: &'w mut HeadWriter<'a>,
+    name: &'w [u8],
+    is_empty: bool,
+}
+
+impl ListField<'_, '_> {
+    /// One more member, or several that are a list already; like the value of [`HeadWriter::field`] it came
+    /// out of a parsed head or was checked at start.
+    pub fn push(&mut self, member: &[u8]) {
+        if self.is_empty {
+            self.writer.put([self.name, b": ", member]);
+            self.is_empty = false;
+        } else {
+            self.writer.put([b", ", member]);
+        }
+    }
+
+    /// Ends the line.
+    pub fn finish(self) {
+        if !self.is_empty {
+            self.writer.put([b"\r\n"]);
         }
     }
 }
@@ -98,6 +139,7 @@ impl<'a> HeadWriter<'a> {
 #[allow(clippy::indexing_slicing, reason = "a panic fails the test")]
 mod tests {
     use super::*;
+    use crate::http1::sample::response;
 
     fn written(size: usize, write: impl FnOnce(&mut HeadWriter<'_>)) -> Result<Vec<u8>, Error> {
         let mut out = vec![0xee; size];
@@ -114,7 +156,7 @@ mod tests {
         let request = written(200, |out| {
             out.request_line(b"GET", &[b"/a", b"", b"?b"]);
             out.field(b"Host", b"h");
-            out.field_parts(b"Via", [b"1.1 ".as_slice(), b"x"]);
+            out.field_parts(b"Via", [b"1.1 ", b"x"]);
             out.lines(b"A: b\r\nC: d\r\n");
             out.computed_field(b"E", b"");
         });
@@ -126,6 +168,43 @@ mod tests {
         assert_eq!(response.unwrap(), b"HTTP/1.1 404 Not Found\r\n\r\n");
         // RFC 9112 §4: the blank stays where there is no reason.
         assert_eq!(written(200, |out| out.status_line(200, b"")).unwrap(), b"HTTP/1.1 200 \r\n\r\n");
+    }
+
+    #[test]
+    fn a_parsed_field_is_written_in_the_one_way_that_we_spell_fields() {
+        for line in ["A: b", "A:b", "A:\tb", "A:  b", "A: b ", "A: b\t", "A: \tb"] {
+            let parsed = response(format!("HTTP/1.1 200 OK\r\n{line}\r\nC: d\r\n\r\n"));
+            let head = written(100, |out| {
+                parsed.head.fields.iter().for_each(|field| out.parsed_field(&parsed.bytes, field));
+            });
+            assert_eq!(head.unwrap(), b"A: b\r\nC: d\r\n\r\n", "{line:?}");
+        }
+        for (line, expected) in
+            [("A:", "A: \r\n\r\n"), ("A: ", "A: \r\n\r\n"), ("A: b  c", "A: b  c\r\n\r\n")]
+        {
+            let parsed = response(format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n"));
+            let field = parsed.head.fields.iter().next().unwrap();
+            let head = written(100, |out| out.parsed_field(&parsed.bytes, field)).unwrap();
+            assert_eq!(String::from_utf8(head).unwrap(), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_separators_between_its_members_and_no_line_without_any() {
+        let cases: [(&[&str], &str); 4] = [
+            (&[], "\r\n"),
+            (&["a"], "X: a\r\n\r\n"),
+            (&["a", "b, c", "d"], "X: a, b, c, d\r\n\r\n"),
+            (&[""], "X: \r\n\r\n"),
+        ];
+        for (members, expected) in cases {
+            let head = written(100, |out| {
+                let mut list = out.list_field(b"X");
+                members.iter().for_each(|member| list.push(member.as_bytes()));
+                list.finish();
+            });
+            assert_eq!(String::from_utf8(head.unwrap()).unwrap(), expected, "{members:?}");
+        }
     }
 
     #[test]
@@ -142,6 +221,11 @@ mod tests {
             out.status_line(200, b"OK");
             out.field(b"Long-Name", b"value");
             out.field(b"A", b"b");
+            out.field_parts(b"C", [b"d", b"e"]);
+            let mut list = out.list_field(b"F");
+            list.push(b"g");
+            list.push(b"h");
+            list.finish();
         };
         let whole = written(1000, write).unwrap();
         for size in 0..whole.len() {

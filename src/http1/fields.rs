@@ -263,15 +263,23 @@ impl FieldId {
 /// Whether the token `name` is `known` but for case; `known` is made of lower-case letters, digits and `-`.
 ///
 /// Setting one bit makes letters lower-case. What else it changes is no byte of a token, or becomes a byte
-/// that no known name has, so it decides as exactly as a look at every byte would, eight bytes at a time.
+/// that no known name has, so it decides as exactly as a look at every byte would, eight bytes at a time; the
+/// last eight may overlap those before.
 fn is_same_name(name: &[u8], known: &[u8]) -> bool {
     const LOWER: u64 = 0x2020_2020_2020_2020;
-    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    let (names, name_rest) = name.as_chunks();
-    let (knowns, known_rest) = known.as_chunks();
-    name.len() == known.len()
-        && names.iter().zip(knowns).all(|(name, known)| word(name) | LOWER == word(known) | LOWER)
-        && name_rest.iter().zip(known_rest).all(|(name, known)| name | 0x20 == *known)
+    let is_same = |name: &[u8; 8], known: &[u8; 8]| {
+        u64::from_le_bytes(*name) | LOWER == u64::from_le_bytes(*known) | LOWER
+    };
+    if name.len() != known.len() {
+        return false;
+    }
+    match (name.last_chunk(), known.last_chunk()) {
+        (Some(name_end), Some(known_end)) => {
+            let ((names, _), (knowns, _)) = (name.as_chunks(), known.as_chunks());
+            is_same(name_end, known_end) && names.iter().zip(knowns).all(|(name, known)| is_same(name, known))
+        }
+        _ => name.iter().zip(known).all(|(name, known)| name | 0x20 == *known),
+    }
 }
 
 /// Whether `bytes` begin with `prefix`, which is given in lower case.
@@ -332,6 +340,20 @@ pub struct Field {
     pub value: Span,
     /// The name, classified.
     pub id: FieldId,
+}
+
+impl Field {
+    /// The whole line with its CRLF, if `head` has nothing but `: ` between name and value and nothing behind
+    /// the value: the one way in which we would write it.
+    #[must_use]
+    pub fn canonical_line<'a>(&self, head: &'a [u8]) -> Option<&'a [u8]> {
+        let (name, value) = (self.name.range(), self.value.range());
+        let line = head.get(name.start..value.end.saturating_add(2))?;
+        let is_canonical = value.start == name.end.saturating_add(2)
+            && line.ends_with(b"\r\n")
+            && line.get(name.len()..)?.starts_with(b": ");
+        is_canonical.then_some(line)
+    }
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@
 
 pub mod body;
 pub mod chunked;
+pub mod connection;
 pub mod emit;
 pub mod fields;
 pub mod framing;

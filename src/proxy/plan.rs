@@ -12,7 +12,8 @@ use crate::{
     cors::decide::{CorsDecision, decide},
     error::Error,
     http1::{
-        fields::{self, FieldId},
+        connection::ConnectionOptions,
+        fields::FieldId,
         framing::Framing,
         head::{Method, Request, Span, Version},
         target::RequestTarget,
@@ -98,13 +99,13 @@ pub struct Exchange {
 /// Decides about a request. `own_id` is how this process signs `Via`.
 #[must_use]
 pub fn plan(request: Request<'_>, config: &Config, client: &Client, own_id: &[u8]) -> Plan {
-    let connection = ConnectionOptions::of(request);
-    let upgrade = is_websocket_upgrade(request, &connection);
+    let connection = ConnectionOptions::of(request.values(FieldId::Connection));
+    let upgrade = is_websocket_upgrade(request, connection);
     let cors = decide(&config.cors, request, upgrade);
     let mut plan = Plan {
         cors,
         framing: Framing::None,
-        persistence: connection.persistence(request.head.version),
+        persistence: persistence(connection, request.head.version),
         route: Route::Local,
         action: Action::Respond(Answer::Cors),
     };
@@ -170,38 +171,18 @@ fn decide_action(
     Ok(())
 }
 
-/// The options of `Connection` that matter here.
-#[derive(Clone, Copy, Debug, Default)]
-struct ConnectionOptions {
-    close: bool,
-    keep_alive: bool,
-    upgrade: bool,
-}
-
-impl ConnectionOptions {
-    fn of(request: Request<'_>) -> Self {
-        let mut options = Self::default();
-        for option in request.values(FieldId::Connection).flat_map(fields::list) {
-            options.close |= option.eq_ignore_ascii_case(b"close");
-            options.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-            options.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
-        }
-        options
-    }
-
-    /// RFC 9112 §9.3.
-    const fn persistence(self, version: Version) -> Persistence {
-        match version {
-            _ if self.close => Persistence::Close,
-            Version::Http11 => Persistence::KeepAlive,
-            Version::Http10 if self.keep_alive => Persistence::KeepAliveExplicit,
-            Version::Http10 => Persistence::Close,
-        }
+/// RFC 9112 §9.3.
+const fn persistence(connection: ConnectionOptions, version: Version) -> Persistence {
+    match version {
+        _ if connection.close => Persistence::Close,
+        Version::Http11 => Persistence::KeepAlive,
+        Version::Http10 if connection.keep_alive => Persistence::KeepAliveExplicit,
+        Version::Http10 => Persistence::Close,
     }
 }
 
 /// Whether this asks for the one protocol that we switch to (RFC 9110 §7.8, RFC 6455 §4.1).
-fn is_websocket_upgrade(request: Request<'_>, connection: &ConnectionOptions) -> bool {
+fn is_websocket_upgrade(request: Request<'_>, connection: ConnectionOptions) -> bool {
     let mut upgrades = request.values(FieldId::Upgrade);
     connection.upgrade
         && request.head.version == Version::Http11

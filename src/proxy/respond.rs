@@ -93,7 +93,7 @@ impl Responder<'_> {
             writer.field(b"Connection", connection);
         }
         if let Some(error) = error {
-            writer.field_parts(b"Proxy-Status", [b"corsair; error=".as_slice(), error.token().as_bytes()]);
+            writer.field_parts(b"Proxy-Status", [b"corsair; error=", error.token().as_bytes()]);
             if error == Error::MethodNotAllowed {
                 writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
             }

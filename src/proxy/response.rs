@@ -18,6 +18,7 @@ use crate::{
     http1::{
         body::{BodyLimits, Recode},
         chunked::ChunkLimits,
+        connection::ConnectionOptions,
         fields::{self, FieldId},
         framing::Framing,
         head::{Method, RequestHead, Response, ResponseHead, Version},
@@ -169,11 +170,8 @@ impl ResponseContext<'_> {
             Framing::UntilClose if !is_old => Recode::Enchunk,
             Framing::None | Framing::Length(_) | Framing::Chunked | Framing::UntilClose => Recode::Verbatim,
         };
-        let (mut close, mut keep_alive) = (false, false);
-        for option in response.values(FieldId::Connection).flat_map(fields::list) {
-            close |= option.eq_ignore_ascii_case(b"close");
-            keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-        }
+        let ConnectionOptions { close, keep_alive, .. } =
+            ConnectionOptions::of(response.values(FieldId::Connection));
         let upstream_persists = !close && (head.version == Version::Http11 || keep_alive);
         let unframed = recode == Recode::Dechunk || framing == Framing::UntilClose && is_old;
         // An upstream that refuses in the middle of an upload will not read the rest of it.
@@ -238,10 +236,7 @@ pub(crate) const fn connection_option(persistence: Persistence) -> Option<&'stat
 fn is_websocket(response: Response<'_>) -> bool {
     let mut upgrades = response.values(FieldId::Upgrade);
     let protocol = upgrades.next().is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
-    let option = response
-        .values(FieldId::Connection)
-        .flat_map(fields::list)
-        .any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+    let option = ConnectionOptions::of(response.values(FieldId::Connection)).upgrade;
     protocol && option && upgrades.next().is_none()
 }
 

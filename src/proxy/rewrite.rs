@@ -1,6 +1,7 @@
 //! PURE. A request head as the upstream gets it, a response head as the client gets it.
 //!
-//! Fields are copied one by one from the parsed head, never as raw lines. Whatever belongs to one hop is left
+//! Fields are copied one by one from the parsed head, and only a line that is spelled as we would spell it goes
+//! over in one piece. Whatever belongs to one hop is left
 //! out first; what corsair adds comes after, so that no peer can strip it.
 
 use std::{fmt::Write as _, net::IpAddr};
@@ -17,6 +18,7 @@ use crate::{
     },
     error::Error,
     http1::{
+        connection::ConnectionOptions,
         emit::HeadWriter,
         fields::{self, Field, FieldId},
         framing::Framing,
@@ -70,15 +72,6 @@ impl std::fmt::Write for Text {
     }
 }
 
-/// Whether `Connection` names fields beyond its well-known options; only then every field must be compared.
-fn nominates(bytes: &[u8], fields: &Fields) -> bool {
-    fields.all(FieldId::Connection).flat_map(|field| fields::list(field.value.of(bytes))).any(|option| {
-        ![&b"close"[..], b"keep-alive", b"upgrade", b"te"]
-            .iter()
-            .any(|known| option.eq_ignore_ascii_case(known))
-    })
-}
-
 fn is_nominated(bytes: &[u8], fields: &Fields, field: &Field) -> bool {
     !field.id.survives_nomination()
         && fields
@@ -89,7 +82,9 @@ fn is_nominated(bytes: &[u8], fields: &Fields, field: &Field) -> bool {
 
 /// The fields of a head that travel beyond this hop.
 fn end_to_end<'a>(bytes: &'a [u8], fields: &'a Fields) -> impl Iterator<Item = &'a Field> {
-    let nominates = nominates(bytes, fields);
+    let values = fields.all(FieldId::Connection).map(|field| field.value.of(bytes));
+    // Only then every field must be compared.
+    let nominates = ConnectionOptions::of(values).nominates;
     fields
         .iter()
         .filter(move |field| !(field.id.is_hop_by_hop() || nominates && is_nominated(bytes, fields, field)))
@@ -177,7 +172,7 @@ pub fn request(
             _ => true,
         };
         if keep {
-            writer.field(field.name.of(bytes), field.value.of(bytes));
+            writer.parsed_field(bytes, field);
         }
     }
     trailers |=
@@ -202,7 +197,7 @@ pub fn request(
     if !traceparent {
         let (trace, span) =
             (hexadecimal::<32>(fastrand::u128(1..)), hexadecimal::<16>(fastrand::u64(1..).into()));
-        writer.field_parts(b"traceparent", [b"00-".as_slice(), &trace, b"-", &span, b"-00"]);
+        writer.lines_in_parts([b"traceparent: 00-", &trace, b"-", &span, b"-00\r\n"]);
     }
     writer.finish().map_err(|_| Error::RequestHeadTooLarge)
 }
@@ -223,20 +218,31 @@ fn forwarding(writer: &mut HeadWriter<'_>, client: &Client, host: &[u8]) {
     let address = Text::of_ip(client.address.ip());
     let address = address.as_bytes();
     let protocol: &[u8] = if client.secure { b"https" } else { b"http" };
-    writer.field(b"X-Forwarded-For", address);
-    writer.field(b"X-Forwarded-Proto", protocol);
-    writer.field(b"X-Forwarded-Host", host);
     let (open, close): (&[u8], &[u8]) = if client.address.is_ipv6() && memchr::memchr(b':', address).is_some()
     {
         (b"\"[", b"]\"")
     } else {
         (b"", b"")
     };
-    // RFC 7239 §4: values that are no token are quoted; a host was checked to hold neither quote nor backslash.
-    writer.field_parts(
-        b"Forwarded",
-        [b"for=", open, address, close, b";host=\"", host, b"\";proto=", protocol],
-    );
+    writer.lines_in_parts([
+        b"X-Forwarded-For: ",
+        address,
+        b"\r\nX-Forwarded-Proto: ",
+        protocol,
+        b"\r\nX-Forwarded-Host: ",
+        host,
+        // RFC 7239 §4: values that are no token are quoted; a host was checked to hold neither quote nor
+        // backslash.
+        b"\r\nForwarded: for=",
+        open,
+        address,
+        close,
+        b";host=\"",
+        host,
+        b"\";proto=",
+        protocol,
+        b"\r\n",
+    ]);
 }
 
 /// What the head of a response to the client is made of, beside the upstream's own.
@@ -297,7 +303,6 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     let mut date = false;
     let mut inert = None;
     for field in end_to_end(bytes, &head.fields) {
-        let value = field.value.of(bytes);
         #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
         let keep = match field.id {
             FieldId::ContentLength => false,
@@ -316,15 +321,15 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
                 }
                 Location::Dropped => false,
             },
-            FieldId::ContentType => {
-                inert = Some(inert.unwrap_or(true) && is_inert(value));
+            FieldId::ContentType if homeward.gateway.is_some() => {
+                inert = Some(inert.unwrap_or(true) && is_inert(field.value.of(bytes)));
                 true
             }
             id if acts_on_origin(id) => homeward.gateway.is_none(),
             _ => true,
         };
         if keep {
-            writer.field(field.name.of(bytes), value);
+            writer.parsed_field(bytes, field);
         }
     }
     if let Some(gateway) = homeward.gateway {
@@ -412,7 +417,7 @@ pub fn interim(
         let stays = matches!(field.id, FieldId::ContentLength | FieldId::Trailer | FieldId::CorsResponse)
             || is_gateway && acts_on_origin(field.id);
         if !stays {
-            writer.field(field.name.of(bytes), field.value.of(bytes));
+            writer.parsed_field(bytes, field);
         }
     }
     if switch {

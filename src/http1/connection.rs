@@ -1,0 +1,72 @@
+//! The options of `Connection`: what a peer says of its own hop.
+
+use super::fields;
+
+/// What the `Connection` fields of a head say (RFC 9110 §7.6.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionOptions {
+    /// `close`
+    pub close: bool,
+    /// `keep-alive`
+    pub keep_alive: bool,
+    /// `upgrade`
+    pub upgrade: bool,
+    /// Something that may be the name of a field, which then ends at this hop.
+    pub nominates: bool,
+}
+
+impl ConnectionOptions {
+    /// The options in these values, in any case and order.
+    #[must_use]
+    pub fn of<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut options = Self::default();
+        for value in values {
+            match value {
+                // What nearly every head says needs no look at its members.
+                b"keep-alive" => options.keep_alive = true,
+                b"close" => options.close = true,
+                _ => fields::list(value).for_each(|option| options.add(option)),
+            }
+        }
+        options
+    }
+
+    fn add(&mut self, option: &[u8]) {
+        match option {
+            _ if option.eq_ignore_ascii_case(b"close") => self.close = true,
+            _ if option.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
+            _ if option.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+            // This one never travels, whether or not it is named.
+            _ if option.eq_ignore_ascii_case(b"te") => {}
+            _ => self.nominates = true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_in_any_case_place_and_line() {
+        let none = ConnectionOptions::default();
+        let cases: [(&[&str], ConnectionOptions); 12] = [
+            (&[], none),
+            (&[""], none),
+            (&[" , ,"], none),
+            (&["close"], ConnectionOptions { close: true, ..none }),
+            (&["Close"], ConnectionOptions { close: true, ..none }),
+            (&["keep-alive"], ConnectionOptions { keep_alive: true, ..none }),
+            (&["Keep-Alive"], ConnectionOptions { keep_alive: true, ..none }),
+            (&["TE, Upgrade"], ConnectionOptions { upgrade: true, ..none }),
+            (&["keep-alive", "close"], ConnectionOptions { keep_alive: true, close: true, ..none }),
+            (&["close,\tx-hop"], ConnectionOptions { close: true, nominates: true, ..none }),
+            (&["closed"], ConnectionOptions { nominates: true, ..none }),
+            (&["te", "upgrade , keep-alive"], ConnectionOptions { upgrade: true, keep_alive: true, ..none }),
+        ];
+        for (values, expected) in cases {
+            let options = ConnectionOptions::of(values.iter().map(|value| value.as_bytes()));
+            assert_eq!(options, expected, "{values:?}");
+        }
+    }
+}
