@@ -57,15 +57,15 @@ pub(super) fn write_exposed<'a, F, I, N>(
     let mut seen = Seen::default();
     let mut room = MAX_EXPOSED;
     let mut exposed = out.list_field(b"Access-Control-Expose-Headers");
-    // The list ends where there is no more room.
-    let _ = candidates().enumerate().try_for_each(|(index, name)| {
+    for (index, name) in candidates().enumerate() {
         // Most names are met once, so that the slow look back is rare.
-        if !seen.maybe(name) || !candidates().take(index).any(|other| other.eq_ignore_ascii_case(name)) {
-            room = room.checked_sub(name.len() + 2)?;
-            exposed.push(name);
+        if seen.maybe(name) && candidates().take(index).any(|other| other.eq_ignore_ascii_case(name)) {
+            continue;
         }
-        Some(())
-    });
+        let Some(left) = room.checked_sub(name.len() + 2) else { break };
+        room = left;
+        exposed.push(name);
+    }
     exposed.finish();
 }
 
