@@ -4,8 +4,11 @@
 //! the first line are parted by single blanks, at most two empty lines stand before it, no 8-bit byte in the
 //! target, no folding in a request. Nothing is repaired.
 
+mod end;
+
 use httparse::{EMPTY_HEADER, Header, Status};
 
+pub use self::end::HeadEnd;
 use super::fields::{self, Field, FieldId};
 use crate::error::Error;
 
@@ -270,68 +273,6 @@ impl HeadFault {
     }
 }
 
-const NOT_HTTP: HeadFault = HeadFault::Malformed("this is not HTTP/1");
-const BARE_LF: HeadFault = HeadFault::Malformed("a line ends in LF without CR");
-
-/// The search for the empty line that ends a head, resumed where it stopped as bytes arrive.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HeadEnd {
-    scanned: usize,
-    line_start: usize,
-    /// Start and end of the first line that is not empty.
-    first_line: Option<(usize, usize)>,
-    empty_lines: u8,
-    folded: bool,
-}
-
-impl HeadEnd {
-    /// Looks at the bytes that are new since the last call; the length of the head once it is complete.
-    ///
-    /// # Errors
-    /// A line that does not end in CRLF, a third empty line before the first one, or a first byte that can
-    /// begin no message: the peer need not be waited for (RFC 9112 §2.2).
-    pub fn find(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
-        let fresh = bytes.get(self.scanned..).unwrap_or_default();
-        for position in memchr::memchr_iter(b'\n', fresh) {
-            let lf = self.scanned.saturating_add(position);
-            let line = bytes.get(self.line_start..lf).unwrap_or_default();
-            let [text @ .., b'\r'] = line else { return Err(BARE_LF) };
-            let next = lf.saturating_add(1);
-            if !text.is_empty() {
-                if self.first_line.is_none() {
-                    if !text.first().is_some_and(|byte| fields::is_tchar(*byte)) {
-                        return Err(NOT_HTTP);
-                    }
-                    self.first_line = Some((self.line_start, lf.saturating_sub(1)));
-                } else if let [b' ' | b'\t', ..] = text {
-                    self.folded = true;
-                }
-            } else if self.first_line.is_some() {
-                return Ok(Some(next));
-            } else {
-                self.empty_lines = self.empty_lines.saturating_add(1);
-                if self.empty_lines > 2 {
-                    return Err(HeadFault::Malformed("more than two empty lines before the first line"));
-                }
-            }
-            self.line_start = next;
-        }
-        self.scanned = bytes.len();
-        match bytes.get(self.line_start) {
-            Some(byte) if self.first_line.is_none() && !fields::is_tchar(*byte) && *byte != b'\r' => {
-                Err(NOT_HTTP)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Whether the first line has come to its end within `limit` bytes.
-    #[must_use]
-    pub fn has_first_line_within(&self, limit: usize) -> bool {
-        self.first_line.is_some_and(|(_, end)| end <= limit)
-    }
-}
-
 /// Parses a complete request head of `len` bytes, as [`HeadEnd::find`] measured it.
 ///
 /// # Errors
@@ -349,10 +290,11 @@ pub fn parse_request(
     let (start, line_end) = end.first_line.ok_or(Error::RequestHead("the request line is missing"))?;
     let line = bytes.get(start..line_end).unwrap_or_default();
     let mut parts = line.splitn(3, |byte| *byte == b' ');
-    let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
+    let (Some(name), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(Error::RequestHead("the request line has not three parts"));
     };
-    if !fields::is_token(method) {
+    let method = Method::of(name);
+    if method == Method::Other && !fields::is_token(name) {
         return Err(Error::RequestHead("the method is not a token"));
     }
     let version = match version {
@@ -375,8 +317,8 @@ pub fn parse_request(
         }
     }
     Ok(RequestHead {
-        method: Method::of(method),
-        method_name: Span::within(bytes, method),
+        method,
+        method_name: Span::within(bytes, name),
         target: Span::within(bytes, target),
         version,
         fields,
@@ -408,6 +350,14 @@ pub fn parse_response(
     }
     let bytes = &*bytes;
     let line = bytes.get(start..line_end).unwrap_or_default();
+    let (version, status, reason) = parse_status_line(line)?;
+    let fields =
+        parse_fields(bytes, fields_start, len, max_fields, recycled).map_err(HeadFault::in_response)?;
+    Ok(ResponseHead { status, reason: Span::within(bytes, reason), version, fields, len })
+}
+
+/// The parts of a status line (RFC 9112 §4).
+fn parse_status_line(line: &[u8]) -> Result<(Version, u16, &[u8]), Error> {
     let (version, rest) = match line {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9', b' ', rest @ ..] => {
             (if *minor == b'0' { Version::Http10 } else { Version::Http11 }, rest)
@@ -430,9 +380,32 @@ pub fn parse_response(
     if !reason.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
         return Err(Error::ResponseHead("the reason phrase holds a control byte"));
     }
-    let fields =
-        parse_fields(bytes, fields_start, len, max_fields, recycled).map_err(HeadFault::in_response)?;
-    Ok(ResponseHead { status, reason: Span::within(bytes, reason), version, fields, len })
+    Ok((version, status, reason))
+}
+
+/// The response head at the start of `bytes`, found and parsed in one go. Nothing, if it is not there as a whole
+/// or if there is anything about it that [`HeadEnd::find`] and [`parse_response`] have to judge: then `recycled`
+/// is left as it was.
+#[must_use]
+pub fn parse_whole_response(bytes: &[u8], max_fields: usize, recycled: &mut Fields) -> Option<ResponseHead> {
+    let fields_start = memchr::memchr(b'\n', bytes)?.saturating_add(1);
+    let (line, lines) = bytes.split_at_checked(fields_start)?;
+    let (version, status, reason) = parse_status_line(line.strip_suffix(b"\r\n")?).ok()?;
+    let mut slots = [EMPTY_HEADER; COMMON_FIELDS];
+    let Ok(Status::Complete((lines_len, headers))) = httparse::parse_headers(lines, &mut slots) else {
+        return None;
+    };
+    let head = bytes.get(..fields_start.saturating_add(lines_len))?;
+    // httparse takes LF for CRLF. A line ends where the next one's name begins, and the last before the empty one.
+    let ends_in_crlf = |header: &Header<'_>| {
+        let name = Span::within(head, header.name.as_bytes()).range();
+        head.get(..name.start).is_some_and(|before| before.ends_with(b"\r\n"))
+    };
+    if headers.len() > max_fields || !headers.iter().all(ends_in_crlf) || !head.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    let fields = collect(bytes, headers, std::mem::take(recycled));
+    Some(ResponseHead { status, reason: Span::within(bytes, reason), version, fields, len: head.len() })
 }
 
 /// Replaces the CRLF of every folded line by blanks.
@@ -468,44 +441,47 @@ pub fn parse_fields(
     match httparse::parse_headers(lines, &mut slots) {
         Err(httparse::Error::TooManyHeaders) if max_fields > COMMON_FIELDS => {
             let mut slots = vec![EMPTY_HEADER; max_fields.min(MAX_FIELDS)];
-            collect(bytes, lines, httparse::parse_headers(lines, &mut slots), max_fields, recycled)
+            let headers = checked(httparse::parse_headers(lines, &mut slots), lines.len(), max_fields)?;
+            Ok(collect(bytes, headers, recycled))
         }
-        parsed => collect(bytes, lines, parsed, max_fields, recycled),
+        parsed => Ok(collect(bytes, checked(parsed, lines.len(), max_fields)?, recycled)),
     }
 }
 
-fn collect(
-    bytes: &[u8],
-    lines: &[u8],
-    parsed: httparse::Result<(usize, &[Header<'_>])>,
+/// What httparse makes of field lines, if they are right as a whole.
+fn checked<'h, 'b>(
+    parsed: httparse::Result<(usize, &'h [Header<'b>])>,
+    len: usize,
     max_fields: usize,
-    recycled: Fields,
-) -> Result<Fields, HeadFault> {
-    let headers = match parsed {
-        Ok(Status::Complete((len, headers))) if len == lines.len() => headers,
-        Ok(_) => return Err(HeadFault::Malformed("a field line is incomplete")),
-        Err(httparse::Error::TooManyHeaders) => return Err(HeadFault::TooManyFields),
-        Err(httparse::Error::HeaderName) => {
-            return Err(HeadFault::Malformed("a field name is empty or not a token"));
+) -> Result<&'h [Header<'b>], HeadFault> {
+    match parsed {
+        Ok(Status::Complete((parsed_len, headers))) if parsed_len == len => {
+            if headers.len() > max_fields {
+                Err(HeadFault::TooManyFields)
+            } else {
+                Ok(headers)
+            }
         }
-        Err(httparse::Error::HeaderValue) => {
-            return Err(HeadFault::Malformed("a field value holds a control byte"));
-        }
-        Err(_) => return Err(HeadFault::Malformed("a field line is malformed")),
-    };
-    if headers.len() > max_fields {
-        return Err(HeadFault::TooManyFields);
+        Ok(_) => Err(HeadFault::Malformed("a field line is incomplete")),
+        Err(httparse::Error::TooManyHeaders) => Err(HeadFault::TooManyFields),
+        Err(httparse::Error::HeaderName) => Err(HeadFault::Malformed("a field name is empty or not a token")),
+        Err(httparse::Error::HeaderValue) => Err(HeadFault::Malformed("a field value holds a control byte")),
+        Err(_) => Err(HeadFault::Malformed("a field line is malformed")),
     }
+}
+
+/// The fields in `bytes` that httparse has found, which has trimmed their values.
+fn collect(bytes: &[u8], headers: &[Header<'_>], recycled: Fields) -> Fields {
     let Fields(mut list) = recycled.recycled();
-    for header in headers {
+    list.extend(headers.iter().map(|header| {
         let name = header.name.as_bytes();
-        list.push(Field {
+        Field {
             name: Span::within(bytes, name),
-            value: Span::within(bytes, fields::trim(header.value)),
+            value: Span::within(bytes, header.value),
             id: FieldId::of(name),
-        });
-    }
-    Ok(Fields(list))
+        }
+    }));
+    Fields(list)
 }
 
 #[cfg(test)]

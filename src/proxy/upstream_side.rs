@@ -26,7 +26,7 @@ use crate::{
     gateway::Hop,
     http1::{
         body::{BodyFault, BodyReader},
-        head::{Fields, HeadEnd, ResponseHead, parse_response},
+        head::{Fields, HeadEnd, ResponseHead, parse_response, parse_whole_response},
     },
     net::{
         buffer::{Buffer, BufferPool},
@@ -126,8 +126,20 @@ impl<'a> UpstreamSide<'a> {
         let limits = &self.context.config.limits;
         loop {
             if let Some(buffer) = &mut self.buffer {
+                // Nearly every head comes as a whole.
+                if self.end.is_new()
+                    && let Some(head) = parse_whole_response(buffer.unread(), limits.fields, &mut self.fields)
+                    && head.len <= limits.response_head
+                {
+                    return Poll::Ready(self.accept_head(head));
+                }
                 match self.end.find(buffer.unread()).map_err(crate::http1::head::HeadFault::in_response)? {
-                    Some(len) if len <= limits.response_head => return Poll::Ready(self.accept_head(len)),
+                    Some(len) if len <= limits.response_head => {
+                        let (end, recycled) =
+                            (std::mem::take(&mut self.end), std::mem::take(&mut self.fields));
+                        let head = parse_response(buffer.unread_mut(), &end, len, limits.fields, recycled)?;
+                        return Poll::Ready(self.accept_head(head));
+                    }
                     None if buffer.unread().len() < limits.response_head => {}
                     _ => return Poll::Ready(Err(Error::ResponseHeadTooLarge)),
                 }
@@ -169,16 +181,13 @@ impl<'a> UpstreamSide<'a> {
         matches!(self.phase, Phase::Head) && self.out.is_none()
     }
 
-    /// Takes a complete head of `len` bytes out of the buffer and acts on it.
-    fn accept_head(&mut self, len: usize) -> Result<HeadArrived, Error> {
+    /// Takes a head, which was parsed from the start of the buffer, out of it and acts on it.
+    fn accept_head(&mut self, head: ResponseHead) -> Result<HeadArrived, Error> {
         let Some(buffer) = &mut self.buffer else { return Err(Error::Internal) };
         let limits = &self.context.config.limits;
-        let end = std::mem::take(&mut self.end);
-        let recycled = std::mem::take(&mut self.fields);
-        let head = parse_response(buffer.unread_mut(), &end, len, limits.fields, recycled)?;
         let mut out = self.out.take().unwrap_or_else(|| self.buffers.take());
         let arrived = self.context.respond(buffer.unread(), &head, out.spare());
-        let ResponseHead { fields, .. } = head;
+        let ResponseHead { fields, len, .. } = head;
         self.fields = fields;
         buffer.consume(len);
         let arrived = arrived.inspect_err(|error| {

@@ -67,6 +67,18 @@ fn request_verdict(input: &[u8], stops: &[usize]) -> Verdict {
 }
 
 fn response_verdict(input: &[u8], stops: &[usize]) -> Verdict {
+    let verdict = found_response_verdict(input, stops);
+    // What is parsed in one go is what is found and parsed, or nothing.
+    let mut recycled = Fields::default();
+    if let Some(head) = parse_whole_response(input, MOST, &mut recycled) {
+        let start = vec![head.status.to_string(), text(head.reason.of(input)), format!("{:?}", head.version)];
+        let whole = Verdict::Head { start, fields: fields_of(input, &head.fields), len: head.len };
+        assert_eq!(whole, verdict, "{:?}", text(input));
+    }
+    verdict
+}
+
+fn found_response_verdict(input: &[u8], stops: &[usize]) -> Verdict {
     let judged = find(input, stops).map_err(HeadFault::in_response).and_then(|found| {
         let Some((end, len)) = found else { return Ok(Verdict::Incomplete) };
         let mut bytes = input.to_vec();
@@ -335,6 +347,35 @@ fn a_status_line_is_read_as_it_stands() {
     }
     let parsed = response(b"HTTP/1.1 200 gr\xfc\xdf\r\n\r\n");
     assert_eq!(parsed.head.reason.of(&parsed.bytes), b"gr\xfc\xdf");
+}
+
+#[test]
+fn a_head_that_comes_as_a_whole_is_parsed_in_one_go_unless_it_needs_judging() {
+    for (head, expected) in [
+        (&b"HTTP/1.1 200 OK\r\n\r\n"[..], true),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\nC:d\t \r\n\r\n", true),
+        (b"HTTP/1.0 204 \r\nA:\r\n\r\nbehind\n", true),
+        (b"", false),
+        (b"HTTP/1.1 200 OK\r\n", false),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n", false),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n\r", false),
+        (b"HTTP/1.1 200 OK\n\r\n", false),
+        (b"HTTP/1.1 200 OK\r\n\n", false),
+        (b"HTTP/1.1 200 OK\r\nA: b\n\r\n", false),
+        (b"HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n", false),
+        (b"HTTP/1.1 200 OK\nA: b\r\n\r\n", false),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", false),
+        (b"\r\nHTTP/1.1 200 OK\r\n\r\n", false),
+        (b"HTTP/1.1 200\r\n\r\n", false),
+    ] {
+        let mut recycled = Fields::default();
+        let parsed = parse_whole_response(head, MOST, &mut recycled);
+        assert_eq!(parsed.is_some(), expected, "{:?}", text(head));
+    }
+    let two = b"HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\n\r\n";
+    for (most, expected) in [(1, false), (2, true)] {
+        assert_eq!(parse_whole_response(two, most, &mut Fields::default()).is_some(), expected);
+    }
 }
 
 #[test]

@@ -1,0 +1,72 @@
+//! Where a head ends, found as it arrives.
+
+use super::HeadFault;
+use crate::http1::fields;
+
+const NOT_HTTP: HeadFault = HeadFault::Malformed("this is not HTTP/1");
+const BARE_LF: HeadFault = HeadFault::Malformed("a line ends in LF without CR");
+
+/// The search for the empty line that ends a head, resumed where it stopped as bytes arrive.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadEnd {
+    scanned: usize,
+    line_start: usize,
+    /// Start and end of the first line that is not empty.
+    pub(super) first_line: Option<(usize, usize)>,
+    empty_lines: u8,
+    pub(super) folded: bool,
+}
+
+impl HeadEnd {
+    /// Looks at the bytes that are new since the last call; the length of the head once it is complete.
+    ///
+    /// # Errors
+    /// A line that does not end in CRLF, a third empty line before the first one, or a first byte that can
+    /// begin no message: the peer need not be waited for (RFC 9112 §2.2).
+    pub fn find(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
+        let fresh = bytes.get(self.scanned..).unwrap_or_default();
+        for position in memchr::memchr_iter(b'\n', fresh) {
+            let lf = self.scanned.saturating_add(position);
+            let line = bytes.get(self.line_start..lf).unwrap_or_default();
+            let [text @ .., b'\r'] = line else { return Err(BARE_LF) };
+            let next = lf.saturating_add(1);
+            if !text.is_empty() {
+                if self.first_line.is_none() {
+                    if !text.first().is_some_and(|byte| fields::is_tchar(*byte)) {
+                        return Err(NOT_HTTP);
+                    }
+                    self.first_line = Some((self.line_start, lf.saturating_sub(1)));
+                } else if let [b' ' | b'\t', ..] = text {
+                    self.folded = true;
+                }
+            } else if self.first_line.is_some() {
+                return Ok(Some(next));
+            } else {
+                self.empty_lines = self.empty_lines.saturating_add(1);
+                if self.empty_lines > 2 {
+                    return Err(HeadFault::Malformed("more than two empty lines before the first line"));
+                }
+            }
+            self.line_start = next;
+        }
+        self.scanned = bytes.len();
+        match bytes.get(self.line_start) {
+            Some(byte) if self.first_line.is_none() && !fields::is_tchar(*byte) && *byte != b'\r' => {
+                Err(NOT_HTTP)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether nothing has been looked at yet.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.scanned == 0
+    }
+
+    /// Whether the first line has come to its end within `limit` bytes.
+    #[must_use]
+    pub fn has_first_line_within(&self, limit: usize) -> bool {
+        self.first_line.is_some_and(|(_, end)| end <= limit)
+    }
+}
