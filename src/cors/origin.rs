@@ -15,9 +15,6 @@ use url::Url;
 /// The longest origin that can be one: a DNS name has at most 253 bytes.
 const MAX_ORIGIN: usize = 320;
 
-/// The longest label of a DNS name (RFC 1035 §2.3.4).
-const MAX_LABEL: usize = 63;
-
 /// The longest list of exact origins that is compared one by one; beyond it a hash is cheaper.
 const FEW: usize = 8;
 
@@ -89,31 +86,17 @@ fn is_host(host: &[u8]) -> bool {
         return plain && parse::<Ipv6Addr>(address).is_some();
     }
     let name = host.strip_suffix(b".").unwrap_or(host);
-    let mut label_len = 0;
-    let mut is_number = true;
-    for byte in name {
-        match byte {
-            b'.' if label_len > 0 => {
-                label_len = 0;
-                is_number = true;
-                continue;
-            }
-            b'0'..=b'9' => {}
-            b'a'..=b'z' | b'-' | b'_' => is_number = false,
-            _ => return false,
-        }
-        label_len += 1;
-        if label_len > MAX_LABEL {
-            return false;
-        }
+    if !name.split(|byte| *byte == b'.').all(is_label) {
+        return false;
     }
     // A host whose last label is a number is an IPv4 address or nothing (URL standard, "ends in a number").
-    label_len > 0 && (!is_number || parse::<Ipv4Addr>(host).is_some())
+    let last = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    !last.iter().all(u8::is_ascii_digit) || parse::<Ipv4Addr>(host).is_some()
 }
 
 /// One label of a host name: what browsers send of it, `_` included.
 fn is_label(label: &[u8]) -> bool {
-    (1..=MAX_LABEL).contains(&label.len())
+    (1..=63).contains(&label.len())
         && label.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
 }
 
