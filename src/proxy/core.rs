@@ -23,7 +23,7 @@ use crate::{
 /// Idle upstream connections per endpoint and in all, over all workers.
 const MAX_IDLE: usize = 1024;
 /// Field lists kept for the next head.
-const MAX_FREE_FIELDS: usize = 64;
+const MAX_FREE_FIELDS: usize = 256;
 
 /// State of one worker.
 pub struct Core {
