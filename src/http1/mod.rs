@@ -21,7 +21,7 @@
 //! | 8 | A request cut short is never completed towards the upstream | RFC 9112 §8 | `rules::request_framing::rule_08_a_body_cut_by_the_client_is_never_completed` |
 //! | 9 | A body follows its framing whatever the method, and is consumed | RFC 9112 §6 | `rules::request_framing::rule_09_a_body_follows_any_method_and_is_consumed` |
 //! | 10 | Nothing behind a refused or last request is parsed | RFC 9112 §9.6 | `rules::request_framing::rule_10_nothing_behind_a_close_or_a_refusal_is_parsed` |
-//! | 11 | A head is rendered from its parts, never copied | RFC 9112 §2.2, §5 | `rules::request_syntax::rule_11_the_head_is_rendered_anew` |
+//! | 11 | A head is rendered from its parts; no line goes over as it stands but one that we would spell so | RFC 9112 §2.2, §5 | `rules::request_syntax::rule_11_the_head_is_rendered_anew` |
 //! | 12 | Lines end in CRLF; a bare CR or LF is refused; two empty lines may stand before a request | RFC 9112 §2.2 | `rules::request_syntax::rule_12_lines_end_in_crlf_and_hold_no_bare_cr` |
 //! | 13 | No blank before a colon or a field, no folding | RFC 9112 §2.2, §5.1, §5.2 | `rules::request_syntax::rule_13_blanks_before_a_colon_or_a_field_and_folding_are_refused` |
 //! | 14 | A field name is a token; a line that is no field is refused, not dropped | RFC 9112 §5; RFC 9110 §5.1 | `rules::request_syntax::rule_14_a_field_name_is_a_token_and_no_line_is_dropped` |
