@@ -1,0 +1,151 @@
+//! A warm keep-alive connection costs no allocation: neither a request that goes through an upstream, nor a
+//! preflight. What allocates still (a target's URL, a refusal in words) does not do it more often.
+//!
+//! A whole worker runs in this process, so every allocation counts, on whatever thread. Client and origin are
+//! threads with fixed buffers and allocate nothing either.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    num::NonZeroUsize,
+    sync::Arc,
+    thread,
+};
+
+use corsair::{
+    config::{Config, compile::compile, flags, machine::Machine},
+    observe::metrics::Metrics,
+    proxy::identity::Identity,
+    worker::{self, Assignment, Loan},
+};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+#[global_allocator]
+static COUNTED: dhat::Alloc = dhat::Alloc;
+
+/// Requests before the count begins: pools are filled, buffers made, names interned.
+const WARM_UP: usize = 100;
+const COUNT: usize = 1000;
+
+/// What the origin answers to everything.
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: origin\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nVary: Accept-Encoding\r\n\r\nplain";
+
+/// An origin that answers each head with [`ANSWER`]; its address.
+fn origin() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut room = [0; 16 << 10];
+                // Requests without a body that wait for their answers come one at a time.
+                while read_message(&mut stream, &mut room, 0) > 0 {
+                    stream.write_all(ANSWER).unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Reads one head and `body` bytes behind it; its length, 0 at the end of the connection.
+fn read_message(stream: &mut TcpStream, room: &mut [u8], body: usize) -> usize {
+    let mut filled = 0;
+    loop {
+        let size = stream.read(&mut room[filled..]).unwrap_or(0);
+        if size == 0 {
+            return 0;
+        }
+        filled += size;
+        if let Some(head) = room[..filled].windows(4).position(|end| end == b"\r\n\r\n")
+            && filled >= head + 4 + body
+        {
+            return filled;
+        }
+    }
+}
+
+fn config(arguments: &[&str]) -> Config {
+    let typed = std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into);
+    let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
+    compile(&flags::parse(typed).unwrap(), machine).unwrap_or_else(|faults| panic!("{faults:?}")).0
+}
+
+/// A worker that serves until its string is cut.
+struct Worker {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Worker {
+    fn start(arguments: &[&str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let (emptied, _) = mpsc::unbounded_channel();
+        let assignment = Assignment {
+            config: Arc::new(config(arguments)),
+            identity: Arc::new(Identity::random()),
+            counters: Metrics::new().register(),
+            access_log: None,
+            loans: vec![Loan { listener, tls: None, loopback: true }],
+            permits: Arc::new(Semaphore::new(100)),
+            stop: stopped,
+            emptied,
+        };
+        let thread = thread::spawn(|| worker::run(assignment).unwrap());
+        Self { address, stop, thread }
+    }
+
+    fn end(self) {
+        self.stop.send_replace(true);
+        self.thread.join().unwrap();
+    }
+}
+
+#[test]
+fn the_keep_alive_fast_path_allocates_nothing() {
+    let upstream = origin();
+    let reverse = format!("--upstream=http://{upstream}");
+    let list = "--allow-origin=https://admin.example.com,https://app.example.com";
+    let target = format!("--allow-target={upstream}");
+    let gateway_request = format!("GET /?url=http://{upstream}/items HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let get = "GET /items HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example.com\r\nAccept: */*\r\n\r\n";
+    let preflight = "OPTIONS /items HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example.com\r\n\
+                     Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-token\r\n\r\n";
+    let refused = "OPTIONS /items HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\n\
+                   Access-Control-Request-Method: PUT\r\n\r\n";
+    // Name, arguments, request, status, bytes of the body, allocations for each request.
+    let rows: [(&str, &[&str], &str, &str, usize, u64); 5] = [
+        ("a GET for any origin", &[&reverse], get, "200", 5, 0),
+        ("a GET for a listed origin", &[&reverse, list, "--allow-credentials"], get, "200", 5, 0),
+        ("a preflight", &[&reverse, list, "--allow-credentials"], preflight, "204", 0, 0),
+        ("a preflight that is refused", &[&reverse, list], refused, "403", 0, 4),
+        ("a GET through the gateway", &[&target], &gateway_request, "200", 5, 4),
+    ];
+    for (name, arguments, request, status, body, allowed) in rows {
+        let worker = Worker::start(arguments);
+        let mut stream = TcpStream::connect(worker.address).unwrap();
+        let mut room = [0; 16 << 10];
+        let mut ask = |times: usize| {
+            for _ in 0..times {
+                stream.write_all(request.as_bytes()).unwrap();
+                assert_ne!(read_message(&mut stream, &mut room, body), 0, "{name}: the connection ended");
+                assert_eq!(&room[9..12], status.as_bytes(), "{name}");
+            }
+        };
+        ask(WARM_UP);
+        // Where something allocates, this leaves `dhat-heap.json`, which names every place.
+        let counting = dhat::Profiler::builder().testing().build();
+        ask(COUNT);
+        let blocks = dhat::HeapStats::get().total_blocks;
+        dhat::assert!(blocks <= allowed * COUNT as u64, "{name}: {blocks} allocations for {COUNT} requests");
+        drop(counting);
+        drop(stream);
+        worker.end();
+    }
+}
