@@ -1,0 +1,118 @@
+"""Rounds in which the proxies take turns, and what is concluded from them.
+
+A machine that is shared drifts by more than what is looked for. So the proxies take turns within a round, and what
+is compared is the median of the ratios within a round.
+"""
+import os
+import statistics
+import time
+from dataclasses import dataclass
+
+import loads
+import processes
+from stage import cores
+
+SETTLE = 0.3  # seconds after a proxy has begun to listen
+
+
+@dataclass
+class Sample:
+    """One proxy in one round."""
+    load: loads.Load
+    cpu: float = 0  # seconds
+    kernel: float = 0  # the part of it in the kernel
+    memory: float = 0  # MiB, peak
+
+
+@dataclass
+class Standing:
+    """One proxy in one view, over all rounds."""
+    value: float
+    rate: float
+    p50: float
+    p99: float
+    kernel: float
+    memory: float
+    errors: int
+
+
+@dataclass
+class Outcome:
+    """One view of a scenario."""
+    scenario: object
+    view: object
+    standings: dict  # peer → Standing
+    ratios: dict  # peer → the subject's figure as a part of the peer's
+
+    def verdict(self, name):
+        """Whether the goal beside this peer is met; None without a goal."""
+        goal, ratio = self.view.goals.get(name), self.ratios.get(name)
+        return None if goal is None or ratio is None else round(ratio, 2) <= goal
+
+    def within_limit(self):
+        subject = self.standings.get(self.view.subject)
+        return not (self.view.limit and subject) or subject.value <= self.view.limit
+
+
+def take(stage, peer, scenario, seconds):
+    """Starts a proxy (none for `None`: the origin itself), lets the load run, and ends it."""
+    own, load_cores = cores(scenario.placement)
+    stage.place(scenario.placement)
+    setting = scenario.setting
+    port = stage.ports[setting.upstream if peer is None else "listen_tls" if setting.tls else "listen"]
+    target = loads.Target(port, setting.tls, load_cores)
+    if peer is None:
+        return Sample(scenario.load(target, seconds))
+    if setting.gateway:
+        target.path = peer.gateway_path(f"http://127.0.0.1:{stage.ports[setting.upstream]}")
+    process = processes.start(peer.command(stage, setting), own, env={**os.environ, **peer.environment()})
+    try:
+        processes.wait_for_port(port, process)
+        time.sleep(SETTLE)
+        target.process = process
+        if scenario.warm:
+            scenario.load(target, 1)
+        cpu, kernel = processes.cpu_seconds(process.pid), processes.kernel_seconds(process.pid)
+        load = scenario.load(target, seconds)
+        cpu, kernel = processes.cpu_seconds(process.pid) - cpu, processes.kernel_seconds(process.pid) - kernel
+        return Sample(load, cpu, min(kernel / cpu, 1) if cpu else 0, processes.memory_mib(process.pid, "VmHWM"))
+    finally:
+        processes.stop(process)
+
+
+def rounds(stage, peers, scenario, count, seconds, note):
+    """Samples of every proxy of a scenario that is there: a list of one per round, by name."""
+    names = [name for name in scenario.peers if name in peers]
+    turns = ["direct", *names] if scenario.needs_direct else names
+    samples = {name: [] for name in turns}
+    for number in range(count):
+        for name in turns:
+            note(f"{scenario.name}: round {number + 1} of {count}, {name}")
+            samples[name].append(take(stage, peers.get(name), scenario, seconds))
+    return samples
+
+
+def conclude(scenario, samples):
+    """What the rounds say, for each view."""
+    outcomes = []
+    for view in scenario.views:
+        values = {name: [view.value(sample) for sample in row] for name, row in samples.items() if name != "direct"}
+        if view.added:
+            base = [view.value(sample) for sample in samples["direct"]]
+            values = {name: [value - origin for value, origin in zip(row, base)] for name, row in values.items()}
+        standings = {name: standing(values[name], samples[name]) for name in values}
+        ratios = {}
+        for name, row in values.items():
+            pairs = list(zip(values.get(view.subject, ()), row))
+            if name != view.subject and pairs and all(theirs > 0 for _, theirs in pairs):
+                ratios[name] = statistics.median(ours / theirs for ours, theirs in pairs)
+        outcomes.append(Outcome(scenario, view, standings, ratios))
+    return outcomes
+
+
+def standing(values, samples):
+    def middle(value):
+        return statistics.median(map(value, samples))
+    return Standing(statistics.median(values), middle(lambda s: s.load.rate), middle(lambda s: s.load.p50),
+                    middle(lambda s: s.load.p99), middle(lambda s: s.kernel), middle(lambda s: s.memory),
+                    sum(sample.load.errors for sample in samples))
