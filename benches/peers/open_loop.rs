@@ -15,7 +15,7 @@ use std::{
 /// The first part of each run: connections open, caches fill. Not counted.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// So long before a request is due its thread stops sleeping, for sleep ends late.
-const AWAKE: Duration = Duration::from_micros(200);
+const AWAKE: Duration = Duration::from_micros(100);
 
 struct Schedule {
     begin: Instant,

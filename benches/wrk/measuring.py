@@ -3,6 +3,7 @@
 A machine that is shared drifts by more than what is looked for. So the proxies take turns within a round, and what
 is compared is the median of the ratios within a round.
 """
+import operator
 import os
 import statistics
 import time
@@ -47,7 +48,7 @@ class Outcome:
     def verdict(self, name):
         """Whether the goal beside this peer is met; None without a goal."""
         goal, ratio = self.view.goals.get(name), self.ratios.get(name)
-        return None if goal is None or ratio is None else round(ratio, 2) <= goal
+        return None if goal is None or ratio is None else ratio <= goal
 
     def within_limit(self):
         subject = self.standings.get(self.view.subject)
@@ -101,13 +102,19 @@ def conclude(scenario, samples):
             base = [view.value(sample) for sample in samples["direct"]]
             values = {name: [value - origin for value, origin in zip(row, base)] for name, row in values.items()}
         standings = {name: standing(values[name], samples[name]) for name in values}
-        ratios = {}
-        for name, row in values.items():
-            pairs = list(zip(values.get(view.subject, ()), row))
-            if name != view.subject and pairs and all(theirs > 0 for _, theirs in pairs):
-                ratios[name] = statistics.median(ours / theirs for ours, theirs in pairs)
+        ours = values.get(view.subject)
+        ratios = {name: ratio(ours, theirs, view.added) for name, theirs in values.items() if ours and name != view.subject}
+        ratios = {name: found for name, found in ratios.items() if found is not None}
         outcomes.append(Outcome(scenario, view, standings, ratios))
     return outcomes
+
+
+def ratio(ours, theirs, added):
+    """The median of the ratios within a round; of differences, which may come near to nothing in one round, the ratio
+    of the medians. None where there is nothing to compare with."""
+    if added:
+        ours, theirs = [statistics.median(ours)], [statistics.median(theirs)]
+    return statistics.median(map(operator.truediv, ours, theirs)) if min(theirs) > 0 else None
 
 
 def standing(values, samples):

@@ -28,15 +28,15 @@ def start(command, cores=None, **options):
     """Starts a program, on these cores alone if any are named, in a process group of its own."""
     pin = ["taskset", "-c", ",".join(map(str, cores))] if cores is not None else []
     return subprocess.Popen([*pin, *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, start_new_session=True, **options)
+                            stderr=subprocess.PIPE, start_new_session=True, text=True, **options)
 
 
-def wait_for_port(port, process):
+def wait_for_port(port, process, patience=PATIENCE):
     """Returns once somebody listens; the program that should may not end before."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         if process.poll() is not None:
-            said = process.stderr.read().decode(errors="replace")[-800:]
+            said = process.stderr.read()[-800:]
             raise Failed(f"{process.args[0]} ended with {process.returncode}: {said}")
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

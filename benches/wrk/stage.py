@@ -2,7 +2,6 @@
 import contextlib
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,7 +34,6 @@ class Stage:
 
     def __init__(self):
         self.exit = contextlib.ExitStack()
-        self.home = os.sched_getaffinity(0)
         names = ("origin", "origin_tls", "bulk", "listen", "listen_tls")
         self.ports = dict(zip(names, processes.free_ports(len(names))))
         self.origin = None
@@ -65,25 +63,24 @@ class Stage:
         Path(self.work, "both.pem").write_text(both)
 
     def start_origins(self):
-        """nginx where it is installed, and the origin of 1 GB."""
-        load = cores(APART)[1]
-        if shutil.which("nginx"):
-            self.origin = self.run(["nginx", "-p", self.work, "-c", self.render("origin.conf")], load, self.ports["origin"])
-        self.run([sys.executable, str(HERE / "bulk.py"), str(self.ports["bulk"])], cores(TOGETHER)[1], self.ports["bulk"])
+        """Both, where the load runs."""
+        nginx = ["nginx", "-p", self.work, "-c", self.render("origin.conf")]
+        self.origin = self.run(nginx, self.ports["origin"], cores(APART)[1])
+        self.start_bulk(cores(TOGETHER)[1])
 
-    def run(self, command, on, port):
+    def start_bulk(self, on=None):
+        """The origin of 1 GB and of any size, which needs nothing but Python."""
+        self.run([sys.executable, str(HERE / "bulk.py"), str(self.ports["bulk"])], self.ports["bulk"], on)
+
+    def run(self, command, port, on=None):
         process = processes.start(command, on)
         self.exit.callback(processes.stop, process)
         processes.wait_for_port(port, process)
         return process
 
     def place(self, placement):
-        """Moves the origin, and this process, which is the client of bulk, to where the load runs."""
-        load = cores(placement)[1] if placement else self.home
-        os.sched_setaffinity(0, self.home)
-        if self.origin:
-            os.sched_setaffinity(self.origin.pid, load)
-        return load
+        """Moves the origin to where the load runs."""
+        os.sched_setaffinity(self.origin.pid, cores(placement)[1])
 
     def render(self, template, **values):
         """A template of `peers/` with its `{names}` filled in; the path of the result."""

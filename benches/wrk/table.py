@@ -21,7 +21,8 @@ def machine():
 
 def number(value):
     """Three digits that count."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    digits = next((digits for least, digits in ((100, 0), (10, 1), (0.1, 2)) if abs(value) >= least), 3)
+    return f"{value:.{digits}f}"
 
 
 def text(outcomes, titles):
@@ -45,7 +46,7 @@ def verdict(outcome, name):
         return ""
     met = outcome.verdict(name)
     goal = "" if met is None else f" (goal {outcome.view.goals[name]:.2f}: {'met' if met else 'MISSED'})"
-    return f"{outcome.ratios[name]:.2f} of it{goal}"
+    return f"{number(outcome.ratios[name])} of it{goal}"
 
 
 def missed(outcomes):
@@ -53,7 +54,7 @@ def missed(outcomes):
     for outcome in outcomes:
         for name, goal in outcome.view.goals.items():
             if outcome.verdict(name) is False:
-                yield f"{outcome.view.title}: {outcome.ratios[name]:.2f} of {name}, goal {goal:.2f}"
+                yield f"{outcome.view.title}: {number(outcome.ratios[name])} of {name}, goal {goal:.2f}"
         if not outcome.within_limit():
             yield f"{outcome.view.title}: more than {number(outcome.view.limit)} {outcome.view.unit}"
 
@@ -86,7 +87,7 @@ def cell(outcome, name):
     row = outcome.standings.get(name)
     if not row:
         return ""
-    ratio = f" ({outcome.ratios[name]:.2f})" if name in outcome.ratios else ""
+    ratio = f" ({number(outcome.ratios[name])})" if name in outcome.ratios else ""
     return number(row.value) + ratio
 
 

@@ -1,0 +1,141 @@
+"""Counts instructions instead of time: the same on a busy machine as on a quiet one.
+
+Every operation of `benches/operations`, and every kind of request through corsair as a process, runs under callgrind
+so many times and so many times more; the difference is what one costs. It is held against `budget.json`: more than
+its tolerance above the budget is a failure.
+
+    python3 benches/instructions                           # fails when something has become dearer
+    python3 benches/instructions --only head,rewrite       # operations and requests whose name begins so
+    python3 benches/instructions --record                  # what is measured becomes the budget
+    python3 benches/instructions --side-by-side            # instructions and system calls per request, nginx and HAProxy too
+
+Needs valgrind; system calls need strace. What the kernel does is not among the instructions, so that fewer of them
+bought with more system calls are no gain.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TREE = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent / "wrk"))
+
+import processes  # noqa: E402, of benches/wrk
+from peers import all_peers  # noqa: E402
+
+import exchanges  # noqa: E402
+from counting import TOOLS, callgrind  # noqa: E402
+
+BUDGET = HERE / "budget.json"
+TOLERANCE = 0.03
+FEW, MANY = 20, 220  # calls of an operation
+SIDE_BY_SIDE = ("corsair", "nginx", "haproxy")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="benches/instructions", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", type=lambda text: tuple(text.split(",")), default=("",), help="names that begin so")
+    parser.add_argument("--corsair", default=str(TREE / "target/release/corsair"), help="the binary that requests go through")
+    parser.add_argument("--no-build", action="store_true", help="take that binary as it is")
+    parser.add_argument("--record", action="store_true", help="write budget.json")
+    parser.add_argument("--side-by-side", action="store_true", help="compare with nginx and HAProxy, and count system calls")
+    return parser.parse_args()
+
+
+def in_turn(jobs):
+    """Results by name of what may run at the same time, for counting is not disturbed by it."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = {name: pool.submit(*job) for name, job in jobs.items()}
+        return {name: result.result() for name, result in running.items()}
+
+
+def floors():
+    """The program that repeats operations."""
+    built = subprocess.run(["cargo", "bench", "--no-run", "--bench", "floors", "--message-format", "json-render-diagnostics"],
+                           cwd=TREE, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found = [message["executable"] for message in map(json.loads, built.splitlines())
+             if message.get("executable") and message["target"]["name"] == "floors"]
+    return found[-1]
+
+
+def operation(program, name):
+    """Instructions of one call."""
+    few, many = (callgrind([program, "repeat", name, str(times)]) for times in (FEW, MANY))
+    return (many - few) / (MANY - FEW)
+
+
+def measure(options):
+    """Instructions by name: of operations, and of requests through corsair."""
+    program = floors()
+    names = subprocess.run([program, "operations"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    jobs = {name: (operation, program, name) for name in names}
+    corsair = all_peers(options.corsair)["corsair"]
+    jobs |= {f"request/{kind}": (exchanges.instructions, corsair, kind) for kind in exchanges.KINDS}
+    return in_turn({name: job for name, job in jobs.items() if name.startswith(options.only)})
+
+
+def compare(measured):
+    """Shows what was measured beside its budget; the names of what is dearer."""
+    budget = json.loads(BUDGET.read_text())["instructions"] if BUDGET.exists() else {}
+    dearer = []
+    print(f"{'':36}{'budget':>10}{'measured':>10}{'change':>9}")
+    for name, count in measured.items():
+        allowed = budget.get(name)
+        change = count / allowed - 1 if allowed else 0
+        remark = "" if allowed else "  no budget yet"
+        if change > TOLERANCE:
+            remark, _ = "  DEARER", dearer.append(name)
+        elif change < -TOLERANCE:
+            remark = "  cheaper: record it"
+        print(f"{name:36}{allowed or 0:10.0f}{count:10.0f}{change:+9.1%}{remark}")
+    return dearer
+
+
+def record(measured):
+    """Makes it the budget; what was not measured keeps its own."""
+    known = json.loads(BUDGET.read_text())["instructions"] if BUDGET.exists() else {}
+    facts = {"compiler": processes.version(["rustc", "--version"], r"rustc ([\d.]+)"),
+             "valgrind": processes.version(["valgrind", "--version"], r"valgrind-([\d.]+)"),
+             "architecture": os.uname().machine}
+    known |= {name: round(count) for name, count in measured.items()}
+    BUDGET.write_text(json.dumps({**facts, "tolerance": TOLERANCE, "instructions": known}, indent=2) + "\n")
+
+
+def side_by_side(options):
+    """Instructions and system calls per request, of each proxy that is there."""
+    known = all_peers(options.corsair)
+    found = {name: known[name] for name in SIDE_BY_SIDE if known[name].version()}
+    jobs = {(kind, name): (exchanges.both, peer, kind) for kind in exchanges.KINDS for name, peer in found.items()
+            if name in exchanges.KINDS[kind].peers}
+    print(f"{'':22}{'':10}{'instructions':>13}{'system calls':>13}")
+    for (kind, name), (instructions, calls) in in_turn(jobs).items():
+        each = ", ".join(f"{call} {count:.2f}" for call, count in calls.items())
+        print(f"{kind:22}{found[name].title:10}{instructions:13.0f}{sum(calls.values()):13.2f}   {each}")
+
+
+def main():
+    options = arguments()
+    for tool in TOOLS if options.side_by_side else TOOLS[:1]:
+        if not processes.version([tool, "--version"], r"([\d.]+)"):
+            raise SystemExit(f"{tool} is missing: apt-get install {tool}")
+    if not options.no_build:
+        subprocess.run(["cargo", "build", "--release", "--bins"], cwd=TREE, check=True)
+    if options.side_by_side:
+        side_by_side(options)
+        return
+    measured = measure(options)
+    dearer = compare(measured)
+    if options.record:
+        record(measured)
+    elif dearer:
+        raise SystemExit(f"dearer than their budget by more than {TOLERANCE:.0%}: {', '.join(dearer)}; where that is the price "
+                         "of something, run with --record and say of what in the commit")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Requests one after the other on one keep-alive connection, through a proxy that is watched."""
+import os
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+
+import counting
+import processes
+from peers import BULK, Setting
+from stage import Stage
+
+FEW, MANY = 300, 1300  # requests
+# Programs start slowly where every instruction is counted.
+PATIENCE = 120.0
+ORIGIN = b"Origin: http://app.example\r\n"
+PREFLIGHT = b"Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-token\r\n"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of request."""
+    method: bytes
+    fields: bytes
+    body: int  # bytes of the answer's
+    gateway: bool = False
+    peers: tuple = ("corsair", "nginx", "haproxy")
+
+    def request(self, stage):
+        target = b"/1024"
+        if self.gateway:
+            target = b"/?url=http://127.0.0.1:%d/1024" % stage.ports[BULK]
+        return self.method + b" " + target + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n" + self.fields + b"\r\n"
+
+
+KINDS = {
+    "get-1k": Kind(b"GET", ORIGIN, 1024),
+    "preflight": Kind(b"OPTIONS", ORIGIN + PREFLIGHT, 0),
+    "gateway-get-1k": Kind(b"GET", ORIGIN, 1024, gateway=True, peers=("corsair",)),
+}
+
+
+def watched(peer, kind, times, words):
+    """Runs a proxy behind these words, asks it so often, and ends it; what was written to stderr."""
+    with Stage() as stage:
+        stage.start_bulk()
+        setting = Setting(upstream=BULK, gateway=kind.gateway, single_process=True)
+        with subprocess.Popen([*words, *peer.command(stage, setting)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, start_new_session=True, text=True) as process:
+            try:
+                processes.wait_for_port(stage.ports["listen"], process, PATIENCE)
+                ask(stage.ports["listen"], kind.request(stage), kind.body, times)
+                os.killpg(process.pid, signal.SIGTERM)
+                return process.communicate(timeout=PATIENCE)[1]
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def ask(port, request, body, times):
+    """Sends a request as soon as the answer before it is complete."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+        for _ in range(times):
+            connection.sendall(request)
+            data = b""
+            while not (end := data.find(b"\r\n\r\n")) > 0 or len(data) < end + 4 + body:
+                part = connection.recv(65536)
+                if not part:
+                    raise RuntimeError(f"the connection ended after {data!r}")
+                data += part
+            if not data.startswith(b"HTTP/1.1 20"):
+                raise RuntimeError(f"no success: {data[:200]!r}")
+
+
+def instructions(peer, kind):
+    """Instructions of one request."""
+    few, many = (counting.collected(watched(peer, KINDS[kind], times, counting.CALLGRIND)) for times in (FEW, MANY))
+    return (many - few) / (MANY - FEW)
+
+
+def system_calls(peer, kind):
+    """System calls of one request, by name; those that come once in a while are left out."""
+    counts = []
+    for times in (FEW, MANY):
+        with counting.report_file() as report:
+            watched(peer, KINDS[kind], times, counting.strace(report.name))
+            counts.append(counting.calls(report.name))
+    few, many = counts
+    each = {name: (count - few.get(name, 0)) / (MANY - FEW) for name, count in many.items()}
+    return {name: count for name, count in sorted(each.items(), key=lambda item: -item[1]) if count >= 0.01}
+
+
+def both(peer, kind):
+    """Instructions and system calls of one request."""
+    return instructions(peer, kind), system_calls(peer, kind)
