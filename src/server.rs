@@ -15,8 +15,12 @@ use tokio::{
 };
 
 use crate::{
-    config::{self, Config, banner},
-    net::listen::{ListenError, bind_group, refuse_new},
+    config::{self, Config, Upstream, banner},
+    gateway::Scheme,
+    net::{
+        handshake::TLS_MEMORY,
+        listen::{ListenError, bind_group, refuse_new},
+    },
     observe::{
         access_log::{AccessLog, AccessLogTarget},
         metrics::Metrics,
@@ -131,10 +135,15 @@ fn announce(config: &Config, groups: &[Group]) {
 }
 
 /// The most user memory that traffic can take, in bytes: for each connection the buffers of a streaming
-/// exchange while a head is gathered on each side, and the pools.
+/// exchange while a head is gathered on each side, TLS on the sides that may speak it, and the pools.
 #[must_use]
 pub fn memory_bound(config: &Config) -> u64 {
-    let per_connection = 3 * buffer_size(config) + 2 * config.limits.buffer;
+    let client_tls = config.listeners.iter().any(|listener| listener.tls.is_some());
+    let https = |upstream: &Upstream| upstream.endpoints.iter().any(|server| server.scheme == Scheme::Https);
+    // A gateway's targets choose for themselves.
+    let upstream_tls = config.gateway().is_some() || config.upstream().is_some_and(https);
+    let tls = (usize::from(client_tls) + usize::from(upstream_tls)) * TLS_MEMORY;
+    let per_connection = 3 * buffer_size(config) + 2 * config.limits.buffer + tls;
     let pools = config.workers.get() * BULK_STREAMS * 2 * BULK_BUFFER;
     (config.max_connections as u64) * (per_connection as u64) + pools as u64
 }

@@ -1,0 +1,178 @@
+//! The bound on memory that is told at start is true: corsair is held at its limits, and its peak is compared.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod support;
+
+use std::{
+    cell::Cell,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
+use support::{Corsair, PATIENCE, certificates::Authority};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, LocalOptions},
+    task::spawn_local,
+    time::sleep,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// As many as `--max-connections` allows; more than there are large buffers for.
+const CONNECTIONS: usize = 120;
+/// What each reader takes before it takes nothing more: enough for a stream to be bulk.
+const TAKEN: usize = 1 << 20;
+/// Nobody is cut for being slow: that is what is tested.
+const PATIENT: &[&str] = &[
+    "--timeout-head=1h",
+    "--timeout-response=1h",
+    "--timeout-body-idle=1h",
+    "--timeout-send=1h",
+    "--timeout-min-rate=off",
+];
+/// A body that never ends within this test.
+const BODY: usize = 1 << 30;
+
+/// What everybody who reads or writes has done so far.
+#[derive(Default)]
+struct Progress {
+    /// Bytes written, by clients and by the origin.
+    written: Cell<usize>,
+    /// Readers that have taken [`TAKEN`] bytes and stopped.
+    satisfied: Cell<usize>,
+}
+
+/// Writes a head and then its body for as long as somebody takes it.
+async fn write(mut to: impl AsyncWrite + Unpin, head: String, progress: Rc<Progress>) {
+    to.write_all(head.as_bytes()).await.unwrap();
+    let piece = vec![b'x'; 64 << 10];
+    while let Ok(size @ 1..) = to.write(&piece).await {
+        progress.written.set(progress.written.get() + size);
+    }
+}
+
+/// Takes so many bytes, then keeps the connection and takes no more.
+async fn read(mut from: impl AsyncRead + Unpin, progress: Rc<Progress>) {
+    let mut room = vec![0; 16 << 10];
+    let mut taken = 0;
+    while taken < TAKEN {
+        let size = from.read(&mut room).await.unwrap();
+        assert_ne!(size, 0, "the connection ended after {taken} bytes");
+        taken += size;
+    }
+    progress.satisfied.set(progress.satisfied.get() + 1);
+    std::future::pending::<()>().await;
+}
+
+/// Writes without an end, and reads a little, at the same time.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    start: &str,
+    progress: Rc<Progress>,
+) {
+    // Nearly as large as a head may be.
+    let padding = "p".repeat(15 << 10);
+    let head = format!("{start}\r\nX-Padding: {padding}\r\nContent-Length: {BODY}\r\n\r\n");
+    let (from, to) = split(stream);
+    spawn_local(write(to, head, Rc::clone(&progress)));
+    read(from, progress).await;
+}
+
+/// An origin that answers before it was asked, and at length.
+async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, progress: Rc<Progress>) {
+    const START: &str = "HTTP/1.1 200 OK";
+    while let Ok((tcp, _)) = listener.accept().await {
+        let (tls, progress) = (tls.clone(), Rc::clone(&progress));
+        spawn_local(async move {
+            match tls {
+                None => converse(tcp, START, progress).await,
+                Some(tls) => {
+                    let stream = TlsAcceptor::from(tls).accept(tcp).await.unwrap();
+                    converse(stream, START, progress).await;
+                }
+            }
+        });
+    }
+}
+
+/// A client that uploads at length.
+async fn visit(address: SocketAddr, tls: Option<Arc<ClientConfig>>, progress: Rc<Progress>) {
+    const START: &str = "POST / HTTP/1.1\r\nHost: localhost";
+    let tcp = TcpStream::connect(address).await.unwrap();
+    match tls {
+        None => converse(tcp, START, progress).await,
+        Some(tls) => {
+            let name = ServerName::try_from("localhost").unwrap();
+            let stream = TlsConnector::from(tls).connect(name, tcp).await.unwrap();
+            converse(stream, START, progress).await;
+        }
+    }
+}
+
+/// Returns when every reader has stopped and no writer gets rid of anything any more.
+async fn at_the_limits(progress: &Progress) {
+    let end = Instant::now() + PATIENCE * 12;
+    let mut before = usize::MAX;
+    while progress.satisfied.get() < 2 * CONNECTIONS || progress.written.get() != before {
+        let satisfied = progress.satisfied.get();
+        assert!(Instant::now() < end, "only {satisfied} of {} readers are satisfied", 2 * CONNECTIONS);
+        before = progress.written.get();
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The peak of resident memory, in bytes.
+fn peak(corsair: &Corsair) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", corsair.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// The bound that corsair told when it started, in bytes.
+fn told(corsair: &Corsair) -> u64 {
+    let line = corsair.wait_for_log("memory_bound_bytes=");
+    let (_, value) = line.split_once("memory_bound_bytes=").unwrap();
+    value.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
+/// Holds corsair at its limits and compares what its peak grew by with the bound that it told.
+fn compare(arguments: &[&str], client: Option<Arc<ClientConfig>>, origin: Option<Arc<ServerConfig>>) {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+    runtime.block_on(async {
+        let progress = Rc::new(Progress::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let scheme = if origin.is_some() { "https" } else { "http" };
+        let upstream = format!("--upstream={scheme}://localhost:{port}");
+        let connections = format!("--max-connections={CONNECTIONS}");
+        let corsair = Corsair::start(&[&[upstream.as_str(), &connections], PATIENT, arguments].concat());
+        let (bound, before) = (told(&corsair), peak(&corsair));
+        spawn_local(serve(listener, origin, Rc::clone(&progress)));
+        for _ in 0..CONNECTIONS {
+            spawn_local(visit(corsair.address(), client.clone(), Rc::clone(&progress)));
+        }
+        at_the_limits(&progress).await;
+        let grown = peak(&corsair) - before;
+        assert!(grown <= bound, "{arguments:?}: {grown} bytes grown, {bound} were told");
+    });
+}
+
+#[test]
+fn memory_stays_within_the_bound_that_was_told_however_slow_both_sides_are() {
+    compare(&[], None, None);
+    compare(&["--limit-head", "64k", "--limit-buffer", "64k", "--workers", "2"], None, None);
+}
+
+#[test]
+fn memory_stays_within_the_bound_that_was_told_with_tls_on_both_sides() {
+    let authority = Authority::new();
+    let leaf = authority.leaf(&["localhost"]);
+    let (certificate, key) = authority.write(&leaf);
+    let [certificate, key, ca] = [certificate, key, authority.file()].map(|path| path.display().to_string());
+    let arguments = ["--tls-cert", &certificate, "--tls-key", &key, "--ca-file", &ca];
+    compare(&arguments, Some(authority.client(&["http/1.1"])), Some(leaf.server()));
+}
