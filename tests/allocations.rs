@@ -107,11 +107,24 @@ impl Worker {
     }
 }
 
+/// One kind of request.
+struct Row<'a> {
+    name: &'a str,
+    arguments: &'a [&'a str],
+    request: &'a str,
+    status: &'a str,
+    /// Bytes of the answer's body.
+    body: usize,
+    /// Allocations for each request.
+    allowed: u64,
+}
+
 #[test]
 fn the_keep_alive_fast_path_allocates_nothing() {
     let upstream = origin();
     let reverse = format!("--upstream=http://{upstream}");
     let list = "--allow-origin=https://admin.example.com,https://app.example.com";
+    let credentials = "--allow-credentials";
     let target = format!("--allow-target={upstream}");
     let gateway_request = format!("GET /?url=http://{upstream}/items HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let get = "GET /items HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example.com\r\nAccept: */*\r\n\r\n";
@@ -119,15 +132,49 @@ fn the_keep_alive_fast_path_allocates_nothing() {
                      Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-token\r\n\r\n";
     let refused = "OPTIONS /items HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\n\
                    Access-Control-Request-Method: PUT\r\n\r\n";
-    // Name, arguments, request, status, bytes of the body, allocations for each request.
-    let rows: [(&str, &[&str], &str, &str, usize, u64); 5] = [
-        ("a GET for any origin", &[&reverse], get, "200", 5, 0),
-        ("a GET for a listed origin", &[&reverse, list, "--allow-credentials"], get, "200", 5, 0),
-        ("a preflight", &[&reverse, list, "--allow-credentials"], preflight, "204", 0, 0),
-        ("a preflight that is refused", &[&reverse, list], refused, "403", 0, 4),
-        ("a GET through the gateway", &[&target], &gateway_request, "200", 5, 4),
+    let rows = [
+        Row {
+            name: "a GET for any origin",
+            arguments: &[&reverse],
+            request: get,
+            status: "200",
+            body: 5,
+            allowed: 0,
+        },
+        Row {
+            name: "a GET for a listed origin",
+            arguments: &[&reverse, list, credentials],
+            request: get,
+            status: "200",
+            body: 5,
+            allowed: 0,
+        },
+        Row {
+            name: "a preflight",
+            arguments: &[&reverse, list, credentials],
+            request: preflight,
+            status: "204",
+            body: 0,
+            allowed: 0,
+        },
+        Row {
+            name: "a preflight that is refused",
+            arguments: &[&reverse, list],
+            request: refused,
+            status: "403",
+            body: 0,
+            allowed: 4,
+        },
+        Row {
+            name: "a GET through the gateway",
+            arguments: &[&target],
+            request: &gateway_request,
+            status: "200",
+            body: 5,
+            allowed: 4,
+        },
     ];
-    for (name, arguments, request, status, body, allowed) in rows {
+    for Row { name, arguments, request, status, body, allowed } in rows {
         let worker = Worker::start(arguments);
         let mut stream = TcpStream::connect(worker.address).unwrap();
         let mut room = [0; 16 << 10];
