@@ -7,7 +7,7 @@ turns within a round. Everything stays on 127.0.0.1.
     python3 benches/wrk                                    # everything, five rounds: some 40 minutes
     python3 benches/wrk --rounds 1 --seconds 1             # does each of them work?
     python3 benches/wrk --scenarios get-1k,upload --peers corsair,nginx
-    python3 benches/wrk --corsair target/before            # another build of corsair
+    python3 benches/wrk --before target/before             # another build of corsair takes its turns, too
     python3 benches/wrk --readme                           # everything, into README.md and benches/wrk/result.svg
 """
 import argparse
@@ -34,6 +34,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of load, for each proxy in each round")
     parser.add_argument("--corsair", default=str(TREE / "target/release/corsair"), help="the binary to measure")
+    parser.add_argument("--before", help="another build of corsair, to compare with")
     parser.add_argument("--no-build", action="store_true", help="take the binaries as they are")
     parser.add_argument("--json", type=Path, help="where to write all figures")
     parser.add_argument("--svg", type=Path, help="where to draw the picture")
@@ -60,6 +61,8 @@ def present(options):
             found[name] = known[name]
         else:
             print(f"{known[name].title} is left out, for it is not there: {known[name].install}")
+    if options.before:
+        found["before"] = all_about_peers.another_corsair("before", "corsair before", options.before)
     return found
 
 
@@ -109,7 +112,7 @@ def main():
     if picture:
         picture.write_text(plot.svg(outcomes, {name: peer.title for name, peer in peers.items()}))
     if options.readme:
-        table.write_readme(table.markdown(outcomes, peers, run))
+        table.write_readme(table.markdown(outcomes, peers, run), picture)
 
 
 if __name__ == "__main__":

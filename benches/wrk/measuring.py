@@ -83,7 +83,7 @@ def take(stage, peer, scenario, seconds):
 
 def rounds(stage, peers, scenario, count, seconds, note):
     """Samples of every proxy of a scenario that is there: a list of one per round, by name."""
-    names = [name for name in scenario.peers if name in peers]
+    names = [name for name in (*scenario.peers, "before") if name in peers]
     turns = ["direct", *names] if scenario.needs_direct else names
     samples = {name: [] for name in turns}
     for number in range(count):

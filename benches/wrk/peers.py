@@ -100,7 +100,6 @@ def all_peers(corsair_path):
     hyper, hyper_version = built("hyper")
     nginx_version = lambda: version(["nginx", "-v"], r"nginx/([\d.]+)")
     haproxy_version = lambda: version(["haproxy", "-v"], r"version ([\d.]+)")
-    corsair_version = lambda: version([corsair_path, "--version"], r"([\d.]+)")
     build = "cargo build --release --examples"
     peers = [
         Peer("relay", "bare relay", relay_version, build, relay),
@@ -111,10 +110,15 @@ def all_peers(corsair_path):
         Peer("cors-anywhere", "cors-anywhere", node_version,
              f"apt-get install nodejs npm, then: npm install --prefix {NODE_MODULES} cors-anywhere", cors_anywhere,
              environment=lambda: {"NODE_PATH": str(NODE_MODULES / "node_modules")}, gateway_path=lambda url: f"/{url}"),
-        Peer("corsair", "corsair", corsair_version, "cargo build --release", corsair(corsair_path)),
-        Peer("corsair-two", "corsair, 2 workers", corsair_version, "cargo build --release", corsair(corsair_path, workers=2)),
+        another_corsair("corsair", "corsair", corsair_path),
+        another_corsair("corsair-two", "corsair, 2 workers", corsair_path, workers=2),
     ]
     return {peer.name: peer for peer in peers}
+
+
+def another_corsair(name, title, path, workers=None):
+    """corsair, from this binary."""
+    return Peer(name, title, lambda: version([path, "--version"], r"([\d.]+)"), "cargo build --release", corsair(path, workers))
 
 
 def missing_tools():

@@ -4,7 +4,7 @@ from html import escape
 from table import number
 
 SHOWN = ("nginx", "haproxy", "corsair")
-WIDTH, LEFT, RIGHT = 760, 240, 84
+WIDTH, LEFT, RIGHT = 760, 225, 105
 BAR, GAP, GROUP_GAP, TOP = 9, 2, 12, 62
 
 # Colours that stand out from white and from black alike; text changes with the reader's scheme.

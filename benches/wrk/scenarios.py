@@ -9,6 +9,7 @@ from stage import APART, EVERYWHERE, TOGETHER
 PER_REQUEST = lambda sample: sample.cpu / max(sample.load.count, 1) * 1e6
 PER_GB = lambda sample: sample.cpu
 MEMORY = lambda sample: sample.load.memory
+P99_MS = lambda sample: sample.load.p99
 P50 = lambda sample: sample.load.p50 * 1e3
 P99 = lambda sample: sample.load.p99 * 1e3
 
@@ -66,7 +67,7 @@ SCENARIOS = {scenario.name: scenario for scenario in [
     requests("get-100k", "GET 100 KB", loads.wrk("/100k", 32), extra=SPLICE, placement=TOGETHER, nginx=0.65, haproxy_splice=1.0),
     requests("get-1m", "GET 1 MB", loads.wrk("/1m", 16), extra=SPLICE, placement=TOGETHER, nginx=0.45, haproxy_splice=1.0),
     requests("c1000", "GET 1 KB, 1000 connections", loads.wrk("/1k", 1000), nginx=0.82, haproxy=0.80,
-             views=(row("… its p99", "µs", P99, nginx=1.0, haproxy=1.0),)),
+             views=(row("GET 1 KB, 1000 connections: p99", "ms", P99_MS, nginx=1.0, haproxy=1.0),)),
     requests("conn-per-req", "GET 1 KB, a connection each", loads.wrk("/1k", 64, close=True), nginx=0.97, haproxy=1.0),
     transfer("download", "download, length", loads.bulk("GET", False), SPLICE, nginx=0.50, haproxy_splice=0.80),
     transfer("upload", "upload, length", loads.bulk("POST", False), SPLICE, nginx=0.55, haproxy_splice=0.95),
@@ -84,7 +85,7 @@ SCENARIOS = {scenario.name: scenario for scenario in [
              (row("latency added at 1000/s, p50", "µs", P50, added=True, nginx=0.85),
               row("latency added at 1000/s, p99", "µs", P99, added=True, nginx=0.70)), warm=False),
     Scenario("two-workers", loads.wrk("/1k", 64),
-             (row("GET 1 KB, 2 workers beside 1", "µs/request", PER_REQUEST, subject="corsair-two", corsair=1.05),),
+             (row("GET 1 KB, two workers", "µs/request", PER_REQUEST, subject="corsair-two", corsair=1.05),),
              ("corsair-two", "corsair"), placement=EVERYWHERE),
     Scenario("idle-8k", loads.idle, (row("8000 idle connections", "KiB each", MEMORY, limit=0.2, nginx=0.25, haproxy=0.20),), warm=False),
     Scenario("base-memory", loads.base_memory, (row("memory of the process", "MiB", MEMORY, limit=10),), warm=False),

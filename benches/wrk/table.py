@@ -4,6 +4,7 @@ import datetime
 import os
 import platform
 import re
+import textwrap
 from pathlib import Path
 
 from stage import TREE
@@ -55,6 +56,9 @@ def missed(outcomes):
         for name, goal in outcome.view.goals.items():
             if outcome.verdict(name) is False:
                 yield f"{outcome.view.title}: {number(outcome.ratios[name])} of {name}, goal {goal:.2f}"
+        subject = outcome.standings.get(outcome.view.subject)
+        if subject and subject.errors:
+            yield f"{outcome.view.title}: {subject.errors} errors"
         if not outcome.within_limit():
             yield f"{outcome.view.title}: more than {number(outcome.view.limit)} {outcome.view.unit}"
 
@@ -63,10 +67,12 @@ def markdown(outcomes, peers, run):
     """The table of the README, with what it needs to be believed."""
     versions = ", ".join(f"{peer.title} {peer.version()}" for peer in peers.values()
                          if peer.name in ("corsair", "nginx", "haproxy") and peer.version())
+    count = "one round" if run["rounds"] == 1 else f"medians of {run['rounds']} rounds"
+    facts = (f"Measured on {run['date']} on {run['machine']}: {versions}; {count} in which the proxies took turns. The figure is what "
+             "the proxy itself costs: time on a core, unless the unit says otherwise. In brackets: what corsair costs as a part of "
+             "that.")
     lines = [
-        f"Measured on {run['date']} on {run['machine']}: {versions}; medians of {run['rounds']} rounds in which the proxies",
-        "took turns. The figure is what the proxy itself costs (time on a core, unless the unit says otherwise); in",
-        "brackets what corsair costs as a part of that.",
+        *textwrap.wrap(facts, 116),
         "",
         "| work | unit | corsair | nginx | HAProxy | others |",
         "|---|---|---|---|---|---|",
@@ -91,14 +97,15 @@ def cell(outcome, name):
     return number(row.value) + ratio
 
 
-def write_readme(table):
-    """Puts the table between its marks."""
+def write_readme(table, picture):
+    """Puts the picture and the table between their marks."""
     path = TREE / "README.md"
     before, _, rest = path.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
         raise SystemExit(f"README.md has no {BEGIN} … {END}")
-    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+    shown = f"![What corsair, nginx and HAProxy cost]({picture.resolve().relative_to(TREE)})"
+    path.write_text(f"{before}{BEGIN}\n{shown}\n\n{table}\n{END}{after}")
 
 
 def run_facts(rounds, seconds):
