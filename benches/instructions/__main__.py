@@ -16,6 +16,7 @@ import argparse
 import concurrent.futures
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,7 @@ import processes  # noqa: E402, of benches/wrk
 from peers import all_peers  # noqa: E402
 
 import exchanges  # noqa: E402
-from counting import TOOLS, callgrind  # noqa: E402
+from counting import callgrind  # noqa: E402
 
 BUDGET = HERE / "budget.json"
 TOLERANCE = 0.03  # of a budget that is recorded anew
@@ -121,8 +122,8 @@ def side_by_side(options):
 
 def main():
     options = arguments()
-    for tool in TOOLS if options.side_by_side else TOOLS[:1]:
-        if not processes.version([tool, "--version"], r"([\d.]+)"):
+    for tool in ("valgrind", "openssl", *(["strace"] if options.side_by_side else [])):
+        if not shutil.which(tool):
             raise SystemExit(f"{tool} is missing: apt-get install {tool}")
     if not options.no_build:
         subprocess.run(["cargo", "build", "--release", "--bins"], cwd=TREE, check=True)

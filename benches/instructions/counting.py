@@ -4,7 +4,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-TOOLS = ("valgrind", "strace")
 CALLGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
 
 

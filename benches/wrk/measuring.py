@@ -87,7 +87,8 @@ def rounds(stage, peers, scenario, count, seconds, note):
     turns = ["direct", *names] if scenario.needs_direct else names
     samples = {name: [] for name in turns}
     for number in range(count):
-        for name in turns:
+        first = number % len(turns)  # nobody is always the one after the same other
+        for name in turns[first:] + turns[:first]:
             note(f"{scenario.name}: round {number + 1} of {count}, {name}")
             samples[name].append(take(stage, peers.get(name), scenario, seconds))
     return samples

@@ -27,6 +27,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Peer:
+    """A proxy that can be started."""
     name: str
     title: str
     version: Callable  # () → text, or None where it is not installed
@@ -80,6 +81,14 @@ def built(name):
     return command, lambda: "of this tree" if Path(path).exists() else None
 
 
+def nginx_version():
+    return version(["nginx", "-v"], r"nginx/([\d.]+)")
+
+
+def haproxy_version():
+    return version(["haproxy", "-v"], r"version ([\d.]+)")
+
+
 def cors_anywhere(stage, setting):
     return ["node", stage.render("cors-anywhere.js")]
 
@@ -98,8 +107,6 @@ def all_peers(corsair_path):
     """Every peer by name, `direct` (no proxy at all) not among them."""
     relay, relay_version = built("relay")
     hyper, hyper_version = built("hyper")
-    nginx_version = lambda: version(["nginx", "-v"], r"nginx/([\d.]+)")
-    haproxy_version = lambda: version(["haproxy", "-v"], r"version ([\d.]+)")
     build = "cargo build --release --examples"
     peers = [
         Peer("relay", "bare relay", relay_version, build, relay),

@@ -20,8 +20,8 @@ STYLE = """
 
 def svg(outcomes, titles):
     """All views in which corsair stands beside nginx or HAProxy."""
-    groups = [outcome for outcome in outcomes
-              if outcome.view.subject == "corsair" and len(set(SHOWN) & set(outcome.standings)) > 1 and "corsair" in outcome.standings]
+    groups = [outcome for outcome in outcomes if outcome.view.subject == "corsair" and "corsair" in outcome.standings
+              and len(set(SHOWN) & set(outcome.standings)) > 1]
     bars, y = [], TOP
     for outcome in groups:
         rows = [(name, outcome.standings[name].value) for name in SHOWN if name in outcome.standings]

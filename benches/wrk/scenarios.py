@@ -6,12 +6,29 @@ import loads
 from peers import BULK, TLS, Setting
 from stage import APART, EVERYWHERE, TOGETHER
 
-PER_REQUEST = lambda sample: sample.cpu / max(sample.load.count, 1) * 1e6
-PER_GB = lambda sample: sample.cpu
-MEMORY = lambda sample: sample.load.memory
-P99_MS = lambda sample: sample.load.p99
-P50 = lambda sample: sample.load.p50 * 1e3
-P99 = lambda sample: sample.load.p99 * 1e3
+
+def per_request(sample):
+    return sample.cpu / max(sample.load.count, 1) * 1e6
+
+
+def per_gb(sample):
+    return sample.cpu
+
+
+def memory(sample):
+    return sample.load.memory
+
+
+def p50(sample):
+    return sample.load.p50 * 1e3
+
+
+def p99(sample):
+    return sample.load.p99 * 1e3
+
+
+def p99_ms(sample):
+    return sample.load.p99
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,7 @@ class View:
 
 @dataclass(frozen=True)
 class Scenario:
+    """What a load is, who takes it, and what is looked at."""
     name: str
     load: Callable  # target, seconds → Load
     views: tuple
@@ -47,13 +65,13 @@ def row(title, unit, value, limit=0, subject="corsair", added=False, **goals):
 
 def requests(name, title, load, views=(), extra=(), setting=Setting(), placement=APART, **goals):
     """A scenario whose figure is CPU time per request."""
-    return Scenario(name, load, (row(title, "µs/request", PER_REQUEST, **goals), *views),
+    return Scenario(name, load, (row(title, "µs/request", per_request, **goals), *views),
                     (*extra, "nginx", "haproxy", "corsair"), setting, placement)
 
 
 def transfer(name, title, load, extra, **goals):
     """A scenario whose figure is CPU time per GB."""
-    return Scenario(name, load, (row(title, "s/GB", PER_GB, **goals),), (*extra, "nginx", "haproxy", "corsair"),
+    return Scenario(name, load, (row(title, "s/GB", per_gb, **goals),), (*extra, "nginx", "haproxy", "corsair"),
                     Setting(upstream=BULK), TOGETHER, warm=False)
 
 
@@ -62,31 +80,34 @@ FLOOR = ("relay", "hyper")
 
 SCENARIOS = {scenario.name: scenario for scenario in [
     requests("get-1k", "GET 1 KB, 64 connections", loads.wrk("/1k", 64), extra=FLOOR, nginx=0.85, haproxy=0.82, relay=1.10),
-    requests("get-1k-c256", "GET 1 KB, 256 connections", loads.wrk("/1k", 256), extra=FLOOR, nginx=0.85, haproxy=0.82, relay=1.10),
+    requests("get-1k-c256", "GET 1 KB, 256 connections", loads.wrk("/1k", 256), extra=FLOOR,
+             nginx=0.85, haproxy=0.82, relay=1.10),
     requests("get-10k", "GET 10 KB", loads.wrk("/10k", 64), extra=FLOOR),
     requests("get-100k", "GET 100 KB", loads.wrk("/100k", 32), extra=SPLICE, placement=TOGETHER, nginx=0.65, haproxy_splice=1.0),
     requests("get-1m", "GET 1 MB", loads.wrk("/1m", 16), extra=SPLICE, placement=TOGETHER, nginx=0.45, haproxy_splice=1.0),
     requests("c1000", "GET 1 KB, 1000 connections", loads.wrk("/1k", 1000), nginx=0.82, haproxy=0.80,
-             views=(row("GET 1 KB, 1000 connections: p99", "ms", P99_MS, nginx=1.0, haproxy=1.0),)),
+             views=(row("GET 1 KB, 1000 connections: p99", "ms", p99_ms, nginx=1.0, haproxy=1.0),)),
     requests("conn-per-req", "GET 1 KB, a connection each", loads.wrk("/1k", 64, close=True), nginx=0.97, haproxy=1.0),
     transfer("download", "download, length", loads.bulk("GET", False), SPLICE, nginx=0.50, haproxy_splice=0.80),
     transfer("upload", "upload, length", loads.bulk("POST", False), SPLICE, nginx=0.55, haproxy_splice=0.95),
     transfer("download-chunked", "download, chunked", loads.bulk("GET", True), ("hyper",), nginx=0.62, haproxy=0.75),
     transfer("upload-chunked", "upload, chunked", loads.bulk("POST", True), ("hyper",), nginx=0.62, haproxy=0.75),
-    requests("tls-get-1k", "GET 1 KB, TLS to the client", loads.wrk("/1k", 64), setting=Setting(tls=True), nginx=0.88, haproxy=0.78),
+    requests("tls-get-1k", "GET 1 KB, TLS to the client", loads.wrk("/1k", 64), setting=Setting(tls=True),
+             nginx=0.88, haproxy=0.78),
     requests("tls-handshake", "TLS handshake and GET 1 KB", loads.wrk("/1k", 32, close=True), setting=Setting(tls=True),
              nginx=0.85, haproxy=0.72),
     requests("up-tls-get-1k", "GET 1 KB, TLS to the upstream", loads.wrk("/1k", 64), setting=Setting(upstream=TLS),
              nginx=0.80, haproxy=0.80),
     requests("preflight", "preflight, answered at the edge", loads.wrk("/1k", 64, script="preflight.lua"), nginx=0.85),
-    Scenario("gateway", loads.wrk("/1k", 64), (row("gateway, GET 1 KB", "µs/request", PER_REQUEST, cors_anywhere=0.04),),
+    Scenario("gateway", loads.wrk("/1k", 64), (row("gateway, GET 1 KB", "µs/request", per_request, cors_anywhere=0.04),),
              ("cors-anywhere", "corsair"), Setting(gateway=True)),
     Scenario("latency", loads.fixed_rate("/1k", 32, 1000),
-             (row("latency added at 1000/s, p50", "µs", P50, added=True, nginx=0.85),
-              row("latency added at 1000/s, p99", "µs", P99, added=True, nginx=0.70)), warm=False),
+             (row("latency added at 1000/s, p50", "µs", p50, added=True, nginx=0.85),
+              row("latency added at 1000/s, p99", "µs", p99, added=True, nginx=0.70)), warm=False),
     Scenario("two-workers", loads.wrk("/1k", 64),
-             (row("GET 1 KB, two workers", "µs/request", PER_REQUEST, subject="corsair-two", corsair=1.05),),
+             (row("GET 1 KB, two workers", "µs/request", per_request, subject="corsair-two", corsair=1.05),),
              ("corsair-two", "corsair"), placement=EVERYWHERE),
-    Scenario("idle-8k", loads.idle, (row("8000 idle connections", "KiB each", MEMORY, limit=0.2, nginx=0.25, haproxy=0.20),), warm=False),
-    Scenario("base-memory", loads.base_memory, (row("memory of the process", "MiB", MEMORY, limit=10),), warm=False),
+    Scenario("idle-8k", loads.idle,
+             (row("8000 idle connections", "KiB each", memory, limit=0.2, nginx=0.25, haproxy=0.20),), warm=False),
+    Scenario("base-memory", loads.base_memory, (row("memory of the process", "MiB", memory, limit=10),), warm=False),
 ]}

@@ -35,8 +35,8 @@ def text(outcomes, titles):
         lines.append(f"  {'':20}{view.unit:>12}{'kernel':>8}{'rate':>9}{'p50 ms':>9}{'p99 ms':>9}{'MiB':>7}{'errors':>8}"
                      f"   {view.subject} costs")
         for name, row in outcome.standings.items():
-            lines.append(f"  {titles[name]:20}{number(row.value):>12}{row.kernel:8.0%}{row.rate:9.0f}{row.p50:9.3f}{row.p99:9.3f}"
-                         f"{row.memory:7.1f}{row.errors:8d}   {verdict(outcome, name)}")
+            lines.append(f"  {titles[name]:20}{number(row.value):>12}{row.kernel:8.0%}{row.rate:9.0f}{row.p50:9.3f}"
+                         f"{row.p99:9.3f}{row.memory:7.1f}{row.errors:8d}   {verdict(outcome, name)}")
         if view.limit:
             lines.append(f"  at most {number(view.limit)}: {'met' if outcome.within_limit() else 'MISSED'}")
     return "\n".join(lines)
