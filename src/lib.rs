@@ -51,6 +51,10 @@
 //!              └────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! A client connection that stays idle leaves the runtime: its task ends, and the bare socket joins the parked
+//! ones of its worker ([`net::parked`]), which the kernel watches through one descriptor. When it wakes it is
+//! served by a new task, and nobody can tell ([`proxy::idle`] says when).
+//!
 //! A response whose head and body fit one buffer leaves in one write; no copy is set up for it. Everything
 //! longer is moved by tokio's `copy_bidirectional_with_sizes` between two adapters, `ClientSide` and
 //! `UpstreamSide`: the only hand-written `poll_read` and `poll_write` here that know messages. They know
@@ -73,7 +77,7 @@
 //! | | [`access`] | which hosts and addresses may be reached | yes |
 //! | | [`tls`] | PEM files to rustls configurations | |
 //! | 3 | [`config`] | flags and environment to one [`Config`](config::Config), valid by construction | |
-//! | 4 | [`net`] | listening, resolving, connecting, handshakes, the one stream type; knows no HTTP | |
+//! | 4 | [`net`] | listening, resolving, connecting, handshakes, the one stream type, sockets at rest; knows no HTTP | |
 //! | | [`observe`] | access log and counters; no request waits for them | |
 //! | 5 | [`upstream`] | connections to upstreams: opened, pooled, leased | |
 //! | 6 | [`proxy`] | one client connection: [`plan`](proxy::plan), [`route`](proxy::route), [`rewrite`](proxy::rewrite), [`response`](proxy::response) and [`respond`](proxy::respond) decide, the rest does | in part |

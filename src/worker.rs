@@ -10,18 +10,27 @@ use tokio::{
     net::TcpStream,
     runtime::{Builder, LocalOptions},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    task::spawn_local,
-    time::{sleep, timeout},
+    task::{spawn_local, yield_now},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
     config::Config,
-    net::listen::{Acceptor, prepare_accepted},
+    net::{
+        listen::{Acceptor, prepare_accepted},
+        parked::ParkedSet,
+    },
     observe::{
         access_log::AccessLogHandle,
         metrics::{Leg, WorkerCounters},
     },
-    proxy::{connection::serve_connection, core::Core, identity::Identity, plan::Client},
+    proxy::{
+        connection::serve_connection,
+        core::Core,
+        identity::Identity,
+        idle::{INTERVAL, LAST_CHANCE, Pass},
+        plan::Client,
+    },
 };
 
 /// How often idle upstream connections are looked through, while there are any.
@@ -62,6 +71,10 @@ pub struct Assignment {
 struct Worker {
     core: Rc<Core>,
     connections: Cell<usize>,
+    /// Those of them that wait outside of the runtime.
+    parked: ParkedSet<Ticket>,
+    /// Client connections that the process may still accept.
+    permits: Arc<Semaphore>,
     /// A connection has ended, and with it a descriptor is free.
     freed: Rc<Notify>,
 }
@@ -81,15 +94,22 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
     let drain_timeout = config.drain_timeout;
     let core = Core::new(config, identity, counters, access_log);
     let freed = Rc::new(Notify::new());
-    let worker = Rc::new(Worker { core, connections: Cell::new(0), freed: Rc::clone(&freed) });
+    let worker = Rc::new(Worker {
+        core,
+        connections: Cell::new(0),
+        parked: ParkedSet::new()?,
+        permits,
+        freed: Rc::clone(&freed),
+    });
     let mut accepting = Vec::new();
     for loan in loans {
         let acceptor = Acceptor::new(loan.listener, Rc::clone(&freed))?;
         let door = Rc::new(Door { acceptor, tls: loan.tls, loopback: loan.loopback });
-        let (worker, permits, stop) = (Rc::clone(&worker), Arc::clone(&permits), stop.clone());
-        accepting.push(spawn_local(accept(worker, door, permits, stop)));
+        accepting.push(spawn_local(accept(Rc::clone(&worker), door, stop.clone())));
     }
     spawn_local(sweep(Rc::clone(&worker)));
+    spawn_local(park_idle(Rc::clone(&worker)));
+    spawn_local(wake_parked(Rc::clone(&worker)));
     // The server is gone if this fails; then there is nothing left to wait for.
     let _ = stop.wait_for(|stop| *stop).await;
     for acceptor in accepting {
@@ -98,6 +118,7 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
     }
     let _ = emptied.send(());
     worker.core.drain();
+    spawn_local(close_parked(Rc::clone(&worker)));
     let drained = async {
         while worker.connections.get() > 0 {
             freed.notified().await;
@@ -106,6 +127,8 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
     if timeout(drain_timeout, drained).await.is_err() {
         tracing::warn!(connections = worker.connections.get(), "drain_timeout is over; connections are cut");
     }
+    // Their tickets hold the worker.
+    while worker.parked.close_some() {}
     Ok(())
 }
 
@@ -117,17 +140,12 @@ struct Door {
 }
 
 /// Accepts until the process stops; then only what is queued already.
-async fn accept(
-    worker: Rc<Worker>,
-    door: Rc<Door>,
-    permits: Arc<Semaphore>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn accept(worker: Rc<Worker>, door: Rc<Door>, mut stop: watch::Receiver<bool>) {
     let accepting = async {
         loop {
             // Accepted first: a permit that waits with an idle listener would be missing at a busy one.
             let (tcp, peer) = door.acceptor.accept().await;
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+            let Ok(permit) = Arc::clone(&worker.permits).acquire_owned().await else { return };
             admit(&worker, &door, tcp, peer, permit);
         }
     };
@@ -135,7 +153,7 @@ async fn accept(
         () = accepting => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
-    while let Ok(permit) = Arc::clone(&permits).try_acquire_owned()
+    while let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned()
         && let Some((tcp, peer)) = door.acceptor.try_drain()
     {
         admit(&worker, &door, tcp, peer, permit);
@@ -152,25 +170,41 @@ fn admit(
     // A connection that was reset in the queue shows that at its first read.
     let _ = prepare_accepted(&tcp);
     let client = Client { address, secure: door.tls.is_some(), loopback_listener: door.loopback };
-    let guard = Guard::new(worker, permit);
-    let (core, tls) = (Rc::clone(&worker.core), door.tls.clone());
+    let ticket = Ticket { client, guard: Guard::new(worker, permit) };
+    serve_from(tcp, door.tls.clone(), ticket, worker.core.config.timeouts.head);
+}
+
+/// What a connection has from its accept to its end.
+struct Ticket {
+    client: Client,
+    guard: Guard,
+}
+
+/// Serves a connection until it ends or is parked. Its first byte may take `patience`.
+fn serve_from(tcp: TcpStream, tls: Option<Arc<ServerConfig>>, ticket: Ticket, patience: Duration) {
+    let core = Rc::clone(&ticket.guard.worker.core);
     spawn_local(async move {
-        let _guard = guard;
-        serve_connection(core, tcp, tls, client).await;
+        let served = serve_connection(core, tcp, tls, ticket.client, patience).await;
+        if let Some(idle) = served {
+            let worker = Rc::clone(&ticket.guard.worker);
+            // Where the kernel has no memory left to watch an idle connection, that one is closed.
+            let _ = worker.parked.park(idle.tcp, idle.deadline, ticket);
+        }
     });
 }
 
 /// Counts a connection for as long as it lives; frees its slot even if its task panics.
 struct Guard {
     worker: Rc<Worker>,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Guard {
     fn new(worker: &Rc<Worker>, permit: OwnedSemaphorePermit) -> Self {
+        // Given back when the guard is dropped; kept, it would take two words more in each parked record.
+        permit.forget();
         worker.connections.set(worker.connections.get() + 1);
         worker.core.counters.connection_opened(Leg::Client);
-        Self { worker: Rc::clone(worker), _permit: permit }
+        Self { worker: Rc::clone(worker) }
     }
 }
 
@@ -181,7 +215,53 @@ impl Drop for Guard {
         }
         self.worker.connections.set(self.worker.connections.get() - 1);
         self.worker.core.counters.connection_closed(Leg::Client);
+        self.worker.permits.add_permits(1);
         self.worker.freed.notify_waiters();
+    }
+}
+
+/// Tells connections that have been idle for long to leave the runtime, and closes parked ones whose time is
+/// over; sleeps for good while there are neither.
+async fn park_idle(worker: Rc<Worker>) {
+    let (idle, parked) = (&worker.core.idle, &worker.parked);
+    loop {
+        let mut pass = idle.pass();
+        while pass == Pass::Unfinished {
+            yield_now().await;
+            pass = idle.pass();
+        }
+        while parked.expire(Instant::now()) {
+            yield_now().await;
+        }
+        match parked.next_expiry() {
+            _ if pass == Pass::Waiting => sleep(INTERVAL).await,
+            None => idle.begun().await,
+            Some(expiry) => tokio::select! {
+                () = idle.begun() => {}
+                () = sleep_until(expiry) => {}
+            },
+        }
+    }
+}
+
+/// Serves parked connections again whose clients have said something.
+async fn wake_parked(worker: Rc<Worker>) {
+    let mut woken = Vec::new();
+    loop {
+        worker.parked.wake(&mut woken).await;
+        for connection in woken.drain(..) {
+            let patience = connection.deadline.saturating_duration_since(Instant::now());
+            serve_from(connection.tcp, None, connection.ticket, patience);
+        }
+        yield_now().await;
+    }
+}
+
+/// Closes parked connections when the process stops, after a last chance.
+async fn close_parked(worker: Rc<Worker>) {
+    sleep(LAST_CHANCE).await;
+    while worker.parked.close_some() {
+        yield_now().await;
     }
 }
 

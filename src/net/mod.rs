@@ -10,6 +10,7 @@ pub mod handshake;
 mod hosts;
 pub mod listen;
 mod name_servers;
+pub mod parked;
 pub mod resolve;
 #[cfg(target_os = "linux")]
 pub mod splice;

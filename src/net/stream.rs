@@ -120,6 +120,15 @@ impl Stream {
         }
     }
 
+    /// The TCP socket of a connection that is nothing more than that; `None` of TLS and of a Unix socket.
+    #[must_use]
+    pub fn into_tcp(self) -> Option<TcpStream> {
+        match self {
+            Self::Tcp(tcp) => Some(tcp),
+            Self::Unix(_) | Self::TlsServer(_) | Self::TlsClient(_) => None,
+        }
+    }
+
     /// Acknowledges what has come at once, this time. A peer with Nagle's algorithm that writes head and body
     /// apart holds the body back until then: 40 ms, if it has to wait for a delayed acknowledgement.
     pub fn acknowledge(&self) {

@@ -26,16 +26,28 @@ use crate::{
         framing::Framing,
         head::{Request, RequestHead},
     },
-    net::{buffer::Buffer, handshake, stream::Stream, timer::Timer},
+    net::{buffer::Buffer, handshake, parked, stream::Stream, timer::Timer},
 };
 
-/// Serves one connection until it ends. `tls` is what its listener speaks.
+/// A connection at rest: nothing has been read of its next request.
+#[derive(Debug)]
+pub struct IdleConnection {
+    /// The connection.
+    pub tcp: TcpStream,
+    /// By when the first byte of a request must have come; if none has, it is to be closed without a word.
+    pub deadline: Instant,
+}
+
+/// Serves one connection until it ends, or until it has been idle for so long that it should leave the
+/// runtime, which [`Core::idle`] tells it to. `tls` is what its listener speaks; the first byte may take
+/// `patience`.
 pub async fn serve_connection(
     core: Rc<Core>,
     tcp: TcpStream,
     tls: Option<Arc<ServerConfig>>,
     client: Client,
-) {
+    patience: Duration,
+) -> Option<IdleConnection> {
     let stream = match tls {
         None => Stream::Tcp(tcp),
         Some(tls) => {
@@ -43,18 +55,20 @@ pub async fn serve_connection(
             let handshake = Box::pin(handshake::accept(tls, tcp));
             match timeout(core.config.timeouts.head, handshake).await {
                 Ok(Ok(stream)) => stream,
-                Ok(Err(_)) | Err(_) => return,
+                Ok(Err(_)) | Err(_) => return None,
             }
         }
     };
-    Connection::new(&core, stream, client).serve().await;
+    let may_leave = parked::AVAILABLE && matches!(stream, Stream::Tcp(_));
+    Connection::new(&core, stream, client, may_leave).serve(patience).await
 }
 
 /// Serves one connection whose handshake, if it has one, is done, until it ends.
 pub async fn serve_stream(core: Rc<Core>, stream: Stream, client: Client) {
+    let patience = core.config.timeouts.head;
     // Not called by `serve_connection`: a future within a future would cost every connection its arguments
     // a second time.
-    Connection::new(&core, stream, client).serve().await;
+    Connection::new(&core, stream, client, false).serve(patience).await;
 }
 
 /// A client connection.
@@ -63,6 +77,8 @@ struct Connection<'c> {
     client: Client,
     stream: Stream,
     timer: Timer,
+    /// It leaves the runtime once it has been idle for long.
+    may_leave: bool,
 }
 
 /// What becomes of a connection after a request.
@@ -78,19 +94,16 @@ enum After {
 }
 
 impl<'c> Connection<'c> {
-    fn new(core: &'c Rc<Core>, stream: Stream, client: Client) -> Self {
-        Self { core, client, stream, timer: Timer::default() }
+    fn new(core: &'c Rc<Core>, stream: Stream, client: Client, may_leave: bool) -> Self {
+        Self { core, client, stream, timer: Timer::default(), may_leave }
     }
 
-    async fn serve(mut self) {
+    async fn serve(mut self, mut patience: Duration) -> Option<IdleConnection> {
         let core = Rc::clone(self.core);
-        let mut idle = core.idle_slot();
+        let mut idle = core.idle.slot();
         let mut early = None;
-        let mut is_first = true;
         let after = loop {
             let config = Arc::clone(&core.config);
-            let timeouts = &config.timeouts;
-            let patience = if is_first { timeouts.head } else { timeouts.keep_alive };
             let receiver = Receiver {
                 core: &core,
                 config: &config,
@@ -98,10 +111,14 @@ impl<'c> Connection<'c> {
                 timer: &mut self.timer,
                 idle: &mut idle,
                 patience,
+                may_leave: self.may_leave,
             };
-            is_first = false;
+            patience = config.timeouts.keep_alive;
             let after = match receiver.receive(early.take()).await {
                 Received::Closed => After::Close,
+                Received::Idle(deadline) => {
+                    return self.stream.into_tcp().map(|tcp| IdleConnection { tcp, deadline });
+                }
                 Received::Fault(error, origin) => self.refuse(&config, error, origin.as_deref()).await,
                 Received::Head(buffer, head, took) => self.exchange(&config, buffer, head, took).await,
             };
@@ -111,6 +128,7 @@ impl<'c> Connection<'c> {
             }
         };
         self.end(after).await;
+        None
     }
 
     /// Decides about a request and does what was decided.

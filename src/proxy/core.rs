@@ -4,10 +4,9 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
-    task::Waker,
 };
 
-use super::{clock::HttpDate, identity::Identity, record::REDACTED};
+use super::{clock::HttpDate, identity::Identity, idle::IdleConnections, record::REDACTED};
 use crate::{
     config::Config,
     http1::head::Fields,
@@ -53,20 +52,8 @@ pub struct Core {
     pub turn: Cell<usize>,
     draining: Cell<bool>,
     fields: RefCell<Vec<Fields>>,
-    idle: RefCell<IdleConnections>,
-}
-
-/// Wakers of connections that wait for a request, so that a drain can reach them.
-#[derive(Default)]
-struct IdleConnections {
-    wakers: Vec<Option<Waker>>,
-    free: Vec<usize>,
-}
-
-/// A connection's place among the idle ones.
-pub struct IdleSlot<'a> {
-    core: &'a Core,
-    slot: Option<usize>,
+    /// Client connections that wait for a request.
+    pub idle: IdleConnections,
 }
 
 /// Bodies that a worker may move through pipes at a time: two descriptors each, and what the kernel keeps in
@@ -107,7 +94,7 @@ impl Core {
             turn: Cell::new(0),
             draining: Cell::new(false),
             fields: RefCell::default(),
-            idle: RefCell::default(),
+            idle: IdleConnections::default(),
         })
     }
 
@@ -133,14 +120,7 @@ impl Core {
     /// Ends idle connections now and busy ones after their present request.
     pub fn drain(&self) {
         self.draining.set(true);
-        for waker in self.idle.borrow().wakers.iter().flatten() {
-            waker.wake_by_ref();
-        }
-    }
-
-    /// A place among the idle connections.
-    pub const fn idle_slot(&self) -> IdleSlot<'_> {
-        IdleSlot { core: self, slot: None }
+        self.idle.wake_all();
     }
 }
 
@@ -154,36 +134,4 @@ const HEAD_GROWTH: usize = 4 << 10;
 #[must_use]
 pub fn buffer_size(config: &Config) -> usize {
     config.limits.head.max(config.limits.response_head) + HEAD_GROWTH
-}
-
-impl IdleSlot<'_> {
-    /// Remembers whom to wake; costs something only the first time.
-    pub fn register(&mut self, waker: &Waker) {
-        let mut idle = self.core.idle.borrow_mut();
-        let slot = match self.slot {
-            Some(slot) => slot,
-            None => idle.free.pop().unwrap_or_else(|| {
-                idle.wakers.push(None);
-                idle.wakers.len() - 1
-            }),
-        };
-        self.slot = Some(slot);
-        if let Some(place) = idle.wakers.get_mut(slot)
-            && !place.as_ref().is_some_and(|known| known.will_wake(waker))
-        {
-            *place = Some(waker.clone());
-        }
-    }
-}
-
-impl Drop for IdleSlot<'_> {
-    fn drop(&mut self) {
-        if let Some(slot) = self.slot {
-            let mut idle = self.core.idle.borrow_mut();
-            if let Some(place) = idle.wakers.get_mut(slot) {
-                *place = None;
-            }
-            idle.free.push(slot);
-        }
-    }
 }

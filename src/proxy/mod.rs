@@ -8,6 +8,7 @@ pub mod clock;
 pub mod connection;
 pub mod core;
 pub mod identity;
+pub mod idle;
 pub mod plan;
 pub mod respond;
 pub mod response;

@@ -8,7 +8,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::core::{Core, IdleSlot};
+use super::{
+    core::Core,
+    idle::{IdleSlot, LAST_CHANCE, SHORT_WAIT},
+};
 use crate::{
     config::Config,
     error::Error,
@@ -19,8 +22,6 @@ use crate::{
     net::{buffer::Buffer, stream::Stream, timer::Timer},
 };
 
-/// When corsair stops, an idle connection has this long to bring a request that is already on its way.
-const LAST_CHANCE: Duration = Duration::from_millis(250);
 /// How far, and for how long, an `Origin` is looked for beyond the limit of a head (cors.md §3).
 const SCAN_BYTES: usize = 256 << 10;
 const SCAN_TIME: Duration = Duration::from_secs(1);
@@ -32,6 +33,8 @@ pub(crate) enum Received {
     Head(Buffer, RequestHead, Option<Duration>),
     /// Nothing more; nobody waits for an answer.
     Closed,
+    /// Nothing for so long that the connection is to leave the runtime; by when a byte must have come.
+    Idle(Instant),
     /// What cannot be served; the origin, if one was found.
     Fault(Error, Option<Vec<u8>>),
 }
@@ -45,6 +48,8 @@ pub(crate) struct Receiver<'a, 'c> {
     pub(crate) idle: &'a mut IdleSlot<'c>,
     /// By when the first byte must have come.
     pub(crate) patience: Duration,
+    /// The connection leaves the runtime once it has been idle for long.
+    pub(crate) may_leave: bool,
 }
 
 /// How a wait for a head ended.
@@ -52,6 +57,7 @@ enum Wait {
     /// The head has this many bytes.
     Complete(usize),
     Ended,
+    Idle(Instant),
     Expired,
     Fault(Error),
 }
@@ -68,7 +74,13 @@ impl Receiver<'_, '_> {
         let mut deadline = None;
         let mut begun = None;
         let waited = poll_fn(|cx| self.poll_head(cx, &mut buffer, &mut end, &mut deadline, &mut begun)).await;
-        let Some(mut buffer) = buffer else { return Received::Closed };
+        let Some(mut buffer) = buffer else {
+            return if let Wait::Idle(deadline) = waited {
+                Received::Idle(deadline)
+            } else {
+                Received::Closed
+            };
+        };
         let error = match waited {
             Wait::Complete(len) => {
                 let max_fields = self.config.limits.fields;
@@ -81,7 +93,7 @@ impl Receiver<'_, '_> {
                     Err(error) => error,
                 }
             }
-            Wait::Ended => return Received::Closed,
+            Wait::Ended | Wait::Idle(_) => return Received::Closed,
             Wait::Expired => Error::RequestHeadTimeout,
             Wait::Fault(error) => error,
         };
@@ -119,6 +131,7 @@ impl Receiver<'_, '_> {
             }
             match buffer.poll_fill(cx, self.stream) {
                 Poll::Ready(Ok(size)) if size > 0 => {
+                    self.idle.leave();
                     *held = Some(buffer);
                 }
                 // The end of the connection, even in the middle of a head: nobody is left to be told.
@@ -141,16 +154,20 @@ impl Receiver<'_, '_> {
 
     /// Nothing has come yet: expiry is silent (reliability.md R12).
     fn poll_idle(&mut self, cx: &mut Context<'_>, deadline: &mut Option<Instant>) -> Poll<Wait> {
-        self.idle.register(cx.waker());
+        let is_long = self.idle.wait(cx.waker(), self.may_leave);
         let patience = *deadline.get_or_insert_with(|| Instant::now() + self.patience);
-        let last = if self.core.is_draining() {
+        if self.core.is_draining() {
             let last = patience.min(Instant::now() + LAST_CHANCE);
             *deadline = Some(last);
-            last
-        } else {
-            patience
-        };
-        self.timer.poll_until(cx, last).map(|()| Wait::Ended)
+            return self.timer.poll_until(cx, last).map(|()| Wait::Ended);
+        }
+        if is_long {
+            return Poll::Ready(Wait::Idle(patience));
+        }
+        if self.may_leave && self.patience >= SHORT_WAIT {
+            return Poll::Pending;
+        }
+        self.timer.poll_until(cx, patience).map(|()| Wait::Ended)
     }
 
     /// The `Origin` of a head that is not understood. Where the policy makes a difference between origins and

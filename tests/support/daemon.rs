@@ -199,6 +199,30 @@ impl Corsair {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// Client connections that wait outside of the runtime: what its epoll sets watch without edge triggering,
+    /// which the runtime always asks for.
+    pub(crate) fn parked(&self) -> usize {
+        const EDGE_TRIGGERED: u32 = 1 << 31;
+        let folder = format!("/proc/{}/fdinfo", self.pid());
+        let mut parked = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            // A descriptor may be closed while this looks at it.
+            let Ok(info) = std::fs::read_to_string(entry.unwrap().path()) else { continue };
+            let watched = info.lines().filter(|line| line.starts_with("tfd:"));
+            let events = watched.filter_map(|line| {
+                let events = line.split_once("events:")?.1.split_whitespace().next()?;
+                u32::from_str_radix(events, 16).ok()
+            });
+            parked += events.filter(|events| events & EDGE_TRIGGERED == 0).count();
+        }
+        parked
+    }
+
+    /// Waits until so many client connections wait outside of the runtime.
+    pub(crate) fn wait_parked(&self, count: usize) {
+        eventually(&format!("{count} connections are parked"), || self.parked() == count);
+    }
+
     /// What it wrote to standard error so far.
     pub(crate) fn log(&self) -> String {
         self.stderr.text()

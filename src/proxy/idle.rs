@@ -1,0 +1,183 @@
+//! Client connections that wait for a request: how to wake them, and which of them have waited for long.
+//!
+//! An idle connection is a task until it is told to leave the runtime, which costs system calls and is not for
+//! one that is busy. Nothing is timed for that: a connection marks that it waits, and
+//! [`IdleConnections::pass`], called at intervals, finds those that have waited since the call before the last.
+
+use std::{cell::RefCell, task::Waker, time::Duration};
+
+use tokio::sync::Notify;
+
+/// How long to wait between two passes: a connection leaves the runtime after one to two of these. Longer than
+/// any pause within a page load or a burst of API calls that counts, short enough that of thousands of
+/// connections that come within a second few are tasks at a time.
+pub const INTERVAL: Duration = Duration::from_millis(100);
+/// When corsair stops, an idle connection has this long to bring a request that is already on its way.
+pub const LAST_CHANCE: Duration = Duration::from_millis(250);
+/// A wait shorter than this needs a timer of its own: it might be over before the connection leaves.
+pub(crate) const SHORT_WAIT: Duration = Duration::from_secs(1);
+/// Idle connections that one call of [`IdleConnections::pass`] looks at: leaving costs some 3 µs each.
+const BATCH: usize = 128;
+
+/// The connections of one worker that have ever waited, and still are tasks.
+#[derive(Debug, Default)]
+pub struct IdleConnections {
+    list: RefCell<List>,
+    /// There is something to look after.
+    begun: Notify,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    places: Vec<Place>,
+    free: Vec<usize>,
+    /// Somebody calls [`IdleConnections::pass`] until nothing is left.
+    attended: bool,
+    /// The present pass has come to this place.
+    position: usize,
+    /// The present pass has met a connection that waits.
+    met: bool,
+}
+
+#[derive(Debug)]
+struct Place {
+    waker: Option<Waker>,
+    stay: Stay,
+}
+
+/// How long a connection has been idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    /// It is busy, or cannot leave the runtime.
+    Exempt,
+    /// Since the last pass.
+    New,
+    /// Since the pass before.
+    Long,
+    /// It has been told to leave.
+    Called,
+}
+
+/// How far a pass has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// There are more connections to look at; call again soon.
+    Unfinished,
+    /// All have been looked at, and some wait: call again after an interval.
+    Waiting,
+    /// None waits.
+    Finished,
+}
+
+impl IdleConnections {
+    /// A place for one connection; costs nothing until it is idle.
+    pub const fn slot(&self) -> IdleSlot<'_> {
+        IdleSlot { idle: self, index: None }
+    }
+
+    /// Waits until a connection begins to wait that may leave the runtime.
+    pub async fn begun(&self) {
+        self.begun.notified().await;
+    }
+
+    /// Looks at some of the connections: those that have waited for a whole interval are told to leave.
+    pub fn pass(&self) -> Pass {
+        let list = &mut *self.list.borrow_mut();
+        for place in list.places.iter_mut().skip(list.position).take(BATCH) {
+            list.met |= place.stay != Stay::Exempt;
+            place.stay = match place.stay {
+                Stay::Exempt => Stay::Exempt,
+                Stay::New => Stay::Long,
+                Stay::Long | Stay::Called => {
+                    place.waker.iter().for_each(Waker::wake_by_ref);
+                    Stay::Called
+                }
+            };
+        }
+        list.position += BATCH;
+        if list.position < list.places.len() {
+            return Pass::Unfinished;
+        }
+        list.position = 0;
+        list.attended = std::mem::take(&mut list.met);
+        if list.attended { Pass::Waiting } else { Pass::Finished }
+    }
+
+    /// Wakes all of them.
+    pub fn wake_all(&self) {
+        for place in &self.list.borrow().places {
+            place.waker.iter().for_each(Waker::wake_by_ref);
+        }
+    }
+}
+
+/// A connection's place among the idle ones.
+#[derive(Debug)]
+pub struct IdleSlot<'a> {
+    idle: &'a IdleConnections,
+    index: Option<usize>,
+}
+
+impl IdleSlot<'_> {
+    /// Marks that the connection waits, and remembers whom to wake; costs something only the first time. Of a
+    /// connection that `may_leave` the runtime: whether it is time to.
+    pub fn wait(&mut self, waker: &Waker, may_leave: bool) -> bool {
+        let list = &mut *self.idle.list.borrow_mut();
+        let index = *self.index.get_or_insert_with(|| list.take_place());
+        let Some(place) = list.places.get_mut(index) else { return false };
+        if !place.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            place.waker = Some(waker.clone());
+        }
+        if may_leave && place.stay == Stay::Exempt {
+            place.stay = Stay::New;
+            if !list.attended {
+                list.attended = true;
+                self.idle.begun.notify_one();
+            }
+        }
+        place.stay == Stay::Called
+    }
+
+    /// Marks that the wait is over.
+    pub fn leave(&mut self) {
+        if let Some(index) = self.index
+            && let Some(place) = self.idle.list.borrow_mut().places.get_mut(index)
+        {
+            place.stay = Stay::Exempt;
+        }
+    }
+}
+
+impl Drop for IdleSlot<'_> {
+    fn drop(&mut self) {
+        if let Some(index) = self.index {
+            self.idle.list.borrow_mut().give_back(index);
+        }
+    }
+}
+
+impl List {
+    fn take_place(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place { waker: None, stay: Stay::Exempt });
+            self.places.len() - 1
+        })
+    }
+
+    fn give_back(&mut self, index: usize) {
+        if let Some(place) = self.places.get_mut(index) {
+            *place = Place { waker: None, stay: Stay::Exempt };
+        }
+        self.free.push(index);
+        if self.free.len() == self.places.len() {
+            // Memory follows the load down.
+            self.places.clear();
+            self.places.shrink_to(KEPT_PLACES);
+            self.free.clear();
+            self.free.shrink_to(KEPT_PLACES);
+        }
+    }
+}
+
+/// Places kept when the last connection has gone.
+const KEPT_PLACES: usize = 256;
