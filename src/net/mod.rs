@@ -12,10 +12,6 @@ pub mod listen;
 mod name_servers;
 pub mod parked;
 pub mod resolve;
-#[cfg(target_os = "linux")]
-pub mod splice;
-#[cfg(not(target_os = "linux"))]
-#[path = "no_splice.rs"]
 pub mod splice;
 pub mod stream;
 mod throttle;

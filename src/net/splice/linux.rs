@@ -1,0 +1,333 @@
+//! Pipes and `splice(2)`.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    os::fd::{AsFd, OwnedFd},
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use rustix::{
+    net::SendFlags,
+    pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice},
+};
+use tokio::{
+    io::{Interest, ReadBuf},
+    net::TcpStream,
+};
+
+use super::PIPE_CAPACITY;
+
+/// The pipes of one worker.
+#[derive(Debug)]
+pub struct PipePool {
+    free: RefCell<Vec<Ends>>,
+    /// Pipes that may still be taken.
+    permits: Cell<usize>,
+}
+
+impl PipePool {
+    /// A pool of at most `size` pipes; none is opened yet.
+    #[must_use]
+    pub fn new(size: usize) -> Rc<Self> {
+        Rc::new(Self { free: RefCell::default(), permits: Cell::new(size) })
+    }
+
+    /// An empty pipe; `None` when all are in use, or when the process has no descriptors left.
+    #[must_use]
+    pub fn take(self: &Rc<Self>) -> Option<Pipe> {
+        let permits = self.permits.get().checked_sub(1)?;
+        let recycled = self.free.borrow_mut().pop();
+        let ends = recycled.or_else(|| Ends::open().ok())?;
+        self.permits.set(permits);
+        Some(Pipe { ends: Some(ends), held: 0, pool: Rc::clone(self) })
+    }
+
+    /// Whether [`PipePool::take`] may succeed.
+    #[must_use]
+    pub const fn is_exhausted(&self) -> bool {
+        self.permits.get() == 0
+    }
+}
+
+/// Both ends of a pipe.
+#[derive(Debug)]
+struct Ends {
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+impl Ends {
+    fn open() -> io::Result<Self> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // A smaller pipe does the same in more steps.
+        let _ = fcntl_setpipe_size(&writer, PIPE_CAPACITY);
+        Ok(Self { reader, writer })
+    }
+}
+
+/// A pipe on loan. One that is dropped with bytes in it is closed, for they belong to nobody else.
+#[derive(Debug)]
+pub struct Pipe {
+    /// Present until dropped.
+    ends: Option<Ends>,
+    held: usize,
+    pool: Rc<PipePool>,
+}
+
+impl Pipe {
+    /// Bytes in the pipe.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Moves up to `most` bytes from `source` into the pipe, which must be empty: a pipe that is full cannot
+    /// be told from a source that has nothing. 0 is the end of the source.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &TcpStream,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        debug_assert_eq!(self.held, 0, "a pipe is emptied before it is filled again");
+        let Some(ends) = &self.ends else { return Poll::Ready(Ok(0)) };
+        loop {
+            ready!(source.poll_read_ready(cx))?;
+            let moved = source.try_io(Interest::READABLE, || {
+                Ok(splice(
+                    source.as_fd(),
+                    None,
+                    &ends.writer,
+                    None,
+                    most.min(PIPE_CAPACITY),
+                    SpliceFlags::NONBLOCK,
+                )?)
+            });
+            match moved {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(size) => {
+                    self.held += size;
+                    return Poll::Ready(Ok(size));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Puts `bytes` behind what is in the pipe: all of them, as long as they are few.
+    ///
+    /// # Errors
+    /// When the pipe has no room for them.
+    pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let Some(ends) = &self.ends else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        let size = rustix::io::write(&ends.writer, bytes)?;
+        self.held += size;
+        if size == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    /// Copies what is left in a pipe into `room`, for when the pipe is not the way any more; it is given back
+    /// once it is empty. Whether anything was copied.
+    ///
+    /// # Errors
+    /// None is to be expected of a pipe.
+    pub fn copy_rest(left: &mut Option<Self>, room: &mut ReadBuf<'_>) -> io::Result<bool> {
+        let Some(pipe) = left else { return Ok(false) };
+        let mut size = 0;
+        if let Some(ends) = pipe.ends.as_ref().filter(|_| pipe.held > 0) {
+            size = rustix::io::read(&ends.reader, room.initialize_unfilled())?;
+            room.advance(size);
+            pipe.held -= size.min(pipe.held);
+        }
+        if pipe.held == 0 {
+            *left = None;
+        }
+        Ok(size > 0)
+    }
+
+    /// Moves bytes out of the pipe, which holds some, into `target`; how many.
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub fn poll_drain(&mut self, cx: &mut Context<'_>, target: &TcpStream) -> Poll<io::Result<usize>> {
+        let Some(ends) = &self.ends else { return Poll::Ready(Ok(0)) };
+        loop {
+            ready!(target.poll_write_ready(cx))?;
+            let moved = target.try_io(Interest::WRITABLE, || {
+                Ok(splice(&ends.reader, None, target.as_fd(), None, self.held, SpliceFlags::NONBLOCK)?)
+            });
+            match moved {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(size) => {
+                    self.held -= size.min(self.held);
+                    return Poll::Ready(Ok(size));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.pool.permits.set(self.pool.permits.get() + 1);
+        if self.held == 0
+            && let Some(ends) = self.ends.take()
+        {
+            self.pool.free.borrow_mut().push(ends);
+        }
+    }
+}
+
+/// Writes to `target` what more bytes follow at once, so that they leave together (`MSG_MORE`).
+///
+/// # Errors
+/// Those of the target.
+pub fn poll_send_with_more(
+    cx: &mut Context<'_>,
+    target: &TcpStream,
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(target.poll_write_ready(cx))?;
+        let sent = target.try_io(Interest::WRITABLE, || {
+            Ok(rustix::net::send(target, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+        });
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            sent => return Poll::Ready(sent),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, task::Waker};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::net::testing::{in_worker, tcp_pair};
+
+    async fn fill(pipe: &mut Pipe, source: &TcpStream, most: usize) -> usize {
+        poll_fn(|cx| pipe.poll_fill(cx, source, most)).await.unwrap()
+    }
+
+    async fn drain(pipe: &mut Pipe, target: &TcpStream) -> usize {
+        poll_fn(|cx| pipe.poll_drain(cx, target)).await.unwrap()
+    }
+
+    #[test]
+    fn bytes_pass_in_order_with_what_is_put_between_them() {
+        in_worker(async {
+            let ((mut writer, source), (target, mut reader)) = (tcp_pair().await, tcp_pair().await);
+            let mut pipe = PipePool::new(1).take().unwrap();
+            writer.write_all(b"abcdef").await.unwrap();
+            assert_eq!(fill(&mut pipe, &source, 4).await, 4, "no more than asked for");
+            pipe.push(b"--").unwrap();
+            assert_eq!(pipe.held(), 6);
+            assert_eq!(drain(&mut pipe, &target).await, 6);
+            assert_eq!(fill(&mut pipe, &source, 100).await, 2, "no more than there is");
+            drain(&mut pipe, &target).await;
+            drop(target);
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).await.unwrap();
+            assert_eq!(all, b"abcd--ef");
+        });
+    }
+
+    #[test]
+    fn a_quiet_source_is_pending_and_an_end_is_nothing() {
+        in_worker(async {
+            let (writer, source) = tcp_pair().await;
+            let mut pipe = PipePool::new(1).take().unwrap();
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(pipe.poll_fill(&mut cx, &source, 10).is_pending());
+            drop(writer);
+            assert_eq!(fill(&mut pipe, &source, 10).await, 0);
+        });
+    }
+
+    #[test]
+    fn a_target_that_is_full_is_pending_and_loses_nothing() {
+        in_worker(async {
+            let ((mut writer, source), (target, mut reader)) = (tcp_pair().await, tcp_pair().await);
+            let mut pipe = PipePool::new(1).take().unwrap();
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut sent = 0;
+            loop {
+                if pipe.held() == 0 {
+                    writer.write_all(&[b'x'; 65_536]).await.unwrap();
+                    sent += fill(&mut pipe, &source, 65_536).await;
+                }
+                target.writable().await.unwrap();
+                if pipe.poll_drain(&mut cx, &target).is_pending() {
+                    break;
+                }
+            }
+            let left = pipe.held();
+            assert!(left > 0);
+            let mut room = vec![0; sent];
+            reader.read_exact(&mut room[left..]).await.unwrap();
+            while pipe.held() > 0 {
+                drain(&mut pipe, &target).await;
+            }
+            reader.read_exact(&mut room[..left]).await.unwrap();
+        });
+    }
+
+    #[test]
+    fn what_is_left_in_a_pipe_can_be_copied() {
+        in_worker(async {
+            let (mut writer, source) = tcp_pair().await;
+            writer.write_all(b"abcdef").await.unwrap();
+            let pool = PipePool::new(1);
+            let mut pipe = pool.take().unwrap();
+            fill(&mut pipe, &source, 6).await;
+            let mut left = Some(pipe);
+            let mut room = [0; 4];
+            let mut buffer = ReadBuf::new(&mut room);
+            assert!(Pipe::copy_rest(&mut left, &mut buffer).unwrap());
+            assert_eq!((buffer.filled(), left.as_ref().unwrap().held()), (&b"abcd"[..], 2));
+            buffer.clear();
+            assert!(Pipe::copy_rest(&mut left, &mut buffer).unwrap());
+            assert_eq!((buffer.filled(), left.is_none()), (&b"ef"[..], true));
+            assert!(!Pipe::copy_rest(&mut left, &mut buffer).unwrap());
+            assert!(pool.take().is_some(), "it was given back");
+        });
+    }
+
+    #[test]
+    fn a_pool_lends_no_more_than_it_has_and_recycles_only_empty_pipes() {
+        let pool = PipePool::new(2);
+        let mut first = pool.take().unwrap();
+        let second = pool.take().unwrap();
+        assert!(pool.is_exhausted() && pool.take().is_none());
+        first.push(b"of another connection").unwrap();
+        drop((first, second));
+        assert_eq!(pool.free.borrow().len(), 1, "what is in a pipe belongs to nobody else");
+        assert!(!pool.is_exhausted());
+        let again = (pool.take().unwrap(), pool.take().unwrap());
+        assert_eq!((again.0.held(), again.1.held()), (0, 0));
+    }
+
+    #[test]
+    fn bytes_sent_with_more_to_come_arrive_before_them() {
+        in_worker(async {
+            let (mut near, mut far) = tcp_pair().await;
+            let sent = poll_fn(|cx| poll_send_with_more(cx, &near, b"head ")).await.unwrap();
+            assert_eq!(sent, 5);
+            near.write_all(b"body").await.unwrap();
+            let mut both = [0; 9];
+            far.read_exact(&mut both).await.unwrap();
+            assert_eq!(&both, b"head body");
+        });
+    }
+}
