@@ -24,10 +24,11 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// As many as `--max-connections` allows; more than there are large buffers for.
 const CONNECTIONS: usize = 120;
-/// What each reader takes before it takes nothing more: enough for a stream to be bulk.
+/// What each reader takes before it becomes slow: enough for a stream to be bulk.
 const TAKEN: usize = 1 << 20;
 /// Nobody is cut for being slow: that is what is tested.
 const PATIENT: &[&str] = &[
+    "--timeout-connect=1h",
     "--timeout-head=1h",
     "--timeout-response=1h",
     "--timeout-body-idle=1h",
@@ -37,26 +38,18 @@ const PATIENT: &[&str] = &[
 /// A body that never ends within this test.
 const BODY: usize = 1 << 30;
 
-/// What everybody who reads or writes has done so far.
-#[derive(Default)]
-struct Progress {
-    /// Bytes written, by clients and by the origin.
-    written: Cell<usize>,
-    /// Readers that have taken [`TAKEN`] bytes and stopped.
-    satisfied: Cell<usize>,
-}
+/// How many readers have taken [`TAKEN`] bytes, and are slow now.
+type Slow = Rc<Cell<usize>>;
 
 /// Writes a head and then its body for as long as somebody takes it.
-async fn write(mut to: impl AsyncWrite + Unpin, head: String, progress: Rc<Progress>) {
+async fn write(mut to: impl AsyncWrite + Unpin, head: String) {
     to.write_all(head.as_bytes()).await.unwrap();
     let piece = vec![b'x'; 64 << 10];
-    while let Ok(size @ 1..) = to.write(&piece).await {
-        progress.written.set(progress.written.get() + size);
-    }
+    while let Ok(1..) = to.write(&piece).await {}
 }
 
-/// Takes so many bytes, then keeps the connection and takes no more.
-async fn read(mut from: impl AsyncRead + Unpin, progress: Rc<Progress>) {
+/// Takes so many bytes at once, and then a little now and then.
+async fn read(mut from: impl AsyncRead + Unpin, slow: Slow) {
     let mut room = vec![0; 16 << 10];
     let mut taken = 0;
     while taken < TAKEN {
@@ -64,35 +57,33 @@ async fn read(mut from: impl AsyncRead + Unpin, progress: Rc<Progress>) {
         assert_ne!(size, 0, "the connection ended after {taken} bytes");
         taken += size;
     }
-    progress.satisfied.set(progress.satisfied.get() + 1);
-    std::future::pending::<()>().await;
+    slow.set(slow.get() + 1);
+    while let Ok(1..) = from.read(&mut room[..4 << 10]).await {
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Writes without an end, and reads a little, at the same time.
-async fn converse(
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    start: &str,
-    progress: Rc<Progress>,
-) {
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, start: &str, slow: Slow) {
     // Nearly as large as a head may be.
     let padding = "p".repeat(15 << 10);
     let head = format!("{start}\r\nX-Padding: {padding}\r\nContent-Length: {BODY}\r\n\r\n");
     let (from, to) = split(stream);
-    spawn_local(write(to, head, Rc::clone(&progress)));
-    read(from, progress).await;
+    spawn_local(write(to, head));
+    read(from, slow).await;
 }
 
 /// An origin that answers before it was asked, and at length.
-async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, progress: Rc<Progress>) {
+async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, slow: Slow) {
     const START: &str = "HTTP/1.1 200 OK";
     while let Ok((tcp, _)) = listener.accept().await {
-        let (tls, progress) = (tls.clone(), Rc::clone(&progress));
+        let (tls, slow) = (tls.clone(), Rc::clone(&slow));
         spawn_local(async move {
             match tls {
-                None => converse(tcp, START, progress).await,
+                None => converse(tcp, START, slow).await,
                 Some(tls) => {
                     let stream = TlsAcceptor::from(tls).accept(tcp).await.unwrap();
-                    converse(stream, START, progress).await;
+                    converse(stream, START, slow).await;
                 }
             }
         });
@@ -100,28 +91,25 @@ async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, progress: 
 }
 
 /// A client that uploads at length.
-async fn visit(address: SocketAddr, tls: Option<Arc<ClientConfig>>, progress: Rc<Progress>) {
+async fn visit(address: SocketAddr, tls: Option<Arc<ClientConfig>>, slow: Slow) {
     const START: &str = "POST / HTTP/1.1\r\nHost: localhost";
     let tcp = TcpStream::connect(address).await.unwrap();
     match tls {
-        None => converse(tcp, START, progress).await,
+        None => converse(tcp, START, slow).await,
         Some(tls) => {
             let name = ServerName::try_from("localhost").unwrap();
             let stream = TlsConnector::from(tls).connect(name, tcp).await.unwrap();
-            converse(stream, START, progress).await;
+            converse(stream, START, slow).await;
         }
     }
 }
 
-/// Returns when every reader has stopped and no writer gets rid of anything any more.
-async fn at_the_limits(progress: &Progress) {
-    let end = Instant::now() + PATIENCE * 12;
-    let mut before = usize::MAX;
-    while progress.satisfied.get() < 2 * CONNECTIONS || progress.written.get() != before {
-        let satisfied = progress.satisfied.get();
-        assert!(Instant::now() < end, "only {satisfied} of {} readers are satisfied", 2 * CONNECTIONS);
-        before = progress.written.get();
-        sleep(Duration::from_millis(200)).await;
+/// Returns when every reader is slow, and so everything before it is full.
+async fn at_the_limits(slow: &Slow) {
+    let end = Instant::now() + PATIENCE * 6;
+    while slow.get() < 2 * CONNECTIONS {
+        assert!(Instant::now() < end, "only {} of {} readers came so far", slow.get(), 2 * CONNECTIONS);
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -143,7 +131,7 @@ fn told(corsair: &Corsair) -> u64 {
 fn compare(arguments: &[&str], client: Option<Arc<ClientConfig>>, origin: Option<Arc<ServerConfig>>) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
     runtime.block_on(async {
-        let progress = Rc::new(Progress::default());
+        let slow = Slow::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let scheme = if origin.is_some() { "https" } else { "http" };
@@ -151,11 +139,11 @@ fn compare(arguments: &[&str], client: Option<Arc<ClientConfig>>, origin: Option
         let connections = format!("--max-connections={CONNECTIONS}");
         let corsair = Corsair::start(&[&[upstream.as_str(), &connections], PATIENT, arguments].concat());
         let (bound, before) = (told(&corsair), peak(&corsair));
-        spawn_local(serve(listener, origin, Rc::clone(&progress)));
+        spawn_local(serve(listener, origin, Rc::clone(&slow)));
         for _ in 0..CONNECTIONS {
-            spawn_local(visit(corsair.address(), client.clone(), Rc::clone(&progress)));
+            spawn_local(visit(corsair.address(), client.clone(), Rc::clone(&slow)));
         }
-        at_the_limits(&progress).await;
+        at_the_limits(&slow).await;
         let grown = peak(&corsair) - before;
         assert!(grown <= bound, "{arguments:?}: {grown} bytes grown, {bound} were told");
     });

@@ -29,7 +29,7 @@ import processes  # noqa: E402, of benches/wrk
 from peers import all_peers  # noqa: E402
 
 import exchanges  # noqa: E402
-from counting import callgrind  # noqa: E402
+from counting import callgrind, each  # noqa: E402
 
 BUDGET = HERE / "budget.json"
 TOLERANCE = 0.03  # of a budget that is recorded anew
@@ -66,8 +66,7 @@ def floors():
 
 def operation(program, name):
     """Instructions of one call."""
-    few, many = (callgrind([program, "repeat", name, str(times)]) for times in (FEW, MANY))
-    return (many - few) / (MANY - FEW)
+    return each(lambda times: callgrind([program, "repeat", name, str(times)]), FEW, MANY)
 
 
 def measure(options):

@@ -7,6 +7,16 @@ from pathlib import Path
 CALLGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
 
 
+# Time passes while a program runs, a seed is drawn, memory lies elsewhere: what that adds differs from run to run.
+RUNS = 2
+
+
+def each(count, few, many):
+    """What one costs, by a function that counts so many: the difference between the least counts of some runs."""
+    least = [min(count(times) for _ in range(RUNS)) for times in (few, many)]
+    return (least[1] - least[0]) / (many - few)
+
+
 def collected(said):
     """The instructions that callgrind counted, all threads together."""
     found = re.search(r"Collected : (\d+)", said)

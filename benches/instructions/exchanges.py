@@ -74,8 +74,7 @@ def ask(port, request, body, times):
 
 def instructions(peer, kind):
     """Instructions of one request."""
-    few, many = (counting.collected(watched(peer, KINDS[kind], times, counting.CALLGRIND)) for times in (FEW, MANY))
-    return (many - few) / (MANY - FEW)
+    return counting.each(lambda times: counting.collected(watched(peer, KINDS[kind], times, counting.CALLGRIND)), FEW, MANY)
 
 
 def system_calls(peer, kind):
