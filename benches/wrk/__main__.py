@@ -66,6 +66,13 @@ def present(options):
     return found
 
 
+def build():
+    """The small peers, then corsair: whatever is built with the dependencies of tests turns on features of theirs in all
+    that is built beside it, and what is measured must be what is shipped."""
+    for what in ("--examples", "--bins"):
+        subprocess.run(["cargo", "build", "--release", what], cwd=TREE, check=True)
+
+
 def note(line):
     """Says what runs now, where a person looks on."""
     if sys.stderr.isatty():
@@ -98,7 +105,7 @@ def measure(options, peers):
 def main():
     options = arguments()
     if not options.no_build:
-        subprocess.run(["cargo", "build", "--release", "--bins", "--examples"], cwd=TREE, check=True)
+        build()
     peers = present(options)
     print(LEFT_OUT)
     run = table.run_facts(options.rounds, options.seconds)
