@@ -3,7 +3,16 @@
 //! A worker shares nothing that a request touches with other workers. The server lends it its listeners and
 //! keeps them open itself, so that a worker that ends loses no queue (reliability.md R24).
 
-use std::{cell::Cell, io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+pub mod balance;
+
+use std::{
+    cell::Cell,
+    io,
+    net::{SocketAddr, TcpListener, TcpStream as StdStream},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use rustls::ServerConfig;
 use tokio::{
@@ -14,6 +23,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
+use self::balance::{Balance, Mailbox};
 use crate::{
     config::Config,
     net::{
@@ -59,6 +69,8 @@ pub struct Assignment {
     pub access_log: Option<AccessLogHandle>,
     /// Its listeners.
     pub loans: Vec<Loan>,
+    /// Its place among the workers, and what they hand over to it.
+    pub place: (Balance<Handover>, Mailbox<Handover>),
     /// Client connections that the process may still accept.
     pub permits: Arc<Semaphore>,
     /// Turns true when the process stops.
@@ -67,9 +79,25 @@ pub struct Assignment {
     pub emptied: mpsc::UnboundedSender<()>,
 }
 
+/// What a listener says of its connections.
+#[derive(Clone)]
+struct Terms {
+    tls: Option<Arc<ServerConfig>>,
+    loopback: bool,
+}
+
+/// An accepted connection on its way to another worker.
+pub struct Handover {
+    tcp: StdStream,
+    address: SocketAddr,
+    terms: Terms,
+    permit: OwnedSemaphorePermit,
+}
+
 /// What one worker's tasks share beside the core.
 struct Worker {
     core: Rc<Core>,
+    balance: Balance<Handover>,
     connections: Cell<usize>,
     /// Those of them that wait outside of the runtime.
     parked: ParkedSet<Ticket>,
@@ -77,6 +105,13 @@ struct Worker {
     permits: Arc<Semaphore>,
     /// A connection has ended, and with it a descriptor is free.
     freed: Rc<Notify>,
+}
+
+impl Worker {
+    /// Lets the other workers know how much there is to do here: a parked connection is no work.
+    fn publish(&self) {
+        self.balance.publish(self.connections.get().saturating_sub(self.parked.len()));
+    }
 }
 
 /// Serves until told to stop, then until every connection has ended or `drain_timeout` is over.
@@ -90,12 +125,15 @@ pub fn run(assignment: Assignment) -> io::Result<()> {
 }
 
 async fn serve(assignment: Assignment) -> io::Result<()> {
-    let Assignment { config, identity, counters, access_log, loans, permits, mut stop, emptied } = assignment;
+    let Assignment { config, identity, counters, access_log, loans, place, permits, mut stop, emptied } =
+        assignment;
+    let (balance, mailbox) = place;
     let drain_timeout = config.drain_timeout;
     let core = Core::new(config, identity, counters, access_log);
     let freed = Rc::new(Notify::new());
     let worker = Rc::new(Worker {
         core,
+        balance,
         connections: Cell::new(0),
         parked: ParkedSet::new()?,
         permits,
@@ -104,9 +142,10 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
     let mut accepting = Vec::new();
     for loan in loans {
         let acceptor = Acceptor::new(loan.listener, Rc::clone(&freed))?;
-        let door = Rc::new(Door { acceptor, tls: loan.tls, loopback: loan.loopback });
+        let door = Door { acceptor, terms: Terms { tls: loan.tls, loopback: loan.loopback } };
         accepting.push(spawn_local(accept(Rc::clone(&worker), door, stop.clone())));
     }
+    accepting.push(spawn_local(take_over(Rc::clone(&worker), mailbox, stop.clone())));
     spawn_local(sweep(Rc::clone(&worker)));
     spawn_local(park_idle(Rc::clone(&worker)));
     spawn_local(wake_parked(Rc::clone(&worker)));
@@ -116,8 +155,8 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
         // A panic while accepting ends the process anyway.
         let _ = acceptor.await;
     }
-    let _ = emptied.send(());
     worker.core.drain();
+    let _ = emptied.send(());
     spawn_local(close_parked(Rc::clone(&worker)));
     let drained = async {
         while worker.connections.get() > 0 {
@@ -135,18 +174,17 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
 /// A listener that is being served.
 struct Door {
     acceptor: Acceptor,
-    tls: Option<Arc<ServerConfig>>,
-    loopback: bool,
+    terms: Terms,
 }
 
 /// Accepts until the process stops; then only what is queued already.
-async fn accept(worker: Rc<Worker>, door: Rc<Door>, mut stop: watch::Receiver<bool>) {
+async fn accept(worker: Rc<Worker>, door: Door, mut stop: watch::Receiver<bool>) {
     let accepting = async {
         loop {
             // Accepted first: a permit that waits with an idle listener would be missing at a busy one.
             let (tcp, peer) = door.acceptor.accept().await;
             let Ok(permit) = Arc::clone(&worker.permits).acquire_owned().await else { return };
-            admit(&worker, &door, tcp, peer, permit);
+            place(&worker, &door.terms, tcp, peer, permit);
         }
     };
     tokio::select! {
@@ -156,22 +194,67 @@ async fn accept(worker: Rc<Worker>, door: Rc<Door>, mut stop: watch::Receiver<bo
     while let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned()
         && let Some((tcp, peer)) = door.acceptor.try_drain()
     {
-        admit(&worker, &door, tcp, peer, permit);
+        admit(&worker, door.terms.clone(), tcp, peer, permit);
+    }
+}
+
+/// Serves a connection here, or hands it over to a worker that has clearly less to do.
+fn place(
+    worker: &Rc<Worker>,
+    terms: &Terms,
+    tcp: TcpStream,
+    address: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
+    let terms = terms.clone();
+    let Some(other) = worker.balance.better() else { return admit(worker, terms, tcp, address, permit) };
+    // Fails only for a socket that the runtime has lost.
+    let Ok(tcp) = tcp.into_std() else { return };
+    if let Some(refused) = worker.balance.hand_over(other, Handover { tcp, address, terms, permit }) {
+        admit_handover(worker, refused);
+    }
+}
+
+/// Serves what other workers hand over, until the process stops; then only what is on its way already.
+async fn take_over(worker: Rc<Worker>, mut mailbox: Mailbox<Handover>, mut stop: watch::Receiver<bool>) {
+    let taking = async {
+        while let Some(handover) = mailbox.recv().await {
+            admit_handover(&worker, handover);
+            worker.balance.arrived();
+        }
+    };
+    tokio::select! {
+        () = taking => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    // From now on a worker that has not heard of the stop keeps what it accepts.
+    mailbox.close();
+    while let Some(handover) = mailbox.recv().await {
+        admit_handover(&worker, handover);
+        worker.balance.arrived();
+    }
+}
+
+fn admit_handover(worker: &Rc<Worker>, handover: Handover) {
+    let Handover { tcp, address, terms, permit } = handover;
+    // A socket that the runtime cannot watch is closed, as it would be at an accept.
+    if let Ok(tcp) = TcpStream::from_std(tcp) {
+        admit(worker, terms, tcp, address, permit);
     }
 }
 
 fn admit(
     worker: &Rc<Worker>,
-    door: &Door,
+    terms: Terms,
     tcp: TcpStream,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     permit: OwnedSemaphorePermit,
 ) {
     // A connection that was reset in the queue shows that at its first read.
     let _ = prepare_accepted(&tcp);
-    let client = Client { address, secure: door.tls.is_some(), loopback_listener: door.loopback };
+    let client = Client { address, secure: terms.tls.is_some(), loopback_listener: terms.loopback };
     let ticket = Ticket { client, guard: Guard::new(worker, permit) };
-    serve_from(tcp, door.tls.clone(), ticket, worker.core.config.timeouts.head);
+    serve_from(tcp, terms.tls, ticket, worker.core.config.timeouts.head);
 }
 
 /// What a connection has from its accept to its end.
@@ -189,6 +272,7 @@ fn serve_from(tcp: TcpStream, tls: Option<Arc<ServerConfig>>, ticket: Ticket, pa
             let worker = Rc::clone(&ticket.guard.worker);
             // Where the kernel has no memory left to watch an idle connection, that one is closed.
             let _ = worker.parked.park(idle.tcp, idle.deadline, ticket);
+            worker.publish();
         }
     });
 }
@@ -204,6 +288,7 @@ impl Guard {
         permit.forget();
         worker.connections.set(worker.connections.get() + 1);
         worker.core.counters.connection_opened(Leg::Client);
+        worker.publish();
         Self { worker: Rc::clone(worker) }
     }
 }
@@ -215,6 +300,7 @@ impl Drop for Guard {
         }
         self.worker.connections.set(self.worker.connections.get() - 1);
         self.worker.core.counters.connection_closed(Leg::Client);
+        self.worker.publish();
         self.worker.permits.add_permits(1);
         self.worker.freed.notify_waiters();
     }
@@ -249,6 +335,7 @@ async fn wake_parked(worker: Rc<Worker>) {
     let mut woken = Vec::new();
     loop {
         worker.parked.wake(&mut woken).await;
+        worker.publish();
         for connection in woken.drain(..) {
             let patience = connection.deadline.saturating_duration_since(Instant::now());
             serve_from(connection.tcp, None, connection.ticket, patience);

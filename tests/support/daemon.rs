@@ -199,23 +199,43 @@ impl Corsair {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// The descriptors that each of its epoll sets watches, by the descriptor of the set: as events in
+    /// hexadecimal.
+    fn watched(&self) -> Vec<(u32, Vec<u32>)> {
+        let mut sets: Vec<(u32, String)> = Vec::new();
+        for entry in std::fs::read_dir(format!("/proc/{}/fdinfo", self.pid())).unwrap() {
+            let entry = entry.unwrap();
+            // A descriptor may be closed while this looks at it.
+            let Ok(info) = std::fs::read_to_string(entry.path()) else { continue };
+            let info: String = info.lines().filter(|line| line.starts_with("tfd:")).collect();
+            // A set may have two descriptors.
+            if !info.is_empty() && sets.iter().all(|(_, known)| *known != info) {
+                sets.push((entry.file_name().to_str().unwrap().parse().unwrap(), info));
+            }
+        }
+        sets.sort_unstable();
+        let events = |info: &str| {
+            let events = info.split("events:").skip(1).filter_map(|rest| rest.split_whitespace().next());
+            events.map(|events| u32::from_str_radix(events, 16).unwrap()).collect()
+        };
+        sets.into_iter().map(|(descriptor, info)| (descriptor, events(&info))).collect()
+    }
+
     /// Client connections that wait outside of the runtime: what its epoll sets watch without edge triggering,
     /// which the runtime always asks for.
     pub(crate) fn parked(&self) -> usize {
-        const EDGE_TRIGGERED: u32 = 1 << 31;
-        let folder = format!("/proc/{}/fdinfo", self.pid());
-        let mut parked = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            // A descriptor may be closed while this looks at it.
-            let Ok(info) = std::fs::read_to_string(entry.unwrap().path()) else { continue };
-            let watched = info.lines().filter(|line| line.starts_with("tfd:"));
-            let events = watched.filter_map(|line| {
-                let events = line.split_once("events:")?.1.split_whitespace().next()?;
-                u32::from_str_radix(events, 16).ok()
-            });
-            parked += events.filter(|events| events & EDGE_TRIGGERED == 0).count();
-        }
-        parked
+        self.watched().iter().flat_map(|(_, events)| events).filter(|events| *events >> 31 == 0).count()
+    }
+
+    /// What each of its runtimes watches, by the descriptor of its epoll set: every connection, and some that
+    /// are always there.
+    pub(crate) fn watched_by_runtime(&self) -> Vec<(u32, usize)> {
+        let edge_triggered = |events: &[u32]| events.iter().filter(|events| *events >> 31 == 1).count();
+        let sets = self.watched();
+        sets.iter()
+            .map(|(set, events)| (*set, edge_triggered(events)))
+            .filter(|(_, count)| *count > 0)
+            .collect()
     }
 
     /// Waits until so many client connections wait outside of the runtime.

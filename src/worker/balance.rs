@@ -1,0 +1,209 @@
+//! Which worker serves a connection.
+//!
+//! The kernel spreads connections by a hash of their addresses, so that of eight long streams seven may fall
+//! to one core. A worker that holds clearly more than the least loaded one hands over what it accepts. While
+//! loads are even, that costs a load of two words for each worker and connection, and nothing else.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What is known of one worker by all of them.
+#[derive(Debug)]
+#[repr(align(128))] // no cache line in common with another worker's
+struct Seat<T> {
+    /// Connections that it serves; written by itself alone.
+    served: AtomicUsize,
+    /// Connections on their way to it.
+    coming: AtomicUsize,
+    /// Bounded by the number of connections that the process accepts.
+    mailbox: UnboundedSender<T>,
+}
+
+impl<T> Seat<T> {
+    fn load(&self) -> usize {
+        self.served.load(Relaxed) + self.coming.load(Relaxed)
+    }
+}
+
+/// The place of one worker among all, which can hand over connections (`T`) to each other.
+#[derive(Debug)]
+pub struct Balance<T> {
+    seats: Arc<[Seat<T>]>,
+    index: usize,
+}
+
+/// What other workers hand over to one.
+pub type Mailbox<T> = UnboundedReceiver<T>;
+
+impl<T> Balance<T> {
+    /// Places for so many workers, each with its mailbox.
+    #[must_use]
+    pub fn among(workers: usize) -> Vec<(Self, Mailbox<T>)> {
+        let (seats, mailboxes): (Vec<_>, Vec<_>) = (0..workers)
+            .map(|_| {
+                let (mailbox, receiver) = unbounded_channel();
+                (Seat { served: AtomicUsize::new(0), coming: AtomicUsize::new(0), mailbox }, receiver)
+            })
+            .unzip();
+        let seats: Arc<[Seat<T>]> = seats.into();
+        let places = (0..workers).map(|index| Self { seats: Arc::clone(&seats), index });
+        places.zip(mailboxes).collect()
+    }
+
+    /// Lets the others know how many connections this worker serves.
+    pub fn publish(&self, served: usize) {
+        if let Some(own) = self.seats.get(self.index) {
+            own.served.store(served, Relaxed);
+        }
+    }
+
+    /// The worker that should have the next connection, if that is not this one.
+    #[must_use]
+    pub fn better(&self) -> Option<usize> {
+        better(self.index, self.seats.iter().map(Seat::load))
+    }
+
+    /// Hands a connection over to another worker; gives it back if that one takes nothing any more.
+    pub fn hand_over(&self, other: usize, connection: T) -> Option<T> {
+        let Some(seat) = self.seats.get(other) else { return Some(connection) };
+        // Counted before it arrives: of several accepted in a row each sees those before it.
+        seat.coming.fetch_add(1, Relaxed);
+        let refused = seat.mailbox.send(connection).err();
+        if refused.is_some() {
+            seat.coming.fetch_sub(1, Relaxed);
+        }
+        refused.map(|refused| refused.0)
+    }
+
+    /// A connection out of the mailbox is served from now on.
+    pub fn arrived(&self) {
+        if let Some(own) = self.seats.get(self.index) {
+            own.coming.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+/// The worker that a connection should go to, if its own (`index`) holds clearly more than the least loaded one.
+///
+/// A few connections are divided exactly. Of many, the more there are the more chance evens them out, and the
+/// less one of them weighs: then a difference counts only beyond what chance makes of it, which grows with the
+/// square root.
+fn better(index: usize, loads: impl Iterator<Item = usize> + Clone) -> Option<usize> {
+    let own = loads.clone().nth(index)?;
+    let (other, least) = loads.enumerate().min_by_key(|(_, load)| *load)?;
+    let margin = (least * least / 16).min(8 * least.isqrt());
+    (own > least + margin).then_some(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_moves_only_from_clearly_more_to_least() {
+        for (index, loads, expected) in [
+            (0, &[5][..], None),
+            (0, &[0, 0], None),
+            (0, &[1, 0], Some(1)),
+            (1, &[1, 0], None),
+            (0, &[3, 3], None),
+            (0, &[4, 3], Some(1)),
+            (1, &[3, 4], Some(0)),
+            (0, &[5, 4], None),
+            (0, &[6, 4], Some(1)),
+            (0, &[20, 8], Some(1)),
+            (0, &[12, 8], None),
+            (0, &[45, 20], None),
+            (0, &[46, 20], Some(1)),
+            (0, &[40, 24], None),
+            (0, &[560, 440], None),
+            (0, &[620, 440], Some(1)),
+            (2, &[4, 1, 3, 1], Some(1)),
+            (1, &[4, 1, 3, 1], None),
+        ] {
+            assert_eq!(better(index, loads.iter().copied()), expected, "{index} of {loads:?}");
+        }
+    }
+
+    /// Lets connections fall to workers by `choose` and returns what each has in the end.
+    fn spread(workers: usize, connections: usize, mut choose: impl FnMut() -> usize) -> Vec<usize> {
+        let mut places = Balance::among(workers);
+        let mut served = vec![0; workers];
+        for number in 0..connections {
+            let chosen = choose();
+            if let Some(other) = places[chosen].0.better() {
+                assert!(places[chosen].0.hand_over(other, number).is_none());
+            } else {
+                served[chosen] += 1;
+                places[chosen].0.publish(served[chosen]);
+            }
+            // The mailboxes are emptied now and then only.
+            if number % 3 == 2 || number + 1 == connections {
+                for (worker, (place, mailbox)) in places.iter_mut().enumerate() {
+                    while mailbox.try_recv().is_ok() {
+                        served[worker] += 1;
+                        place.publish(served[worker]);
+                        place.arrived();
+                    }
+                }
+            }
+        }
+        served
+    }
+
+    #[test]
+    fn eight_long_streams_end_four_by_four_wherever_they_fall() {
+        for falls in 0..256_usize {
+            let mut bits = falls;
+            let choose = || {
+                let bit = bits & 1;
+                bits >>= 1;
+                bit
+            };
+            assert_eq!(spread(2, 8, choose), [4, 4], "{falls:08b}");
+        }
+    }
+
+    #[test]
+    fn what_all_falls_to_one_of_many_is_shared_by_all() {
+        assert_eq!(spread(4, 16, || 2), [4, 4, 4, 4]);
+        let many = spread(2, 1000, || 0);
+        assert!(many[1] > 400, "{many:?}");
+    }
+
+    #[test]
+    fn what_chance_makes_of_many_is_left_alone() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let places = Balance::<()>::among(2);
+        let mut served = [0_usize; 2];
+        let mut moved = 0;
+        // 64 short connections at a time, each followed by another one.
+        for number in 0..10_000 {
+            let worker = random.usize(0..2);
+            served[worker] += 1;
+            places[worker].0.publish(served[worker]);
+            if number >= 64 {
+                let ends = if random.usize(0..served[0] + served[1]) < served[0] { 0 } else { 1 };
+                served[ends] -= 1;
+                places[ends].0.publish(served[ends]);
+                moved += usize::from(places[worker].0.better().is_some());
+            }
+        }
+        assert!(moved < 100, "{moved} of 10,000 would have been handed over");
+    }
+
+    #[test]
+    fn a_worker_that_takes_nothing_any_more_leaves_the_connection_where_it_is() {
+        let mut places = Balance::among(2);
+        assert_eq!(places[0].0.hand_over(1, "one"), None);
+        places[1].1.close();
+        assert_eq!(places[0].0.hand_over(1, "two"), Some("two"));
+        assert_eq!((places[1].1.try_recv(), places[0].0.seats[1].load()), (Ok("one"), 1));
+        places[1].0.arrived();
+        assert_eq!(places[0].0.seats[1].load(), 0);
+    }
+}
