@@ -307,7 +307,7 @@ impl Drop for Guard {
 }
 
 /// Tells connections that have been idle for long to leave the runtime, and closes parked ones whose time is
-/// over; sleeps for good while there are neither.
+/// over; memory follows the load down. Sleeps for good while there are neither.
 async fn park_idle(worker: Rc<Worker>) {
     let (idle, parked) = (&worker.core.idle, &worker.parked);
     loop {
@@ -319,6 +319,7 @@ async fn park_idle(worker: Rc<Worker>) {
         while parked.expire(Instant::now()) {
             yield_now().await;
         }
+        worker.core.buffers.shrink();
         match parked.next_expiry() {
             _ if pass == Pass::Waiting => sleep(INTERVAL).await,
             None => idle.begun().await,

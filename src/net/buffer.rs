@@ -2,6 +2,9 @@
 //!
 //! Whoever holds a [`Buffer`] holds memory; it goes back to its [`BufferPool`] when dropped. A connection
 //! that waits holds none.
+//!
+//! Buffers are pieces of slabs. Were each allocated by itself, what a busy second leaves between them would
+//! keep the allocator from ever giving their memory back to the system; a slab goes back as a whole.
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,32 +13,70 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Buffers kept for reuse; what is returned beyond that is freed, so that memory follows the load down.
-const MAX_FREE: usize = 128;
+/// Bytes of a slab. Address space; only what is used becomes memory. Above 32 MiB glibc maps an allocation by
+/// itself, always, and unmaps it when it is freed.
+const SLAB: usize = 33 << 20;
+/// Buffers kept, however few were needed of late.
+const KEPT: usize = 16;
 
 /// The free list of one worker.
 #[derive(Debug)]
 pub struct BufferPool {
     capacity: usize,
-    free: RefCell<Vec<Box<[u8]>>>,
+    free: RefCell<Vec<BytesMut>>,
+    /// What no buffer has been cut from yet.
+    slab: RefCell<BytesMut>,
+    /// Buffers of an earlier generation are not kept when they come back.
+    generation: Cell<u32>,
     taken: Cell<usize>,
+    /// The most that were in use at a time since the last [`BufferPool::shrink`].
+    peak: Cell<usize>,
 }
 
 impl BufferPool {
     /// A pool of buffers of `capacity` bytes; none is allocated yet.
     #[must_use]
     pub fn new(capacity: usize) -> Rc<Self> {
-        Rc::new(Self { capacity, free: RefCell::default(), taken: Cell::new(0) })
+        Rc::new(Self {
+            capacity,
+            free: RefCell::default(),
+            slab: RefCell::default(),
+            generation: Cell::new(0),
+            taken: Cell::new(0),
+            peak: Cell::new(0),
+        })
     }
 
     /// An empty buffer.
     #[must_use]
     pub fn take(self: &Rc<Self>) -> Buffer {
-        self.taken.set(self.taken.get() + 1);
-        let bytes = self.free.borrow_mut().pop().unwrap_or_else(|| vec![0; self.capacity].into_boxed_slice());
-        Buffer { bytes, start: 0, end: 0, pool: Rc::clone(self) }
+        let taken = self.taken.get() + 1;
+        self.taken.set(taken);
+        self.peak.set(self.peak.get().max(taken));
+        let bytes = self.free.borrow_mut().pop().unwrap_or_else(|| self.cut());
+        Buffer { bytes, start: 0, end: 0, generation: self.generation.get(), pool: Rc::clone(self) }
+    }
+
+    fn cut(&self) -> BytesMut {
+        let mut slab = self.slab.borrow_mut();
+        if slab.len() < self.capacity {
+            *slab = BytesMut::zeroed(SLAB.max(self.capacity));
+        }
+        slab.split_to(self.capacity)
+    }
+
+    /// Gives memory back if many more buffers lie free than were needed since the last call: the slabs go as
+    /// soon as the buffers in use have come back, and new ones are begun.
+    pub fn shrink(&self) {
+        let needed = self.peak.replace(self.taken.get());
+        if self.free() > 2 * needed + KEPT {
+            self.generation.set(self.generation.get().wrapping_add(1));
+            self.free.take();
+            self.slab.take();
+        }
     }
 
     /// Buffers that are in use now.
@@ -54,9 +95,10 @@ impl BufferPool {
 /// A fixed piece of memory: bytes come in at the end and are used up from the start.
 #[derive(Debug)]
 pub struct Buffer {
-    bytes: Box<[u8]>,
+    bytes: BytesMut,
     start: usize,
     end: usize,
+    generation: u32,
     pool: Rc<BufferPool>,
 }
 
@@ -176,9 +218,8 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.pool.taken.set(self.pool.taken.get() - 1);
-        let mut free = self.pool.free.borrow_mut();
-        if free.len() < MAX_FREE {
-            free.push(std::mem::take(&mut self.bytes));
+        if self.generation == self.pool.generation.get() {
+            self.pool.free.borrow_mut().push(std::mem::take(&mut self.bytes));
         }
     }
 }
@@ -239,16 +280,48 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_counts_what_is_taken_and_keeps_a_bounded_number() {
+    fn a_pool_counts_what_is_taken_and_what_is_free() {
         let pool = BufferPool::new(16);
         assert_eq!((pool.taken(), pool.free()), (0, 0));
-        let taken: Vec<Buffer> = (0..MAX_FREE + 10).map(|_| pool.take()).collect();
-        assert_eq!((pool.taken(), pool.free()), (MAX_FREE + 10, 0));
+        let taken: Vec<Buffer> = (0..100).map(|_| pool.take()).collect();
+        assert_eq!((pool.taken(), pool.free()), (100, 0));
         drop(taken);
-        assert_eq!((pool.taken(), pool.free()), (0, MAX_FREE));
+        assert_eq!((pool.taken(), pool.free()), (0, 100));
         let again = pool.take();
-        assert_eq!((pool.taken(), pool.free()), (1, MAX_FREE - 1));
+        assert_eq!((pool.taken(), pool.free()), (1, 99));
         assert!(again.is_empty() && again.spare_len() == 16);
+    }
+
+    #[test]
+    fn a_pool_gives_back_what_it_has_not_needed_of_late() {
+        let pool = BufferPool::new(16);
+        let mut taken: Vec<Buffer> = (0..100).map(|_| pool.take()).collect();
+        let mut held = taken.split_off(90);
+        held[0].push(b"still here");
+        drop(taken);
+        pool.shrink();
+        assert_eq!(pool.free(), 90, "a hundred were in use at a time");
+        pool.shrink();
+        assert_eq!((pool.taken(), pool.free()), (10, 0));
+        let new = pool.take();
+        assert_eq!(held[0].unread(), b"still here");
+        drop(held);
+        assert_eq!((pool.taken(), pool.free()), (1, 0), "those of before are not kept");
+        drop(new);
+        pool.shrink();
+        pool.shrink();
+        assert_eq!((pool.taken(), pool.free()), (0, 1), "a few are");
+    }
+
+    #[test]
+    fn buffers_do_not_share_bytes_also_across_slabs() {
+        let pool = BufferPool::new(SLAB / 3);
+        let mut buffers: Vec<Buffer> = (0..5).map(|_| pool.take()).collect();
+        for (number, buffer) in (0_u8..).zip(&mut buffers) {
+            assert_eq!(buffer.spare_len(), SLAB / 3);
+            buffer.push(&[number]);
+        }
+        assert!((0_u8..).zip(&buffers).all(|(number, buffer)| buffer.unread() == [number]));
     }
 
     #[test]
