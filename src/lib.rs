@@ -61,7 +61,9 @@
 //! where a body ends, keep an early answer alive while an upload still runs, notice a client that leaves, and
 //! end the copy with a reason. A stream that proves to be bulk goes on with large buffers out of a fixed
 //! number, so that memory is bounded by the number of connections and not by what they carry
-//! ([`server::memory_bound`]).
+//! ([`server::memory_bound`]). Where both ends are plain TCP and only one direction moves, a long body does not
+//! visit user space at all: it is spliced through a recycled pipe ([`net::splice`]), and of a chunked one only
+//! the chunk headers are read (`proxy/splice.rs`).
 //!
 //! # The floors
 //!

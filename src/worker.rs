@@ -27,7 +27,7 @@ use self::balance::{Balance, Mailbox};
 use crate::{
     config::Config,
     net::{
-        listen::{Acceptor, prepare_accepted},
+        listen::Acceptor,
         parked::ParkedSet,
     },
     observe::{
@@ -250,8 +250,6 @@ fn admit(
     address: SocketAddr,
     permit: OwnedSemaphorePermit,
 ) {
-    // A connection that was reset in the queue shows that at its first read.
-    let _ = prepare_accepted(&tcp);
     let client = Client { address, secure: terms.tls.is_some(), loopback_listener: terms.loopback };
     let ticket = Ticket { client, guard: Guard::new(worker, permit) };
     serve_from(tcp, terms.tls, ticket, worker.core.config.timeouts.head);

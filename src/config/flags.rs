@@ -217,7 +217,8 @@ pub struct LimitSettings {
     /// First relay buffer of each direction [default: 16k]
     #[arg(id = "limit-buffer", long, env = "CORSAIR_LIMIT_BUFFER", value_name = "SIZE")]
     pub buffer: Option<String>,
-    /// Kernel buffers of each socket, or auto to leave them to the kernel [default: 128k]
+    /// Kernel buffers of each socket, or auto to leave them to the kernel; where a long body comes from they
+    /// grow to 4 times that [default: 128k]
     #[arg(id = "limit-socket-buffer", long, env = "CORSAIR_LIMIT_SOCKET_BUFFER", value_name = "SIZE|auto")]
     pub socket_buffer: Option<String>,
 }
