@@ -26,10 +26,7 @@ use tokio::{
 use self::balance::{Balance, Mailbox};
 use crate::{
     config::Config,
-    net::{
-        listen::Acceptor,
-        parked::ParkedSet,
-    },
+    net::{listen::Acceptor, parked::ParkedSet},
     observe::{
         access_log::AccessLogHandle,
         metrics::{Leg, WorkerCounters},
@@ -38,7 +35,7 @@ use crate::{
         connection::serve_connection,
         core::Core,
         identity::Identity,
-        idle::{INTERVAL, LAST_CHANCE, Pass},
+        idle::{LAST_CHANCE, Pass},
         plan::Client,
     },
 };
@@ -318,8 +315,11 @@ async fn park_idle(worker: Rc<Worker>) {
             yield_now().await;
         }
         worker.core.buffers.shrink();
+        if pass == Pass::Finished {
+            worker.core.drop_fields();
+        }
         match parked.next_expiry() {
-            _ if pass == Pass::Waiting => sleep(INTERVAL).await,
+            _ if pass == Pass::Waiting => idle.interval().await,
             None => idle.begun().await,
             Some(expiry) => tokio::select! {
                 () = idle.begun() => {}

@@ -6,12 +6,20 @@
 
 use std::{cell::RefCell, task::Waker, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
-/// How long to wait between two passes: a connection leaves the runtime after one to two of these. Longer than
+/// How long to wait between two passes, as a rule: a connection leaves the runtime after one to two of these. Longer than
 /// any pause within a page load or a burst of API calls that counts, short enough that of thousands of
 /// connections that come within a second few are tasks at a time.
-pub const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(100);
+/// The same while so many wait that their memory counts: they must not pile up. A connection in use is never idle
+/// for that long where requests come so fast.
+const SHORT_INTERVAL: Duration = Duration::from_millis(20);
+/// How many that are.
+const MANY: usize = 256;
 /// When corsair stops, an idle connection has this long to bring a request that is already on its way.
 pub const LAST_CHANCE: Duration = Duration::from_millis(250);
 /// A wait shorter than this needs a timer of its own: it might be over before the connection leaves.
@@ -36,8 +44,8 @@ struct List {
     attended: bool,
     /// The present pass has come to this place.
     position: usize,
-    /// The present pass has met a connection that waits.
-    met: bool,
+    /// Connections that wait and may leave.
+    waiting: usize,
 }
 
 #[derive(Debug)]
@@ -76,7 +84,7 @@ impl IdleConnections {
         IdleSlot { idle: self, index: None }
     }
 
-    /// Waits until a connection begins to wait that may leave the runtime.
+    /// Waits until a connection begins to wait that may leave the runtime, or many do.
     pub async fn begun(&self) {
         self.begun.notified().await;
     }
@@ -87,7 +95,6 @@ impl IdleConnections {
         let mut called = 0;
         for place in list.places.iter_mut().skip(list.position) {
             list.position += 1;
-            list.met |= place.stay != Stay::Exempt;
             match place.stay {
                 Stay::Exempt => {}
                 Stay::New => place.stay = Stay::Long,
@@ -105,8 +112,17 @@ impl IdleConnections {
             return Pass::Unfinished;
         }
         list.position = 0;
-        list.attended = std::mem::take(&mut list.met);
+        list.attended = list.waiting > 0;
         if list.attended { Pass::Waiting } else { Pass::Finished }
+    }
+
+    /// Waits until the next pass is due.
+    pub async fn interval(&self) {
+        sleep(SHORT_INTERVAL).await;
+        if self.list.borrow().waiting < MANY {
+            // Ends early when they become many.
+            let _ = timeout(INTERVAL - SHORT_INTERVAL, self.begun()).await;
+        }
     }
 
     /// Wakes all of them.
@@ -136,7 +152,8 @@ impl IdleSlot<'_> {
         }
         if may_leave && place.stay == Stay::Exempt {
             place.stay = Stay::New;
-            if !list.attended {
+            list.waiting += 1;
+            if !list.attended || list.waiting == MANY {
                 list.attended = true;
                 self.idle.begun.notify_one();
             }
@@ -146,10 +163,8 @@ impl IdleSlot<'_> {
 
     /// Marks that the wait is over.
     pub fn leave(&mut self) {
-        if let Some(index) = self.index
-            && let Some(place) = self.idle.list.borrow_mut().places.get_mut(index)
-        {
-            place.stay = Stay::Exempt;
+        if let Some(index) = self.index {
+            self.idle.list.borrow_mut().exempt(index);
         }
     }
 }
@@ -170,22 +185,35 @@ impl List {
         })
     }
 
+    /// Of those that wait, one less.
+    fn exempt(&mut self, index: usize) {
+        if let Some(place) = self.places.get_mut(index)
+            && place.stay != Stay::Exempt
+        {
+            place.stay = Stay::Exempt;
+            self.waiting -= 1;
+        }
+    }
+
     fn give_back(&mut self, index: usize) {
+        self.exempt(index);
         if let Some(place) = self.places.get_mut(index) {
             *place = Place { waker: None, stay: Stay::Exempt };
         }
         self.free.push(index);
         if self.free.len() == self.places.len() {
-            // Memory follows the load down.
+            // Memory follows the load down, and what lay high up in the heap would keep all of it.
             self.places.clear();
-            self.places.shrink_to(KEPT_PLACES);
             self.free.clear();
-            self.free.shrink_to(KEPT_PLACES);
+            if self.places.capacity() > KEPT_PLACES {
+                self.places.shrink_to_fit();
+                self.free.shrink_to_fit();
+            }
         }
     }
 }
 
-/// Places kept when the last connection has gone.
+/// Places worth keeping when the last connection has gone.
 const KEPT_PLACES: usize = 256;
 
 #[cfg(test)]
