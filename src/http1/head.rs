@@ -5,10 +5,14 @@
 //! target, no folding in a request. Nothing is repaired.
 
 mod end;
+mod whole;
 
 use httparse::{EMPTY_HEADER, Header, Status};
 
-pub use self::end::HeadEnd;
+pub use self::{
+    end::HeadEnd,
+    whole::{parse_whole_request, parse_whole_response},
+};
 use super::fields::{self, Field, FieldId};
 use crate::error::Error;
 
@@ -288,7 +292,42 @@ pub fn parse_request(
     recycled: Fields,
 ) -> Result<RequestHead, Error> {
     let (start, line_end) = end.first_line.ok_or(Error::RequestHead("the request line is missing"))?;
-    let line = bytes.get(start..line_end).unwrap_or_default();
+    let line = parse_request_line(bytes.get(start..line_end).unwrap_or_default())?;
+    if end.folded {
+        return Err(Error::RequestHead("a field is folded over several lines"));
+    }
+    let fields = parse_fields(bytes, line_end.saturating_add(2), len, max_fields, recycled)
+        .map_err(HeadFault::in_request)?;
+    if has_underscore_alias(bytes, &fields) {
+        return Err(Error::RequestHead("a field name has _ where a framing or routing field has -"));
+    }
+    Ok(line.head(bytes, fields, len))
+}
+
+/// The parts of a request line.
+struct RequestLine<'a> {
+    method: Method,
+    name: &'a [u8],
+    target: &'a [u8],
+    version: Version,
+}
+
+impl RequestLine<'_> {
+    /// The head in `bytes` that begins with this line.
+    fn head(&self, bytes: &[u8], fields: Fields, len: usize) -> RequestHead {
+        RequestHead {
+            method: self.method,
+            method_name: Span::within(bytes, self.name),
+            target: Span::within(bytes, self.target),
+            version: self.version,
+            fields,
+            len,
+        }
+    }
+}
+
+/// Takes a request line, without its CRLF, apart (RFC 9112 §3).
+fn parse_request_line(line: &[u8]) -> Result<RequestLine<'_>, Error> {
     let mut parts = line.splitn(3, |byte| *byte == b' ');
     let (Some(name), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(Error::RequestHead("the request line has not three parts"));
@@ -306,24 +345,12 @@ pub fn parse_request(
     if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
         return Err(Error::RequestHead("the request target is empty or holds a byte that no URL can hold"));
     }
-    if end.folded {
-        return Err(Error::RequestHead("a field is folded over several lines"));
-    }
-    let fields = parse_fields(bytes, line_end.saturating_add(2), len, max_fields, recycled)
-        .map_err(HeadFault::in_request)?;
-    for field in fields.iter().filter(|field| field.id == FieldId::Other) {
-        if FieldId::is_underscore_alias(field.name.of(bytes)) {
-            return Err(Error::RequestHead("a field name has _ where a framing or routing field has -"));
-        }
-    }
-    Ok(RequestHead {
-        method,
-        method_name: Span::within(bytes, name),
-        target: Span::within(bytes, target),
-        version,
-        fields,
-        len,
-    })
+    Ok(RequestLine { method, name, target, version })
+}
+
+/// Whether a field has a name that [`FieldId::is_underscore_alias`] warns of.
+fn has_underscore_alias(bytes: &[u8], fields: &Fields) -> bool {
+    fields.all(FieldId::Other).any(|field| FieldId::is_underscore_alias(field.name.of(bytes)))
 }
 
 /// Parses a complete response head of `len` bytes; folded fields are unfolded in place (RFC 9112 §5.2).
@@ -381,31 +408,6 @@ fn parse_status_line(line: &[u8]) -> Result<(Version, u16, &[u8]), Error> {
         return Err(Error::ResponseHead("the reason phrase holds a control byte"));
     }
     Ok((version, status, reason))
-}
-
-/// The response head at the start of `bytes`, found and parsed in one go. Nothing, if it is not there as a whole
-/// or if there is anything about it that [`HeadEnd::find`] and [`parse_response`] have to judge: then `recycled`
-/// is left as it was.
-#[must_use]
-pub fn parse_whole_response(bytes: &[u8], max_fields: usize, recycled: &mut Fields) -> Option<ResponseHead> {
-    let fields_start = memchr::memchr(b'\n', bytes)?.saturating_add(1);
-    let (line, lines) = bytes.split_at_checked(fields_start)?;
-    let (version, status, reason) = parse_status_line(line.strip_suffix(b"\r\n")?).ok()?;
-    let mut slots = [EMPTY_HEADER; COMMON_FIELDS];
-    let Ok(Status::Complete((lines_len, headers))) = httparse::parse_headers(lines, &mut slots) else {
-        return None;
-    };
-    let head = bytes.get(..fields_start.saturating_add(lines_len))?;
-    // httparse takes LF for CRLF. A line ends where the next one's name begins, and the last before the empty one.
-    let ends_in_crlf = |header: &Header<'_>| {
-        let name = Span::within(head, header.name.as_bytes()).range();
-        head.get(..name.start).is_some_and(|before| before.ends_with(b"\r\n"))
-    };
-    if headers.len() > max_fields || !headers.iter().all(ends_in_crlf) || !head.ends_with(b"\r\n\r\n") {
-        return None;
-    }
-    let fields = collect(bytes, headers, std::mem::take(recycled));
-    Some(ResponseHead { status, reason: Span::within(bytes, reason), version, fields, len: head.len() })
 }
 
 /// Replaces the CRLF of every folded line by blanks.

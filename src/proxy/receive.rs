@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     error::Error,
     http1::{
-        head::{HeadEnd, RequestHead, parse_request},
+        head::{HeadEnd, RequestHead, parse_request, parse_whole_request},
         scan::OriginScan,
     },
     net::{buffer::Buffer, stream::Stream, timer::Timer},
@@ -54,8 +54,8 @@ pub(crate) struct Receiver<'a, 'c> {
 
 /// How a wait for a head ended.
 enum Wait {
-    /// The head has this many bytes.
-    Complete(usize),
+    /// The head is there, and is the start of what has come.
+    Complete(RequestHead),
     Ended,
     Idle(Instant),
     Expired,
@@ -82,16 +82,9 @@ impl Receiver<'_, '_> {
             };
         };
         let error = match waited {
-            Wait::Complete(len) => {
-                let max_fields = self.config.limits.fields;
-                let recycled = self.core.take_fields();
-                match parse_request(buffer.unread(), &end, len, max_fields, recycled) {
-                    Ok(head) => {
-                        buffer.consume(len);
-                        return Received::Head(buffer, head, begun.map(|begun: Instant| begun.elapsed()));
-                    }
-                    Err(error) => error,
-                }
+            Wait::Complete(head) => {
+                buffer.consume(head.len);
+                return Received::Head(buffer, head, begun.map(|begun: Instant| begun.elapsed()));
             }
             Wait::Ended | Wait::Idle(_) => return Received::Closed,
             Wait::Expired => Error::RequestHeadTimeout,
@@ -109,25 +102,13 @@ impl Receiver<'_, '_> {
         deadline: &mut Option<Instant>,
         begun: &mut Option<Instant>,
     ) -> Poll<Wait> {
-        let limit = self.config.limits.head;
         loop {
             let mut buffer = held.take().unwrap_or_else(|| self.core.buffers.take());
-            if !buffer.is_empty() {
-                let found = end.find(buffer.unread());
-                let too_long = buffer.unread().len() >= limit;
-                let wait = match found {
-                    Ok(Some(len)) if len <= limit => Some(Wait::Complete(len)),
-                    Ok(None) if !too_long => None,
-                    Ok(_) if end.has_first_line_within(limit) => {
-                        Some(Wait::Fault(Error::RequestHeadTooLarge))
-                    }
-                    Ok(_) => Some(Wait::Fault(Error::RequestLineTooLong)),
-                    Err(fault) => Some(Wait::Fault(fault.in_request())),
-                };
-                if let Some(wait) = wait {
-                    *held = Some(buffer);
-                    return Poll::Ready(wait);
-                }
+            if !buffer.is_empty()
+                && let Some(wait) = self.look(buffer.unread(), end)
+            {
+                *held = Some(buffer);
+                return Poll::Ready(wait);
             }
             match buffer.poll_fill(cx, self.stream) {
                 Poll::Ready(Ok(size)) if size > 0 => {
@@ -150,6 +131,36 @@ impl Receiver<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Looks for a head in what has come; nothing while it is incomplete.
+    fn look(&self, bytes: &[u8], end: &mut HeadEnd) -> Option<Wait> {
+        let limits = &self.config.limits;
+        let mut recycled = self.core.take_fields();
+        // Nearly every head comes as a whole.
+        if end.is_new()
+            && let Some(head) = parse_whole_request(bytes, limits.fields, &mut recycled)
+            && head.len <= limits.head
+        {
+            return Some(Wait::Complete(head));
+        }
+        let too_long = bytes.len() >= limits.head;
+        let error = match end.find(bytes) {
+            Ok(Some(len)) if len <= limits.head => {
+                match parse_request(bytes, end, len, limits.fields, recycled) {
+                    Ok(head) => return Some(Wait::Complete(head)),
+                    Err(error) => error,
+                }
+            }
+            Ok(None) if !too_long => {
+                self.core.put_fields(recycled);
+                return None;
+            }
+            Ok(_) if end.has_first_line_within(limits.head) => Error::RequestHeadTooLarge,
+            Ok(_) => Error::RequestLineTooLong,
+            Err(fault) => fault.in_request(),
+        };
+        Some(Wait::Fault(error))
     }
 
     /// Nothing has come yet: expiry is silent (reliability.md R12).
