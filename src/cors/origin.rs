@@ -15,6 +15,9 @@ use url::Url;
 /// The longest origin that can be one: a DNS name has at most 253 bytes.
 const MAX_ORIGIN: usize = 320;
 
+/// The longest label of a DNS name (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
+
 /// The longest list of exact origins that is compared one by one; beyond it a hash is cheaper.
 const FEW: usize = 8;
 
@@ -46,15 +49,20 @@ impl<'a> Parts<'a> {
         if origin.len() > MAX_ORIGIN {
             return None;
         }
-        let (scheme, rest) = origin.split_at(origin.iter().position(|byte| *byte == b':')?);
-        let authority = rest.strip_prefix(b"://")?;
+        let (scheme, authority) = if let Some(authority) = origin.strip_prefix(b"https://") {
+            (&b"https"[..], authority)
+        } else if let Some(authority) = origin.strip_prefix(b"http://") {
+            (&b"http"[..], authority)
+        } else {
+            let (scheme, rest) = origin.split_at(origin.iter().position(|byte| *byte == b':')?);
+            (Some(scheme).filter(|scheme| is_scheme(scheme))?, rest.strip_prefix(b"://")?)
+        };
         let host_len = match authority {
             [b'[', ..] => memchr::memchr(b']', authority)? + 1,
             _ => authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len()),
         };
         let (host, port) = authority.split_at(host_len);
-        let valid = is_scheme(scheme)
-            && is_host(host)
+        let valid = is_host(host)
             && match port {
                 [] => true,
                 [b':', digits @ ..] => is_port(digits, scheme),
@@ -85,18 +93,25 @@ fn is_host(host: &[u8]) -> bool {
         let plain = address.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b':'));
         return plain && parse::<Ipv6Addr>(address).is_some();
     }
-    let name = host.strip_suffix(b".").unwrap_or(host);
-    if !name.split(|byte| *byte == b'.').all(is_label) {
-        return false;
+    // In one pass, for every request with an Origin comes here.
+    let (mut label_len, mut is_number) = (0, true);
+    for byte in host.strip_suffix(b".").unwrap_or(host) {
+        match byte {
+            b'.' if label_len > 0 => (label_len, is_number) = (0, true),
+            b'0'..=b'9' if label_len < MAX_LABEL => label_len += 1,
+            b'a'..=b'z' | b'-' | b'_' if label_len < MAX_LABEL => {
+                (label_len, is_number) = (label_len + 1, false)
+            }
+            _ => return false,
+        }
     }
     // A host whose last label is a number is an IPv4 address or nothing (URL standard, "ends in a number").
-    let last = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    !last.iter().all(u8::is_ascii_digit) || parse::<Ipv4Addr>(host).is_some()
+    label_len > 0 && (!is_number || parse::<Ipv4Addr>(host).is_some())
 }
 
 /// One label of a host name: what browsers send of it, `_` included.
 fn is_label(label: &[u8]) -> bool {
-    (1..=63).contains(&label.len())
+    (1..=MAX_LABEL).contains(&label.len())
         && label.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
 }
 
