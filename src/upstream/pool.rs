@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -38,11 +39,57 @@ struct Idle {
 #[derive(Debug)]
 pub struct Pool {
     limits: PoolLimits,
-    /// Hashed with random numbers of this process: the names are clients' input.
-    idle: RefCell<HashMap<Box<str>, VecDeque<Idle>, RandomState>>,
+    idle: RefCell<Queues>,
     total: Cell<usize>,
     used: Notify,
     counters: Arc<WorkerCounters>,
+}
+
+/// Idle connections to one endpoint, the oldest first.
+#[derive(Debug)]
+struct Queue {
+    endpoint: Rc<str>,
+    idle: VecDeque<Idle>,
+}
+
+/// The queues of all endpoints.
+#[derive(Debug, Default)]
+struct Queues {
+    list: Vec<Queue>,
+    /// Places in `list`. Hashed with random numbers of this process: the names are clients' input.
+    places: HashMap<Rc<str>, usize, RandomState>,
+    /// The place that was asked for last: most likely the next one is, and no name has to be hashed.
+    recent: usize,
+}
+
+impl Queues {
+    fn of(&mut self, endpoint: &str) -> Option<&mut VecDeque<Idle>> {
+        if self.list.get(self.recent).is_none_or(|queue| *queue.endpoint != *endpoint) {
+            self.recent = *self.places.get(endpoint)?;
+        }
+        self.list.get_mut(self.recent).map(|queue| &mut queue.idle)
+    }
+
+    fn insert(&mut self, endpoint: &str, first: Idle) {
+        let endpoint: Rc<str> = endpoint.into();
+        self.places.insert(Rc::clone(&endpoint), self.list.len());
+        self.list.push(Queue { endpoint, idle: VecDeque::from([first]) });
+    }
+
+    /// Drops those that are not to be kept, and forgets endpoints without any; how many are left.
+    fn retain(&mut self, mut keep: impl FnMut(&mut Idle) -> bool) -> usize {
+        let known = self.list.len();
+        self.list.retain_mut(|queue| {
+            queue.idle.retain_mut(&mut keep);
+            !queue.idle.is_empty()
+        });
+        if self.list.len() < known {
+            self.places.clear();
+            let names = self.list.iter().map(|queue| Rc::clone(&queue.endpoint));
+            self.places.extend(names.zip(0..));
+        }
+        self.list.iter().map(|queue| queue.idle.len()).sum()
+    }
 }
 
 impl Pool {
@@ -75,7 +122,7 @@ impl Pool {
         admits: impl Fn(&Peer) -> bool,
     ) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
-        let queue = idle.get_mut(endpoint)?;
+        let queue = idle.of(endpoint)?;
         while let Some(mut candidate) = queue.pop_back() {
             self.change_total(self.len() - 1);
             let alive = if ask_kernel {
@@ -104,14 +151,14 @@ impl Pool {
         }
         let connection = Idle { lease, expires: now + patience };
         let mut idle = self.idle.borrow_mut();
-        if let Some(queue) = idle.get_mut(endpoint) {
+        if let Some(queue) = idle.of(endpoint) {
             if queue.len() >= self.limits.per_endpoint {
                 queue.pop_front();
                 self.change_total(self.len() - 1);
             }
             queue.push_back(connection);
         } else {
-            idle.insert(endpoint.into(), VecDeque::from([connection]));
+            idle.insert(endpoint, connection);
         }
         self.change_total(self.len() + 1);
         if self.len() == 1 {
@@ -129,12 +176,7 @@ impl Pool {
     /// Closes what has expired or died.
     pub fn sweep(&self) {
         let now = Instant::now();
-        let mut total = 0;
-        self.idle.borrow_mut().retain(|_, queue| {
-            queue.retain_mut(|idle| idle.expires > now && idle.lease.stream.is_idle());
-            total += queue.len();
-            !queue.is_empty()
-        });
+        let total = self.idle.borrow_mut().retain(|idle| idle.expires > now && idle.lease.stream.is_idle());
         self.change_total(total);
     }
 
@@ -146,7 +188,7 @@ impl Pool {
 
     /// Closes every connection.
     pub fn clear(&self) {
-        self.idle.borrow_mut().clear();
+        self.idle.borrow_mut().retain(|_| false);
         self.change_total(0);
     }
 }
@@ -320,10 +362,23 @@ mod tests {
         drop(put(&pool, "b", 3, None));
         settle().await;
         pool.sweep();
-        assert_eq!((pool.len(), pool.idle.borrow().len()), (1, 1));
+        assert_eq!((pool.len(), pool.idle.borrow().list.len()), (1, 1));
         assert_eq!(take(&pool, "a"), Some(1));
         pool.sweep();
-        assert!(pool.idle.borrow().is_empty());
+        assert!(pool.idle.borrow().list.is_empty() && pool.idle.borrow().places.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_keeps_its_connections_when_others_are_forgotten() {
+        let pool = pool_of(LIMITS);
+        let gone = [put(&pool, "a", 1, None), put(&pool, "c", 2, None)];
+        let _kept = [put(&pool, "b", 3, None), put(&pool, "d", 4, None)];
+        drop(gone);
+        settle().await;
+        pool.sweep();
+        let _again = put(&pool, "a", 5, None);
+        let found = ["d", "c", "b", "a", "a"].map(|endpoint| take(&pool, endpoint));
+        assert_eq!(found, [Some(4), None, Some(3), Some(5), None]);
     }
 
     #[tokio::test]
