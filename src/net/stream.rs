@@ -80,6 +80,20 @@ impl Stream {
         matches!(peeked, Err(rustix::io::Errno::AGAIN)) && self.is_idle()
     }
 
+    /// Ready when there may be something to read; pending when there is surely nothing. Of TLS only a read can
+    /// tell, so that it is always ready.
+    ///
+    /// Costs no system call; whoever is told to wait is woken as by a read.
+    #[inline]
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            // An error shows when it is read.
+            Self::Tcp(tcp) => tcp.poll_read_ready(cx).map(|_| ()),
+            Self::Unix(unix) => unix.poll_read_ready(cx).map(|_| ()),
+            Self::TlsServer(_) | Self::TlsClient(_) => Poll::Ready(()),
+        }
+    }
+
     /// Closes the connection with a reset (RST), discarding what is unsent, so that the peer cannot take
     /// what it has for the whole. A Unix socket knows no reset and is closed.
     pub fn reset(self) {
@@ -268,6 +282,25 @@ mod tests {
                 near.read_exact(&mut byte).await.unwrap();
                 assert_eq!(&byte, b"x");
                 assert!(near.is_idle() && near.is_idle_now());
+            }
+        });
+    }
+
+    #[test]
+    fn a_wait_to_be_readable_ends_with_a_byte_and_takes_nothing() {
+        in_worker(async {
+            for (mut near, mut far) in pairs().await {
+                // A connection that was just made may have to be read once to know that there is nothing.
+                assert!(near.is_idle());
+                let is_tls = near.is_tls();
+                let at_once = std::future::poll_fn(|cx| Poll::Ready(near.poll_readable(cx))).await;
+                assert_eq!(at_once.is_ready(), is_tls, "{near:?}");
+                far.write_all(b"x").await.unwrap();
+                far.flush().await.unwrap();
+                std::future::poll_fn(|cx| near.poll_readable(cx)).await;
+                let mut byte = [0; 1];
+                near.read_exact(&mut byte).await.unwrap();
+                assert_eq!(&byte, b"x");
             }
         });
     }

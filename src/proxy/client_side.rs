@@ -58,6 +58,7 @@ impl ClientSide<'_> {
         let mut inbound = self.inbound.borrow_mut();
         inbound.reclaim(self.head_len);
         while inbound.spare_len() > 0 {
+            ready!(self.stream.poll_readable(cx));
             match ready!(inbound.poll_fill(cx, self.stream)) {
                 Ok(0) if !self.fin_is_abort => {
                     self.state.client_half_closed.set(true);

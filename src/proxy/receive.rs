@@ -73,7 +73,15 @@ impl Receiver<'_, '_> {
         let mut end = HeadEnd::default();
         let mut deadline = None;
         let mut begun = None;
-        let waited = poll_fn(|cx| self.poll_head(cx, &mut buffer, &mut end, &mut deadline, &mut begun)).await;
+        // Most clients wait for an answer before they ask again: the first look takes no buffer.
+        let mut asked = buffer.is_some();
+        let waited = poll_fn(|cx| {
+            if !std::mem::replace(&mut asked, true) && self.stream.poll_readable(cx).is_pending() {
+                return self.poll_idle(cx, &mut deadline);
+            }
+            self.poll_head(cx, &mut buffer, &mut end, &mut deadline, &mut begun)
+        })
+        .await;
         let Some(mut buffer) = buffer else {
             return if let Wait::Idle(deadline) = waited {
                 Received::Idle(deadline)

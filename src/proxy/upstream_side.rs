@@ -74,6 +74,8 @@ pub(crate) struct UpstreamSide<'a> {
     pub(super) out: Option<Buffer>,
     /// What of the body is on its way through a pipe; it leaves behind `out`.
     pub(super) piped: Option<Pipe>,
+    /// The connection has been asked whether there is something to read.
+    asked: bool,
     end: HeadEnd,
     interim: usize,
     phase: Phase,
@@ -108,6 +110,7 @@ impl<'a> UpstreamSide<'a> {
             buffer: None,
             out: None,
             piped: None,
+            asked: false,
             end: HeadEnd::default(),
             interim: 0,
             phase: Phase::Head,
@@ -143,6 +146,10 @@ impl<'a> UpstreamSide<'a> {
                     None if buffer.unread().len() < limits.response_head => {}
                     _ => return Poll::Ready(Err(Error::ResponseHeadTooLarge)),
                 }
+            }
+            if self.buffer.is_none() && !std::mem::replace(&mut self.asked, true) {
+                // No upstream answers at once: the first look takes no buffer.
+                ready!(self.stream.poll_readable(cx));
             }
             let buffers = self.buffers;
             let mut buffer = self.buffer.take().unwrap_or_else(|| buffers.take());
