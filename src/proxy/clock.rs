@@ -2,27 +2,41 @@
 
 use std::{
     cell::{Cell, RefCell},
-    time::{SystemTime, UNIX_EPOCH},
+    io::Write,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use tokio::time::Instant;
 
 use crate::http1::emit::HeadWriter;
 
+/// `Date: Sun, 06 Nov 1994 08:49:37 GMT`, and its CRLF.
+const LINE: usize = 37;
+
 /// Writes `Date` fields (RFC 9110 §6.6.1).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HttpDate {
-    second: Cell<u64>,
-    line: RefCell<String>,
+    line: RefCell<[u8; LINE]>,
+    /// When the second that the line tells is over.
+    until: Cell<Option<Instant>>,
+}
+
+impl Default for HttpDate {
+    fn default() -> Self {
+        Self { line: RefCell::new([0; LINE]), until: Cell::new(None) }
+    }
 }
 
 impl HttpDate {
-    /// Writes the field with the present second.
-    pub fn write(&self, writer: &mut HeadWriter<'_>) {
-        let now = SystemTime::now();
-        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        if second != self.second.get() || second == 0 {
-            self.second.set(second);
-            *self.line.borrow_mut() = format!("Date: {}\r\n", httpdate::fmt_http_date(now));
+    /// Writes the field with the second that it is `now`. The system's clock is only asked once a second.
+    pub fn write(&self, now: Instant, writer: &mut HeadWriter<'_>) {
+        if self.until.get().is_none_or(|until| now >= until) {
+            let time = SystemTime::now();
+            let into_second = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+            self.until.set(Some(now + Duration::from_secs(1) - Duration::from_nanos(into_second.into())));
+            // As long as the line: years have four digits.
+            let _ = write!(&mut self.line.borrow_mut()[..], "Date: {}\r\n", httpdate::HttpDate::from(time));
         }
-        writer.lines(self.line.borrow().as_bytes());
+        writer.lines(&*self.line.borrow());
     }
 }

@@ -251,8 +251,9 @@ impl Job<'_> {
         let received = upstream.received;
         let clean = upstream.ended_cleanly() && body.is_written() && !state.upload_discarded.get();
         let (hop, plan, leftover) = (upstream.hop.take(), upstream.plan, upstream.take_leftover());
-        self.outcome.first_byte = upstream.head_at.map(|at| at.saturating_duration_since(sent));
-        self.outcome.waited += upstream.head_at.unwrap_or(sent).saturating_duration_since(sent);
+        let first_byte = upstream.head_at.map(|at| at.saturating_duration_since(sent));
+        self.outcome.first_byte = first_byte;
+        self.outcome.waited += first_byte.unwrap_or_default();
         self.note(state, plan);
         let ended = match relayed {
             Ok(ended) => ended,

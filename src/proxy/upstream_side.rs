@@ -193,7 +193,8 @@ impl<'a> UpstreamSide<'a> {
         let Some(buffer) = &mut self.buffer else { return Err(Error::Internal) };
         let limits = &self.context.config.limits;
         let mut out = self.out.take().unwrap_or_else(|| self.buffers.take());
-        let arrived = self.context.respond(buffer.unread(), &head, out.spare());
+        let now = Instant::now();
+        let arrived = self.context.respond(buffer.unread(), &head, now, out.spare());
         let ResponseHead { fields, len, .. } = head;
         self.fields = fields;
         buffer.consume(len);
@@ -225,7 +226,7 @@ impl<'a> UpstreamSide<'a> {
             }
             Arrived::Final { written, plan } => {
                 out.filled(written);
-                self.head_at = Some(Instant::now());
+                self.head_at = Some(now);
                 self.state.download.received(len);
                 let body = BodyReader::new(plan.framing, plan.recode, self.context.body_limits());
                 self.phase = Phase::Body(body);
