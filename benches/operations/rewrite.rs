@@ -9,7 +9,7 @@ use corsair::{
     proxy::{
         identity::Identity,
         plan::{Action, Client, Exchange, plan},
-        rewrite::{self, GatewayAnswer, Homeward, Location, Onward, Sender},
+        rewrite::{self, Forwarding, GatewayAnswer, Homeward, Location, Onward, Sender},
         route::Destination,
     },
 };
@@ -118,10 +118,11 @@ impl Planned {
 
 fn request(arguments: &[&str], text: &str) -> Operation {
     let planned = Planned::new(arguments, text);
+    let forwarding = Forwarding::of(&planned.client);
     let mut out = vec![0; 32 << 10];
     Box::new(move || {
-        let Planned { exchange, client, identity, .. } = &planned;
-        let sender = Sender { client, identity, request_id: Default::default() };
+        let Planned { exchange, identity, .. } = &planned;
+        let sender = Sender { forwarding: &forwarding, identity, request_id: Default::default() };
         let (request, onward) = (black_box(planned.request()), planned.onward());
         black_box(rewrite::request(request, exchange, &onward, &sender, &mut out)).expect("room enough");
     })

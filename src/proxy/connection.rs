@@ -17,6 +17,7 @@ use super::{
     receive::{Received, Receiver},
     record::{Finished, record_fault},
     respond::{Recipient, Responder},
+    rewrite::Forwarding,
     tunnel::{self, TunnelLimits},
 };
 use crate::{
@@ -75,6 +76,8 @@ pub async fn serve_stream(core: Rc<Core>, stream: Stream, client: Client) {
 struct Connection<'c> {
     core: &'c Rc<Core>,
     client: Client,
+    /// What its requests say of it.
+    forwarding: Forwarding,
     stream: Stream,
     timer: Timer,
     /// It leaves the runtime once it has been idle for long.
@@ -95,7 +98,8 @@ enum After {
 
 impl<'c> Connection<'c> {
     fn new(core: &'c Rc<Core>, stream: Stream, client: Client, may_leave: bool) -> Self {
-        Self { core, client, stream, timer: Timer::default(), may_leave }
+        let forwarding = Forwarding::of(&client);
+        Self { core, client, forwarding, stream, timer: Timer::default(), may_leave }
     }
 
     async fn serve(mut self, mut patience: Duration) -> Option<IdleConnection> {
@@ -159,7 +163,7 @@ impl<'c> Connection<'c> {
                 let job = Job {
                     core: self.core,
                     config,
-                    client: &self.client,
+                    forwarding: &self.forwarding,
                     stream: &mut self.stream,
                     inbound: &inbound,
                     head: &head,

@@ -20,7 +20,7 @@ use super::{
     client_side::ClientSide,
     core::Core,
     identity::RequestId,
-    plan::{Client, Exchange, Persistence, Plan},
+    plan::{Exchange, Persistence, Plan},
     response::{ResponseContext, ResponsePlan},
     rewrite,
     route::{Destination, Target},
@@ -96,7 +96,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Job<'a> {
     pub(crate) core: &'a Rc<Core>,
     pub(crate) config: &'a Config,
-    pub(crate) client: &'a Client,
+    pub(crate) forwarding: &'a rewrite::Forwarding,
     pub(crate) stream: &'a mut Stream,
     pub(crate) inbound: &'a RefCell<Buffer>,
     pub(crate) head: &'a RequestHead,
@@ -317,7 +317,7 @@ impl Job<'_> {
         let request = Request { bytes: inbound.all(), head: self.head };
         let onward = checkout::onward(self, exchange, target, request);
         let sender = rewrite::Sender {
-            client: self.client,
+            forwarding: self.forwarding,
             identity: &self.core.identity,
             request_id: self.outcome.request_id,
         };

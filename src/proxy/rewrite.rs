@@ -4,7 +4,7 @@
 //! over in one piece. Whatever belongs to one hop is left
 //! out first; what corsair adds comes after, so that no peer can strip it.
 
-use std::{fmt::Write as _, net::IpAddr};
+use std::net::IpAddr;
 
 use super::{
     identity::{Identity, RequestId, hexadecimal},
@@ -26,49 +26,40 @@ use crate::{
     },
 };
 
-/// A short text on the stack.
-struct Text {
-    bytes: [u8; 64],
-    len: usize,
+/// What every request of a client says of it, rendered once for all of them.
+#[derive(Debug)]
+pub struct Forwarding {
+    /// What stands before the host, and what stands between it and where it is named again.
+    rendered: Box<str>,
+    /// Bytes of the former.
+    before_host: usize,
+    /// What ends the lines.
+    behind_host: &'static str,
 }
 
-impl Text {
-    fn of(value: impl std::fmt::Display) -> Self {
-        let mut text = Self { bytes: [0; 64], len: 0 };
-        // What does not fit is left out; nothing rendered here is longer than 64 bytes.
-        let _ = write!(text, "{value}");
-        text
+impl Forwarding {
+    /// The lines that tell of `client`.
+    #[must_use]
+    pub fn of(client: &Client) -> Self {
+        let address = client.address.ip().to_canonical();
+        let (protocol, behind_host) =
+            if client.secure { ("https", "\";proto=https\r\n") } else { ("http", "\";proto=http\r\n") };
+        let mut rendered =
+            format!("X-Forwarded-For: {address}\r\nX-Forwarded-Proto: {protocol}\r\nX-Forwarded-Host: ");
+        let before_host = rendered.len();
+        // RFC 7239 §4: values that are no token are quoted; a host was checked to hold neither quote nor
+        // backslash.
+        rendered += &match address {
+            IpAddr::V4(address) => format!("\r\nForwarded: for={address};host=\""),
+            IpAddr::V6(address) => format!("\r\nForwarded: for=\"[{address}]\";host=\""),
+        };
+        Self { rendered: rendered.into(), before_host, behind_host }
     }
 
-    /// An address; v4 without the detour through the formatter.
-    fn of_ip(ip: IpAddr) -> Self {
-        let IpAddr::V4(v4) = ip.to_canonical() else { return Self::of(ip) };
-        let mut text = Self { bytes: [0; 64], len: 0 };
-        for (position, octet) in v4.octets().into_iter().enumerate() {
-            if position > 0 {
-                text.push(b".");
-            }
-            text.push(itoa::Buffer::new().format(octet).as_bytes());
-        }
-        text
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        let end = (self.len + bytes.len()).min(self.bytes.len());
-        let size = end - self.len;
-        self.bytes[self.len..end].copy_from_slice(&bytes[..size]);
-        self.len = end;
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-impl std::fmt::Write for Text {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.push(text.as_bytes());
-        Ok(())
+    /// Who the client is and how it reached us: what it said of that itself was dropped, for it is not trusted.
+    fn write(&self, writer: &mut HeadWriter<'_>, host: &[u8]) {
+        let (before, between) = self.rendered.as_bytes().split_at(self.before_host);
+        writer.lines_in_parts([before, host, between, host, self.behind_host.as_bytes()]);
     }
 }
 
@@ -113,7 +104,7 @@ pub struct Onward<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'a> {
     /// Who sends the request.
-    pub client: &'a Client,
+    pub forwarding: &'a Forwarding,
     /// How this process names itself.
     pub identity: &'a Identity,
     /// How the request is called where the client gave it no name.
@@ -156,7 +147,7 @@ pub fn request(
             | FieldId::Trailer => !onward.without_body,
             FieldId::MaxForwards => match exchange.max_forwards {
                 Some(forwards) => {
-                    writer.field(b"Max-Forwards", Text::of(forwards).as_bytes());
+                    writer.field(b"Max-Forwards", itoa::Buffer::new().format(forwards).as_bytes());
                     false
                 }
                 None => true,
@@ -189,7 +180,7 @@ pub fn request(
         frame(&mut writer, onward.framing);
     }
     let host = exchange.authority.map_or(onward.host, |authority| authority.of(bytes));
-    forwarding(&mut writer, sender.client, host);
+    sender.forwarding.write(&mut writer, host);
     writer.lines(&sender.identity.via);
     if !request_id {
         writer.field(b"X-Request-Id", &sender.request_id.text());
@@ -211,38 +202,6 @@ fn frame(writer: &mut HeadWriter<'_>, framing: Framing) {
         }
         Framing::Chunked => writer.lines(b"Transfer-Encoding: chunked\r\n"),
     }
-}
-
-/// Who the client is and how it reached us: what it said of that itself was dropped, for it is not trusted.
-fn forwarding(writer: &mut HeadWriter<'_>, client: &Client, host: &[u8]) {
-    let address = Text::of_ip(client.address.ip());
-    let address = address.as_bytes();
-    let protocol: &[u8] = if client.secure { b"https" } else { b"http" };
-    let (open, close): (&[u8], &[u8]) = if client.address.is_ipv6() && memchr::memchr(b':', address).is_some()
-    {
-        (b"\"[", b"]\"")
-    } else {
-        (b"", b"")
-    };
-    writer.lines_in_parts([
-        b"X-Forwarded-For: ",
-        address,
-        b"\r\nX-Forwarded-Proto: ",
-        protocol,
-        b"\r\nX-Forwarded-Host: ",
-        host,
-        // RFC 7239 §4: values that are no token are quoted; a host was checked to hold neither quote nor
-        // backslash.
-        b"\r\nForwarded: for=",
-        open,
-        address,
-        close,
-        b";host=\"",
-        host,
-        b"\";proto=",
-        protocol,
-        b"\r\n",
-    ]);
 }
 
 /// What the head of a response to the client is made of, beside the upstream's own.

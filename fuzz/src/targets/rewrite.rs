@@ -189,7 +189,8 @@ fn goes_up(
         panic!("{}", shown(request.bytes))
     };
     let onward = onward(config, request, plan, exchange);
-    let sender = rewrite::Sender { client, identity, request_id: Default::default() };
+    let forwarding = rewrite::Forwarding::of(client);
+    let sender = rewrite::Sender { forwarding: &forwarding, identity, request_id: Default::default() };
     let mut out = vec![0; request.bytes.len() * 4 + 4096];
     let len = rewrite::request(request, exchange, &onward, &sender, &mut out).expect("room enough");
     let text = shown(&out[..len]);

@@ -52,7 +52,8 @@ fn onward_head(text: &[u8], room: usize, change: impl FnOnce(&mut Way<'_>)) -> R
     };
     change(&mut way);
     let identity = identity();
-    let sender = Sender { client: &way.client, identity: &identity, request_id: RequestId::random() };
+    let forwarding = Forwarding::of(&way.client);
+    let sender = Sender { forwarding: &forwarding, identity: &identity, request_id: RequestId::random() };
     let mut out = vec![0; room];
     let len = request(head, &way.exchange, &way.onward, &sender, &mut out)?;
     out.truncate(len);
