@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use support::{Client, Corsair, Fault, Framing, Gate, Origin, Then, answer, chunked, noise, pause, sha256};
+use support::{
+    Client, Corsair, Fault, Framing, Gate, Origin, Then, answer, certificates::Authority, chunked, noise,
+    origin::Exchange, pause, sha256,
+};
 
 /// Around the powers of two, where buffers end.
 fn sizes() -> Vec<usize> {
@@ -267,6 +270,55 @@ fn a_head_arrives_before_its_body() {
     assert_eq!(client.head().status().unwrap(), 200);
     gate.open();
     client.until(b"ok");
+}
+
+/// Longer than all the kernel holds between an origin and its client.
+const LONG: usize = 8 << 20;
+
+/// Reads `/TAKEN/BEFORE` bytes of the upload, those of BEFORE once its answer has begun; then it reads nothing
+/// more, and answers all the same, with all bytes but the last.
+fn answer_and_stop_reading(exchange: &mut Exchange<'_>) -> Then {
+    let parts: Vec<usize> = exchange.target.split('/').skip(1).map(|part| part.parse().unwrap()).collect();
+    let data = vec![b'y'; LONG];
+    exchange.connection.exactly(parts[0]).unwrap();
+    exchange.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", LONG + 1));
+    exchange.send(&data[..parts[1]]);
+    exchange.connection.exactly(parts[1]).unwrap();
+    exchange.send(&data[parts[1]..]);
+    Then::Hold
+}
+
+#[test]
+fn a_response_arrives_while_the_upload_beside_it_stands_still() {
+    let authority = Authority::new();
+    let server = authority.leaf(&["127.0.0.1"]).server();
+    let file = authority.file();
+    let (plain, secure) =
+        (Origin::on_head(answer_and_stop_reading), Origin::on_head_tls(server, answer_and_stop_reading));
+    let upload = vec![b'x'; LONG * 2];
+    for origin in [format!("http://{}", plain.address()), format!("https://{}", secure.address())] {
+        let corsair = Corsair::start(&["--upstream", &origin, "--ca-file", file.to_str().unwrap()]);
+        // The upload stops at every place around the one from which it would use large buffers.
+        for step in 0..24 {
+            let target = format!("/{}/{}", step * (32 << 10), (step % 2) * (256 << 10));
+            let mut client = corsair.connect();
+            client.send(format!(
+                "POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+                upload.len()
+            ));
+            let mut writer = client.writer();
+            thread::scope(|scope| {
+                // Held back at first, it is taken to its end once the response has left.
+                scope.spawn(|| drop(writer.write_all(&upload)));
+                client.head();
+                let mut came = 0;
+                while came < LONG {
+                    came += client.piece().len();
+                }
+                assert_eq!(came, LONG, "{origin}{target}");
+            });
+        }
+    }
 }
 
 #[test]

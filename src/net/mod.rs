@@ -18,4 +18,4 @@ mod throttle;
 pub mod timer;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -188,6 +188,7 @@ impl AsyncRead for ClientSide<'_> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let state = self.state;
+        let (upload, download) = (&state.upload, &state.download);
         loop {
             if state.ended().is_some() {
                 return Poll::Ready(Ok(()));
@@ -203,7 +204,8 @@ impl AsyncRead for ClientSide<'_> {
                 // The copy still has bytes to write and comes back with an empty buffer.
                 return Poll::Pending;
             }
-            if buf.filled().is_empty() && state.pause_for_bulk(&state.upload, &state.download, self.opaque())
+            if buf.filled().is_empty()
+                && ready!(state.poll_pause_for_bulk(cx, upload, download, self.opaque()))
             {
                 // The other direction was polled before this one and must look again.
                 cx.waker().wake_by_ref();
@@ -230,7 +232,7 @@ impl AsyncWrite for ClientSide<'_> {
         let state = self.state;
         match Pin::new(&mut *self.stream).poll_write(cx, bytes) {
             Poll::Ready(Ok(size)) if size > 0 => {
-                state.download.wrote(size);
+                state.download.copied(size);
                 Poll::Ready(Ok(size))
             }
             Poll::Ready(_) => Poll::Ready(Err(state.fail(Error::ClientGone))),
@@ -244,8 +246,7 @@ impl AsyncWrite for ClientSide<'_> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = self.state;
         let flushed = Pin::new(&mut *self.stream).poll_flush(cx);
-        // TLS holds records back: bytes that it took may still wait for the client.
-        state.download.blocked.set(flushed.is_pending());
+        state.download.flushed(flushed.is_pending());
         flushed.map_err(|_| state.fail(Error::ClientGone))
     }
 

@@ -1,6 +1,9 @@
 //! What the two sides of an exchange tell each other and its watchdog: plain cells, one task.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    task::{Context, Poll},
+};
 
 use super::{splice::WORTHWHILE, stream::BULK_MARK};
 use crate::error::Error;
@@ -25,6 +28,8 @@ pub(crate) struct Flow {
     pub(crate) complete: Cell<bool>,
     /// Its target did not take the last bytes offered.
     pub(crate) blocked: Cell<bool>,
+    /// Its target has taken bytes from the copy that a flush has not seen leave: TLS holds records back.
+    pub(crate) unflushed: Cell<bool>,
     /// Bytes that arrived; an upload is judged by their rate.
     pub(crate) arrived: Cell<u64>,
     /// Bytes that left on the wire.
@@ -37,6 +42,7 @@ impl Flow {
             moved: Cell::new(0),
             complete: Cell::new(false),
             blocked: Cell::new(false),
+            unflushed: Cell::new(false),
             arrived: Cell::new(0),
             sent: Cell::new(0),
         }
@@ -65,6 +71,18 @@ impl Flow {
         self.moved.set(self.moved.get() + bytes as u64);
         self.sent.set(self.sent.get() + bytes as u64);
         self.blocked.set(false);
+    }
+
+    /// The copy has written `bytes`, and flushes its target before it waits for more.
+    pub(crate) fn copied(&self, bytes: usize) {
+        self.wrote(bytes);
+        self.unflushed.set(true);
+    }
+
+    /// The copy has flushed its target, which has not let everything go if `is_pending`.
+    pub(crate) fn flushed(&self, is_pending: bool) {
+        self.blocked.set(is_pending);
+        self.unflushed.set(is_pending);
     }
 }
 
@@ -130,9 +148,9 @@ impl ExchangeState {
         self.ended.get().is_some_and(|ended| ended != Ended::Bulk)
     }
 
-    /// Ends the exchange; the first reason stays.
+    /// Ends the exchange; the first reason stays, unless it was a pause.
     pub(crate) fn end(&self, reason: Ended) {
-        if self.ended.get().is_none() {
+        if !self.is_over() {
             self.ended.set(Some(reason));
         }
     }
@@ -142,16 +160,30 @@ impl ExchangeState {
         self.watches_for_bulk.set(watch);
     }
 
-    /// Pauses both directions if `flow` has proved to be bulk, and if `other` holds nothing that waits to be
-    /// written: that could take as long as its target likes. A pause within a large chunk, of which `opaque`
-    /// bytes are left, is the better one: the rest can go through a pipe.
-    pub(crate) fn pause_for_bulk(&self, flow: &Flow, other: &Flow, opaque: u64) -> bool {
+    /// Pauses both directions if `flow` has proved to be bulk; whether it did. A pause within a large chunk, of
+    /// which `opaque` bytes are left, is the better one: the rest can go through a pipe.
+    ///
+    /// The copy ends only when all that it took has left, which can take as long as a target likes; so there is
+    /// no pause while anything waits to be written, in either direction. Pending is a reader that lets the copy
+    /// flush what `flow` has written, and is asked again at once.
+    pub(crate) fn poll_pause_for_bulk(
+        &self,
+        cx: &Context<'_>,
+        flow: &Flow,
+        other: &Flow,
+        opaque: u64,
+    ) -> Poll<bool> {
         let is_time = opaque >= WORTHWHILE || flow.sent.get() >= 2 * BULK_MARK;
-        let pause = self.watches_for_bulk.get() && flow.is_bulk() && is_time && !other.blocked.get();
-        if pause {
-            self.end(Ended::Bulk);
+        let is_held_up = flow.blocked.get() || other.blocked.get() || other.unflushed.get();
+        if !self.watches_for_bulk.get() || !flow.is_bulk() || !is_time || is_held_up {
+            return Poll::Ready(false);
         }
-        pause
+        if flow.unflushed.get() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.end(Ended::Bulk);
+        Poll::Ready(true)
     }
 
     /// Goes on after a pause for larger buffers.
@@ -164,5 +196,49 @@ impl ExchangeState {
     pub(crate) fn fail(&self, error: Error) -> std::io::Error {
         self.end(Ended::Failed(error));
         std::io::ErrorKind::Other.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// What is asked before a pause, of an exchange in which it is time for the download's.
+    fn asked(hold_up: impl Fn(&ExchangeState)) -> (Poll<bool>, Option<Ended>) {
+        let state = ExchangeState::new();
+        state.watch_for_bulk(true);
+        state.download.sent.set(BULK_MARK);
+        hold_up(&state);
+        let cx = Context::from_waker(Waker::noop());
+        (state.poll_pause_for_bulk(&cx, &state.download, &state.upload, WORTHWHILE), state.ended())
+    }
+
+    #[test]
+    fn nothing_pauses_while_anything_waits_to_be_written() {
+        assert_eq!(asked(|_| {}), (Poll::Ready(true), Some(Ended::Bulk)));
+        assert_eq!(asked(|state| state.watch_for_bulk(false)), (Poll::Ready(false), None));
+        assert_eq!(asked(|state| state.download.sent.set(BULK_MARK - 1)), (Poll::Ready(false), None));
+        assert_eq!(asked(|state| state.upload.blocked.set(true)), (Poll::Ready(false), None));
+        assert_eq!(asked(|state| state.upload.copied(1)), (Poll::Ready(false), None));
+        assert_eq!(asked(|state| state.download.flushed(true)), (Poll::Ready(false), None));
+        // The copy flushes it now, and asks again.
+        assert_eq!(asked(|state| state.download.copied(1)), (Poll::Pending, None));
+        let flushed = asked(|state| {
+            state.download.copied(1);
+            state.download.flushed(false);
+        });
+        assert_eq!(flushed, (Poll::Ready(true), Some(Ended::Bulk)));
+    }
+
+    #[test]
+    fn the_first_reason_to_end_stays_unless_it_was_a_pause() {
+        let state = ExchangeState::new();
+        state.end(Ended::Bulk);
+        state.fail(Error::ClientGone);
+        assert_eq!(state.ended(), Some(Ended::Failed(Error::ClientGone)));
+        state.end(Ended::Done);
+        assert_eq!(state.ended(), Some(Ended::Failed(Error::ClientGone)));
     }
 }

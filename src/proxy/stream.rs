@@ -102,3 +102,6 @@ pub(crate) async fn stream(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

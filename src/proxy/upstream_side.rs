@@ -408,6 +408,7 @@ impl AsyncRead for UpstreamSide<'_> {
     ) -> Poll<io::Result<()>> {
         let side = &mut *self;
         let state = side.state;
+        let (upload, download) = (&state.upload, &state.download);
         loop {
             if state.ended().is_some() {
                 return Poll::Ready(Ok(()));
@@ -442,7 +443,7 @@ impl AsyncRead for UpstreamSide<'_> {
                 }
                 Phase::Body(_)
                     if buf.filled().is_empty()
-                        && state.pause_for_bulk(&state.download, &state.upload, side.opaque()) =>
+                        && ready!(state.poll_pause_for_bulk(cx, download, upload, side.opaque())) =>
                 {
                     continue;
                 }
@@ -470,7 +471,7 @@ impl AsyncWrite for UpstreamSide<'_> {
         if !state.upload_discarded.get() && !state.is_over() {
             match Pin::new(&mut *self.stream).poll_write(cx, bytes) {
                 Poll::Ready(Ok(size)) if size > 0 => {
-                    state.upload.wrote(size);
+                    state.upload.copied(size);
                     return Poll::Ready(Ok(size));
                 }
                 Poll::Ready(_) => {}
@@ -490,7 +491,7 @@ impl AsyncWrite for UpstreamSide<'_> {
             return Poll::Ready(Ok(()));
         }
         let flushed = Pin::new(&mut *self.stream).poll_flush(cx);
-        self.state.upload.blocked.set(flushed.is_pending());
+        self.state.upload.flushed(flushed.is_pending());
         // Whether the upstream took it shows in its answer.
         flushed.map(|_| Ok(()))
     }

@@ -146,6 +146,14 @@ impl Origin {
         Self::listen(None, Arc::new(handler))
     }
 
+    /// As [`Origin::on_head`], behind TLS.
+    pub(crate) fn on_head_tls(
+        config: Arc<ServerConfig>,
+        handler: impl Fn(&mut Exchange<'_>) -> Then + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Some(config), Arc::new(handler))
+    }
+
     /// Answers each complete request with the bytes that `handler` returns.
     pub(crate) fn start(handler: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::on_head(complete(handler))
