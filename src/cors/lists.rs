@@ -11,6 +11,9 @@ use crate::http1::{
 /// fields still fits its buffer.
 const MAX_EXPOSED: usize = 2048;
 
+/// Fields up to which looking back for a name that may be met again is cheap, and costs no allocation.
+const USUAL_NAMES: usize = 32;
+
 /// Writes the upstream's `Vary` as one line, and `Origin` behind it when the response depends on the
 /// origin and nothing says so yet.
 pub(super) fn write_vary<'a, F, I>(upstream: &Lines<'a, F>, by_origin: bool, out: &mut HeadWriter<'_>)
@@ -54,19 +57,41 @@ pub(super) fn write_exposed<'a, F, I, N>(
         });
         own().map(str::as_bytes).chain(theirs)
     };
-    let mut seen = Seen::default();
     let mut room = MAX_EXPOSED;
+    let fits = |name: &&[u8]| {
+        let left = room.checked_sub(name.len() + 2);
+        room = left.unwrap_or_default();
+        left.is_some()
+    };
     let mut exposed = out.list_field(b"Access-Control-Expose-Headers");
-    for (index, name) in candidates().enumerate() {
-        // Most names are met once, so that the slow look back is rare.
-        if seen.maybe(name) && candidates().take(index).any(|other| other.eq_ignore_ascii_case(name)) {
-            continue;
-        }
-        let Some(left) = room.checked_sub(name.len() + 2) else { break };
-        room = left;
-        exposed.push(name);
+    if own().count() + upstream.iter().count() <= USUAL_NAMES {
+        let mut seen = Seen::default();
+        let is_first = |(index, name): &(usize, &[u8])| {
+            // Most names are met once, so that the slow look back is rare.
+            !seen.maybe(name) || !candidates().take(*index).any(|other| other.eq_ignore_ascii_case(name))
+        };
+        let names = candidates().enumerate().filter(is_first).map(|(_, name)| name);
+        names.take_while(fits).for_each(|name| exposed.push(name));
+    } else {
+        let names = once_each(candidates().enumerate().collect());
+        names.take_while(fits).for_each(|name| exposed.push(name));
     }
     exposed.finish();
+}
+
+/// Each of the names that are numbered in their order, where it comes first. Looking back for each would take
+/// an upstream's word for how much work its response is.
+fn once_each(mut names: Vec<(usize, &[u8])>) -> impl Iterator<Item = &[u8]> {
+    fn lower(name: &[u8]) -> impl Iterator<Item = u8> {
+        name.iter().map(u8::to_ascii_lowercase)
+    }
+    names.sort_unstable_by(|(place, name), (other_place, other)| {
+        let by_name = name.len().cmp(&other.len()).then_with(|| lower(name).cmp(lower(other)));
+        by_name.then(place.cmp(other_place))
+    });
+    names.dedup_by(|(_, later), (_, first)| later.eq_ignore_ascii_case(first));
+    names.sort_unstable_by_key(|(place, _)| *place);
+    names.into_iter().map(|(_, name)| name)
 }
 
 /// A set of names that errs on one side only: it may take a new name for one that it has met.
