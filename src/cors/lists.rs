@@ -2,9 +2,9 @@
 
 use super::{decide::Lines, policy::CorsPolicy};
 use crate::http1::{
-    connection::ConnectionOptions,
+    connection::Nominated,
     emit::HeadWriter,
-    fields::{Field, FieldId, list},
+    fields::{Field, FieldId, list, name_order},
 };
 
 /// Bytes that the names in one `Access-Control-Expose-Headers` may take, so that a head with very many
@@ -45,15 +45,11 @@ pub(super) fn write_exposed<'a, F, I, N>(
     I: Iterator<Item = &'a Field>,
     N: Iterator<Item = &'a str>,
 {
-    let nominates = ConnectionOptions::of(upstream.values(FieldId::Connection)).nominates;
-    let is_nominated = |name: &[u8]| {
-        let mut options = upstream.values(FieldId::Connection).flat_map(list);
-        nominates && options.any(|option| option.eq_ignore_ascii_case(name))
-    };
+    let nominated = Nominated::of(|| upstream.values(FieldId::Connection));
     let candidates = || {
         let theirs = upstream.iter().filter_map(|field| {
             let name = field.name.of(upstream.bytes);
-            (is_exposable(policy, field.id) && !is_nominated(name)).then_some(name)
+            (is_exposable(policy, field.id) && !nominated.contains(name)).then_some(name)
         });
         own().map(str::as_bytes).chain(theirs)
     };
@@ -82,12 +78,8 @@ pub(super) fn write_exposed<'a, F, I, N>(
 /// Each of the names that are numbered in their order, where it comes first. Looking back for each would take
 /// an upstream's word for how much work its response is.
 fn once_each(mut names: Vec<(usize, &[u8])>) -> impl Iterator<Item = &[u8]> {
-    fn lower(name: &[u8]) -> impl Iterator<Item = u8> {
-        name.iter().map(u8::to_ascii_lowercase)
-    }
     names.sort_unstable_by(|(place, name), (other_place, other)| {
-        let by_name = name.len().cmp(&other.len()).then_with(|| lower(name).cmp(lower(other)));
-        by_name.then(place.cmp(other_place))
+        name_order(name, other).then(place.cmp(other_place))
     });
     names.dedup_by(|(_, later), (_, first)| later.eq_ignore_ascii_case(first));
     names.sort_unstable_by_key(|(place, _)| *place);

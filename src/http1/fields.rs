@@ -1,5 +1,7 @@
 //! Field names that mean something to a proxy, and the lists that fields hold.
 
+use std::cmp::Ordering;
+
 use super::head::Span;
 
 /// Declares [`FieldId`] and its classifier from one table of names.
@@ -280,6 +282,13 @@ fn is_same_name(name: &[u8], known: &[u8]) -> bool {
         }
         _ => name.iter().zip(known).all(|(name, known)| name | 0x20 == *known),
     }
+}
+
+/// An order of field names without regard to case: the shorter one first.
+#[must_use]
+pub fn name_order(name: &[u8], other: &[u8]) -> Ordering {
+    let lower = u8::to_ascii_lowercase;
+    name.len().cmp(&other.len()).then_with(|| name.iter().map(lower).cmp(other.iter().map(lower)))
 }
 
 /// Whether `bytes` begin with `prefix`, which is given in lower case.

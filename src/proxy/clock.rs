@@ -23,13 +23,15 @@ pub struct HttpDate {
 
 impl Default for HttpDate {
     fn default() -> Self {
-        Self { line: RefCell::new([0; LINE]), until: Cell::new(None) }
+        let date = Self { line: RefCell::new([0; LINE]), until: Cell::new(None) };
+        date.update(Instant::now());
+        date
     }
 }
 
 impl HttpDate {
-    /// Writes the field with the second that it is `now`. The system's clock is only asked once a second.
-    pub fn write(&self, now: Instant, writer: &mut HeadWriter<'_>) {
+    /// Lets the field tell the second that it is `now`. The system's clock is asked once a second.
+    pub fn update(&self, now: Instant) {
         if self.until.get().is_none_or(|until| now >= until) {
             let time = SystemTime::now();
             let into_second = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
@@ -37,6 +39,10 @@ impl HttpDate {
             // As long as the line: years have four digits.
             let _ = write!(&mut self.line.borrow_mut()[..], "Date: {}\r\n", httpdate::HttpDate::from(time));
         }
+    }
+
+    /// Writes the field as it was at the last [`HttpDate::update`].
+    pub fn write(&self, writer: &mut HeadWriter<'_>) {
         writer.lines(&*self.line.borrow());
     }
 }

@@ -1,6 +1,14 @@
 //! One client connection from accept to close: read a head, decide, do, and again.
 
-use std::{cell::RefCell, future::poll_fn, pin::Pin, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{
+    cell::{OnceCell, RefCell},
+    future::poll_fn,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use rustls::ServerConfig;
 use tokio::{
@@ -76,8 +84,8 @@ pub async fn serve_stream(core: Rc<Core>, stream: Stream, client: Client) {
 struct Connection<'c> {
     core: &'c Rc<Core>,
     client: Client,
-    /// What its requests say of it.
-    forwarding: Forwarding,
+    /// What its requests say of it, once there is one.
+    forwarding: OnceCell<Forwarding>,
     stream: Stream,
     timer: Timer,
     /// It leaves the runtime once it has been idle for long.
@@ -98,8 +106,7 @@ enum After {
 
 impl<'c> Connection<'c> {
     fn new(core: &'c Rc<Core>, stream: Stream, client: Client, may_leave: bool) -> Self {
-        let forwarding = Forwarding::of(&client);
-        Self { core, client, forwarding, stream, timer: Timer::default(), may_leave }
+        Self { core, client, forwarding: OnceCell::new(), stream, timer: Timer::default(), may_leave }
     }
 
     async fn serve(mut self, mut patience: Duration) -> Option<IdleConnection> {
@@ -163,7 +170,7 @@ impl<'c> Connection<'c> {
                 let job = Job {
                     core: self.core,
                     config,
-                    forwarding: &self.forwarding,
+                    forwarding: self.forwarding.get_or_init(|| Forwarding::of(&self.client)),
                     stream: &mut self.stream,
                     inbound: &inbound,
                     head: &head,
@@ -299,7 +306,9 @@ impl<'c> Connection<'c> {
     }
 
     fn responder<'a>(&'a self, config: &'a Config, request_id: RequestId) -> Responder<'a> {
-        Responder { request_id, policy: &config.cors, identity: &self.core.identity, date: &self.core.date }
+        let Core { identity, date, .. } = &**self.core;
+        date.update(Instant::now());
+        Responder { request_id, policy: &config.cors, identity, date }
     }
 
     async fn tunnel(

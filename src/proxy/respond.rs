@@ -1,8 +1,6 @@
 //! PURE. Every response that corsair makes itself: the one door out, so that each carries the CORS headers
 //! that a success would have carried (cors.md §3).
 
-use tokio::time::Instant;
-
 use super::{
     clock::HttpDate,
     identity::{Identity, RequestId},
@@ -90,7 +88,7 @@ impl Responder<'_> {
         let body = Body::of(answer, error, recipient);
         let mut writer = HeadWriter::new(out);
         writer.status_line(status, reason(status).as_bytes());
-        self.date.write(Instant::now(), &mut writer);
+        self.date.write(&mut writer);
         if let Some(connection) = connection_option(persistence) {
             writer.field(b"Connection", connection);
         }

@@ -2,8 +2,6 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use tokio::time::Instant;
-
 use super::{
     clock::HttpDate,
     identity::Identity,
@@ -93,12 +91,11 @@ impl ResponseContext<'_> {
         }
     }
 
-    /// Judges a complete head in `bytes`, which has come `now`, and writes what the client is to see of it to `out`.
+    /// Judges a complete head in `bytes`, and writes what the client is to see of it to `out`.
     pub(crate) fn respond(
         &self,
         bytes: &[u8],
         head: &ResponseHead,
-        now: Instant,
         out: &mut [u8],
     ) -> Result<Arrived, Error> {
         let response = Response { bytes, head };
@@ -111,16 +108,11 @@ impl ResponseContext<'_> {
             100..=199 => Ok(Arrived::Interim {
                 written: rewrite::interim(response, false, self.target.is_some(), out)?,
             }),
-            _ => self.respond_finally(response, now, out),
+            _ => self.respond_finally(response, out),
         }
     }
 
-    fn respond_finally(
-        &self,
-        response: Response<'_>,
-        now: Instant,
-        out: &mut [u8],
-    ) -> Result<Arrived, Error> {
+    fn respond_finally(&self, response: Response<'_>, out: &mut [u8]) -> Result<Arrived, Error> {
         if self.reused && response.head.status == 408 {
             // Meant for the idle connection, sent before our request came (RFC 9110 §15.5.9).
             return Err(Error::UpstreamClosed);
@@ -164,7 +156,7 @@ impl ResponseContext<'_> {
                 },
             }),
             identity: self.identity,
-            date: &|writer| self.date.write(now, writer),
+            date: &|writer| self.date.write(writer),
         };
         Ok(Arrived::Final { written: rewrite::response(response, &homeward, out)?, plan })
     }

@@ -18,7 +18,7 @@ use crate::{
     },
     error::Error,
     http1::{
-        connection::ConnectionOptions,
+        connection::Nominated,
         emit::HeadWriter,
         fields::{self, Field, FieldId},
         framing::Framing,
@@ -63,22 +63,13 @@ impl Forwarding {
     }
 }
 
-fn is_nominated(bytes: &[u8], fields: &Fields, field: &Field) -> bool {
-    !field.id.survives_nomination()
-        && fields
-            .all(FieldId::Connection)
-            .flat_map(|connection| fields::list(connection.value.of(bytes)))
-            .any(|option| option.eq_ignore_ascii_case(field.name.of(bytes)))
-}
-
 /// The fields of a head that travel beyond this hop.
 fn end_to_end<'a>(bytes: &'a [u8], fields: &'a Fields) -> impl Iterator<Item = &'a Field> {
-    let values = fields.all(FieldId::Connection).map(|field| field.value.of(bytes));
-    // Only then every field must be compared.
-    let nominates = ConnectionOptions::of(values).nominates;
-    fields
-        .iter()
-        .filter(move |field| !(field.id.is_hop_by_hop() || nominates && is_nominated(bytes, fields, field)))
+    let nominated =
+        Nominated::of(|| fields.all(FieldId::Connection).map(|connection| connection.value.of(bytes)));
+    let ends_here =
+        move |field: &Field| !field.id.survives_nomination() && nominated.contains(field.name.of(bytes));
+    fields.iter().filter(move |field| !(field.id.is_hop_by_hop() || ends_here(field)))
 }
 
 /// Where an upstream request goes, as far as its head shows it.

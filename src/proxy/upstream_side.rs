@@ -194,7 +194,8 @@ impl<'a> UpstreamSide<'a> {
         let limits = &self.context.config.limits;
         let mut out = self.out.take().unwrap_or_else(|| self.buffers.take());
         let now = Instant::now();
-        let arrived = self.context.respond(buffer.unread(), &head, now, out.spare());
+        self.context.date.update(now);
+        let arrived = self.context.respond(buffer.unread(), &head, out.spare());
         let ResponseHead { fields, len, .. } = head;
         self.fields = fields;
         buffer.consume(len);

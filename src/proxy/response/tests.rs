@@ -20,7 +20,7 @@ enum Seen {
 fn see(setup: &Setup, head: &str) -> Result<Seen, Error> {
     let parsed = sample::response(head);
     let mut out = vec![0; 32 << 10];
-    let arrived = setup.context().respond(&parsed.bytes, &parsed.head, Instant::now(), &mut out)?;
+    let arrived = setup.context().respond(&parsed.bytes, &parsed.head, &mut out)?;
     Ok(match arrived {
         Arrived::Interim { written } => Seen::Interim(out[..written].to_vec()),
         Arrived::Redirect(hop) => Seen::Redirect(hop),
