@@ -85,6 +85,7 @@ pub fn compile(
         limits,
         workers,
         max_connections,
+        pipes: sections::pipes(machine, max_connections, workers),
         drain_timeout,
         access_log,
         dns,

@@ -43,6 +43,8 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// Client connections at a time, over all workers.
     pub max_connections: usize,
+    /// Bodies that each worker may splice at a time.
+    pub pipes: usize,
     /// How long running exchanges may take to end after TERM.
     pub drain_timeout: Duration,
     /// Where the access log is written.

@@ -34,6 +34,17 @@ pub(super) fn addresses(settings: &ServingSettings, notes: &mut Notes) -> Vec<So
     addresses
 }
 
+/// Pipes that each of `workers` may have: of the descriptors that connections leave over, half, so that bodies in
+/// pipes never take the place of a connection.
+pub(super) fn pipes(machine: Machine, max_connections: usize, workers: NonZeroUsize) -> usize {
+    let left = machine.descriptors.saturating_sub(max_connections.saturating_mul(2));
+    (left / DESCRIPTORS_OF_A_PIPE / 2 / workers).min(MAX_PIPES)
+}
+
+const DESCRIPTORS_OF_A_PIPE: usize = 2;
+/// What the kernel keeps in a pipe comes beside the buffers of its sockets.
+const MAX_PIPES: usize = 64;
+
 /// Threads, connections, and how long the end may take.
 pub(super) fn sizes(
     settings: &ServingSettings,
@@ -182,6 +193,20 @@ mod tests {
         let mut notes = Notes::default();
         assert_eq!(sizes(&settings, machine(1024), &mut notes).1, 600);
         assert!(notes.warnings[0].to_string().starts_with("--max-connections: 600 connections"), "{notes:?}");
+    }
+
+    #[test]
+    fn pipes_take_no_descriptor_from_a_connection() {
+        for (descriptors, connections, workers, expected) in [
+            (20_000, 9000, 2, 64),
+            (20_000, 9000, 64, 7),
+            (1024, 460, 2, 13),
+            (1024, 512, 2, 0),
+            (10, 100, 1, 0),
+        ] {
+            let workers = NonZeroUsize::new(workers).unwrap();
+            assert_eq!(pipes(machine(descriptors), connections, workers), expected, "{descriptors}");
+        }
     }
 
     #[test]

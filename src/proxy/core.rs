@@ -23,6 +23,8 @@ use crate::{
 const MAX_IDLE: usize = 1024;
 /// Field lists kept for the next head.
 const MAX_FREE_FIELDS: usize = 256;
+/// Those of them kept while nothing happens.
+const KEPT_FIELDS: usize = 8;
 
 /// State of one worker.
 pub struct Core {
@@ -56,10 +58,6 @@ pub struct Core {
     pub idle: IdleConnections,
 }
 
-/// Bodies that a worker may move through pipes at a time: two descriptors each, and what the kernel keeps in
-/// a pipe beside the sockets' own buffers.
-pub const PIPES: usize = 64;
-
 /// The memory that a worker's pool of large relay buffers may take: this many streams at a time.
 pub const BULK_STREAMS: usize = 32;
 
@@ -81,7 +79,7 @@ impl Core {
         });
         Rc::new(Self {
             buffers: BufferPool::new(buffer_size(&config)),
-            pipes: PipePool::new(PIPES),
+            pipes: PipePool::new(config.pipes),
             config,
             identity,
             pool: Pool::new(limits, Arc::clone(&counters)),
@@ -93,7 +91,7 @@ impl Core {
             bulk_permits: Cell::new(BULK_STREAMS),
             turn: Cell::new(0),
             draining: Cell::new(false),
-            fields: RefCell::default(),
+            fields: RefCell::new(Vec::with_capacity(MAX_FREE_FIELDS)),
             idle: IdleConnections::default(),
         })
     }
@@ -111,10 +109,10 @@ impl Core {
         }
     }
 
-    /// Gives the field lists that wait for the next head back to the allocator: after a busy second they lie
-    /// all over the heap, and would keep it from shrinking.
+    /// Gives most of the field lists that wait for the next head back to the allocator: after a busy second they
+    /// lie all over the heap, and would keep it from shrinking.
     pub fn drop_fields(&self) {
-        self.fields.take();
+        self.fields.borrow_mut().truncate(KEPT_FIELDS);
     }
 
     /// Whether no connection may outlive its present request.
