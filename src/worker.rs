@@ -314,8 +314,11 @@ async fn park_idle(worker: Rc<Worker>) {
         while parked.expire(Instant::now()) {
             yield_now().await;
         }
-        worker.core.buffers.shrink();
         if pass == Pass::Finished {
+            // Not while anything goes on: memory given back and taken again costs page faults. Twice, so that what a
+            // busy second needed does not count any more.
+            worker.core.buffers.shrink();
+            worker.core.buffers.shrink();
             worker.core.drop_fields();
         }
         match parked.next_expiry() {
