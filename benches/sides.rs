@@ -2,13 +2,13 @@
 //! this process and on one thread. What is measured is all three together, so only ratios between two
 //! revisions say something.
 
-use std::{net::SocketAddr, num::NonZeroUsize, rc::Rc, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc};
 
 use corsair::{
     config::{Config, compile::compile, flags, machine::Machine},
     net::stream::Stream,
     observe::metrics::Metrics,
-    proxy::{connection::serve_stream, core::Core, identity::Identity, plan::Client},
+    proxy::{connection::serve_connection, core::Core, identity::Identity, plan::Client},
 };
 use divan::{Bencher, counter::BytesCount};
 use tokio::{
@@ -89,7 +89,8 @@ impl Stage {
             let core = Core::new(Arc::new(config(address)), identity, Metrics::new().register(), None);
             let visitor = SocketAddr::from(([192, 0, 2, 7], 4711));
             let client = Client { address: visitor, secure: false, loopback_listener: false };
-            spawn_local(serve_stream(Rc::clone(&core), Stream::Unix(near), client));
+            let patience = core.config.timeouts.head;
+            spawn_local(serve_connection(core, Stream::Unix(near), client, patience));
             far
         });
         Self { runtime, client }

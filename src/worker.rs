@@ -26,7 +26,7 @@ use tokio::{
 use self::balance::{Balance, Mailbox};
 use crate::{
     config::Config,
-    net::{listen::Acceptor, parked::ParkedSet},
+    net::{handshake, listen::Acceptor, parked::ParkedSet, stream::Stream},
     observe::{
         access_log::AccessLogHandle,
         metrics::{Leg, WorkerCounters},
@@ -261,15 +261,28 @@ struct Ticket {
 /// Serves a connection until it ends or is parked. Its first byte may take `patience`.
 fn serve_from(tcp: TcpStream, tls: Option<Arc<ServerConfig>>, ticket: Ticket, patience: Duration) {
     let core = Rc::clone(&ticket.guard.worker.core);
-    spawn_local(async move {
-        let served = serve_connection(core, tcp, tls, ticket.client, patience).await;
-        if let Some(idle) = served {
-            let worker = Rc::clone(&ticket.guard.worker);
-            // Where the kernel has no memory left to watch an idle connection, that one is closed.
-            let _ = worker.parked.park(idle.tcp, idle.deadline, ticket);
-            worker.publish();
+    match tls {
+        None => {
+            spawn_local(async move {
+                let served = serve_connection(core, Stream::Tcp(tcp), ticket.client, patience).await;
+                if let Some(idle) = served {
+                    let worker = Rc::clone(&ticket.guard.worker);
+                    // Where the kernel has no memory left to watch an idle connection, that one is closed.
+                    let _ = worker.parked.park(idle.tcp, idle.deadline, ticket);
+                    worker.publish();
+                }
+            });
         }
-    });
+        Some(tls) => {
+            spawn_local(async move {
+                // Boxed: the handshake's room is not the connection's.
+                let handshake = Box::pin(handshake::accept(tls, tcp));
+                if let Ok(Ok(stream)) = timeout(core.config.timeouts.head, handshake).await {
+                    serve_connection(core, stream, ticket.client, patience).await;
+                }
+            });
+        }
+    }
 }
 
 /// Counts a connection for as long as it lives; frees its slot even if its task panics.
@@ -315,11 +328,8 @@ async fn park_idle(worker: Rc<Worker>) {
             yield_now().await;
         }
         if pass == Pass::Finished {
-            // Not while anything goes on: memory given back and taken again costs page faults. Twice, so that what a
-            // busy second needed does not count any more.
-            worker.core.buffers.shrink();
-            worker.core.buffers.shrink();
-            worker.core.drop_fields();
+            // Not while anything goes on: memory given back and taken again costs page faults.
+            worker.core.shrink();
         }
         match parked.next_expiry() {
             _ if pass == Pass::Waiting => idle.interval().await,

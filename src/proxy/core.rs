@@ -6,7 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{clock::HttpDate, identity::Identity, idle::IdleConnections, record::REDACTED};
+use super::{
+    clock::HttpDate,
+    frame::FramePool,
+    identity::Identity,
+    idle::IdleConnections,
+    record::REDACTED,
+    request::{Asked, Served},
+};
 use crate::{
     config::Config,
     http1::head::Fields,
@@ -56,6 +63,8 @@ pub struct Core {
     fields: RefCell<Vec<Fields>>,
     /// Client connections that wait for a request.
     pub idle: IdleConnections,
+    /// Room for requests under way.
+    pub(crate) frames: FramePool<Asked, Served>,
 }
 
 /// The memory that a worker's pool of large relay buffers may take: this many streams at a time.
@@ -93,6 +102,7 @@ impl Core {
             draining: Cell::new(false),
             fields: RefCell::new(Vec::with_capacity(MAX_FREE_FIELDS)),
             idle: IdleConnections::default(),
+            frames: FramePool::new(),
         })
     }
 
@@ -109,10 +119,14 @@ impl Core {
         }
     }
 
-    /// Gives most of the field lists that wait for the next head back to the allocator: after a busy second they
-    /// lie all over the heap, and would keep it from shrinking.
-    pub fn drop_fields(&self) {
+    /// Gives most of what waits for the next request back to the allocator: after a busy second it lies all over
+    /// the heap, and would keep it from shrinking.
+    pub fn shrink(&self) {
+        // Twice, so that what a busy second needed does not count any more.
+        self.buffers.shrink();
+        self.buffers.shrink();
         self.fields.borrow_mut().truncate(KEPT_FIELDS);
+        self.frames.shrink();
     }
 
     /// Whether no connection may outlive its present request.

@@ -39,17 +39,32 @@ pub(crate) enum Received {
     Fault(Error, Option<Vec<u8>>),
 }
 
-/// Where a request is waited for.
+/// Where a request is waited for, and what has come of it.
 pub(crate) struct Receiver<'a, 'c> {
     pub(crate) core: &'c Core,
     pub(crate) config: &'a Config,
     pub(crate) stream: &'a mut Stream,
     pub(crate) timer: &'a mut Timer,
     pub(crate) idle: &'a mut IdleSlot<'c>,
-    /// By when the first byte must have come.
+    /// For how long the first byte is waited for.
     pub(crate) patience: Duration,
     /// The connection leaves the runtime once it has been idle for long.
     pub(crate) may_leave: bool,
+    /// What has come; none while nothing has.
+    pub(crate) buffer: Option<Buffer>,
+    pub(crate) progress: Progress,
+}
+
+/// How far a wait has come.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// The stream has been asked, or need not be, before a buffer is taken.
+    asked: bool,
+    end: HeadEnd,
+    /// By when the first byte must have come.
+    deadline: Option<Instant>,
+    /// When it has, where the head was not complete then.
+    begun: Option<Instant>,
 }
 
 /// How a wait for a head ended.
@@ -63,26 +78,14 @@ enum Wait {
 }
 
 impl Receiver<'_, '_> {
-    /// Waits for the next request; `early` is what came behind the last one. A connection that waits for its
-    /// first byte holds no buffer.
-    pub(crate) async fn receive(mut self, early: Option<Buffer>) -> Received {
-        let mut buffer = early;
-        if let Some(buffer) = &mut buffer {
+    /// Waits for the next request. A connection that waits for its first byte holds no buffer.
+    pub(crate) async fn receive(&mut self) -> Received {
+        if let Some(buffer) = &mut self.buffer {
             buffer.compact();
+            self.progress.asked = true;
         }
-        let mut end = HeadEnd::default();
-        let mut deadline = None;
-        let mut begun = None;
-        // Most clients wait for an answer before they ask again: the first look takes no buffer.
-        let mut asked = buffer.is_some();
-        let waited = poll_fn(|cx| {
-            if !std::mem::replace(&mut asked, true) && self.stream.poll_readable(cx).is_pending() {
-                return self.poll_idle(cx, &mut deadline);
-            }
-            self.poll_head(cx, &mut buffer, &mut end, &mut deadline, &mut begun)
-        })
-        .await;
-        let Some(mut buffer) = buffer else {
+        let waited = poll_fn(|cx| self.poll_head(cx)).await;
+        let Some(mut buffer) = self.buffer.take() else {
             return if let Wait::Idle(deadline) = waited {
                 Received::Idle(deadline)
             } else {
@@ -92,46 +95,45 @@ impl Receiver<'_, '_> {
         let error = match waited {
             Wait::Complete(head) => {
                 buffer.consume(head.len);
-                return Received::Head(buffer, head, begun.map(|begun: Instant| begun.elapsed()));
+                let took = self.progress.begun.map(|begun| begun.elapsed());
+                return Received::Head(buffer, head, took);
             }
             Wait::Ended | Wait::Idle(_) => return Received::Closed,
             Wait::Expired => Error::RequestHeadTimeout,
             Wait::Fault(error) => error,
         };
-        let origin = self.find_origin(&buffer, error).await;
+        // Boxed: rare, and its room would be every connection's.
+        let origin = Box::pin(self.find_origin(&buffer, error)).await;
         Received::Fault(error, origin)
     }
 
-    fn poll_head(
-        &mut self,
-        cx: &mut Context<'_>,
-        held: &mut Option<Buffer>,
-        end: &mut HeadEnd,
-        deadline: &mut Option<Instant>,
-        begun: &mut Option<Instant>,
-    ) -> Poll<Wait> {
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
+        // Most clients wait for an answer before they ask again: the first look takes no buffer.
+        if !std::mem::replace(&mut self.progress.asked, true) && self.stream.poll_readable(cx).is_pending() {
+            return self.poll_idle(cx);
+        }
         loop {
-            let mut buffer = held.take().unwrap_or_else(|| self.core.buffers.take());
+            let mut buffer = self.buffer.take().unwrap_or_else(|| self.core.buffers.take());
             if !buffer.is_empty()
-                && let Some(wait) = self.look(buffer.unread(), end)
+                && let Some(wait) = self.look(buffer.unread())
             {
-                *held = Some(buffer);
+                self.buffer = Some(buffer);
                 return Poll::Ready(wait);
             }
             match buffer.poll_fill(cx, self.stream) {
                 Poll::Ready(Ok(size)) if size > 0 => {
                     self.idle.leave();
-                    *held = Some(buffer);
+                    self.buffer = Some(buffer);
                 }
                 // The end of the connection, even in the middle of a head: nobody is left to be told.
                 Poll::Ready(_) => return Poll::Ready(Wait::Ended),
                 Poll::Pending if buffer.is_empty() => {
                     drop(buffer);
-                    return self.poll_idle(cx, deadline);
+                    return self.poll_idle(cx);
                 }
                 Poll::Pending => {
-                    *held = Some(buffer);
-                    let begun = *begun.get_or_insert_with(Instant::now);
+                    self.buffer = Some(buffer);
+                    let begun = *self.progress.begun.get_or_insert_with(Instant::now);
                     return self
                         .timer
                         .poll_until(cx, begun + self.config.timeouts.head)
@@ -142,7 +144,8 @@ impl Receiver<'_, '_> {
     }
 
     /// Looks for a head in what has come; nothing while it is incomplete.
-    fn look(&self, bytes: &[u8], end: &mut HeadEnd) -> Option<Wait> {
+    fn look(&mut self, bytes: &[u8]) -> Option<Wait> {
+        let end = &mut self.progress.end;
         let limits = &self.config.limits;
         let mut recycled = self.core.take_fields();
         // Nearly every head comes as a whole.
@@ -172,8 +175,9 @@ impl Receiver<'_, '_> {
     }
 
     /// Nothing has come yet: expiry is silent (reliability.md R12).
-    fn poll_idle(&mut self, cx: &mut Context<'_>, deadline: &mut Option<Instant>) -> Poll<Wait> {
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
         let is_long = self.idle.wait(cx.waker(), self.may_leave);
+        let deadline = &mut self.progress.deadline;
         let patience = *deadline.get_or_insert_with(|| Instant::now() + self.patience);
         if self.core.is_draining() {
             let last = patience.min(Instant::now() + LAST_CHANCE);

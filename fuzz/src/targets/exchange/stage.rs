@@ -13,7 +13,7 @@ use corsair::{
     config::{Config, compile::compile, flags, machine::Machine},
     net::stream::Stream,
     observe::metrics::{Metrics, WorkerCounters},
-    proxy::{connection::serve_stream, core::Core, identity::Identity, plan::Client},
+    proxy::{connection::{IdleConnection, serve_connection}, core::Core, identity::Identity, plan::Client},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -260,17 +260,19 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
     let (near, far) = UnixStream::pair().expect("a pair of sockets");
     let visitor = Visitor { bytes: play.client.clone(), pieces: play.pieces.clone(), ending: play.ending };
     spawn_local(visitor.visit(far, Rc::clone(scene), |record| &mut record.client));
-    look_on(spawn_local(serve_stream(Rc::clone(&core), Stream::Unix(near), client)), scene).await;
+    let patience = core.config.timeouts.head;
+    let serve = |near| serve_connection(Rc::clone(&core), Stream::Unix(near), client, patience);
+    look_on(spawn_local(serve(near)), scene).await;
 
     *scene.answers.borrow_mut() = Vec::new().into_iter();
     let (near, far) = UnixStream::pair().expect("a pair of sockets");
     let visitor = Visitor { bytes: afterwards(play.mode), pieces: None, ending: Ending::Stays };
     spawn_local(visitor.visit(far, Rc::clone(scene), |record| &mut record.afterwards));
-    look_on(spawn_local(serve_stream(core, Stream::Unix(near), client)), scene).await;
+    look_on(spawn_local(serve(near)), scene).await;
 }
 
 /// Looks on until a connection has ended, and moves the clock when nothing else moves.
-async fn look_on(served: JoinHandle<()>, scene: &Scene) {
+async fn look_on(served: JoinHandle<Option<IdleConnection>>, scene: &Scene) {
     /// Turns of the runtime without a move after which nothing is on its way any more.
     const QUIET: usize = 4;
     const STEP: Duration = Duration::from_millis(50);
