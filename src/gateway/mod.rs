@@ -1,10 +1,11 @@
 //! The gateway's language: which target a path names, and where a redirect leads.
 //!
 //! Pure functions from a request target or a `Location` to a [`TargetUrl`]. Everything goes through the URL
-//! standard, so that a host is read here exactly as a browser would read it; whether that host may be reached
-//! is asked in [`access`](crate::access). No socket, no name resolution and no rule of an operator may enter
-//! this room.
+//! standard, so that a host is read here exactly as a browser would read it, or is spelled already as the
+//! standard would spell it; whether that host may be reached is asked in [`access`](crate::access). No socket,
+//! no name resolution and no rule of an operator may enter this room.
 
+mod canonical;
 mod redirect;
 mod target;
 
@@ -122,14 +123,14 @@ pub fn parse(forms: GatewayForms, request_target: &[u8]) -> Result<GatewayReques
             return Ok(GatewayRequest::Missing);
         };
         let value = if is_absolute(value) { Cow::Borrowed(value) } else { form_decode(value) };
-        return Ok(GatewayRequest::Target(target(&value)?, Form::Query));
+        return Ok(GatewayRequest::Target(target(value)?, Form::Query));
     }
     if path == b"healthcheck" {
         return Ok(GatewayRequest::Healthcheck);
     }
     let merged = starts_with_ignore_case(rest, b"http:/") || starts_with_ignore_case(rest, b"https:/");
     if forms.path && (merged || is_absolute(path)) {
-        return Ok(GatewayRequest::Target(target(rest)?, Form::Path));
+        return Ok(GatewayRequest::Target(target(Cow::Borrowed(rest))?, Form::Path));
     }
     if forms.path && (starts_with_ignore_case(rest, b"http%3a") || starts_with_ignore_case(rest, b"https%3a"))
     {
@@ -141,9 +142,12 @@ pub fn parse(forms: GatewayForms, request_target: &[u8]) -> Result<GatewayReques
 }
 
 /// The target of these bytes, none of which is to be decoded.
-fn target(bytes: &[u8]) -> Result<TargetUrl, Error> {
-    let text = str::from_utf8(bytes).map_err(|_| Error::TargetInvalid("the url is not UTF-8"))?;
-    TargetUrl::parse(text)
+fn target(bytes: Cow<'_, [u8]>) -> Result<TargetUrl, Error> {
+    let text = match bytes {
+        Cow::Borrowed(bytes) => str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    };
+    TargetUrl::read(text.ok_or(Error::TargetInvalid("the url is not UTF-8"))?)
 }
 
 /// What stands behind the first `url=` of a query, to its end; nothing when it is empty.
@@ -177,20 +181,22 @@ fn form_decode(value: &[u8]) -> Cow<'_, [u8]> {
     }
     let mut decoded = Vec::with_capacity(value.len());
     let mut rest = value;
-    while let Some((&byte, behind)) = rest.split_first() {
-        rest = behind;
-        decoded.push(match (byte, behind) {
-            (b'+', _) => b' ',
-            (b'%', [high, low, behind @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
-                (Some(high), Some(low)) => {
-                    rest = behind;
-                    high << 4 | low
-                }
-                (Some(_) | None, _) => byte,
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'%' | b'+')) {
+        let (plain, escape) = rest.split_at(at);
+        decoded.extend_from_slice(plain);
+        let (byte, behind) = match escape {
+            [b'%', high, low, behind @ ..] => match (hex_digit(*high), hex_digit(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, behind),
+                (Some(_) | None, _) => (b'%', &escape[1..]),
             },
-            _ => byte,
-        });
+            [b'+', behind @ ..] => (b' ', behind),
+            [byte, behind @ ..] => (*byte, behind),
+            [] => break,
+        };
+        decoded.push(byte);
+        rest = behind;
     }
+    decoded.extend_from_slice(rest);
     Cow::Owned(decoded)
 }
 

@@ -102,7 +102,7 @@ fn resolve(current: &TargetUrl, location: &[u8]) -> Option<Url> {
     if location.is_empty() {
         return None;
     }
-    current.0.join(&escape_non_ascii(location)).ok().filter(is_http)
+    current.join(&escape_non_ascii(location)).ok().filter(is_http)
 }
 
 /// `bytes` with every byte above ASCII percent-encoded: what they mean in a path, a query or a host, whatever

@@ -2,10 +2,11 @@
 //!
 //! What a host may be used for is not decided here.
 
-use std::{fmt, net::IpAddr};
+use std::{borrow::Cow, fmt, net::IpAddr};
 
 use url::{Host, ParseError, Position, Url};
 
+use super::canonical;
 use crate::error::Error;
 
 /// The longest name that DNS can carry, in bytes without a last dot (RFC 1035 §2.3.4).
@@ -32,6 +33,14 @@ impl Scheme {
         }
     }
 
+    /// What stands before the authority.
+    pub(super) const fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+
     /// The port that a URL of this scheme leaves out.
     #[must_use]
     pub const fn default_port(self) -> u16 {
@@ -54,8 +63,19 @@ pub enum TargetHost<'a> {
 /// An http or https URL without userinfo and without fragment, normalised by the URL standard.
 ///
 /// All of its text is visible ASCII, so it can stand in a request head as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TargetUrl(pub(super) Url);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetUrl {
+    text: String,
+    scheme: Scheme,
+    /// The host, where it is an address.
+    address: Option<IpAddr>,
+    /// What stands behind the host and its colon, or what the scheme leaves out.
+    port: u16,
+    /// Where the host ends in `text`.
+    host_end: usize,
+    /// Where the path begins in `text`.
+    path: usize,
+}
 
 impl TargetUrl {
     /// Reads an absolute URL; a fragment is dropped.
@@ -66,7 +86,16 @@ impl TargetUrl {
     ///
     /// Source: URL standard, "URL parsing" and "host parsing".
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let url = Url::parse(text).map_err(|fault| Error::TargetInvalid(reason(fault)))?;
+        Self::read(Cow::Borrowed(text))
+    }
+
+    /// [`TargetUrl::parse`], of text that can be kept if it is owned already.
+    pub(super) fn read(text: Cow<'_, str>) -> Result<Self, Error> {
+        if let Some(parts) = canonical::parts(&text) {
+            let canonical::Parts { scheme, address, port, host_end, path } = parts;
+            return Ok(Self { text: text.into_owned(), scheme, address, port, host_end, path });
+        }
+        let url = Url::parse(&text).map_err(|fault| Error::TargetInvalid(reason(fault)))?;
         if !is_http(&url) {
             return Err(Error::TargetInvalid("only http and https targets are fetched"));
         }
@@ -78,50 +107,64 @@ impl TargetUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Error::TargetInvalid("a url with a user name or password is refused"));
         }
-        if let Some(Host::Domain(name)) = url.host()
-            && !can_be_resolved(name)
-        {
-            return Err(Error::TargetInvalid("the host is no name that DNS could carry"));
-        }
+        let address = match url.host() {
+            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
+            Some(Host::Domain(name)) if can_be_resolved(name) => None,
+            Some(Host::Domain(_)) | None => {
+                return Err(Error::TargetInvalid("the host is no name that DNS could carry"));
+            }
+        };
         if url.fragment().is_some() {
             url.set_fragment(None);
         }
-        Ok(Self(url))
+        let scheme = if url.scheme() == Scheme::Https.as_str() { Scheme::Https } else { Scheme::Http };
+        Ok(Self {
+            scheme,
+            address,
+            port: url.port().unwrap_or(scheme.default_port()),
+            host_end: url[..Position::AfterHost].len(),
+            path: url[..Position::BeforePath].len(),
+            text: url.into(),
+        })
+    }
+
+    /// The URL that `reference` means on a page at this one.
+    pub(super) fn join(&self, reference: &str) -> Result<Url, ParseError> {
+        Url::parse(&self.text)?.join(reference)
     }
 
     /// http or https.
     #[must_use]
-    pub fn scheme(&self) -> Scheme {
-        if self.0.scheme() == Scheme::Https.as_str() { Scheme::Https } else { Scheme::Http }
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// Name or address to connect to.
     #[must_use]
     pub fn host(&self) -> TargetHost<'_> {
-        match self.0.host() {
-            Some(Host::Ipv4(ip)) => TargetHost::Ip(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => TargetHost::Ip(IpAddr::V6(ip)),
-            Some(Host::Domain(name)) => TargetHost::Name(name),
-            None => TargetHost::Name(""),
+        match self.address {
+            Some(ip) => TargetHost::Ip(ip),
+            None => TargetHost::Name(&self.text[self.scheme.prefix().len()..self.host_end]),
         }
     }
 
     /// The port to connect to.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.0.port().unwrap_or(self.scheme().default_port())
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// The value of the `Host` field: IPv6 in brackets, a default port left out (RFC 9110 §7.2).
     #[must_use]
     pub fn authority(&self) -> &str {
-        &self.0[Position::BeforeHost..Position::AfterPort]
+        &self.text[self.scheme.prefix().len()..self.path]
     }
 
     /// The origin-form of the request line; never empty (RFC 9112 §3.2.1).
     #[must_use]
     pub fn path_and_query(&self) -> &str {
-        &self.0[Position::BeforePath..Position::AfterQuery]
+        &self.text[self.path..]
     }
 
     /// `scheme://host[:port]`, a default port left out. Equal exactly when the origins are, so it also keys
@@ -130,7 +173,7 @@ impl TargetUrl {
     /// Source: HTML standard, "ASCII serialization of an origin".
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.0[..Position::AfterPort]
+        &self.text[..self.path]
     }
 
     /// Whether scheme, host and port are those of `other` (HTML standard, "same origin").
@@ -142,7 +185,7 @@ impl TargetUrl {
     /// The whole URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.text
     }
 }
 

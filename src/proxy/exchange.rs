@@ -216,7 +216,7 @@ impl Job<'_> {
         state: &ExchangeState,
     ) -> (bool, Result<Attempt, Error>) {
         let target = match &exchange.destination {
-            Destination::Target(target) => Some(&**target),
+            Destination::Target(target) => Some(target),
             Destination::Upstream => None,
         };
         let out = match self.render(exchange, target, body, state) {

@@ -40,7 +40,7 @@ pub enum Destination {
     /// To the configured upstream.
     Upstream,
     /// To the target that it names.
-    Target(Box<Target>),
+    Target(Target),
 }
 
 /// A gateway's target on its way through redirects.
@@ -103,15 +103,10 @@ pub fn route(
     }
     let found = match asked {
         Ok(GatewayRequest::Target(url, form)) => {
-            Ok(Found::Destination(Destination::Target(Box::new(Target {
-                url,
-                form,
-                redirects: gateway.redirects,
-                hops: 0,
-                get: false,
-                without_body: false,
-                crossed: false,
-            }))))
+            let redirects = gateway.redirects;
+            let target =
+                Target { url, form, redirects, hops: 0, get: false, without_body: false, crossed: false };
+            Ok(Found::Destination(Destination::Target(target)))
         }
         Ok(GatewayRequest::Healthcheck) => Ok(Found::Healthcheck),
         Ok(GatewayRequest::Missing) => Err(Error::TargetMissing),
