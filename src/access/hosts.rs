@@ -9,6 +9,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
+use foldhash::fast::RandomState;
 use url::Host;
 
 use crate::{gateway::can_be_resolved, http1::fields::trim};
@@ -58,12 +59,12 @@ enum Pattern {
     Address(IpAddr),
 }
 
-/// A compiled set of host patterns.
+/// A compiled set of host patterns. Only operators fill it, so that clients cannot choose what is hashed beside what.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HostPatterns {
-    names: HashMap<Box<str>, Ports>,
-    below: HashMap<Box<str>, Ports>,
-    addresses: HashMap<IpAddr, Ports>,
+    names: HashMap<Box<str>, Ports, RandomState>,
+    below: HashMap<Box<str>, Ports, RandomState>,
+    addresses: HashMap<IpAddr, Ports, RandomState>,
 }
 
 impl HostPatterns {
@@ -86,6 +87,11 @@ impl HostPatterns {
         };
         ports.add(port);
         Ok(shown)
+    }
+
+    /// Whether there is no pattern.
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.below.is_empty() && self.addresses.is_empty()
     }
 
     /// Whether `name`, lower case and without a last dot, is named itself.

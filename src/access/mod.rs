@@ -81,8 +81,16 @@ impl RuleSet {
         self.any || self.public || self.private || self.loopback || !self.networks.is_empty()
     }
 
+    /// Whether there is no rule at all.
+    fn is_empty(&self) -> bool {
+        !self.has_ranges() && self.hosts.is_empty()
+    }
+
     /// Whether `ip`, or the IPv4 address that it carries, is covered or named.
     fn touches(&self, ip: IpAddr, port: u16) -> bool {
+        if self.is_empty() {
+            return false;
+        }
         let hit = |ip| self.covers(ip) || self.hosts.has_address(ip, port);
         hit(ip) || embedded(ip).is_some_and(|ip| hit(IpAddr::V4(ip)))
     }
