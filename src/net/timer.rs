@@ -1,4 +1,4 @@
-//! One timer for all deadlines of a connection, moved as rarely as possible.
+//! One timer for deadline after deadline, moved as rarely as possible.
 //!
 //! Moving a tokio timer costs a lock and a walk through its wheel. Here a deadline is a value; the timer
 //! behind it is armed only when it would ring too late, and when it rings too early it is armed anew. A

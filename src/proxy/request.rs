@@ -2,7 +2,7 @@
 //!
 //! Runs in a frame ([`super::frame`]): what is kept here is kept while a request is under way, and no longer.
 
-use std::{cell::RefCell, convert::Infallible, rc::Rc, time::Duration};
+use std::{cell::RefCell, convert::Infallible, mem, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::{
         framing::Framing,
         head::{Request, RequestHead},
     },
-    net::buffer::Buffer,
+    net::{buffer::Buffer, timer::Timer},
 };
 
 /// A request whose head has come, and the connection that it came on.
@@ -44,9 +44,14 @@ pub(crate) struct Served {
 
 /// Serves one request after another.
 pub(crate) async fn serve_requests(desk: Rc<Desk<Asked, Served>>) -> Infallible {
+    // Lent to one connection after another: it is armed already, and a connection that brings one request needs
+    // none of its own.
+    let mut timer = Timer::default();
     loop {
         let Asked { mut connection, buffer, head, head_took } = desk.next().await;
+        mem::swap(&mut connection.timer, &mut timer);
         let after = connection.handle(buffer, head, head_took).await;
+        mem::swap(&mut connection.timer, &mut timer);
         desk.done(Served { connection, after });
     }
 }
@@ -67,7 +72,7 @@ impl Connection {
             plan.persistence = Persistence::Close;
         }
         let mut outcome = Outcome::default();
-        let action = std::mem::replace(&mut plan.action, Action::Respond(Answer::LastHop));
+        let action = mem::replace(&mut plan.action, Action::Respond(Answer::LastHop));
         let next = match action {
             Action::Respond(answer) => {
                 self.respond(config, &plan, &head, &inbound, answer, &mut outcome).await
