@@ -4,6 +4,7 @@
 //! keeps them open itself, so that a worker that ends loses no queue (reliability.md R24).
 
 pub mod balance;
+mod tasks;
 
 use std::{
     cell::Cell,
@@ -23,7 +24,10 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use self::balance::{Balance, Mailbox};
+use self::{
+    balance::{Balance, Mailbox},
+    tasks::WaitingTasks,
+};
 use crate::{
     config::Config,
     net::{handshake, listen::Acceptor, parked::ParkedSet, stream::Stream},
@@ -98,6 +102,8 @@ struct Worker {
     connections: Cell<usize>,
     /// Those of them that wait outside of the runtime.
     parked: ParkedSet<Ticket>,
+    /// Tasks whose connections have ended.
+    tasks: WaitingTasks<Arrival>,
     /// Client connections that the process may still accept.
     permits: Arc<Semaphore>,
     /// A connection has ended, and with it a descriptor is free.
@@ -133,6 +139,7 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
         balance,
         connections: Cell::new(0),
         parked: ParkedSet::new()?,
+        tasks: WaitingTasks::default(),
         permits,
         freed: Rc::clone(&freed),
     });
@@ -165,6 +172,7 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
     }
     // Their tickets hold the worker.
     while worker.parked.close_some() {}
+    worker.tasks.clear();
     Ok(())
 }
 
@@ -248,40 +256,57 @@ fn admit(
     permit: OwnedSemaphorePermit,
 ) {
     let client = Client { address, secure: terms.tls.is_some(), loopback_listener: terms.loopback };
-    let ticket = Ticket { client, guard: Guard::new(worker, permit) };
-    serve_from(tcp, terms.tls, ticket, worker.core.config.timeouts.head);
+    let ticket = Ticket { client, _guard: Guard::new(worker, permit) };
+    let patience = worker.core.config.timeouts.head;
+    serve_arrival(worker, Arrival { tcp, tls: terms.tls, ticket, patience });
 }
 
 /// What a connection has from its accept to its end.
 struct Ticket {
     client: Client,
-    guard: Guard,
+    /// Counts it for so long.
+    _guard: Guard,
 }
 
-/// Serves a connection until it ends or is parked. Its first byte may take `patience`.
-fn serve_from(tcp: TcpStream, tls: Option<Arc<ServerConfig>>, ticket: Ticket, patience: Duration) {
-    let core = Rc::clone(&ticket.guard.worker.core);
-    match tls {
-        None => {
-            spawn_local(async move {
-                let served = serve_connection(core, Stream::Tcp(tcp), ticket.client, patience).await;
-                if let Some(idle) = served {
-                    let worker = Rc::clone(&ticket.guard.worker);
-                    // Where the kernel has no memory left to watch an idle connection, that one is closed.
-                    let _ = worker.parked.park(idle.tcp, idle.deadline, ticket);
-                    worker.publish();
-                }
-            });
+/// A connection to be served.
+struct Arrival {
+    tcp: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
+    ticket: Ticket,
+    /// How long its first byte may take.
+    patience: Duration,
+}
+
+/// Serves a connection until it ends or is parked.
+fn serve_arrival(worker: &Rc<Worker>, arrival: Arrival) {
+    if let Some(arrival) = worker.tasks.give(arrival) {
+        spawn_local(serve_arrivals(Rc::clone(worker), arrival));
+    }
+}
+
+/// Serves one connection after the other.
+async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
+    let mut next = Some(first);
+    while let Some(Arrival { tcp, tls, ticket, patience }) = next.take() {
+        let core = Rc::clone(&worker.core);
+        let stream = match tls {
+            None => Ok(Ok(Stream::Tcp(tcp))),
+            // Boxed: the handshake's room is not the connection's.
+            Some(tls) => Box::pin(timeout(core.config.timeouts.head, handshake::accept(tls, tcp))).await,
+        };
+        let idle = match stream {
+            Ok(Ok(stream)) => serve_connection(core, stream, ticket.client, patience).await,
+            Ok(Err(_)) | Err(_) => None,
+        };
+        match idle {
+            Some(idle) => {
+                // Where the kernel has no memory left to watch an idle connection, that one is closed.
+                let _ = worker.parked.park(idle.tcp, idle.deadline, ticket);
+                worker.publish();
+            }
+            None => drop(ticket),
         }
-        Some(tls) => {
-            spawn_local(async move {
-                // Boxed: the handshake's room is not the connection's.
-                let handshake = Box::pin(handshake::accept(tls, tcp));
-                if let Ok(Ok(stream)) = timeout(core.config.timeouts.head, handshake).await {
-                    serve_connection(core, stream, ticket.client, patience).await;
-                }
-            });
-        }
+        next = worker.tasks.next().await;
     }
 }
 
@@ -330,6 +355,7 @@ async fn park_idle(worker: Rc<Worker>) {
         if pass == Pass::Finished {
             // Not while anything goes on: memory given back and taken again costs page faults.
             worker.core.shrink();
+            worker.tasks.shrink();
         }
         match parked.next_expiry() {
             _ if pass == Pass::Waiting => idle.interval().await,
@@ -350,7 +376,8 @@ async fn wake_parked(worker: Rc<Worker>) {
         worker.publish();
         for connection in woken.drain(..) {
             let patience = connection.deadline.saturating_duration_since(Instant::now());
-            serve_from(connection.tcp, None, connection.ticket, patience);
+            let arrival = Arrival { tcp: connection.tcp, tls: None, ticket: connection.ticket, patience };
+            serve_arrival(&worker, arrival);
         }
         yield_now().await;
     }

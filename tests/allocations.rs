@@ -1,5 +1,6 @@
 //! A warm keep-alive connection costs no allocation: neither a request that goes through an upstream, nor a
-//! preflight. What allocates still (a target's URL, a refusal in words) does not do it more often.
+//! preflight. What allocates still (a target's URL, a refusal in words, a new connection) does not do it more
+//! often.
 //!
 //! A whole worker runs in this process, so every allocation counts, on whatever thread. Client and origin are
 //! threads with fixed buffers and allocate nothing either.
@@ -118,6 +119,8 @@ struct Row<'a> {
     body: usize,
     /// Allocations for each request.
     allowed: u64,
+    /// Each request has a connection of its own, which ends with it.
+    alone: bool,
 }
 
 #[test]
@@ -129,6 +132,7 @@ fn the_keep_alive_fast_path_allocates_nothing() {
     let target = format!("--allow-target={upstream}");
     let gateway_request = format!("GET /?url=http://{upstream}/items HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let get = "GET /items HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example.com\r\nAccept: */*\r\n\r\n";
+    let last = "GET /items HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let preflight = "OPTIONS /items HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example.com\r\n\
                      Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-token\r\n\r\n";
     let refused = "OPTIONS /items HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\n\
@@ -141,6 +145,7 @@ fn the_keep_alive_fast_path_allocates_nothing() {
             status: "200",
             body: 5,
             allowed: 0,
+            alone: false,
         },
         Row {
             name: "a GET for a listed origin",
@@ -149,6 +154,7 @@ fn the_keep_alive_fast_path_allocates_nothing() {
             status: "200",
             body: 5,
             allowed: 0,
+            alone: false,
         },
         Row {
             name: "a preflight",
@@ -157,6 +163,7 @@ fn the_keep_alive_fast_path_allocates_nothing() {
             status: "204",
             body: 0,
             allowed: 0,
+            alone: false,
         },
         Row {
             name: "a preflight that is refused",
@@ -165,6 +172,7 @@ fn the_keep_alive_fast_path_allocates_nothing() {
             status: "403",
             body: 0,
             allowed: 4,
+            alone: false,
         },
         Row {
             name: "a GET through the gateway",
@@ -172,29 +180,50 @@ fn the_keep_alive_fast_path_allocates_nothing() {
             request: &gateway_request,
             status: "200",
             body: 5,
+            allowed: 1,
+            alone: false,
+        },
+        Row {
+            name: "a GET on a connection of its own",
+            arguments: &[&reverse],
+            request: last,
+            status: "200",
+            body: 5,
+            // The runtime's record of the socket and its list of those that are gone, a timer, the lines that
+            // tell of the client.
             allowed: 4,
+            alone: true,
         },
     ];
-    for Row { name, arguments, request, status, body, allowed } in rows {
-        let worker = Worker::start(arguments);
-        let mut stream = TcpStream::connect(worker.address).unwrap();
-        let mut room = [0; 16 << 10];
-        let mut ask = |times: usize| {
-            for _ in 0..times {
-                stream.write_all(request.as_bytes()).unwrap();
-                assert_ne!(read_message(&mut stream, &mut room, body), 0, "{name}: the connection ended");
-                assert_eq!(&room[9..12], status.as_bytes(), "{name}");
+    rows.into_iter().for_each(check);
+}
+
+/// Counts what one kind of request allocates.
+fn check(row: Row<'_>) {
+    let Row { name, arguments, request, status, body, allowed, alone } = row;
+    let worker = Worker::start(arguments);
+    let mut stream = TcpStream::connect(worker.address).unwrap();
+    let mut room = [0; 16 << 10];
+    let mut ask = |times: usize| {
+        for _ in 0..times {
+            stream.write_all(request.as_bytes()).unwrap();
+            assert_ne!(read_message(&mut stream, &mut room, body), 0, "{name}: the connection ended");
+            assert_eq!(&room[9..12], status.as_bytes(), "{name}");
+            if alone {
+                assert_eq!(stream.read(&mut room).unwrap(), 0, "{name}");
+                stream = TcpStream::connect(worker.address).unwrap();
             }
-        };
-        ask(WARM_UP);
-        // Where something allocates, this leaves `dhat-heap.json`, which names every place.
-        let counting = dhat::Profiler::builder().testing().build();
-        ask(COUNT);
-        let blocks = dhat::HeapStats::get().total_blocks;
-        let allowed = allowed * COUNT as u64;
-        dhat::assert!(blocks <= allowed, "{name}: {blocks} allocations for {COUNT} requests");
-        drop(counting);
-        drop(stream);
-        worker.end();
-    }
+        }
+    };
+    ask(WARM_UP);
+    // Where something allocates, this leaves `dhat-heap.json`, which names every place.
+    let counting = dhat::Profiler::builder().testing().build();
+    ask(COUNT);
+    let blocks = dhat::HeapStats::get().total_blocks;
+    // Lists grow now and then; what allocates nothing has none.
+    let allowed = allowed * COUNT as u64 * 21 / 20;
+    dhat::assert!(blocks <= allowed, "{name}: {blocks} allocations for {COUNT} requests");
+    drop(counting);
+    drop(stream);
+    worker.end();
 }
