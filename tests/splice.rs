@@ -29,8 +29,15 @@ fn in_chunks(data: &[u8], sizes: &[usize]) -> Vec<u8> {
 }
 
 /// Chunks that fit a pipe, that do not, and that are not worth one.
-const CHUNKS: [&[usize]; 6] =
-    [&[65_536], &[32_768], &[40_000, 40_000, 40_000, 100], &[1 << 20], &[100_000, 1, 2, 3], &[500, 300_000]];
+const CHUNKS: [&[usize]; 7] = [
+    &[65_536],
+    &[32_768],
+    &[40_000, 40_000, 40_000, 100],
+    &[1 << 20],
+    &[100_000, 1, 2, 3],
+    &[500, 300_000],
+    &[33_000, 120_000],
+];
 
 #[test]
 fn chunks_of_every_size_arrive_exactly_both_ways() {
@@ -140,6 +147,58 @@ fn a_malformed_chunk_behind_a_spliced_one_is_cut() {
     let mut client = corsair.connect();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(matches!(client.try_response("GET"), Err(Fault::Truncated { .. } | Fault::Reset)));
+    origin.wait("corsair lets go of it", |seen| seen.open == 0);
+}
+
+/// More than a megabyte, so that what follows belongs to a long stream.
+fn long_beginning() -> Vec<u8> {
+    in_chunks(&vec![b'x'; (1 << 20) + CHUNK], &[1 << 20, CHUNK])
+        .strip_suffix(b"0\r\nX-Sum: 1\r\n\r\n")
+        .unwrap()
+        .to_vec()
+}
+
+/// Chunks of which several are on their way at once.
+const CHUNK: usize = 40_000;
+
+#[test]
+fn the_chunks_that_have_come_leave_without_the_next_one() {
+    for behind in ["\r\n", "\r\n9c", "\r\n9c40\r\n", "\r\n9c40\r\nxxxx"] {
+        let gate = Gate::new();
+        let wait = gate.clone();
+        let origin = Origin::on_head(move |exchange| {
+            exchange.request();
+            exchange.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            exchange.send(long_beginning());
+            let chunk = [b"9c40\r\n", &[b'y'; CHUNK - 4][..], b"last"].concat();
+            let message = [&chunk[..], b"\r\n", &chunk, behind.as_bytes()].concat();
+            exchange.send(message);
+            wait.wait();
+            let rest = &b"\r\n9c40\r\nxxxx"[behind.len()..];
+            exchange.send([rest, &[b'z'; CHUNK - 4], b"\r\n0\r\n\r\n"].concat());
+            Then::KeepAlive
+        });
+        let corsair = Corsair::reverse(origin.address(), &[]);
+        let mut client = corsair.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").until(b"last");
+        client.until(b"last");
+        gate.open();
+        client.until(b"zzzz\r\n0\r\n\r\n");
+    }
+}
+
+#[test]
+fn chunks_before_a_malformed_one_arrive() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.request();
+        let chunk = [b"9c40\r\n", &[b'y'; CHUNK - 4][..], b"last\r\n"].concat();
+        exchange.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        exchange.send([&long_beginning()[..], &chunk, b"1x\r\nevil\r\n0\r\n\r\n"].concat());
+        Then::Hold
+    });
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let mut client = corsair.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").until(b"last");
     origin.wait("corsair lets go of it", |seen| seen.open == 0);
 }
 

@@ -10,9 +10,9 @@ mod elsewhere;
 mod linux;
 
 #[cfg(not(target_os = "linux"))]
-pub use self::elsewhere::{Pipe, PipePool, poll_send_with_more};
+pub use self::elsewhere::{Pipe, PipePool, poll_send};
 #[cfg(target_os = "linux")]
-pub use self::linux::{Pipe, PipePool, poll_send_with_more};
+pub use self::linux::{Pipe, PipePool, poll_send};
 
 /// Bytes that one pipe may hold; the kernel may grant less (`fs.pipe-user-pages-soft`).
 pub const PIPE_CAPACITY: usize = 256 << 10;

@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::state::ExchangeState;
+use super::{splice::Source, state::ExchangeState};
 use crate::{
     error::Error,
     http1::body::{BodyFault, BodyReader},
@@ -102,30 +102,6 @@ impl ClientSide<'_> {
         }
     }
 
-    /// Bytes of the body that need not be looked at on their way; 0 when the next ones do.
-    pub(super) fn opaque(&self) -> u64 {
-        if self.inbound.borrow().is_empty() { self.body.opaque() } else { 0 }
-    }
-
-    /// Moves at most `most` bytes of what is [`ClientSide::opaque`] into `pipe`.
-    pub(super) fn poll_pour(
-        &mut self,
-        cx: &mut Context<'_>,
-        pipe: &mut Pipe,
-        most: usize,
-    ) -> Poll<Result<(), Error>> {
-        let Some(tcp) = self.stream.plain_tcp() else { return Poll::Ready(Err(Error::Internal)) };
-        match ready!(pipe.poll_fill(cx, tcp, most)) {
-            Ok(size) if size > 0 => {
-                self.state.upload.received(size);
-                self.body.skipped(size as u64).map_err(in_request)?;
-                self.state.request_read.set(self.body.is_done());
-                Poll::Ready(Ok(()))
-            }
-            _ => Poll::Ready(Err(Error::ClientGone)),
-        }
-    }
-
     /// Moves the next bytes of the body, in upstream framing, to the start of `room`. 0 when the body is
     /// complete.
     pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
@@ -178,6 +154,29 @@ const fn in_request(fault: BodyFault) -> Error {
         BodyFault::Malformed(reason) => Error::RequestBody(reason),
         BodyFault::TooLarge => Error::RequestBodyTooLarge,
         BodyFault::Incomplete => Error::ClientGone,
+    }
+}
+
+impl Source for ClientSide<'_> {
+    fn opaque(&self) -> u64 {
+        if self.inbound.borrow().is_empty() { self.body.opaque() } else { 0 }
+    }
+
+    fn poll_pour(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, most: usize) -> Poll<Result<(), Error>> {
+        let Some(tcp) = self.stream.plain_tcp() else { return Poll::Ready(Err(Error::Internal)) };
+        match ready!(pipe.poll_fill(cx, tcp, most)) {
+            Ok(size) if size > 0 => {
+                self.state.upload.received(size);
+                self.body.skipped(size as u64).map_err(in_request)?;
+                self.state.request_read.set(self.body.is_done());
+                Poll::Ready(Ok(()))
+            }
+            _ => Poll::Ready(Err(Error::ClientGone)),
+        }
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
+        ClientSide::poll_body(self, cx, room)
     }
 }
 

@@ -1,17 +1,16 @@
 //! The slow path without a visit to user space: a body between two plain TCP connections moves through a pipe.
 //!
 //! The sides know which bytes need not be looked at ([`BodyReader::opaque`]); those are spliced, and what
-//! delimits them (chunk headers) is read and checked as ever and goes into the pipe in its place. Only one
-//! direction is spliced, while nothing moves the other way: whenever anything else happens (a response to an
-//! upload that still runs, chunks too small to be worth it), the copy of [`stream`](super::stream) goes on,
-//! with what is left in the pipe.
+//! delimits them (chunk headers) is read and checked as ever and goes into the pipe in its place. What has come
+//! leaves together, chunk headers with the data around them, and waits for nothing. Only one direction is
+//! spliced, while nothing moves the other way: whenever anything else happens (a response to an upload that
+//! still runs, chunks too small to be worth it), the copy of [`stream`](super::stream) goes on, with what is
+//! left in the pipe.
 
 use std::{
-    pin::Pin,
+    io,
     task::{Context, Poll, ready},
 };
-
-use tokio::io::AsyncWrite;
 
 use super::{
     client_side::ClientSide,
@@ -23,17 +22,20 @@ use crate::{
     error::Error,
     http1::body::BodyReader,
     net::{
-        splice::{PIPE_CAPACITY, Pipe, poll_send_with_more},
+        buffer::Buffer,
+        splice::{PIPE_CAPACITY, Pipe, poll_send},
         stream::Stream,
     },
 };
 
 /// The least number of bytes ahead for which a pipe is cheaper than a buffer.
 pub(super) const WORTHWHILE: u64 = 32 << 10;
-/// Bytes that go through a pipe at once while a stream may still be short: with its head they fit one segment of
-/// the loopback, which costs a third less for 100 KB than two. A long stream is cheapest with full pipes.
-const FIRST_PIECES: usize = 56 << 10;
+/// Bytes that go through a pipe at once while a stream may still be short, and where chunk headers come between:
+/// with its head they fit one segment of the loopback, which costs a third less for 100 KB than two, and for
+/// chunks of 64 KiB a third less than longer pieces. Only long data, of a long stream, is cheapest with full pipes.
+const SHORT_PIECES: usize = 56 << 10;
 const SHORT: u64 = 1 << 20;
+const LONG_DATA: u64 = 2 * SHORT_PIECES as u64;
 /// How much wider the receive buffer of a long stream's source is: it takes in a megabyte in one go, at a third
 /// of the cost, and over distances the window is what bounds the rate.
 const WIDER: usize = 4;
@@ -98,12 +100,6 @@ pub(crate) fn widen(
     }
 }
 
-/// The most that goes through a pipe at once.
-fn piece(flow: &Flow, opaque: u64) -> usize {
-    let most = if flow.sent.get() < SHORT { FIRST_PIECES } else { PIPE_CAPACITY };
-    usize::try_from(opaque).map_or(most, |opaque| opaque.min(most))
-}
-
 /// Moves what can be moved in the direction of `spliced`; ready when the copy has to go on, which finds what
 /// is left in the side's pipe.
 ///
@@ -141,24 +137,10 @@ fn poll_download(
     if client.poll_watch(cx).is_ready() {
         return Poll::Ready(Err(Error::ClientGone));
     }
-    let mut moved = 0;
-    while moved < TURN {
-        let poured = if pipe.held() == 0 { poll_response_body(cx, pipe, upstream) } else { GOES_ON };
-        ready!(poll_out(cx, client.stream, upstream, state, pipe.held() > 0))?;
-        let goes_on = ready!(poured)?;
-        while pipe.held() > 0 {
-            match drain(cx, pipe, client.stream, &state.download) {
-                Poll::Ready(Some(size)) => moved += size,
-                Poll::Ready(None) => return Poll::Ready(Err(Error::ClientGone)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        if !goes_on {
-            return Poll::Ready(Ok(()));
-        }
+    match ready!(poll_through(cx, pipe, upstream, client.stream, &state.download))? {
+        Stopped::Source => Poll::Ready(Ok(())),
+        Stopped::Target => Poll::Ready(Err(Error::ClientGone)),
     }
-    cx.waker().wake_by_ref();
-    Poll::Pending
 }
 
 fn poll_upload(
@@ -171,22 +153,61 @@ fn poll_upload(
     if let Poll::Ready(arrived) = upstream.poll_arrival(cx) {
         return Poll::Ready(arrived);
     }
+    if ready!(poll_through(cx, pipe, client, upstream.stream, &state.upload))? == Stopped::Target {
+        // It may have answered before it stopped reading; the copy waits for that.
+        state.upload_discarded.set(true);
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// The side that a spliced body comes from.
+pub(super) trait Source {
+    /// Bytes of the body that need not be looked at on their way; 0 when the next ones do.
+    fn opaque(&self) -> u64;
+
+    /// Moves at most `most` bytes of what is [`Source::opaque`] into `pipe`, as [`Pipe::poll_fill`] does.
+    fn poll_pour(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, most: usize) -> Poll<Result<(), Error>>;
+
+    /// Moves the next bytes of the body, in the framing that its target gets, to the start of `room`; 0 when
+    /// it is complete.
+    fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>>;
+
+    /// What leaves before the body, unless it is empty.
+    fn lead(&mut self) -> Option<&mut Buffer> {
+        None
+    }
+}
+
+/// Why nothing more goes through the pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// What follows of the body is not worth a pipe, or there is no more.
+    Source,
+    /// The target takes no more.
+    Target,
+}
+
+/// Moves the body through the pipe, as long as that is the way for it.
+fn poll_through(
+    cx: &mut Context<'_>,
+    pipe: &mut Pipe,
+    source: &mut impl Source,
+    target: &Stream,
+    flow: &Flow,
+) -> Poll<Result<Stopped, Error>> {
     let mut moved = 0;
     while moved < TURN {
-        let goes_on = if pipe.held() == 0 { ready!(poll_request_body(cx, pipe, client))? } else { true };
-        while pipe.held() > 0 {
-            match drain(cx, pipe, upstream.stream, &state.upload) {
-                Poll::Ready(Some(size)) => moved += size,
-                Poll::Ready(None) => {
-                    // It may have answered before it stopped reading; the copy waits for that.
-                    state.upload_discarded.set(true);
-                    return Poll::Ready(Ok(()));
-                }
-                Poll::Pending => return Poll::Pending,
-            }
+        let filled = if pipe.held() == 0 { poll_fill(cx, pipe, source, flow) } else { GOES_ON };
+        let sent = poll_empty(cx, pipe, source, target, flow, &mut moved);
+        // What could leave before an error at once has left; a source that failed is not asked again.
+        if let Poll::Ready(Err(error)) = filled {
+            return Poll::Ready(Err(error));
         }
-        if !goes_on {
-            return Poll::Ready(Ok(()));
+        if !ready!(sent) {
+            return Poll::Ready(Ok(Stopped::Target));
+        }
+        if !ready!(filled)? {
+            return Poll::Ready(Ok(Stopped::Source));
         }
     }
     cx.waker().wake_by_ref();
@@ -195,73 +216,83 @@ fn poll_upload(
 
 const GOES_ON: Poll<Result<bool, Error>> = Poll::Ready(Ok(true));
 
-/// Moves the next bytes of the response body into the pipe; whether it is the way for what follows them.
-fn poll_response_body(
+/// Moves what has come of the body into the empty pipe: one long piece, or a short one of chunk after chunk.
+/// Whether the pipe is the way for what follows. It is pending only with an empty pipe: what has come waits for
+/// nothing.
+fn poll_fill(
     cx: &mut Context<'_>,
     pipe: &mut Pipe,
-    upstream: &mut UpstreamSide<'_>,
+    source: &mut impl Source,
+    flow: &Flow,
 ) -> Poll<Result<bool, Error>> {
-    if upstream.opaque() > 0 {
-        let most = piece(&upstream.state.download, upstream.opaque());
-        return upstream.poll_pour(cx, pipe, most).map_ok(|()| true);
+    let is_long = flow.sent.get() >= SHORT;
+    if is_long && source.opaque() >= LONG_DATA {
+        return source.poll_pour(cx, pipe, piece(source, PIPE_CAPACITY)).map_ok(|()| true);
     }
-    let mut room = [0; BodyReader::MIN_ROOM];
-    let size = ready!(upstream.poll_body(cx, &mut room))?;
-    pipe.push(&room[..size]).map_err(|_| Error::Internal)?;
-    Poll::Ready(Ok(upstream.opaque() >= WORTHWHILE))
-}
-
-/// The same for the request body.
-fn poll_request_body(
-    cx: &mut Context<'_>,
-    pipe: &mut Pipe,
-    client: &mut ClientSide<'_>,
-) -> Poll<Result<bool, Error>> {
-    if client.opaque() > 0 {
-        let most = piece(&client.state.upload, client.opaque());
-        return client.poll_pour(cx, pipe, most).map_ok(|()| true);
-    }
-    let mut room = [0; BodyReader::MIN_ROOM];
-    let size = ready!(client.poll_body(cx, &mut room))?;
-    pipe.push(&room[..size]).map_err(|_| Error::Internal)?;
-    Poll::Ready(Ok(client.opaque() >= WORTHWHILE))
-}
-
-/// Sends what leaves before the body; with a body behind it, both together.
-fn poll_out(
-    cx: &mut Context<'_>,
-    client: &mut Stream,
-    upstream: &mut UpstreamSide<'_>,
-    state: &ExchangeState,
-    more: bool,
-) -> Poll<Result<(), Error>> {
-    while let Some(out) = &mut upstream.out {
-        let sent = match client.plain_tcp() {
-            Some(tcp) if more => poll_send_with_more(cx, tcp, out.unread()),
-            _ => Pin::new(&mut *client).poll_write(cx, out.unread()),
+    while pipe.held() + BodyReader::MIN_ROOM <= SHORT_PIECES {
+        let is_data = source.opaque() > 0;
+        let filled = if is_data {
+            source.poll_pour(cx, pipe, piece(source, SHORT_PIECES - pipe.held())).map_ok(|()| true)
+        } else {
+            poll_push(cx, pipe, source)
         };
-        state.download.blocked.set(sent.is_pending());
-        match ready!(sent) {
-            Ok(size) if size > 0 => {
-                state.download.wrote(size);
-                out.consume(size);
-            }
-            _ => return Poll::Ready(Err(Error::ClientGone)),
-        }
-        if out.is_empty() {
-            upstream.out = None;
+        match filled {
+            // The rest of a piece that came short is often there by now; for a short stream it is too little.
+            GOES_ON if is_data && source.opaque() > 0 && !is_long => break,
+            GOES_ON => {}
+            Poll::Pending if pipe.held() > 0 => break,
+            Poll::Ready(_) | Poll::Pending => return filled,
         }
     }
-    Poll::Ready(Ok(()))
+    GOES_ON
 }
 
-/// Moves bytes out of the pipe; `None` when the target takes no more.
-fn drain(cx: &mut Context<'_>, pipe: &mut Pipe, target: &Stream, flow: &Flow) -> Poll<Option<usize>> {
-    let Some(tcp) = target.plain_tcp() else { return Poll::Ready(None) };
-    let drained = pipe.poll_drain(cx, tcp);
-    flow.blocked.set(drained.is_pending());
-    drained.map(|drained| {
-        let size = drained.ok().filter(|size| *size > 0)?;
+/// The bytes of data that go into the pipe next, of which there is room for `most`.
+fn piece(source: &impl Source, most: usize) -> usize {
+    usize::try_from(source.opaque()).map_or(most, |opaque| opaque.min(most))
+}
+
+/// Moves what delimits the body at this point into the pipe; whether the pipe is the way for what follows.
+fn poll_push(cx: &mut Context<'_>, pipe: &mut Pipe, source: &mut impl Source) -> Poll<Result<bool, Error>> {
+    let mut room = [0; BodyReader::MIN_ROOM];
+    let size = ready!(source.poll_body(cx, &mut room))?;
+    pipe.push(&room[..size]).map_err(|_| Error::Internal)?;
+    Poll::Ready(Ok(source.opaque() >= WORTHWHILE))
+}
+
+/// Sends what leaves before the body and what the pipe holds, both together; counts what of the latter has
+/// `moved`. False when the target takes no more.
+fn poll_empty(
+    cx: &mut Context<'_>,
+    pipe: &mut Pipe,
+    source: &mut impl Source,
+    target: &Stream,
+    flow: &Flow,
+    moved: &mut usize,
+) -> Poll<bool> {
+    let Some(tcp) = target.plain_tcp() else { return Poll::Ready(false) };
+    while let Some(lead) = source.lead() {
+        let sent = poll_send(cx, tcp, lead.unread(), pipe.held() > 0);
+        match ready!(noted(sent, flow)) {
+            Some(size) => lead.consume(size),
+            None => return Poll::Ready(false),
+        }
+    }
+    while pipe.held() > 0 {
+        let drained = pipe.poll_drain(cx, tcp);
+        match ready!(noted(drained, flow)) {
+            Some(size) => *moved += size,
+            None => return Poll::Ready(false),
+        }
+    }
+    Poll::Ready(true)
+}
+
+/// Writes down what a target took; `None` when it takes no more.
+fn noted(sent: Poll<io::Result<usize>>, flow: &Flow) -> Poll<Option<usize>> {
+    flow.blocked.set(sent.is_pending());
+    sent.map(|sent| {
+        let size = sent.ok().filter(|size| *size > 0)?;
         flow.wrote(size);
         Some(size)
     })

@@ -15,7 +15,7 @@ use tokio::io::copy_bidirectional_with_sizes;
 use super::{
     client_side::ClientSide,
     core::Core,
-    splice,
+    splice::{self, Source},
     state::{Ended, ExchangeState},
     upstream_side::UpstreamSide,
     watchdog::Watchdog,

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     response::{Arrived, ResponseContext, ResponsePlan},
+    splice::Source,
     state::{Ended, ExchangeState},
 };
 use crate::{
@@ -317,22 +318,24 @@ impl<'a> UpstreamSide<'a> {
     pub(crate) fn take_fields(&mut self) -> Fields {
         std::mem::take(&mut self.fields)
     }
+}
 
-    /// Bytes of the body that need not be looked at on their way; 0 when the next ones do.
-    pub(super) const fn opaque(&self) -> u64 {
+const fn in_response(fault: BodyFault) -> Error {
+    match fault {
+        BodyFault::Malformed(reason) => Error::ResponseBody(reason),
+        BodyFault::Incomplete | BodyFault::TooLarge => Error::ResponseIncomplete,
+    }
+}
+
+impl Source for UpstreamSide<'_> {
+    fn opaque(&self) -> u64 {
         match &self.phase {
             Phase::Body(body) if self.buffer.is_none() => body.opaque(),
             Phase::Head | Phase::Body(_) | Phase::Over(_) => 0,
         }
     }
 
-    /// Moves at most `most` bytes of what is [`UpstreamSide::opaque`] into `pipe`.
-    pub(super) fn poll_pour(
-        &mut self,
-        cx: &mut Context<'_>,
-        pipe: &mut Pipe,
-        most: usize,
-    ) -> Poll<Result<(), Error>> {
+    fn poll_pour(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, most: usize) -> Poll<Result<(), Error>> {
         let (Phase::Body(body), Some(tcp)) = (&mut self.phase, self.stream.plain_tcp()) else {
             return Poll::Ready(Err(Error::Internal));
         };
@@ -350,9 +353,7 @@ impl<'a> UpstreamSide<'a> {
         Poll::Ready(Ok(()))
     }
 
-    /// Moves the next bytes of the body, in the client's framing, to the start of `room`; 0 when it is
-    /// complete.
-    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
+    fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
         let Phase::Body(body) = &mut self.phase else { return Poll::Ready(Err(Error::Internal)) };
         loop {
             if body.is_done() {
@@ -392,12 +393,10 @@ impl<'a> UpstreamSide<'a> {
             }
         }
     }
-}
 
-const fn in_response(fault: BodyFault) -> Error {
-    match fault {
-        BodyFault::Malformed(reason) => Error::ResponseBody(reason),
-        BodyFault::Incomplete | BodyFault::TooLarge => Error::ResponseIncomplete,
+    fn lead(&mut self) -> Option<&mut Buffer> {
+        self.out.take_if(|out| out.is_empty());
+        self.out.as_mut()
     }
 }
 

@@ -77,14 +77,15 @@ impl Pipe {
     }
 }
 
-/// Never called: without a pipe nothing follows that could leave together with `bytes`.
+/// Never called: without a pipe nothing leaves before what is in one.
 ///
 /// # Errors
 /// Those of the target.
-pub fn poll_send_with_more(
+pub fn poll_send(
     cx: &mut Context<'_>,
     target: &TcpStream,
     bytes: &[u8],
+    _more: bool,
 ) -> Poll<io::Result<usize>> {
     std::task::ready!(target.poll_write_ready(cx))?;
     Poll::Ready(target.try_write(bytes))

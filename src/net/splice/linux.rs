@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustix::{
+    io::Errno,
     net::SendFlags,
     pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice},
 };
@@ -41,7 +42,7 @@ impl PipePool {
         let recycled = self.free.borrow_mut().pop();
         let ends = recycled.or_else(|| Ends::open().ok())?;
         self.permits.set(permits);
-        Some(Pipe { ends: Some(ends), held: 0, pool: Rc::clone(self) })
+        Some(Pipe { ends: Some(ends), held: 0, behind: Vec::new(), pool: Rc::clone(self) })
     }
 
     /// Whether [`PipePool::take`] may succeed.
@@ -73,18 +74,23 @@ pub struct Pipe {
     /// Present until dropped.
     ends: Option<Ends>,
     held: usize,
+    /// The last of the bytes held, which the pipe had no room for: it is full of pages, however few bytes are in
+    /// them.
+    behind: Vec<u8>,
     pool: Rc<PipePool>,
 }
 
 impl Pipe {
-    /// Bytes in the pipe.
+    /// Bytes in the pipe, and those that are to go in as soon as there is room.
     #[must_use]
     pub const fn held(&self) -> usize {
         self.held
     }
 
-    /// Moves up to `most` bytes from `source` into the pipe, which must be empty: a pipe that is full cannot
-    /// be told from a source that has nothing. 0 is the end of the source.
+    /// Moves up to `most` bytes from `source` into the pipe, behind what it holds. 0 is the end of the source.
+    ///
+    /// A full pipe cannot be told from a source that has nothing, so there is no waiting for the source of a pipe
+    /// that holds anything: pending then wakes nobody, and the pipe is to be drained before it is filled again.
     ///
     /// # Errors
     /// Those of the source.
@@ -94,23 +100,24 @@ impl Pipe {
         source: &TcpStream,
         most: usize,
     ) -> Poll<io::Result<usize>> {
-        debug_assert_eq!(self.held, 0, "a pipe is emptied before it is filled again");
         let Some(ends) = &self.ends else { return Poll::Ready(Ok(0)) };
+        if !self.behind.is_empty() {
+            return Poll::Pending;
+        }
         loop {
             ready!(source.poll_read_ready(cx))?;
             let moved = source.try_io(Interest::READABLE, || {
-                Ok(splice(
-                    source.as_fd(),
-                    None,
-                    &ends.writer,
-                    None,
-                    most.min(PIPE_CAPACITY),
-                    SpliceFlags::NONBLOCK,
-                )?)
+                let most = most.min(PIPE_CAPACITY);
+                match splice(source.as_fd(), None, &ends.writer, None, most, SpliceFlags::NONBLOCK) {
+                    // The source may have more: it stays ready.
+                    Err(Errno::AGAIN) if self.held > 0 => Ok(None),
+                    moved => Ok(Some(moved?)),
+                }
             });
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(size) => {
+                Ok(None) => return Poll::Pending,
+                Ok(Some(size)) => {
                     self.held += size;
                     return Poll::Ready(Ok(size));
                 }
@@ -119,18 +126,33 @@ impl Pipe {
         }
     }
 
-    /// Puts `bytes` behind what is in the pipe: all of them, as long as they are few.
+    /// Puts `bytes`, which are few, behind what is in the pipe.
     ///
     /// # Errors
-    /// When the pipe has no room for them.
+    /// None is to be expected of a pipe.
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
+        let size = if self.behind.is_empty() { self.write(bytes)? } else { 0 };
+        self.behind.extend_from_slice(&bytes[size..]);
+        self.held += bytes.len();
+        Ok(())
+    }
+
+    /// Writes as much of `bytes` as there is room for; the number of bytes.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(ends) = self.ends.as_ref().filter(|_| !bytes.is_empty()) else { return Ok(0) };
+        match rustix::io::write(&ends.writer, bytes) {
+            Err(Errno::AGAIN) => Ok(0),
+            written => Ok(written?),
         }
-        let Some(ends) = &self.ends else { return Err(io::ErrorKind::BrokenPipe.into()) };
-        let size = rustix::io::write(&ends.writer, bytes)?;
-        self.held += size;
-        if size == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    /// Bytes that can be taken out of the pipe; what found no room goes in once it is empty.
+    fn movable(&mut self) -> io::Result<usize> {
+        if self.held == self.behind.len() {
+            let size = self.write(&self.behind)?;
+            self.behind.drain(..size);
+        }
+        Ok(self.held - self.behind.len())
     }
 
     /// Copies what is left in a pipe into `room`, for when the pipe is not the way any more; it is given back
@@ -141,7 +163,8 @@ impl Pipe {
     pub fn copy_rest(left: &mut Option<Self>, room: &mut ReadBuf<'_>) -> io::Result<bool> {
         let Some(pipe) = left else { return Ok(false) };
         let mut size = 0;
-        if let Some(ends) = pipe.ends.as_ref().filter(|_| pipe.held > 0) {
+        let movable = pipe.movable()?;
+        if let Some(ends) = pipe.ends.as_ref().filter(|_| movable > 0) {
             size = rustix::io::read(&ends.reader, room.initialize_unfilled())?;
             room.advance(size);
             pipe.held -= size.min(pipe.held);
@@ -157,11 +180,12 @@ impl Pipe {
     /// # Errors
     /// Those of the target.
     pub fn poll_drain(&mut self, cx: &mut Context<'_>, target: &TcpStream) -> Poll<io::Result<usize>> {
+        let movable = self.movable()?;
         let Some(ends) = &self.ends else { return Poll::Ready(Ok(0)) };
         loop {
             ready!(target.poll_write_ready(cx))?;
             let moved = target.try_io(Interest::WRITABLE, || {
-                Ok(splice(&ends.reader, None, target.as_fd(), None, self.held, SpliceFlags::NONBLOCK)?)
+                Ok(splice(&ends.reader, None, target.as_fd(), None, movable, SpliceFlags::NONBLOCK)?)
             });
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -186,20 +210,20 @@ impl Drop for Pipe {
     }
 }
 
-/// Writes to `target` what more bytes follow at once, so that they leave together (`MSG_MORE`).
+/// Writes `bytes` to `target`; when `more` follows at once, both leave together (`MSG_MORE`).
 ///
 /// # Errors
 /// Those of the target.
-pub fn poll_send_with_more(
+pub fn poll_send(
     cx: &mut Context<'_>,
     target: &TcpStream,
     bytes: &[u8],
+    more: bool,
 ) -> Poll<io::Result<usize>> {
+    let flags = if more { SendFlags::MORE | SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL };
     loop {
         ready!(target.poll_write_ready(cx))?;
-        let sent = target.try_io(Interest::WRITABLE, || {
-            Ok(rustix::net::send(target, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
-        });
+        let sent = target.try_io(Interest::WRITABLE, || Ok(rustix::net::send(target, bytes, flags)?));
         match sent {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             sent => return Poll::Ready(sent),
@@ -253,6 +277,66 @@ mod tests {
             drop(writer);
             assert_eq!(fill(&mut pipe, &source, 10).await, 0);
         });
+    }
+
+    #[test]
+    fn a_full_pipe_keeps_the_order_and_leaves_its_source_ready() {
+        in_worker(async {
+            let ((mut writer, source), (target, mut reader)) = (tcp_pair().await, tcp_pair().await);
+            let pool = PipePool::new(1);
+            let mut pipe = pool.take().unwrap();
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut sent = Vec::new();
+            writer.write_all(&[b'a'; 100]).await.unwrap();
+            // Every piece takes a page, so that few bytes fill the pipe.
+            while pipe.behind.is_empty() {
+                source.readable().await.unwrap();
+                if let Poll::Ready(size) = pipe.poll_fill(&mut cx, &source, 1) {
+                    assert_eq!(size.unwrap(), 1);
+                    sent.push(b'a');
+                    writer.write_all(b"a").await.unwrap();
+                }
+                pipe.push(&[b'-'; 4096]).unwrap();
+                sent.extend_from_slice(&[b'-'; 4096]);
+            }
+            pipe.push(b"end").unwrap();
+            sent.extend_from_slice(b"end");
+            assert_eq!(pipe.held(), sent.len());
+            assert!(pipe.poll_fill(&mut cx, &source, 1).is_pending(), "what found no room comes first");
+            let copy = tokio::task::spawn_local(async move {
+                let mut all = Vec::new();
+                reader.read_to_end(&mut all).await.unwrap();
+                all
+            });
+            while pipe.held() > 0 {
+                drain(&mut pipe, &target).await;
+            }
+            // Nothing has come since: a source that was taken for dry would never wake.
+            assert_eq!(fill(&mut pipe, &source, 1).await, 1);
+            drain(&mut pipe, &target).await;
+            sent.push(b'a');
+            drop(target);
+            assert!(copy.await.unwrap() == sent);
+        });
+    }
+
+    #[test]
+    fn what_found_no_room_in_a_pipe_can_be_copied_too() {
+        let pool = PipePool::new(1);
+        let mut pipe = pool.take().unwrap();
+        while pipe.behind.is_empty() {
+            pipe.push(&[b'x'; 4096]).unwrap();
+        }
+        pipe.push(b"end").unwrap();
+        let (size, mut left, mut all) = (pipe.held(), Some(pipe), Vec::new());
+        let mut room = [0; 1000];
+        let mut buffer = ReadBuf::new(&mut room);
+        while Pipe::copy_rest(&mut left, &mut buffer).unwrap() {
+            all.extend_from_slice(buffer.filled());
+            buffer.clear();
+        }
+        assert_eq!((all.len(), &all[size - 4..]), (size, &b"xend"[..]));
+        assert!(pool.take().is_some(), "it was given back");
     }
 
     #[test]
@@ -322,7 +406,7 @@ mod tests {
     fn bytes_sent_with_more_to_come_arrive_before_them() {
         in_worker(async {
             let (mut near, mut far) = tcp_pair().await;
-            let sent = poll_fn(|cx| poll_send_with_more(cx, &near, b"head ")).await.unwrap();
+            let sent = poll_fn(|cx| poll_send(cx, &near, b"head ", true)).await.unwrap();
             assert_eq!(sent, 5);
             near.write_all(b"body").await.unwrap();
             let mut both = [0; 9];
