@@ -17,7 +17,7 @@
 //!  server::run          one thread: owns all listeners, starts the workers, obeys the signals
 //!      │ lends one listening socket per address (SO_REUSEPORT)
 //!  worker::run          one thread per core, one single-threaded runtime; nothing shared on the way
-//!      │ accept, spawn_local
+//!      │ accept, and a task for each connection, one that has ended serving another if there is one
 //!      ▼
 //! ┌─────────────── proxy::connection::serve_connection ────────────────┐
 //! │  receive     wait for the first byte with no buffer, then one head │◄───────────┐
@@ -51,9 +51,12 @@
 //!              └────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A client connection that stays idle leaves the runtime: its task ends, and the bare socket joins the parked
-//! ones of its worker ([`net::parked`]), which the kernel watches through one descriptor. When it wakes it is
-//! served by a new task, and nobody can tell ([`proxy::idle`] says when).
+//! A client connection that stays idle leaves the runtime: its task has done its part, and the bare socket joins
+//! the parked ones of its worker ([`net::parked`]), which the kernel watches through one descriptor. When it wakes
+//! it is served by another task, and nobody can tell ([`proxy::idle`] says when).
+//!
+//! From decision to record a request runs in a frame (`proxy/frame.rs`), whose memory serves one request after
+//! another: what only a running exchange needs is not part of a connection that waits for its next request.
 //!
 //! A response whose head and body fit one buffer leaves in one write; no copy is set up for it. Everything
 //! longer is moved by tokio's `copy_bidirectional_with_sizes` between two adapters, `ClientSide` and

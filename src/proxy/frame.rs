@@ -15,8 +15,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Frames kept at most for the next requests; more are in use only when more requests are under way at once.
-const MAX_FREE: usize = 256;
+/// Frames kept at most for the next requests: as many as may be under way at once before it costs allocations.
+const MAX_FREE: usize = 1024;
 /// Those of them kept while nothing goes on.
 const KEPT: usize = 4;
 
