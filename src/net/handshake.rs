@@ -16,9 +16,10 @@ use crate::{error::Error, tls};
 /// Bytes of records that a connection may hold for a peer that does not take them: two full records, so
 /// that one write still carries 32 KiB. rustls' own default is 64 KiB.
 const RECORD_BUFFER: usize = 32 << 10;
-/// The most user memory that TLS adds to a connection, in bytes: records that wait for a peer, one that comes
-/// in and its plain text (RFC 8446 §5.2: each a little more than 16 KiB), and the session.
-pub const TLS_MEMORY: usize = RECORD_BUFFER + (48 << 10);
+/// The most user memory that TLS adds to a connection, in bytes: two records that wait for a peer, one that comes
+/// in and its plain text (RFC 8446 §5.2: each a little more than 16 KiB, for which the allocator takes 20), and the
+/// session, some 10 KiB while it is idle.
+pub const TLS_MEMORY: usize = RECORD_BUFFER + (64 << 10);
 
 /// Performs the server's side of a handshake.
 ///
