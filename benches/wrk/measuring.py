@@ -103,6 +103,9 @@ def conclude(scenario, samples):
             base = [view.value(sample) for sample in samples["direct"]]
             values = {name: [value - origin for value, origin in zip(row, base)] for name, row in values.items()}
         standings = {name: standing(values[name], samples[name]) for name in values}
+        if view.added and min(row.value for row in standings.values()) <= 0:
+            # The origin alone did not hold still: what a proxy adds cannot be told in this run.
+            continue
         ours = values.get(view.subject)
         ratios = {name: ratio(ours, theirs, view.added) for name, theirs in values.items() if ours and name != view.subject}
         ratios = {name: found for name, found in ratios.items() if found is not None}
