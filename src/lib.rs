@@ -25,7 +25,7 @@
 //! │ ╔═ DECIDE ════════════════════════════════════════════════════╗    │            │
 //! │ ║ http1::head::parse_request   bytes → spans into the buffer  ║    │            │
 //! │ ║ proxy::plan::plan            asks, in this order:           ║    │            │
-//! │ ║   cors::decide::decide         what CORS says of it         ║    │            │
+//! │ ║   cors::decide                 what CORS says of it         ║    │            │
 //! │ ║   Framing::of_request          how the body ends            ║    │            │
 //! │ ║   RequestTarget::parse         which form the target has    ║    │            │
 //! │ ║   proxy::route::route          gateway or reverse proxy     ║    │            │
@@ -99,9 +99,9 @@
 //!   has no value here; it is an error.
 //! - [`BodyReader`](http1::body::BodyReader): progress through one body, in place. What leaves is canonical,
 //!   whatever came.
-//! - [`CorsPolicy`](cors::policy::CorsPolicy): compiled once, in which "any origin, with credentials" cannot be
-//!   expressed. [`CorsDecision`](cors::decide::CorsDecision): what it says of one request.
-//! - [`TargetUrl`](gateway::TargetUrl): a gateway's target, read as a browser would.
+//! - [`CorsPolicy`](cors::CorsPolicy): compiled once, in which "any origin, with credentials" cannot be
+//!   expressed. [`CorsDecision`](cors::CorsDecision): what it says of one request.
+//! - [`TargetUrl`](uri::TargetUrl): a gateway's target, read as a browser would.
 //!   [`NameVerdict`](access::NameVerdict): proof that its name was judged, without which no address can be.
 //! - [`Plan`](proxy::plan::Plan) with its [`Action`](proxy::plan::Action): what is to be done about a request.
 //! - [`Lease`](upstream::Lease): a connection for one exchange. Dropping it closes it; only
@@ -122,7 +122,7 @@
 //! | accept or refuse a message | [`http1`], with a case in its table test and one in the test of its rule, in `tests/rules` |
 //! | know another field name | the table in [`http1::fields`] |
 //! | change what goes upstream or comes back | [`proxy::rewrite`] |
-//! | change a CORS rule | [`cors::decide`](mod@cors::decide) (what), [`cors::answer`] (which fields), `tests/cors.rs` |
+//! | change a CORS rule | [`cors::decide()`] (what), `cors/answer.rs` (which fields), `tests/cors.rs` |
 //! | admit or prohibit an address | the tables of [`access::address`] |
 //! | add a way to fail | a variant and a row in [`error`]; the compiler names the rest |
 //! | count something | [`observe::metrics`]; where a request ends is `proxy::record` |
@@ -131,6 +131,8 @@
 pub mod error;
 
 pub mod http1;
+
+pub mod uri;
 
 pub mod cors;
 

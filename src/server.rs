@@ -16,7 +16,6 @@ use tokio::{
 
 use crate::{
     config::{self, Config, Upstream, banner},
-    gateway::Scheme,
     net::{
         handshake::TLS_MEMORY,
         listen::{ListenError, bind_group, refuse_new},
@@ -30,6 +29,7 @@ use crate::{
         identity::Identity,
         stream::BULK_BUFFER,
     },
+    uri::Scheme,
     worker::{self, Assignment, Loan, balance::Balance},
 };
 

@@ -11,9 +11,10 @@ use std::{
 };
 
 /// The rooms from the lowest floor to the highest. Code names rooms of its own floor and of those before it.
-const FLOORS: [&str; 14] = [
+const FLOORS: [&str; 15] = [
     "error",
     "http1",
+    "uri",
     "cors",
     "gateway",
     "access",
@@ -32,9 +33,10 @@ const FLOORS: [&str; 14] = [
 const LEAF: &str = "diagnostics";
 
 /// Rooms and files that decide and do not do: no socket, no file, no clock, no runtime.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "error",
     "http1",
+    "uri",
     "cors",
     "gateway",
     "access",

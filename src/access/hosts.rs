@@ -12,7 +12,7 @@ use std::{
 use foldhash::fast::RandomState;
 use url::Host;
 
-use crate::{gateway::can_be_resolved, http1::fields::trim};
+use crate::{http1::fields::trim, uri::can_be_resolved};
 
 /// A rule that cannot be compiled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

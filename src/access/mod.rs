@@ -19,7 +19,7 @@ pub use self::{
     address::{AddressClass, class_of},
     hosts::{AllowHosts, RuleFault},
 };
-use crate::{error::Error, gateway::TargetHost};
+use crate::{error::Error, uri::TargetHost};
 
 /// What stands where the operator says nothing.
 const DEFAULT_RULE: &str = "public";
@@ -255,7 +255,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::gateway::{GatewayForms, GatewayRequest, TargetUrl, parse};
+    use crate::{
+        gateway::{GatewayForms, GatewayRequest, parse},
+        uri::TargetUrl,
+    };
 
     fn owned(rules: &[&str]) -> Vec<String> {
         rules.iter().map(|rule| (*rule).to_owned()).collect()

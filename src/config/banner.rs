@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Config, Endpoint, Gateway, Listener, Service};
-use crate::gateway::{GatewayForms, Scheme};
+use crate::{gateway::GatewayForms, uri::Scheme};
 
 /// The banner for `config`, whose listeners got `addresses` (in their order) and whose memory stays within
 /// `memory_bound` bytes. Several lines, each ended.

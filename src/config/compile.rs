@@ -16,8 +16,8 @@ use super::{
     sections,
 };
 use crate::{
-    cors::policy::CorsSettings,
-    gateway::{Scheme, TargetHost},
+    cors::CorsSettings,
+    uri::{Scheme, TargetHost},
 };
 
 /// The configuration that `settings` ask for on this `machine`, with what deserves a warning.

@@ -8,7 +8,7 @@ use std::{
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
-use crate::gateway::{Scheme, TargetHost};
+use crate::uri::{Scheme, TargetHost};
 
 /// One server of an [`Upstream`](super::Upstream).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ use tracing::level_filters::LevelFilter;
 pub use self::endpoints::Endpoint;
 use crate::{
     access::{AllowHosts, TargetRules},
-    cors::policy::CorsPolicy,
+    cors::CorsPolicy,
     gateway::GatewayForms,
 };
 

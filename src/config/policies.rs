@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     access::{AllowHosts, RuleFault, TargetRules},
-    cors::policy::{CorsPolicy, CorsSettings, PolicyFault, Preflight, ResourcePolicy, UpstreamHeaders},
+    cors::{CorsPolicy, CorsSettings, PolicyFault, Preflight, ResourcePolicy, UpstreamHeaders},
     gateway::GatewayForms,
     http1::fields,
 };

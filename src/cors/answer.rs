@@ -6,9 +6,11 @@
 use std::fmt;
 
 use super::{
-    decide::{CorsDecision, Lines, PreflightAnswer, Reason, Refusal, Stage},
+    decide::{CorsDecision, PreflightAnswer, Refusal, Stage},
+    lines::Lines,
     lists::{write_exposed, write_vary},
     policy::{Allowed, CorsPolicy},
+    reason::Reason,
 };
 use crate::http1::{
     emit::HeadWriter,

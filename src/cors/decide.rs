@@ -3,10 +3,11 @@
 //! A [`CorsDecision`] holds no bytes, only [`Span`]s into the request head, so that it outlives every
 //! borrow of the buffer. Writing is the business of [`answer`](super::answer).
 
-use super::policy::CorsPolicy;
+use super::{lines::Lines, policy::CorsPolicy, reason::Reason};
 use crate::http1::{
     fields::{Field, FieldId, is_token, trim},
-    head::{Method, Request, Span},
+    head::{Method, Request},
+    span::Span,
 };
 
 /// What `Access-Control-Request-Private-Network` was called while its draft bore another name.
@@ -55,65 +56,31 @@ pub struct PreflightAnswer {
 /// A request that ends here with 403.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What was refused.
+    /// What was refused: the preflight, or the request itself where it is an upgrade or `refuse_other_origins` is on.
     pub stage: Stage,
     /// Why.
     pub reason: Reason,
 }
 
-/// Which of its two requests a browser is told no at.
+/// Which of a browser's two requests it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// The preflight.
     Preflight,
-    /// The request itself: an upgrade, or any where `refuse_other_origins` is on.
+    /// The request itself.
     Actual,
 }
 
-/// Why a request is not allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// No entry of the policy matches.
-    OriginNotAllowed,
-    /// The value is no serialized origin.
-    OriginInvalid,
-    /// More than one `Origin` field.
-    SeveralOrigins,
-    /// This method, a token, is not in the list.
-    MethodNotAllowed(Span),
-    /// The method asked for is no token.
-    MethodInvalid,
-    /// This field name, a token, is not in the list.
-    HeaderNotAllowed(Span),
-    /// `Access-Control-Request-Headers` is no list of tokens.
-    HeadersInvalid,
-}
+impl Stage {
+    /// Both, each at the place that it has as a number.
+    pub const ALL: [Self; 2] = [Self::Preflight, Self::Actual];
 
-impl Reason {
-    /// The reason in a fixed word, for a metric label.
+    /// The word for it in a metric.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
-            Self::OriginNotAllowed => "origin_not_allowed",
-            Self::OriginInvalid => "origin_invalid",
-            Self::SeveralOrigins => "several_origins",
-            Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::MethodInvalid => "method_invalid",
-            Self::HeaderNotAllowed(_) => "header_not_allowed",
-            Self::HeadersInvalid => "headers_invalid",
-        }
-    }
-
-    /// The reason in words, and the part of the request it is about.
-    pub(super) const fn text(self) -> (&'static str, Option<Span>) {
-        match self {
-            Self::OriginNotAllowed => ("origin not allowed", None),
-            Self::OriginInvalid => ("origin is not a serialized origin", None),
-            Self::SeveralOrigins => ("more than one origin", None),
-            Self::MethodNotAllowed(method) => ("method not allowed: ", Some(method)),
-            Self::MethodInvalid => ("access-control-request-method is not a token", None),
-            Self::HeaderNotAllowed(header) => ("header not allowed: ", Some(header)),
-            Self::HeadersInvalid => ("access-control-request-headers is not a list of tokens", None),
+            Self::Preflight => "preflight",
+            Self::Actual => "actual",
         }
     }
 }
@@ -132,21 +99,18 @@ impl CorsDecision {
         }
     }
 
-    /// `none`, `preflight` or `actual`: what the request was, for metrics and the log.
+    /// Which of a browser's two requests it is; nothing where CORS is not concerned.
     #[must_use]
-    pub const fn kind(self) -> &'static str {
+    pub const fn stage(self) -> Option<Stage> {
         match self {
-            Self::NotCors => "none",
-            Self::Preflight(_)
-            | Self::MalformedPreflight { .. }
-            | Self::Refuse(Refusal { stage: Stage::Preflight, .. }) => "preflight",
-            Self::Allow { .. } | Self::Refuse(Refusal { stage: Stage::Actual, .. }) | Self::Withhold(_) => {
-                "actual"
-            }
+            Self::NotCors => None,
+            Self::Preflight(_) | Self::MalformedPreflight { .. } => Some(Stage::Preflight),
+            Self::Refuse(Refusal { stage, .. }) => Some(stage),
+            Self::Allow { .. } | Self::Withhold(_) => Some(Stage::Actual),
         }
     }
 
-    /// `none`, `allowed` or `refused`: what was decided, for metrics and the log.
+    /// `none`, `allowed` or `refused`: what was decided, for the log.
     #[must_use]
     pub const fn result(self) -> &'static str {
         match self {
@@ -165,12 +129,6 @@ impl CorsDecision {
             Self::Refuse(Refusal { reason, .. }) | Self::Withhold(reason) => Some(reason),
         }
     }
-
-    /// A fixed word for the reason, or `none`; for metrics and the log.
-    #[must_use]
-    pub fn reason_label(self) -> &'static str {
-        self.reason().map_or("none", Reason::label)
-    }
 }
 
 /// Decides what CORS makes of a request. `upgrade` says whether it asks for another protocol: browsers
@@ -187,39 +145,6 @@ pub fn decide(policy: &CorsPolicy, request: Request<'_>, upgrade: bool) -> CorsD
 #[must_use]
 pub fn decide_origin(policy: &CorsPolicy, origin: &[u8]) -> bool {
     policy.judge(origin).is_ok()
-}
-
-/// The field lines of a head together with its bytes.
-#[derive(Clone, Copy)]
-pub(super) struct Lines<'a, F> {
-    pub(super) bytes: &'a [u8],
-    /// Begins at the first field each time it is called.
-    pub(super) fields: F,
-}
-
-impl<'a, F, I> Lines<'a, F>
-where
-    F: Fn() -> I,
-    I: Iterator<Item = &'a Field>,
-{
-    pub(super) fn iter(&self) -> I {
-        (self.fields)()
-    }
-
-    pub(super) fn all(&self, id: FieldId) -> impl Iterator<Item = &'a Field> {
-        self.iter().filter(move |field| field.id == id)
-    }
-
-    pub(super) fn values(&self, id: FieldId) -> impl Iterator<Item = &'a [u8]> {
-        let bytes = self.bytes;
-        self.all(id).map(move |field| field.value.of(bytes))
-    }
-
-    /// The one field of a name; nothing when there are several.
-    fn only(&self, id: FieldId) -> Option<&'a Field> {
-        let mut fields = self.all(id);
-        fields.next().filter(|_| fields.next().is_none())
-    }
 }
 
 /// [`decide`] on bare field lines.
@@ -342,7 +267,9 @@ mod tests {
             super::super::write_reason(why, &sample.bytes, &mut reason).unwrap();
         }
         let status = decision.edge_status(policy).map_or("forward".to_owned(), |status| status.to_string());
-        format!("{} {} {status} {reason}", decision.kind(), decision.result()).trim_end().to_owned()
+        format!("{} {} {status} {reason}", decision.stage().map_or("none", Stage::label), decision.result())
+            .trim_end()
+            .to_owned()
     }
 
     #[test]
@@ -545,7 +472,7 @@ mod tests {
     fn labels_are_a_fixed_set_of_words() {
         let label = |origin| {
             let sample = Sample::new([("Origin", origin)]);
-            sample.decide(&listed(|_| {}), Method::Get, false).reason_label()
+            sample.decide(&listed(|_| {}), Method::Get, false).reason().map_or("none", Reason::label)
         };
         assert_eq!(label(GOOD), "none");
         assert_eq!(label("https://evil.test"), "origin_not_allowed");

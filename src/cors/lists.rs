@@ -1,6 +1,6 @@
 //! The two fields that are lists over a whole response: `Vary` and `Access-Control-Expose-Headers`.
 
-use super::{decide::Lines, policy::CorsPolicy};
+use super::{lines::Lines, policy::CorsPolicy};
 use crate::http1::{
     connection::Nominated,
     emit::HeadWriter,

@@ -6,8 +6,8 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    decide::Reason,
     origin::{Admission, OriginList, is_serialized_origin},
+    reason::Reason,
 };
 use crate::http1::fields::FieldId;
 

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::{
-    decide::{CorsDecision, Lines, decide_lines},
+    decide::{CorsDecision, decide_lines},
+    lines::Lines,
     policy::{CorsPolicy, CorsSettings},
 };
 use crate::http1::{
     emit::HeadWriter,
     fields::{Field, FieldId},
-    head::{Method, Span},
+    head::Method,
+    span::Span,
 };
 
 /// The bytes of a head and its fields.

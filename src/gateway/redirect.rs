@@ -6,13 +6,11 @@ use std::borrow::Cow;
 
 use url::{Position, Url, form_urlencoded};
 
-use super::{
-    Form,
-    target::{TargetUrl, is_http},
-};
+use super::form::Form;
 use crate::{
     error::Error,
     http1::{fields::trim, head::Method},
+    uri::{TargetUrl, is_http},
 };
 
 /// The method of the request that follows a redirect.

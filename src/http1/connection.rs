@@ -1,6 +1,6 @@
-//! The options of `Connection`: what a peer says of its own hop.
+//! The options of `Connection`: what a peer says of its own hop, and whether its connection persists.
 
-use super::fields;
+use super::{fields, head::Version};
 
 /// What the `Connection` fields of a head say (RFC 9110 §7.6.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,40 @@ impl ConnectionOptions {
             // This one never travels, whether or not it is named.
             _ if option.eq_ignore_ascii_case(b"te") => {}
             _ => self.nominates = true,
+        }
+    }
+}
+
+/// Whether the client connection can carry another request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// HTTP/1.1, nobody asked for anything else.
+    KeepAlive,
+    /// HTTP/1.0 that asked for it, and must be told.
+    KeepAliveExplicit,
+    /// It ends with this exchange.
+    Close,
+}
+
+impl Persistence {
+    /// What a client of this version asks for (RFC 9112 §9.3).
+    #[must_use]
+    pub const fn asked(options: ConnectionOptions, version: Version) -> Self {
+        match version {
+            _ if options.close => Self::Close,
+            Version::Http11 => Self::KeepAlive,
+            Version::Http10 if options.keep_alive => Self::KeepAliveExplicit,
+            Version::Http10 => Self::Close,
+        }
+    }
+
+    /// What `Connection` must say to the client, if anything.
+    #[must_use]
+    pub const fn option(self) -> Option<&'static [u8]> {
+        match self {
+            Self::KeepAlive => None,
+            Self::KeepAliveExplicit => Some(b"keep-alive"),
+            Self::Close => Some(b"close"),
         }
     }
 }

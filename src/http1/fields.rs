@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::head::Span;
+use super::span::Span;
 
 /// Declares [`FieldId`] and its classifier from one table of names.
 macro_rules! field_ids {

@@ -62,14 +62,27 @@
 //! | 49 | Data inside a body is counted, never looked at | RFC 9112 §7.1 | `rules::choices::rule_49_data_is_never_looked_at_and_costs_no_more_in_chunks` |
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 
-pub mod body;
-pub mod chunked;
-pub mod connection;
-pub mod emit;
+pub mod span;
+
 pub mod fields;
-pub mod framing;
+
 pub mod head;
+
+pub mod connection;
+
+pub mod target;
+
+pub mod framing;
+
+pub mod chunked;
+
+pub mod body;
+
+pub mod emit;
+
+pub mod scan;
+
+pub mod accept;
+
 #[cfg(test)]
 pub(crate) mod sample;
-pub mod scan;
-pub mod target;

@@ -4,7 +4,8 @@ use std::net::Ipv6Addr;
 
 use super::{
     fields::{FieldId, starts_with_ignore_case},
-    head::{Method, Request, Span, Version},
+    head::{Method, Request, Version},
+    span::Span,
 };
 use crate::error::Error;
 

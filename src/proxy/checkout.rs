@@ -22,13 +22,13 @@ use super::{
 use crate::{
     config::{Endpoint, Upstream, endpoints::Place},
     error::Error,
-    gateway::{Scheme, TargetHost},
     http1::{body::BodyReader, framing::Framing, head::Request},
     observe::metrics::PoolResult,
     upstream::{
         Lease, OpenConnection, Peer,
         connector::{self, Door, OpeningTimes},
     },
+    uri::{Scheme, TargetHost},
 };
 
 /// What holds for all attempts of one request.

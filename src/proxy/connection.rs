@@ -12,7 +12,7 @@ use super::{
     core::Core,
     exchange::send,
     identity::RequestId,
-    plan::{Answer, Client, Persistence},
+    plan::{Answer, Client},
     receive::{Progress, Received, Receiver},
     record::record_fault,
     request::{Asked, Served, serve_requests},
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     config::Config,
     error::Error,
+    http1::connection::Persistence,
     net::{buffer::Buffer, parked, stream::Stream, timer::Timer},
 };
 

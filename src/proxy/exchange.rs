@@ -20,7 +20,7 @@ use super::{
     client_side::ClientSide,
     core::Core,
     identity::RequestId,
-    plan::{Exchange, Persistence, Plan},
+    plan::{Exchange, Plan},
     response::{ResponseContext, ResponsePlan},
     rewrite,
     route::{Destination, Target},
@@ -36,6 +36,7 @@ use crate::{
     http1::{
         body::{BodyLimits, BodyReader, Recode},
         chunked::ChunkLimits,
+        connection::Persistence,
         fields::FieldId,
         framing::Framing,
         head::{Method, Request, RequestHead, Version},

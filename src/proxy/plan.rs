@@ -9,13 +9,14 @@ use std::net::SocketAddr;
 use super::route::{self, Destination, Route};
 use crate::{
     config::Config,
-    cors::decide::{CorsDecision, decide},
+    cors::{CorsDecision, decide},
     error::Error,
     http1::{
-        connection::ConnectionOptions,
+        connection::{ConnectionOptions, Persistence},
         fields::FieldId,
         framing::Framing,
-        head::{Method, Request, Span, Version},
+        head::{Method, Request, Version},
+        span::Span,
         target::RequestTarget,
     },
 };
@@ -29,17 +30,6 @@ pub struct Client {
     pub secure: bool,
     /// Whether the listener can be reached from this machine only.
     pub loopback_listener: bool,
-}
-
-/// Whether the client connection can carry another request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Persistence {
-    /// HTTP/1.1, nobody asked for anything else.
-    KeepAlive,
-    /// HTTP/1.0 that asked for it, and must be told.
-    KeepAliveExplicit,
-    /// It ends with this exchange.
-    Close,
 }
 
 /// What is to be done about a request.
@@ -105,7 +95,7 @@ pub fn plan(request: Request<'_>, config: &Config, client: &Client, own_id: &[u8
     let mut plan = Plan {
         cors,
         framing: Framing::None,
-        persistence: persistence(connection, request.head.version),
+        persistence: Persistence::asked(connection, request.head.version),
         route: Route::Local,
         action: Action::Respond(Answer::Cors),
     };
@@ -169,16 +159,6 @@ fn decide_action(
     plan.action =
         Action::Exchange(Exchange { destination, target, authority, upgrade, max_forwards, endpoint: 0 });
     Ok(())
-}
-
-/// RFC 9112 §9.3.
-const fn persistence(connection: ConnectionOptions, version: Version) -> Persistence {
-    match version {
-        _ if connection.close => Persistence::Close,
-        Version::Http11 => Persistence::KeepAlive,
-        Version::Http10 if connection.keep_alive => Persistence::KeepAliveExplicit,
-        Version::Http10 => Persistence::Close,
-    }
 }
 
 /// Whether this asks for the one protocol that we switch to (RFC 9110 §7.8, RFC 6455 §4.1).

@@ -12,7 +12,7 @@ use super::{
     route::Route,
 };
 use crate::{
-    cors::decide::{CorsDecision, Reason},
+    cors::{CorsDecision, Reason, Stage},
     error::Error,
     http1::{fields::FieldId, head::Request},
     observe::{
@@ -130,10 +130,9 @@ pub(crate) fn record_fault(
 }
 
 fn labels(decision: CorsDecision) -> Option<(CorsKind, CorsResult, CorsReason)> {
-    let kind = match decision.kind() {
-        "preflight" => CorsKind::Preflight,
-        "actual" => CorsKind::Actual,
-        _ => return None,
+    let kind = match decision.stage()? {
+        Stage::Preflight => CorsKind::Preflight,
+        Stage::Actual => CorsKind::Actual,
     };
     let reason = match decision.reason() {
         None => return Some((kind, CorsResult::Allowed, CorsReason::None)),

@@ -10,7 +10,7 @@ use super::{
     connection::{After, Connection},
     exchange::{Job, Next, Outcome, TunnelEnds, send},
     frame::Desk,
-    plan::{Action, Answer, Persistence, Plan, plan},
+    plan::{Action, Answer, Plan, plan},
     record::Finished,
     respond::Recipient,
     rewrite::Forwarding,
@@ -20,6 +20,7 @@ use crate::{
     config::Config,
     error::Error,
     http1::{
+        connection::Persistence,
         framing::Framing,
         head::{Request, RequestHead},
     },

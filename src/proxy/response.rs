@@ -5,20 +5,20 @@ use std::{cell::RefCell, time::Duration};
 use super::{
     clock::HttpDate,
     identity::Identity,
-    plan::{Exchange, Persistence},
+    plan::Exchange,
     rewrite::{self, GatewayAnswer, Homeward, Location},
     route::Target,
     state::ExchangeState,
 };
 use crate::{
     config::{Config, Redirects},
-    cors::decide::CorsDecision,
+    cors::CorsDecision,
     error::Error,
     gateway::{self, Hop, HopMethod},
     http1::{
         body::{BodyLimits, Recode},
         chunked::ChunkLimits,
-        connection::ConnectionOptions,
+        connection::{ConnectionOptions, Persistence},
         fields::{self, FieldId},
         framing::Framing,
         head::{Method, RequestHead, Response, ResponseHead, Version},
@@ -146,7 +146,7 @@ impl ResponseContext<'_> {
             request_bytes: inbound.all(),
             framing: client_framing,
             declared,
-            connection: connection_option(plan.persistence),
+            connection: plan.persistence.option(),
             gateway: self.target.map(|target| GatewayAnswer {
                 final_url: target.url.as_str(),
                 location: match &location {
@@ -221,15 +221,6 @@ enum Redirected {
     Unreadable,
     Follow(Hop),
     Rewrite(String),
-}
-
-/// What `Connection` must say to the client, if anything.
-pub(crate) const fn connection_option(persistence: Persistence) -> Option<&'static [u8]> {
-    match persistence {
-        Persistence::KeepAlive => None,
-        Persistence::KeepAliveExplicit => Some(b"keep-alive"),
-        Persistence::Close => Some(b"close"),
-    }
 }
 
 /// Whether a 101 switches to the protocol that was offered (RFC 9110 §7.8).

@@ -11,11 +11,7 @@ use super::{
     plan::{Client, Exchange},
 };
 use crate::{
-    cors::{
-        answer::{strips, write_response_fields},
-        decide::CorsDecision,
-        policy::CorsPolicy,
-    },
+    cors::{CorsDecision, CorsPolicy, strips, write_response_fields},
     error::Error,
     http1::{
         connection::Nominated,

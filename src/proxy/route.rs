@@ -4,11 +4,9 @@ use super::plan::Client;
 use crate::{
     config::{Config, Gateway, Redirects},
     error::Error,
-    gateway::{self, Form, GatewayRequest, TargetUrl},
-    http1::{
-        head::{Request, Span},
-        target::RequestTarget,
-    },
+    gateway::{self, Form, GatewayRequest},
+    http1::{head::Request, span::Span, target::RequestTarget},
+    uri::TargetUrl,
 };
 
 /// The parts of corsair, as metrics and the access log name them.

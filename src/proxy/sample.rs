@@ -5,15 +5,16 @@ use std::cell::RefCell;
 use super::{
     clock::HttpDate,
     identity::Identity,
-    plan::{Action, Client, Exchange, Persistence, Plan, plan},
+    plan::{Action, Client, Exchange, Plan, plan},
     response::ResponseContext,
     route::{Destination, Target},
     state::ExchangeState,
 };
 use crate::{
     config::{Config, compile::compile, flags, machine::Machine},
-    cors::decide::CorsDecision,
+    cors::CorsDecision,
     http1::{
+        connection::Persistence,
         framing::Framing,
         head::{Fields, Method},
         sample::{self, ParsedRequest},

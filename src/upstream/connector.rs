@@ -14,8 +14,8 @@ use super::Peer;
 use crate::{
     config::endpoints::Place,
     error::Error,
-    gateway::TargetHost,
     net::{connect, handshake, resolve::Resolver, stream::Stream},
+    uri::TargetHost,
 };
 
 /// How long each part of opening a connection took.

@@ -4,7 +4,7 @@ use std::{ffi::OsString, num::NonZeroUsize, os::unix::ffi::OsStringExt as _};
 
 use corsair::{
     config::{compile::compile, flags, machine::Machine},
-    cors::decide::decide_origin,
+    cors::decide_origin,
 };
 
 use crate::input::Input;

@@ -2,9 +2,8 @@
 
 use corsair::{
     cors::{
-        answer::{write_origin_fields, write_preflight, write_response_fields},
-        decide::{CorsDecision, decide},
-        policy::{CorsPolicy, CorsSettings, Preflight, ResourcePolicy, UpstreamHeaders},
+        CorsDecision, CorsPolicy, CorsSettings, Preflight, ResourcePolicy, UpstreamHeaders, decide,
+        write_origin_fields, write_preflight, write_response_fields,
     },
     error::Error,
     http1::{

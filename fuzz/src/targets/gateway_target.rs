@@ -6,11 +6,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use corsair::{
     access::TargetRules,
     error::Error,
-    gateway::{
-        self, Form, GatewayForms, GatewayRequest, HopMethod, Scheme, TargetHost, TargetUrl, next_hop,
-        to_gateway_location,
-    },
+    gateway::{self, Form, GatewayForms, GatewayRequest, HopMethod, next_hop, to_gateway_location},
     http1::head::Method,
+    uri::{Scheme, TargetHost, TargetUrl},
 };
 
 use crate::{

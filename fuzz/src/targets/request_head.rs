@@ -96,7 +96,7 @@ fn read(bytes: &[u8], max_fields: usize, mut size: impl FnMut() -> usize) -> Out
 /// The parts of a head, after a look at where they stand.
 fn parts(bytes: &[u8], head: &RequestHead) -> head::Request {
     let mut last = 0;
-    let mut inside = |span: corsair::http1::head::Span| {
+    let mut inside = |span: corsair::http1::span::Span| {
         let range = span.range();
         assert!(range.start <= range.end && range.end <= head.len, "a span outside of {}", shown(bytes));
         assert!(range.is_empty() || last <= range.start, "spans in disorder: {}", shown(bytes));

@@ -5,7 +5,8 @@ use corsair::{
     error::Error,
     http1::{
         emit::HeadWriter,
-        head::{Fields, HeadEnd, ResponseHead, Span, Version, parse_response},
+        head::{Fields, HeadEnd, ResponseHead, Version, parse_response},
+        span::Span,
     },
 };
 

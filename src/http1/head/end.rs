@@ -1,6 +1,6 @@
 //! Where a head ends, found as it arrives.
 
-use super::HeadFault;
+use super::fault::HeadFault;
 use crate::http1::fields;
 
 const NOT_HTTP: HeadFault = HeadFault::Malformed("this is not HTTP/1");

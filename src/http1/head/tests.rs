@@ -10,9 +10,13 @@ use self::tables::{
     BAD_FIELDS, BAD_IN_REQUESTS, BAD_REQUEST_LINES, BAD_STATUS_LINES, FIELDS, REQUEST_LINES, STATUS_LINES,
 };
 use super::*;
-use crate::http1::{
-    emit::HeadWriter,
-    sample::{MAX_FIELDS as MOST, request, response, try_response},
+use crate::{
+    error::Error,
+    http1::{
+        emit::HeadWriter,
+        fields::{self, FieldId},
+        sample::{MAX_FIELDS as MOST, request, response, try_response},
+    },
 };
 
 /// What a reader makes of the bytes that it got.

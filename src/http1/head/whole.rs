@@ -3,9 +3,11 @@
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::{
-    COMMON_FIELDS, Fields, RequestHead, ResponseHead, Span, collect, has_underscore_alias,
-    parse_request_line, parse_status_line,
+    field_section::{COMMON_FIELDS, collect, has_underscore_alias},
+    message::{Fields, RequestHead, ResponseHead},
+    start_line::{parse_request_line, parse_status_line},
 };
+use crate::http1::span::Span;
 
 /// The request head at the start of `bytes`, found and parsed in one go. Nothing, if it is not there as a whole
 /// or if there is anything about it that [`HeadEnd::find`](super::HeadEnd::find) and
@@ -69,7 +71,7 @@ fn parse_whole_fields(
 
 #[cfg(test)]
 mod tests {
-    use super::{super::MAX_FIELDS, *};
+    use super::{super::field_section::MAX_FIELDS, *};
 
     #[test]
     fn a_response_head_that_comes_as_a_whole_is_parsed_in_one_go_unless_it_needs_judging() {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    cors::decide::decide,
+    cors::decide,
     http1::sample,
     proxy::sample::{OWN_ID, REVERSE, Written, config, identity},
 };

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::cors::decide::decide;
+use crate::cors::decide;
 
 /// The head that a client gets of `upstream`, by the policy of these arguments.
 fn homeward_head(

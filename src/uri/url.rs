@@ -1,4 +1,4 @@
-//! The URL of a target, read by the URL standard and held to the gateway's own rules.
+//! An http or https URL, read by the URL standard and held to the rules of a proxy.
 //!
 //! What a host may be used for is not decided here.
 
@@ -6,59 +6,11 @@ use std::{borrow::Cow, fmt, net::IpAddr};
 
 use url::{Host, ParseError, Position, Url};
 
-use super::canonical;
+use super::{
+    canonical::{self, Parts},
+    host::{Scheme, TargetHost, can_be_resolved},
+};
 use crate::error::Error;
-
-/// The longest name that DNS can carry, in bytes without a last dot (RFC 1035 §2.3.4).
-const MAX_NAME: usize = 253;
-/// The longest label of a name, in bytes (RFC 1035 §2.3.4).
-const MAX_LABEL: usize = 63;
-
-/// The schemes that the gateway fetches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// http
-    Http,
-    /// https
-    Https,
-}
-
-impl Scheme {
-    /// The scheme as a URL begins with it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-
-    /// What stands before the authority.
-    pub(super) const fn prefix(self) -> &'static str {
-        match self {
-            Self::Http => "http://",
-            Self::Https => "https://",
-        }
-    }
-
-    /// The port that a URL of this scheme leaves out.
-    #[must_use]
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
-        }
-    }
-}
-
-/// A host, as the URL standard understood it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetHost<'a> {
-    /// A name in its ASCII form, lower case; a last dot is kept, because resolvers heed it.
-    Name(&'a str),
-    /// An address, however it was spelled.
-    Ip(IpAddr),
-}
 
 /// An http or https URL without userinfo and without fragment, normalised by the URL standard.
 ///
@@ -90,9 +42,9 @@ impl TargetUrl {
     }
 
     /// [`TargetUrl::parse`], of text that can be kept if it is owned already.
-    pub(super) fn read(text: Cow<'_, str>) -> Result<Self, Error> {
+    pub(crate) fn read(text: Cow<'_, str>) -> Result<Self, Error> {
         if let Some(parts) = canonical::parts(&text) {
-            let canonical::Parts { scheme, address, port, host_end, path } = parts;
+            let Parts { scheme, address, port, host_end, path } = parts;
             return Ok(Self { text: text.into_owned(), scheme, address, port, host_end, path });
         }
         let url = Url::parse(&text).map_err(|fault| Error::TargetInvalid(reason(fault)))?;
@@ -103,7 +55,7 @@ impl TargetUrl {
     }
 
     /// `url`, which is http or https, held to the rules that go beyond the URL standard.
-    pub(super) fn vetted(mut url: Url) -> Result<Self, Error> {
+    pub(crate) fn vetted(mut url: Url) -> Result<Self, Error> {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Error::TargetInvalid("a url with a user name or password is refused"));
         }
@@ -130,7 +82,7 @@ impl TargetUrl {
     }
 
     /// The URL that `reference` means on a page at this one.
-    pub(super) fn join(&self, reference: &str) -> Result<Url, ParseError> {
+    pub(crate) fn join(&self, reference: &str) -> Result<Url, ParseError> {
         Url::parse(&self.text)?.join(reference)
     }
 
@@ -196,20 +148,8 @@ impl fmt::Display for TargetUrl {
 }
 
 /// Whether the scheme is http or https; the parser has put it in lower case.
-pub(super) fn is_http(url: &Url) -> bool {
+pub(crate) fn is_http(url: &Url) -> bool {
     [Scheme::Http, Scheme::Https].iter().any(|scheme| url.scheme() == scheme.as_str())
-}
-
-/// Whether a name fits DNS: no empty label but the root's, none too long (RFC 1035 §2.3.4), and nothing in it
-/// that a `Host` could not carry. The URL standard lets all of that pass, commas and quotes too, and
-/// resolvers do not agree on what `localhost..` is.
-pub(crate) fn can_be_resolved(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let is_label = |label: &str| {
-        (1..=MAX_LABEL).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    };
-    name.len() <= MAX_NAME && name.split('.').all(is_label)
 }
 
 /// Why the URL standard rejects a URL.

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::target::{Scheme, can_be_resolved};
+use super::host::{Scheme, can_be_resolved};
 
 /// Where the parts of a URL lie, and what they mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

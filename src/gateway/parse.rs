@@ -1,0 +1,275 @@
+//! Which target a request names.
+
+use std::borrow::Cow;
+
+use super::form::{Form, GatewayForms};
+use crate::{error::Error, http1::fields::starts_with_ignore_case, uri::TargetUrl};
+
+/// The parameter of the query form.
+const PARAMETER: &[u8] = b"url=";
+
+/// What a request to the gateway asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatewayRequest {
+    /// A target to fetch.
+    Target(TargetUrl, Form),
+    /// The root without a target.
+    Missing,
+    /// `/healthcheck`
+    Healthcheck,
+    /// A path that is none of the forms.
+    NotFound,
+}
+
+/// Reads an origin-form request target, whose bytes are visible ASCII.
+///
+/// A `url` parameter that begins with a scheme and a literal `://` is taken as it stands, to the end of the
+/// query and `&` included; otherwise it ends at the next `&` and is decoded as a form field. In path form
+/// everything behind the first slash is taken as it stands, its query included, and a merged slash
+/// (`/http:/host`) is understood.
+///
+/// # Errors
+/// [`Error::TargetInvalid`] when there is a target and [`TargetUrl::parse`] refuses it, or when it is not
+/// UTF-8 once decoded.
+pub fn parse(forms: GatewayForms, request_target: &[u8]) -> Result<GatewayRequest, Error> {
+    let Some(rest) = request_target.strip_prefix(b"/") else {
+        return Ok(GatewayRequest::NotFound);
+    };
+    let (path, query) = match memchr::memchr(b'?', rest) {
+        Some(at) => (&rest[..at], &rest[at + 1..]),
+        None => (rest, &[][..]),
+    };
+    if path.is_empty() {
+        let Some(value) = forms.query.then(|| parameter(query)).flatten() else {
+            return Ok(GatewayRequest::Missing);
+        };
+        let value = if is_absolute(value) { Cow::Borrowed(value) } else { form_decode(value) };
+        return Ok(GatewayRequest::Target(target(value)?, Form::Query));
+    }
+    if path == b"healthcheck" {
+        return Ok(GatewayRequest::Healthcheck);
+    }
+    let merged = starts_with_ignore_case(rest, b"http:/") || starts_with_ignore_case(rest, b"https:/");
+    if forms.path && (merged || is_absolute(path)) {
+        return Ok(GatewayRequest::Target(target(Cow::Borrowed(rest))?, Form::Path));
+    }
+    if forms.path && (starts_with_ignore_case(rest, b"http%3a") || starts_with_ignore_case(rest, b"https%3a"))
+    {
+        return Err(Error::TargetInvalid(
+            "as a path the URL stands as it is; percent-encoded it goes behind /?url=",
+        ));
+    }
+    Ok(GatewayRequest::NotFound)
+}
+
+/// The target of these bytes, none of which is to be decoded.
+fn target(bytes: Cow<'_, [u8]>) -> Result<TargetUrl, Error> {
+    let text = match bytes {
+        Cow::Borrowed(bytes) => str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    };
+    TargetUrl::read(text.ok_or(Error::TargetInvalid("the url is not UTF-8"))?)
+}
+
+/// What stands behind the first `url=` of a query, to its end; nothing when it is empty.
+fn parameter(query: &[u8]) -> Option<&[u8]> {
+    let mut rest = query;
+    loop {
+        if let Some(value) = rest.strip_prefix(PARAMETER) {
+            return value.first().is_some_and(|byte| *byte != b'&').then_some(value);
+        }
+        rest = &rest[memchr::memchr(b'&', rest)? + 1..];
+    }
+}
+
+/// Whether `bytes` begin with a scheme and a literal `://` (RFC 3986 §3.1).
+fn is_absolute(bytes: &[u8]) -> bool {
+    let Some(at) = memchr::memchr(b':', bytes) else { return false };
+    let (scheme, rest) = bytes.split_at(at);
+    rest.starts_with(b"://")
+        && scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+}
+
+/// The first field of a form, decoded. A `+` is a blank: who percent-encodes a URL encodes its `+` too, and
+/// who writes blanks as `+` (`URLSearchParams`, a submitted form) means them.
+///
+/// Source: URL standard, "application/x-www-form-urlencoded parsing".
+fn form_decode(value: &[u8]) -> Cow<'_, [u8]> {
+    let value = &value[..memchr::memchr(b'&', value).unwrap_or(value.len())];
+    if memchr::memchr2(b'%', b'+', value).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let mut decoded = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'%' | b'+')) {
+        let (plain, escape) = rest.split_at(at);
+        decoded.extend_from_slice(plain);
+        let (byte, behind) = match escape {
+            [b'%', high, low, behind @ ..] => match (hex_digit(*high), hex_digit(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, behind),
+                (Some(_) | None, _) => (b'%', &escape[1..]),
+            },
+            [b'+', behind @ ..] => (b' ', behind),
+            [byte, behind @ ..] => (*byte, behind),
+            [] => break,
+        };
+        decoded.push(byte);
+        rest = behind;
+    }
+    decoded.extend_from_slice(rest);
+    Cow::Owned(decoded)
+}
+
+/// The value of a hexadecimal digit.
+const fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{
+        super::{next_hop, to_gateway_location},
+        *,
+    };
+    use crate::http1::head::Method;
+
+    fn url(text: &str) -> TargetUrl {
+        TargetUrl::parse(text).unwrap()
+    }
+
+    fn read(request_target: &str) -> Result<GatewayRequest, Error> {
+        parse(GatewayForms::default(), request_target.as_bytes())
+    }
+
+    #[test]
+    fn a_target_is_read_in_every_form() {
+        for (request_target, form, expected) in [
+            ("/?url=https%3A%2F%2Fa.example%2Fb%3Fc%3D1%26d%3D2", Form::Query, "https://a.example/b?c=1&d=2"),
+            ("/?url=https%3A%2F%2Fa.example%2Fb&other=1", Form::Query, "https://a.example/b"),
+            ("/?url=https%3A%2F%2Fa.example%2Fb&n=http://x", Form::Query, "https://a.example/b"),
+            ("/?x=1&url=https%3A%2F%2Fa.example", Form::Query, "https://a.example/"),
+            ("/?curl=1&url=http://a.example/", Form::Query, "http://a.example/"),
+            ("/?url=https:%2F%2Fa.example%2Fb+c", Form::Query, "https://a.example/b%20c"),
+            ("/?url=https%3A%2F%2Fa.example%2F%2B%2520", Form::Query, "https://a.example/+%20"),
+            ("/?url=https%3A%2F%2Fa.example%2F%25", Form::Query, "https://a.example/%"),
+            ("/?url=https%3A%2F%2Fa.example%2F%zz%4", Form::Query, "https://a.example/%zz%4"),
+            ("/?url=https://a.example/b?c=1&d=2", Form::Query, "https://a.example/b?c=1&d=2"),
+            ("/?url=https://a.example/b%20c+d", Form::Query, "https://a.example/b%20c+d"),
+            ("/?url=https://a.example?url=http://b.c", Form::Query, "https://a.example/?url=http://b.c"),
+            ("/?url=https://a.example/#top", Form::Query, "https://a.example/"),
+            ("/https://a.example/b?c=1&url=http://d", Form::Path, "https://a.example/b?c=1&url=http://d"),
+            ("/https://a.example", Form::Path, "https://a.example/"),
+            ("/https://a.example?q", Form::Path, "https://a.example/?q"),
+            ("/https://a.example/?", Form::Path, "https://a.example/?"),
+            ("/http:/a.example/b", Form::Path, "http://a.example/b"),
+            ("/HTTPS:/A.Example:8443/B", Form::Path, "https://a.example:8443/B"),
+            ("/https://a.example/%2e%2E/%2f%20", Form::Path, "https://a.example/%2f%20"),
+            ("/http://[::1]:80/", Form::Path, "http://[::1]/"),
+            ("/http://0x7f.1/", Form::Path, "http://127.0.0.1/"),
+        ] {
+            let expected = GatewayRequest::Target(url(expected), form);
+            assert_eq!(read(request_target), Ok(expected), "{request_target}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_target_is_missing_or_not_found() {
+        for (request_target, expected) in [
+            ("/", GatewayRequest::Missing),
+            ("/?", GatewayRequest::Missing),
+            ("/?x=1&y", GatewayRequest::Missing),
+            ("/?url", GatewayRequest::Missing),
+            ("/?url=", GatewayRequest::Missing),
+            ("/?url=&x=https://a.example", GatewayRequest::Missing),
+            ("/?xurl=https://a.example", GatewayRequest::Missing),
+            ("/healthcheck", GatewayRequest::Healthcheck),
+            ("/healthcheck?now", GatewayRequest::Healthcheck),
+            ("/healthcheck/", GatewayRequest::NotFound),
+            ("/favicon.ico", GatewayRequest::NotFound),
+            ("/a.example/b", GatewayRequest::NotFound),
+            ("/index.html?url=https://a.example", GatewayRequest::NotFound),
+            ("//https://a.example", GatewayRequest::NotFound),
+            ("/https:a.example", GatewayRequest::NotFound),
+            ("/javascript:alert(1)", GatewayRequest::NotFound),
+            ("*", GatewayRequest::NotFound),
+            ("", GatewayRequest::NotFound),
+        ] {
+            assert_eq!(read(request_target), Ok(expected), "{request_target}");
+        }
+    }
+
+    #[test]
+    fn a_form_that_is_switched_off_takes_no_target() {
+        let query = GatewayForms { query: true, path: false };
+        let path = GatewayForms { query: false, path: true };
+        assert_eq!(parse(query, b"/https://a.example/"), Ok(GatewayRequest::NotFound));
+        assert_eq!(parse(path, b"/?url=https://a.example/"), Ok(GatewayRequest::Missing));
+        assert!(matches!(parse(query, b"/?url=https://a.example/"), Ok(GatewayRequest::Target(..))));
+        assert!(matches!(parse(path, b"/https://a.example/"), Ok(GatewayRequest::Target(..))));
+    }
+
+    #[test]
+    fn a_target_that_is_no_http_url_is_invalid() {
+        for request_target in "
+            /?url=a.example /?url=/b /?url=//a.example/b /?url=localhost:8080 /?url=ftp://a.example/
+            /?url=file:///etc/passwd /?url=javascript:alert(1) /?url=ws://a.example/ /?url=http://
+            /?url=http://user@a.example/ /?url=http://user:word@a.example/ /?url=http://:word@a.example/
+            /?url=http%3A%2F%2Fuser%40a.example%2F /?url=http://a.example:65536/ /?url=http://a.example:x/
+            /?url=http://a..example/ /?url=http://a.example../ /?url=http://./ /?url=http://a%00b.example/
+            /?url=http://a%20b.example/ /?url=http://a%2fb.example/ /?url=http://[::1/
+            /?url=http://[fe80::1%25eth0]/ /?url=http://256.1.1.1/ /?url=http://1.2.3.4.5/
+            /?url=http%3A%2F%2Fa.example%2F%FF /?url=%FF%FE /ftp://a.example/ /file:///etc/passwd /https%3A%2F%2Fa.example /http%3a/a.example
+            /http://user@a.example/ /http:/ /https://
+        "
+        .split_whitespace()
+        {
+            assert!(matches!(read(request_target), Err(Error::TargetInvalid(_))), "{request_target}");
+        }
+        for host in ["a".repeat(64), "a.".repeat(150)] {
+            let request_target = format!("/http://{host}.example/");
+            assert!(matches!(read(&request_target), Err(Error::TargetInvalid(_))), "{request_target}");
+        }
+    }
+
+    fn urlish() -> impl Strategy<Value = String> {
+        let host = prop_oneof![
+            "[a-zA-Z0-9.%@:\\[\\]_-]{1,20}",
+            "\\PC{1,12}",
+            "[a-z]{1,8}(\\.[a-z]{1,8}){0,3}(:[0-9]{1,5})?"
+        ];
+        ("[hH]ttps?:[/\\\\]{1,3}", host, "(/[!-~]{0,20})?")
+            .prop_map(|(scheme, host, rest)| scheme + &host + &rest)
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_url_reads_back_as_itself_in_every_form(text in urlish()) {
+            if let Ok(target) = TargetUrl::parse(&text) {
+                prop_assert!(target.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
+                prop_assert!(target.path_and_query().starts_with('/'));
+                prop_assert_eq!(target.as_str(), format!("{}{}", target.origin(), target.path_and_query()));
+                prop_assert_eq!(&TargetUrl::parse(target.as_str()), &Ok(target.clone()));
+                for form in [Form::Query, Form::Path] {
+                    let location = to_gateway_location(form, &target, target.as_str().as_bytes());
+                    let location = location.unwrap().unwrap();
+                    prop_assert_eq!(read(&location), Ok(GatewayRequest::Target(target.clone(), form)));
+                }
+            }
+        }
+
+        #[test]
+        fn no_bytes_break_the_parser(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = parse(GatewayForms::default(), &bytes);
+            let _ = parse(GatewayForms::default(), &[b"/?url=".as_slice(), &bytes].concat());
+            let _ = next_hop(&url("http://a.example/"), 302, &bytes, Method::Get);
+        }
+    }
+}

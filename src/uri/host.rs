@@ -1,0 +1,68 @@
+//! Schemes and hosts: what a name on the net is.
+
+use std::net::IpAddr;
+
+/// The longest name that DNS can carry, in bytes without a last dot (RFC 1035 §2.3.4).
+const MAX_NAME: usize = 253;
+/// The longest label of a name, in bytes (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
+
+/// The schemes that are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// http
+    Http,
+    /// https
+    Https,
+}
+
+impl Scheme {
+    /// The scheme as a URL begins with it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// What stands before the authority.
+    #[must_use]
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+
+    /// The port that a URL of this scheme leaves out.
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// A host, as the URL standard understood it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetHost<'a> {
+    /// A name in its ASCII form, lower case; a last dot is kept, because resolvers heed it.
+    Name(&'a str),
+    /// An address, however it was spelled.
+    Ip(IpAddr),
+}
+
+/// Whether a name fits DNS: no empty label but the root's, none too long (RFC 1035 §2.3.4), and nothing in it
+/// that a `Host` could not carry. The URL standard lets all of that pass, commas and quotes too, and
+/// resolvers do not agree on what `localhost..` is.
+#[must_use]
+pub fn can_be_resolved(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=MAX_LABEL).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    name.len() <= MAX_NAME && name.split('.').all(is_label)
+}
