@@ -19,7 +19,7 @@ use crate::{
     http1::head::Fields,
     net::{
         buffer::BufferPool,
-        resolve::{Resolver, ResolverSettings},
+        dns::{Resolver, ResolverSettings},
         splice::PipePool,
     },
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},

@@ -14,7 +14,7 @@ use super::Peer;
 use crate::{
     config::endpoints::Place,
     error::Error,
-    net::{connect, handshake, resolve::Resolver, stream::Stream},
+    net::{connect, dns::Resolver, handshake, stream::Stream},
     uri::TargetHost,
 };
 

@@ -24,15 +24,12 @@ use tokio::{
 
 use super::{
     hosts::HostsFile,
-    name_servers::{NameServers, Outcome},
+    name_servers::{NameServers, Reply},
 };
 use crate::error::Error;
 
 /// Names that are remembered; the least useful one goes first.
 const MAX_NAMES: usize = 1024;
-
-/// Addresses of one name that are remembered.
-pub(super) const MAX_ADDRESSES: usize = 64;
 
 /// Names that are asked for at once, each with a handful of sockets; others wait their turn.
 const MAX_LOOKUPS: usize = 32;
@@ -87,14 +84,14 @@ struct Shared {
 /// What is known about one name.
 #[derive(Debug, Default)]
 struct Entry {
-    answer: Option<Answer>,
+    cached: Option<Cached>,
     failure: Option<Failure>,
     lookup: Option<Lookup>,
     used: u64,
 }
 
 #[derive(Debug)]
-struct Answer {
+struct Cached {
     addresses: Addresses,
     expires: Instant,
 }
@@ -121,10 +118,10 @@ enum Known {
 }
 
 impl Entry {
-    fn usable(&self, now: Instant, max_stale: Duration) -> Option<&Answer> {
-        self.answer.as_ref().filter(|answer| {
+    fn usable(&self, now: Instant, max_stale: Duration) -> Option<&Cached> {
+        self.cached.as_ref().filter(|cached| {
             // A sum too large for the clock is "for ever".
-            answer.expires.checked_add(max_stale).is_none_or(|end| now < end)
+            cached.expires.checked_add(max_stale).is_none_or(|end| now < end)
         })
     }
 
@@ -197,12 +194,12 @@ impl Resolver {
         let entry = names.get_mut(name).ok_or(Error::Internal)?;
         shared.uses.set(shared.uses.get().wrapping_add(1));
         entry.used = shared.uses.get();
-        if let Some(answer) = &entry.answer
-            && now < answer.expires
+        if let Some(cached) = &entry.cached
+            && now < cached.expires
         {
-            return Ok(Known::Now(Ok(Rc::clone(&answer.addresses))));
+            return Ok(Known::Now(Ok(Rc::clone(&cached.addresses))));
         }
-        let old = entry.usable(now, shared.max_stale).map(|answer| Rc::clone(&answer.addresses));
+        let old = entry.usable(now, shared.max_stale).map(|cached| Rc::clone(&cached.addresses));
         if let Some(failure) = &entry.failure
             && now < failure.until
         {
@@ -243,38 +240,38 @@ async fn look_up(
         }
         return;
     }
-    let outcome = timeout(MAX_LOOKUP_TIME, shared.servers.look_up(&name)).await;
-    let outcome = outcome.unwrap_or(Outcome::Failed(Error::DnsTimeout));
-    let result = shared.learn(&name, outcome);
+    let reply = timeout(MAX_LOOKUP_TIME, shared.servers.look_up(&name)).await;
+    let reply = reply.unwrap_or(Reply::Failed(Error::DnsTimeout));
+    let result = shared.learn(&name, reply);
     announce.send_replace(Some(result));
 }
 
 impl Shared {
     /// Remembers what a lookup brought and says what its waiters are told.
-    fn learn(&self, name: &str, outcome: Outcome) -> Result<Addresses, Error> {
+    fn learn(&self, name: &str, reply: Reply) -> Result<Addresses, Error> {
         let now = Instant::now();
         let mut names = self.names.borrow_mut();
         // Never evicted while its lookup is under way.
         let entry = names.get_mut(name).ok_or(Error::Internal)?;
         entry.lookup = None;
-        match outcome {
-            Outcome::Found { addresses, ttl } => {
+        match reply {
+            Reply::Found { addresses, ttl } => {
                 let addresses: Addresses = addresses.into();
                 let expires = now + ttl.clamp(POSITIVE_TTL.0, POSITIVE_TTL.1);
-                entry.answer = Some(Answer { addresses: Rc::clone(&addresses), expires });
+                entry.cached = Some(Cached { addresses: Rc::clone(&addresses), expires });
                 entry.failure = None;
                 Ok(addresses)
             }
-            Outcome::Absent { ttl } => {
+            Reply::Absent { ttl } => {
                 // It is known not to exist: an old address is no longer the last good one.
-                entry.answer = None;
+                entry.cached = None;
                 let until = now + ttl.clamp(NEGATIVE_TTL.0, NEGATIVE_TTL.1);
                 entry.failure = Some(Failure { error: Error::Dns, until });
                 Err(Error::Dns)
             }
-            Outcome::Failed(error) => {
+            Reply::Failed(error) => {
                 entry.failure = Some(Failure { error, until: now + RETRY_EVERY });
-                let old = entry.usable(now, self.max_stale).map(|answer| Rc::clone(&answer.addresses));
+                let old = entry.usable(now, self.max_stale).map(|cached| Rc::clone(&cached.addresses));
                 if old.is_some() {
                     tracing::debug!(name, %error, "cannot resolve; the last good addresses stay in use");
                 }

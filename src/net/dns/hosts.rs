@@ -19,6 +19,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of the file that are read; the longest lists in use (blocklists) have a third of it.
 const MAX_BYTES: u64 = 16 << 20;
 
+/// Addresses of one name that are remembered.
+pub(super) const MAX_ADDRESSES: usize = 64;
+
 type Table = HashMap<Box<str>, Vec<IpAddr>>;
 
 /// What tells one state of a file from another.
@@ -123,7 +126,7 @@ fn parse(text: &str) -> Table {
         for name in words {
             let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
             let addresses = table.entry(name.into_boxed_str()).or_default();
-            if !addresses.contains(&address) && addresses.len() < super::resolve::MAX_ADDRESSES {
+            if !addresses.contains(&address) && addresses.len() < MAX_ADDRESSES {
                 addresses.push(address);
             }
         }

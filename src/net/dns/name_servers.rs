@@ -2,7 +2,7 @@
 //!
 //! The servers and the search list are those of the settings, or of `/etc/resolv.conf`, which is read when
 //! the first name is asked for and again whenever it has changed; while it is missing or unusable, lookups
-//! fail and nothing else does. Hickory's own cache and hosts file are off: [`super::resolve`] has both.
+//! fail and nothing else does. Hickory's own cache and hosts file are off: [`Resolver`](super::Resolver) has both.
 
 use std::{
     cell::RefCell,
@@ -24,8 +24,8 @@ use hickory_resolver::{
 };
 use tokio::time::timeout;
 
-use super::{hosts::Stamp, resolve::MAX_ADDRESSES, throttle::Throttle};
-use crate::error::Error;
+use super::hosts::{MAX_ADDRESSES, Stamp};
+use crate::{error::Error, net::throttle::Throttle};
 
 /// How long one server is waited for; a datagram is sent again after two thirds of a second within it.
 /// A system setting is taken only when it is shorter: the default of 5 s is all that a request has.
@@ -42,7 +42,7 @@ const HALF_ANSWER_TTL: Duration = Duration::from_secs(10);
 
 /// What DNS says about a name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum Reply {
     /// It has addresses, those of IPv6 first.
     Found { addresses: Vec<IpAddr>, ttl: Duration },
     /// It does not exist or has no address, and the server may know (RFC 2308).
@@ -75,21 +75,21 @@ impl NameServers {
 
     /// Asks for the addresses of both families of `name`: lower case, of letters, digits, hyphens,
     /// underscores and dots; absolute with a final dot.
-    pub(super) async fn look_up(&self, name: &str) -> Outcome {
-        let Some(built) = self.current() else { return Outcome::Failed(Error::Dns) };
-        let Some(candidates) = built.candidates(name) else { return Outcome::Failed(Error::Dns) };
+    pub(super) async fn look_up(&self, name: &str) -> Reply {
+        let Some(built) = self.current() else { return Reply::Failed(Error::Dns) };
+        let Some(candidates) = built.candidates(name) else { return Reply::Failed(Error::Dns) };
         let mut absent = Duration::MAX;
         let mut failed = false;
         for candidate in candidates {
             match built.ask(candidate).await {
-                found @ Outcome::Found { .. } => return found,
-                Outcome::Absent { ttl } => absent = absent.min(ttl),
+                found @ Reply::Found { .. } => return found,
+                Reply::Absent { ttl } => absent = absent.min(ttl),
                 // A search domain whose server is broken does not hide the name itself.
-                Outcome::Failed(Error::Dns) => failed = true,
-                timed_out @ Outcome::Failed(_) => return timed_out,
+                Reply::Failed(Error::Dns) => failed = true,
+                timed_out @ Reply::Failed(_) => return timed_out,
             }
         }
-        if failed { Outcome::Failed(Error::Dns) } else { Outcome::Absent { ttl: absent } }
+        if failed { Reply::Failed(Error::Dns) } else { Reply::Absent { ttl: absent } }
     }
 
     /// The resolver for the present settings, built when there is none or `resolv.conf` has changed.
@@ -189,7 +189,7 @@ impl Built {
         Some(candidates)
     }
 
-    async fn ask(&self, name: Name) -> Outcome {
+    async fn ask(&self, name: Name) -> Reply {
         let mut six = pin!(self.ask_family(name.clone(), RecordType::AAAA));
         let mut four = pin!(self.ask_family(name, RecordType::A));
         // RFC 8305 §3: both at once, and no long wait for the second when the first can be used.
@@ -203,7 +203,7 @@ impl Built {
         merge(six, four)
     }
 
-    async fn ask_family(&self, name: Name, family: RecordType) -> Outcome {
+    async fn ask_family(&self, name: Name, family: RecordType) -> Reply {
         match self.resolver.lookup(name, family).await {
             Ok(lookup) => from_records(lookup.answers()),
             Err(error) => from_error(&error),
@@ -212,17 +212,15 @@ impl Built {
 }
 
 /// The answer of the other family, waited for as long as the first one allows.
-async fn after(first: &Outcome, other: impl Future<Output = Outcome>) -> Outcome {
+async fn after(first: &Reply, other: impl Future<Output = Reply>) -> Reply {
     match first {
-        Outcome::Found { .. } => {
-            timeout(FAMILY_DELAY, other).await.unwrap_or(Outcome::Failed(Error::DnsTimeout))
-        }
-        Outcome::Absent { .. } | Outcome::Failed(_) => other.await,
+        Reply::Found { .. } => timeout(FAMILY_DELAY, other).await.unwrap_or(Reply::Failed(Error::DnsTimeout)),
+        Reply::Absent { .. } | Reply::Failed(_) => other.await,
     }
 }
 
-fn merge(six: Outcome, four: Outcome) -> Outcome {
-    use Outcome::{Absent, Failed, Found};
+fn merge(six: Reply, four: Reply) -> Reply {
+    use Reply::{Absent, Failed, Found};
     match (six, four) {
         (Found { mut addresses, ttl }, Found { addresses: four, ttl: four_ttl }) => {
             addresses.extend(four);
@@ -242,7 +240,7 @@ fn merge(six: Outcome, four: Outcome) -> Outcome {
     }
 }
 
-fn from_records(records: &[Record]) -> Outcome {
+fn from_records(records: &[Record]) -> Reply {
     let mut addresses = Vec::new();
     let mut ttl = u32::MAX;
     for record in records {
@@ -256,20 +254,20 @@ fn from_records(records: &[Record]) -> Outcome {
         }
     }
     if addresses.is_empty() {
-        return Outcome::Absent { ttl: Duration::ZERO };
+        return Reply::Absent { ttl: Duration::ZERO };
     }
-    Outcome::Found { addresses, ttl: Duration::from_secs(ttl.into()) }
+    Reply::Found { addresses, ttl: Duration::from_secs(ttl.into()) }
 }
 
-fn from_error(error: &NetError) -> Outcome {
+fn from_error(error: &NetError) -> Reply {
     if let NetError::Dns(DnsError::NoRecordsFound(no_records)) = error
         && matches!(no_records.response_code, ResponseCode::NXDomain | ResponseCode::NoError)
     {
         let seconds = no_records.negative_ttl.unwrap_or_default();
-        return Outcome::Absent { ttl: Duration::from_secs(seconds.into()) };
+        return Reply::Absent { ttl: Duration::from_secs(seconds.into()) };
     }
     tracing::debug!(%error, "a name server failed");
-    Outcome::Failed(if let NetError::Timeout = error { Error::DnsTimeout } else { Error::Dns })
+    Reply::Failed(if let NetError::Timeout = error { Error::DnsTimeout } else { Error::Dns })
 }
 
 #[cfg(test)]
@@ -312,9 +310,9 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("resolv.conf");
             let servers = NameServers::new(Vec::new(), path.clone());
-            assert_eq!(servers.look_up("api.test").await, Outcome::Failed(Error::Dns));
+            assert_eq!(servers.look_up("api.test").await, Reply::Failed(Error::Dns));
             fs::write(&path, "search a.test\n").unwrap();
-            assert_eq!(servers.look_up("api.test").await, Outcome::Failed(Error::Dns));
+            assert_eq!(servers.look_up("api.test").await, Reply::Failed(Error::Dns));
             fs::write(&path, "nameserver 192.0.2.1\nsearch b.test c.test\n").unwrap();
             let first = servers.current().unwrap();
             assert_eq!(first.search.len(), 2);
@@ -329,19 +327,19 @@ mod tests {
 
     #[test]
     fn the_two_families_make_one_answer() {
-        use Outcome::{Absent, Failed};
+        use Reply::{Absent, Failed};
         let seconds = Duration::from_secs;
-        let six = || Outcome::Found { addresses: vec![[0, 0, 0, 0, 0, 0, 0, 6].into()], ttl: seconds(60) };
-        let four = || Outcome::Found { addresses: vec![[0, 0, 0, 4].into()], ttl: seconds(30) };
+        let six = || Reply::Found { addresses: vec![[0, 0, 0, 0, 0, 0, 0, 6].into()], ttl: seconds(60) };
+        let four = || Reply::Found { addresses: vec![[0, 0, 0, 4].into()], ttl: seconds(30) };
         let both = vec![[0, 0, 0, 0, 0, 0, 0, 6].into(), [0, 0, 0, 4].into()];
         for (six, four, expected) in [
-            (six(), four(), Outcome::Found { addresses: both, ttl: seconds(30) }),
+            (six(), four(), Reply::Found { addresses: both, ttl: seconds(30) }),
             (Absent { ttl: seconds(5) }, four(), four()),
             (six(), Absent { ttl: seconds(5) }, six()),
             (
                 six(),
                 Failed(Error::Dns),
-                Outcome::Found { addresses: vec![[0, 0, 0, 0, 0, 0, 0, 6].into()], ttl: HALF_ANSWER_TTL },
+                Reply::Found { addresses: vec![[0, 0, 0, 0, 0, 0, 0, 6].into()], ttl: HALF_ANSWER_TTL },
             ),
             (Absent { ttl: seconds(5) }, Absent { ttl: seconds(3) }, Absent { ttl: seconds(3) }),
             (Absent { ttl: seconds(5) }, Failed(Error::DnsTimeout), Failed(Error::DnsTimeout)),
