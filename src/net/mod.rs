@@ -4,14 +4,23 @@
 //! may enter it: which address is allowed, which connection is kept and how long anything may take is
 //! decided by the callers; dropping a future of this room closes what it had opened.
 //!
-//! Its files, each naming only those before it: `throttle` keeps a warning from being repeated for each
-//! connection, `timer` is a deadline that is moved at no cost, `buffer` the memory that bytes are read into,
-//! `stream` a connection of any kind; then `listen`, `connect` and `handshake`, and [`dns`] for names; last what
-//! spares memory and copies: [`splice`] from socket to socket, and [`parked`] for sockets at rest.
+//! - `throttle`: a message that the network could provoke a thousand times
+//! - [`timer`]: one timer for deadline after deadline
+//! - `peer`: who is at the other end of a connection
+//! - [`buffer`]: the memory that bytes are read into
+//! - [`stream`]: an open connection, whatever it runs over
+//! - [`listen`]: bound sockets, and accepting from them
+//! - [`connect`]: the first of several addresses that answers
+//! - [`handshake`]: TLS on a connection, on either side
+//! - [`dns`]: names become addresses
+//! - [`splice`]: bytes from one socket to another without a visit to user space
+//! - [`parked`]: sockets at rest
 
 mod throttle;
 
 pub mod timer;
+
+mod peer;
 
 pub mod buffer;
 
@@ -31,3 +40,5 @@ pub mod parked;
 
 #[cfg(test)]
 pub(crate) mod testing;
+
+pub use self::peer::Peer;

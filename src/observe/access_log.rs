@@ -37,7 +37,7 @@ use std::{
     time::Duration,
 };
 
-pub use record::{Address, LINE_MAX, Record, SecondCache, Times, render_text};
+pub use record::{LINE_MAX, Record, SecondCache, Times, render_text};
 use ring::{Push, Ring};
 use writer::{Message, Shared, Writer};
 
@@ -207,7 +207,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::http1::head::Version;
+    use crate::{http1::head::Version, net::Peer};
 
     /// Longer than any of these tests may take.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -215,7 +215,7 @@ mod tests {
     fn log(handle: &AccessLogHandle, target: &str) {
         handle.log(&Record {
             time: UNIX_EPOCH,
-            client: Address::Ip(SocketAddr::from(([127, 0, 0, 1], 1))),
+            client: &Peer::Ip(SocketAddr::from(([127, 0, 0, 1], 1))),
             method: b"GET",
             target: target.as_bytes(),
             redact: &[],

@@ -23,9 +23,10 @@ use crate::{
     config::{Endpoint, Upstream, endpoints::Place},
     error::Error,
     http1::{body::BodyReader, framing::Framing, head::Request},
+    net::Peer,
     observe::metrics::PoolResult,
     upstream::{
-        Lease, OpenConnection, Peer,
+        Lease, OpenConnection,
         connector::{self, Door, OpeningTimes},
     },
     uri::{Scheme, TargetHost},

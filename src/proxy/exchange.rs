@@ -41,9 +41,9 @@ use crate::{
         framing::Framing,
         head::{Method, Request, RequestHead, Version},
     },
-    net::{buffer::Buffer, stream::Stream, timer::Timer},
+    net::{Peer, buffer::Buffer, stream::Stream, timer::Timer},
     observe::metrics::PoolResult,
-    upstream::{Lease, Peer, connector::OpeningTimes},
+    upstream::{Lease, connector::OpeningTimes},
 };
 
 /// What is left to do with the client connection.

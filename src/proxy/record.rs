@@ -15,11 +15,11 @@ use crate::{
     cors::{CorsDecision, Reason, Stage},
     error::Error,
     http1::{fields::FieldId, head::Request},
+    net::Peer,
     observe::{
-        access_log::{Address, Record, Times},
+        access_log::{Record, Times},
         metrics::{CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel, RouteLabel},
     },
-    upstream::Peer,
 };
 
 /// A request that has ended.
@@ -64,7 +64,7 @@ impl Finished<'_> {
         let Some(log) = &core.access_log else { return };
         log.log(&Record {
             time: SystemTime::now().checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
-            client: Address::Ip(self.client.address),
+            client: &Peer::Ip(self.client.address),
             method: request.method_name(),
             target: request.target(),
             redact: &core.redacted,
@@ -82,10 +82,7 @@ impl Finished<'_> {
                 first_byte: outcome.first_byte,
                 total: Some(total),
             },
-            upstream: outcome.upstream.as_ref().map(|peer| match peer {
-                Peer::Ip(address) => Address::Ip(*address),
-                Peer::Unix(path) => Address::Unix(path),
-            }),
+            upstream: outcome.upstream.as_ref(),
             attempts: outcome.attempts,
             reused: outcome.reused,
             cors: if plan.cors == CorsDecision::NotCors { "" } else { plan.cors.result() },
@@ -110,7 +107,7 @@ pub(crate) fn record_fault(
     let Some(log) = &core.access_log else { return };
     log.log(&Record {
         time: SystemTime::now(),
-        client: Address::Ip(client.address),
+        client: &Peer::Ip(client.address),
         method: b"",
         target: b"",
         redact: &[],

@@ -9,8 +9,9 @@
 //! configuration; the records waiting for a slow peer are bounded per connection at the handshake; fragments
 //! smaller than a record are not asked for, as they would cost every connection throughput.
 //!
-//! Its files: `files` reads certificates and keys and says what is wrong with them, `client` is how we speak to
-//! upstreams, `server` how a listener speaks to clients.
+//! - `files`: certificates and keys out of PEM files, and what can be wrong with them
+//! - `client`: how we speak TLS to upstreams
+//! - `server`: how a listener speaks TLS to clients
 
 mod files;
 

@@ -10,11 +10,10 @@ use std::{
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{net::UnixStream, time::Instant};
 
-use super::Peer;
 use crate::{
     config::endpoints::Place,
     error::Error,
-    net::{connect, dns::Resolver, handshake, stream::Stream},
+    net::{Peer, connect, dns::Resolver, handshake, stream::Stream},
     uri::TargetHost,
 };
 

@@ -3,24 +3,15 @@
 pub mod connector;
 pub mod pool;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use self::pool::Pool;
 use crate::{
-    net::stream::Stream,
+    net::{Peer, stream::Stream},
     observe::metrics::{Leg, WorkerCounters},
 };
-
-/// Who is at the other end of an upstream connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// An address and a port.
-    Ip(SocketAddr),
-    /// The path of a Unix socket.
-    Unix(Arc<str>),
-}
 
 /// A connection to an upstream, for one exchange.
 ///

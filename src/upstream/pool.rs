@@ -14,8 +14,8 @@ use std::{
 use foldhash::fast::RandomState;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Lease, Peer};
-use crate::observe::metrics::WorkerCounters;
+use super::Lease;
+use crate::{net::Peer, observe::metrics::WorkerCounters};
 
 /// Bounds of a [`Pool`].
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,8 @@
 //! Names become addresses.
 //!
-//! Its files: `hosts` is the file of names that the operator of the machine has fixed, `name_servers` is what DNS
-//! says now, and `resolver` asks both and remembers the answers.
+//! - `hosts`: the names that the operator of the machine has fixed
+//! - `name_servers`: what DNS says about a name, now
+//! - `resolver`: asks both, and remembers the answers
 
 mod hosts;
 

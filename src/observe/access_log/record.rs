@@ -2,12 +2,12 @@
 
 use std::{
     io::Write,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use super::redact::redact;
-use crate::{error::Error, http1::head::Version};
+use crate::{error::Error, http1::head::Version, net::Peer};
 
 /// The most bytes of a line, its end included.
 pub const LINE_MAX: usize = 8 << 10;
@@ -26,7 +26,7 @@ pub struct Record<'a> {
     /// When the request began.
     pub time: SystemTime,
     /// Who sent it.
-    pub client: Address<'a>,
+    pub client: &'a Peer,
     /// The method as it was spelled; empty when the head could not be parsed.
     pub method: &'a [u8],
     /// The request target byte for byte; empty when the head could not be parsed. The line shows neither
@@ -47,7 +47,7 @@ pub struct Record<'a> {
     /// How long each step took.
     pub times: Times,
     /// The peer that the last attempt went to.
-    pub upstream: Option<Address<'a>>,
+    pub upstream: Option<&'a Peer>,
     /// Upstream connections that were taken from the pool or opened for it, those that failed included.
     pub attempts: u32,
     /// Whether the last of them came from the pool; `None` when there was none.
@@ -77,15 +77,6 @@ pub struct Times {
     pub first_byte: Option<Duration>,
     /// From the first byte of the request to the last byte of the answer.
     pub total: Option<Duration>,
-}
-
-/// One end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Address<'a> {
-    /// Address and port; an IPv4-mapped IPv6 address is shown as IPv4.
-    Ip(SocketAddr),
-    /// The path of a Unix socket.
-    Unix(&'a str),
 }
 
 /// The date and time of one second, kept because most records fall into the second of the last one.
@@ -157,7 +148,7 @@ fn decimal<const N: usize>(mut value: u64) -> [u8; N] {
 pub fn render_text(record: &Record<'_>, second: &mut SecondCache, out: &mut Vec<u8>) {
     second.render(record.time, out);
     out.push(b' ');
-    address(record.client, out);
+    peer(record.client, out);
     out.extend_from_slice(b" \"");
     escaped(record.method, METHOD_MAX, out);
     out.push(b' ');
@@ -189,7 +180,7 @@ pub fn render_text(record: &Record<'_>, second: &mut SecondCache, out: &mut Vec<
     milliseconds(b" total_ms=", total, out);
     out.extend_from_slice(b" upstream=");
     match record.upstream {
-        Some(upstream) => address(upstream, out),
+        Some(upstream) => peer(upstream, out),
         None => out.push(b'-'),
     }
     out.extend_from_slice(b" attempts=");
@@ -223,9 +214,10 @@ fn milliseconds(key: &[u8], duration: Option<Duration>, out: &mut Vec<u8>) {
     out.extend_from_slice(&decimal::<3>(microseconds));
 }
 
-fn address(address: Address<'_>, out: &mut Vec<u8>) {
-    match address {
-        Address::Ip(address) => {
+/// Address and port, or the path of a Unix socket. An IPv4-mapped IPv6 address is shown as IPv4.
+fn peer(peer: &Peer, out: &mut Vec<u8>) {
+    match peer {
+        Peer::Ip(address) => {
             match address.ip().to_canonical() {
                 IpAddr::V4(ip) => {
                     for (index, octet) in ip.octets().into_iter().enumerate() {
@@ -241,7 +233,7 @@ fn address(address: Address<'_>, out: &mut Vec<u8>) {
             out.push(b':');
             number(address.port().into(), out);
         }
-        Address::Unix(path) => {
+        Peer::Unix(path) => {
             out.extend_from_slice(b"unix:");
             Escaped::new(out, PATH_MAX).push(path.as_bytes());
         }
@@ -313,7 +305,7 @@ const fn is_plain(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
     use proptest::prelude::*;
 
@@ -325,10 +317,12 @@ mod tests {
         String::from_utf8(out).expect("a line is ASCII")
     }
 
+    const CLIENT: Peer = Peer::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)), 50_412));
+
     fn plain() -> Record<'static> {
         Record {
             time: UNIX_EPOCH + Duration::from_millis(1_772_368_496_007),
-            client: Address::Ip(SocketAddr::from(([203, 0, 113, 7], 50_412))),
+            client: &CLIENT,
             method: b"GET",
             target: b"/a?b=c",
             redact: &[],
@@ -376,7 +370,7 @@ mod tests {
                 first_byte: milliseconds(40.25),
                 total: milliseconds(80_300.0),
             },
-            upstream: Some(Address::Ip("[2001:db8::7]:443".parse().expect("an address"))),
+            upstream: Some(&Peer::Ip("[2001:db8::7]:443".parse().expect("an address"))),
             attempts: 2,
             reused: Some(false),
             cors: "refused; reason=origin",
@@ -400,13 +394,13 @@ mod tests {
         let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
         let mapped = Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped();
         for (shown, expected) in [
-            (Address::Ip((v6, 1).into()), "[2001:db8::1]:1"),
-            (Address::Ip((mapped, 65_535).into()), "192.0.2.1:65535"),
-            (Address::Unix("/run/a b.sock"), "unix:/run/a\\x20b.sock"),
-            (Address::Unix(""), "unix:"),
+            (Peer::Ip((v6, 1).into()), "[2001:db8::1]:1"),
+            (Peer::Ip((mapped, 65_535).into()), "192.0.2.1:65535"),
+            (Peer::Unix("/run/a b.sock".into()), "unix:/run/a\\x20b.sock"),
+            (Peer::Unix("".into()), "unix:"),
         ] {
             let mut out = Vec::new();
-            address(shown, &mut out);
+            peer(&shown, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected);
         }
     }
@@ -450,8 +444,8 @@ mod tests {
         let path = "\u{fc}".repeat(10_000);
         let forever = Some(Duration::MAX);
         let record = Record {
-            client: Address::Unix(&path),
-            upstream: Some(Address::Unix(&path)),
+            client: &Peer::Unix(path.as_str().into()),
+            upstream: Some(&Peer::Unix(path.as_str().into())),
             method: &long,
             target: &long,
             cors: &path,
