@@ -4,12 +4,18 @@
 //! parked socket costs one record. The kernel watches all of them through one descriptor, which is all that
 //! the runtime sees; one that wakes goes back to the runtime for good. What a parked connection is and how
 //! long it may rest is for the caller to say.
+//!
+//! - `records`: what is kept of a parked socket, found by its key and by its deadline
+//! - `epoll`: how the kernel watches them (Linux)
+//! - `elsewhere`: what stands in for that where there is no epoll
+
+mod records;
+
+#[cfg(target_os = "linux")]
+mod epoll;
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
-#[cfg(target_os = "linux")]
-mod epoll;
-mod records;
 
 use std::{cell::RefCell, io, net::TcpStream as StdStream};
 

@@ -13,8 +13,8 @@ use std::{
 const TICK: Duration = Duration::from_millis(100);
 /// Slots of the wheel.
 const SLOTS: u32 = 1024;
-/// Places kept when the last record has gone.
-const KEPT_PLACES: usize = 64;
+/// Rows kept when the last record has gone.
+const KEPT_ROWS: usize = 64;
 /// No record.
 const NONE: u32 = u32::MAX;
 
@@ -30,18 +30,18 @@ pub(super) struct Record<T> {
     behind: u32,
 }
 
-/// A place for a record.
+/// A row of the table: a record, or room for one.
 #[derive(Debug)]
-enum Place<T> {
+enum Row<T> {
     Taken(Record<T>),
-    /// The next free place.
+    /// The next free row.
     Free(u32),
 }
 
 /// All records.
 #[derive(Debug)]
 pub(super) struct Records<T> {
-    places: Vec<Place<T>>,
+    rows: Vec<Row<T>>,
     free: u32,
     len: usize,
     wheel: Box<[u32]>,
@@ -54,7 +54,7 @@ pub(super) struct Records<T> {
 impl<T> Records<T> {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            places: Vec::new(),
+            rows: Vec::new(),
             free: NONE,
             len: 0,
             wheel: vec![NONE; SLOTS as usize].into(),
@@ -69,7 +69,7 @@ impl<T> Records<T> {
 
     /// The key that the next record gets.
     pub(super) fn next_key(&self) -> u32 {
-        if self.free == NONE { u32::try_from(self.places.len()).unwrap_or(NONE) } else { self.free }
+        if self.free == NONE { u32::try_from(self.rows.len()).unwrap_or(NONE) } else { self.free }
     }
 
     pub(super) fn insert(&mut self, tcp: TcpStream, deadline: Instant, ticket: T) {
@@ -79,17 +79,17 @@ impl<T> Records<T> {
         // What is due already is found by the next sweep.
         let due = due.max(self.swept.saturating_add(1));
         let behind = std::mem::replace(&mut self.wheel[slot(due)], key);
-        if let Some(Place::Taken(next)) = self.place(behind) {
+        if let Some(Row::Taken(next)) = self.row(behind) {
             next.before = key;
         }
-        let record = Place::Taken(Record { tcp, ticket, due, before: NONE, behind });
-        match self.place(key) {
-            Some(place) => {
-                if let Place::Free(next) = std::mem::replace(place, record) {
+        let record = Row::Taken(Record { tcp, ticket, due, before: NONE, behind });
+        match self.row(key) {
+            Some(row) => {
+                if let Row::Free(next) = std::mem::replace(row, record) {
                     self.free = next;
                 }
             }
-            None => self.places.push(record),
+            None => self.rows.push(record),
         }
         self.len += 1;
     }
@@ -97,21 +97,21 @@ impl<T> Records<T> {
     /// Takes out the record of this key.
     pub(super) fn take(&mut self, key: u32) -> Option<Record<T>> {
         let free = self.free;
-        let place = self.place(key).filter(|place| matches!(place, Place::Taken(_)))?;
-        let Place::Taken(record) = std::mem::replace(place, Place::Free(free)) else { return None };
+        let row = self.row(key).filter(|row| matches!(row, Row::Taken(_)))?;
+        let Row::Taken(record) = std::mem::replace(row, Row::Free(free)) else { return None };
         self.free = key;
-        match self.place(record.before) {
-            Some(Place::Taken(before)) => before.behind = record.behind,
-            Some(Place::Free(_)) | None => self.wheel[slot(record.due)] = record.behind,
+        match self.row(record.before) {
+            Some(Row::Taken(before)) => before.behind = record.behind,
+            Some(Row::Free(_)) | None => self.wheel[slot(record.due)] = record.behind,
         }
-        if let Some(Place::Taken(behind)) = self.place(record.behind) {
+        if let Some(Row::Taken(behind)) = self.row(record.behind) {
             behind.before = record.before;
         }
         self.len -= 1;
         if self.len == 0 {
             // Memory follows the load down.
-            self.places.clear();
-            self.places.shrink_to(KEPT_PLACES);
+            self.rows.clear();
+            self.rows.shrink_to(KEPT_ROWS);
             self.free = NONE;
         }
         Some(record)
@@ -132,7 +132,7 @@ impl<T> Records<T> {
         while tick < now {
             tick += 1;
             let mut key = self.wheel[slot(tick)];
-            while let Some(Place::Taken(record)) = self.place(key) {
+            while let Some(Row::Taken(record)) = self.row(key) {
                 if record.due <= now {
                     return self.take(key);
                 }
@@ -154,8 +154,8 @@ impl<T> Records<T> {
         self.epoch + TICK * record.due
     }
 
-    fn place(&mut self, key: u32) -> Option<&mut Place<T>> {
-        self.places.get_mut(key as usize)
+    fn row(&mut self, key: u32) -> Option<&mut Row<T>> {
+        self.rows.get_mut(key as usize)
     }
 }
 

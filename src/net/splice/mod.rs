@@ -3,11 +3,15 @@
 //! A [`Pipe`] is bare: how many bytes may move, and what they are, is for its user to know. Pipes are
 //! recycled by a [`PipePool`] of fixed size, so that the kernel's memory behind them is bounded; who gets none
 //! copies. Where there is no `splice(2)` the pool lends nothing.
+//!
+//! - `linux`: pipes and `splice(2)`
+//! - `elsewhere`: what stands in for them where there is none
+
+#[cfg(target_os = "linux")]
+mod linux;
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
-#[cfg(target_os = "linux")]
-mod linux;
 
 #[cfg(not(target_os = "linux"))]
 pub use self::elsewhere::{Pipe, PipePool, poll_send};

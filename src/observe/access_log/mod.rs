@@ -16,18 +16,28 @@
 //! did not happen is `-`. In values that come from outside, every byte that is not visible ASCII, and `"` and
 //! `\`, is `\xHH`: so no value holds a blank, and none can forge a line. Long values are cut and end in `...`.
 //! Secrets never get here: userinfo and the values of the query parameters that the operator names are `***`.
+//!
+//! # The files
+//! - `redact`: what of a request target may be shown
+//! - `record`: one finished request, and how it becomes a line of text
+//! - `ring`: a bounded ring of lines between one worker and the writer
+//! - `target`: where the log goes, and how that is opened
+//! - `writer`: the thread that empties the rings
+
+mod redact;
 
 mod record;
-mod redact;
+
 mod ring;
+
+mod target;
+
 mod writer;
 
 use std::{
     cell::RefCell,
-    fmt,
     fs::File,
     io,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering, fence},
@@ -37,30 +47,14 @@ use std::{
     time::Duration,
 };
 
-pub use record::{LINE_MAX, Record, SecondCache, Times, render_text};
-use ring::{Push, Ring};
-use writer::{Message, Shared, Writer};
-
-/// Where the log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessLogTarget {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// A file, which is appended to and made if need be (mode 0640), or a FIFO, which may have no reader.
-    File(PathBuf),
-}
-
-impl fmt::Display for AccessLogTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stdout => f.write_str("stdout"),
-            Self::Stderr => f.write_str("stderr"),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
+pub use self::{
+    record::{LINE_MAX, Record, SecondCache, Times, render_text},
+    target::AccessLogTarget,
+};
+use self::{
+    ring::{Push, Ring},
+    writer::{Message, Shared, Writer},
+};
 
 /// The access log of the process. An operator who wants none (`off`) has no value of this type.
 ///
@@ -80,7 +74,7 @@ impl AccessLog {
     /// # Errors
     /// When the target cannot be opened, with its path and the reason; when no thread can be started.
     pub fn start(target: AccessLogTarget) -> io::Result<Self> {
-        let file = writer::open(&target)?;
+        let file = target::open(&target)?;
         Self::start_with(target, file)
     }
 
@@ -203,6 +197,7 @@ mod tests {
         io::{PipeReader, Read},
         net::SocketAddr,
         os::fd::{AsRawFd, OwnedFd},
+        path::PathBuf,
         time::UNIX_EPOCH,
     };
 

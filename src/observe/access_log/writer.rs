@@ -1,13 +1,8 @@
 //! The thread that empties the rings into a file or pipe, and what it does when that fails.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, ErrorKind, Write},
-    os::{
-        fd::AsFd,
-        unix::fs::{FileTypeExt, OpenOptionsExt},
-    },
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering, fence},
@@ -19,7 +14,11 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::{AccessLogTarget, record::LINE_MAX, ring::Ring};
+use super::{
+    record::LINE_MAX,
+    ring::Ring,
+    target::{AccessLogTarget, open},
+};
 
 /// Bytes that go out in one write while more are waiting.
 const BATCH: usize = 64 << 10;
@@ -243,37 +242,6 @@ impl Writer {
 
 fn is_due(last: Option<Instant>) -> bool {
     last.is_none_or(|last| last.elapsed() >= REPORT_INTERVAL)
-}
-
-/// Opens what the log is written to.
-///
-/// # Errors
-/// The system's, with the path and what to do about it.
-pub(super) fn open(target: &AccessLogTarget) -> io::Result<File> {
-    // A descriptor of our own: the standard library's handle would hold a lock while a write is stuck.
-    let opened = match target {
-        AccessLogTarget::Stdout => io::stdout().as_fd().try_clone_to_owned().map(File::from),
-        AccessLogTarget::Stderr => io::stderr().as_fd().try_clone_to_owned().map(File::from),
-        AccessLogTarget::File(path) => open_file(path),
-    };
-    opened.map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot open the access log {target}: {error}; make it writable or name another"),
-        )
-    })
-}
-
-fn open_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    if path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo()) {
-        // Opened for writing only, a FIFO without a reader would stop us here, and one whose reader leaves
-        // would be lost for good; so it just fills up and goes on when a reader comes.
-        options.read(true).write(true);
-    } else {
-        options.append(true).create(true).mode(0o640);
-    }
-    options.open(path)
 }
 
 /// Writes as much as can be: how much that was, and what ended it early.

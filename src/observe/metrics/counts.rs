@@ -1,13 +1,15 @@
 //! The cells of one worker, and their sums over all workers: one shape for both.
 
-use std::{
-    array,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::array;
 
 use super::{
-    BufferState, CAUSES, CodeLabel, CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel,
-    PoolResult, RouteLabel, histogram::Histogram,
+    causes::CAUSES,
+    cell::Cell,
+    histogram::Histogram,
+    labels::{
+        BufferState, CodeLabel, CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel, PoolResult,
+        RouteLabel,
+    },
 };
 
 const ROUTES: usize = RouteLabel::ALL.len();
@@ -16,25 +18,6 @@ const LEGS: usize = Leg::ALL.len();
 const KINDS: usize = CorsKind::ALL.len();
 const RESULTS: usize = CorsResult::ALL.len();
 const REASONS: usize = CorsReason::ALL.len();
-
-/// A count that one thread writes and any thread reads.
-#[derive(Debug, Default)]
-pub(super) struct Cell(AtomicU64);
-
-impl Cell {
-    pub(super) fn add(&self, count: u64) {
-        self.0.store(self.value().wrapping_add(count), Relaxed);
-    }
-
-    /// For what can also become less; never below zero.
-    pub(super) fn change(&self, by: i64) {
-        self.0.store(self.value().saturating_add_signed(by), Relaxed);
-    }
-
-    pub(super) fn value(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
 
 /// All counts: of a worker when `C` is [`Cell`], of all workers when it is a number.
 #[derive(Debug)]

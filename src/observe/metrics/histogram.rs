@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Cell;
+use super::cell::Cell;
 
 /// Upper bounds, in nanoseconds, of the buckets for whole requests and for waiting: 0.5 ms to 60 s.
 pub(super) const REQUEST_BOUNDS: [u64; 16] = micros([

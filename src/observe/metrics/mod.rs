@@ -4,10 +4,22 @@
 //! shared cache line. The price is that a sum is not a picture of one moment. Every label is an enumeration:
 //! nothing that a peer sends may become a series. How the sums are shown to whom is not the business of this
 //! room; no text is made here.
+//!
+//! - `labels`: the values that labels can have
+//! - `causes`: those of the label `cause`, which are the tokens of errors
+//! - `cell`: a number that one thread counts up and any thread reads
+//! - `histogram`: distributions of durations
+//! - `counts`: the cells of one worker, and their sums
+
+mod labels;
+
+mod causes;
+
+mod cell;
+
+mod histogram;
 
 mod counts;
-mod histogram;
-mod labels;
 
 use std::{
     sync::{
@@ -17,47 +29,22 @@ use std::{
     time::Duration,
 };
 
-use counts::{Cell, Counts, Sum};
-pub use histogram::Distribution;
-use histogram::{ADDED_BOUNDS, REQUEST_BOUNDS};
-pub use labels::{
-    BufferState, CodeLabel, CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel, PoolResult,
-    RouteLabel,
+pub use self::{
+    causes::CAUSES,
+    histogram::Distribution,
+    labels::{
+        BufferState, CodeLabel, CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel, PoolResult,
+        RouteLabel,
+    },
+};
+use self::{
+    causes::cause_index,
+    cell::Cell,
+    counts::{Counts, Sum},
+    histogram::{ADDED_BOUNDS, REQUEST_BOUNDS},
 };
 
 use crate::error::Error;
-
-/// The tokens of [`Error::token`]: the values of the label `cause`. The last one takes what the others do not.
-pub const CAUSES: [&str; 22] = [
-    "http_request_error",
-    "http_request_denied",
-    "connection_terminated",
-    "connection_refused",
-    "connection_timeout",
-    "http_response_timeout",
-    "dns_error",
-    "dns_timeout",
-    "connection_read_timeout",
-    "connection_write_timeout",
-    "destination_ip_prohibited",
-    "destination_ip_unroutable",
-    "destination_not_found",
-    "http_protocol_error",
-    "http_response_header_section_size",
-    "http_response_incomplete",
-    "http_upgrade_failed",
-    "proxy_loop_detected",
-    "tls_certificate_error",
-    "tls_protocol_error",
-    "proxy_internal_error",
-    "other",
-];
-
-/// Where the token of `error` stands in [`CAUSES`].
-fn cause_index(error: Error) -> usize {
-    let token = error.token();
-    CAUSES.iter().position(|cause| *cause == token).unwrap_or(CAUSES.len() - 1)
-}
 
 /// What one worker counts: one method for each event.
 ///
