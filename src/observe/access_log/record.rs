@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use jiff::civil::DateTime;
+
 use super::redact::redact;
 use crate::{error::Error, http1::head::Version, net::Peer};
 
@@ -96,9 +98,8 @@ impl SecondCache {
     /// RFC 3339 in UTC with milliseconds. What lies before 1970 or after 9999 is shown as the nearest that
     /// does not.
     fn render(&mut self, time: SystemTime, out: &mut Vec<u8>) {
-        const LAST: u64 = 253_402_300_799;
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let unix = since.as_secs().min(LAST);
+        let unix = since.as_secs();
         if self.unix != Some(unix) {
             self.text = date_time(unix);
             self.unix = Some(unix);
@@ -113,23 +114,11 @@ impl SecondCache {
 
 /// `YYYY-MM-DDThh:mm:ss` of a second since 1970, at most the last one of 9999.
 fn date_time(unix: u64) -> [u8; 19] {
-    let (days, second) = (unix / 86_400, unix % 86_400);
-    // Years that begin with March have their leap day at the end; eras of 400 years are all alike.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = (400 * era + year, month + 3);
-    let (year, month) = if month > 12 { (year + 1, month - 12) } else { (year, month) };
-
+    const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    let date_time = EPOCH.saturating_add(Duration::from_secs(unix));
     let mut text = *b"0000-00-00T00:00:00";
-    text[..4].copy_from_slice(&decimal::<4>(year));
-    let parts = [month, day, second / 3_600, second / 60 % 60, second % 60];
-    for (part, at) in parts.into_iter().zip([5, 8, 11, 14, 17]) {
-        text[at..at + 2].copy_from_slice(&decimal::<2>(part));
-    }
+    // Up to the year 9999 it has this length.
+    let _ = write!(&mut text[..], "{date_time:.0}");
     text
 }
 
