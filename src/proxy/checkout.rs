@@ -27,7 +27,7 @@ use crate::{
     observe::metrics::PoolResult,
     upstream::{
         Lease, OpenConnection,
-        connector::{self, Door, OpeningTimes},
+        connector::{self, OpeningTimes, Remote},
     },
     uri::{Scheme, TargetHost},
 };
@@ -87,7 +87,7 @@ async fn to_target(
         }
     };
     let socket_buffer = job.config.limits.socket_buffer;
-    let door = Door { place: Place::Port(url.host(), url.port()), tls, socket_buffer };
+    let door = Remote { place: Place::Port(url.host(), url.port()), tls, socket_buffer };
     open(job, door, admits, round, body, state).await
 }
 
@@ -121,8 +121,8 @@ async fn to_upstream(
     Err(failed)
 }
 
-fn door<'a>(upstream: &Upstream, endpoint: &'a Endpoint, socket_buffer: Option<usize>) -> Door<'a> {
-    Door {
+fn door<'a>(upstream: &Upstream, endpoint: &'a Endpoint, socket_buffer: Option<usize>) -> Remote<'a> {
+    Remote {
         place: endpoint.place(),
         tls: endpoint.tls_server_name.clone().map(|name| (Arc::clone(&upstream.tls), name)),
         socket_buffer,
@@ -146,7 +146,7 @@ fn pooled(job: &Job<'_>, key: &str, round: &Round, admits: impl Fn(IpAddr) -> bo
 
 async fn open(
     job: &mut Job<'_>,
-    door: Door<'_>,
+    door: Remote<'_>,
     admits: impl Fn(IpAddr) -> bool,
     round: &Round,
     body: &mut BodyReader,

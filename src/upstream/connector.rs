@@ -32,7 +32,7 @@ pub struct OpeningTimes {
 
 /// What to connect to.
 #[derive(Debug)]
-pub struct Door<'a> {
+pub struct Remote<'a> {
     /// Where it is.
     pub place: Place<'a>,
     /// How TLS is spoken, and what name the certificate must bear; `None` for plain TCP.
@@ -42,20 +42,21 @@ pub struct Door<'a> {
 }
 
 /// Opens a connection. Only addresses that `admits` are connected to, and no second resolution comes between
-/// that question and the connection (reliability.md R29). No deadline here: the caller drops the future.
+/// that question and the connection: a name that changes meanwhile leads nowhere else. No deadline here: the
+/// caller drops the future.
 ///
 /// # Errors
 /// Those of resolving, connecting and the handshake; [`Error::TargetAddressProhibited`] when no address of
 /// the name is admitted.
 pub async fn open(
     resolver: &Resolver,
-    door: Door<'_>,
+    remote: Remote<'_>,
     admits: impl Fn(IpAddr) -> bool,
     times: &mut OpeningTimes,
 ) -> Result<(Stream, Peer), Error> {
     let begun = Instant::now();
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    match door.place {
+    match remote.place {
         Place::Unix(path) => {
             let stream = UnixStream::connect(&**path).await.map_err(|error| unix_fault(&error))?;
             times.connect = Some(begun.elapsed());
@@ -74,10 +75,10 @@ pub async fn open(
     }
     times.tried = addresses.first().copied();
     let begun = Instant::now();
-    let connected = connect::connect(&addresses, door.socket_buffer).await;
+    let connected = connect::connect(&addresses, remote.socket_buffer).await;
     times.connect = Some(begun.elapsed());
     let (tcp, peer) = connected?;
-    let Some((config, name)) = door.tls else { return Ok((Stream::Tcp(tcp), Peer::Ip(peer))) };
+    let Some((config, name)) = remote.tls else { return Ok((Stream::Tcp(tcp), Peer::Ip(peer))) };
     let begun = Instant::now();
     let stream = handshake::connect(config, name, tcp).await?;
     times.tls = Some(begun.elapsed());

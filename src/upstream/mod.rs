@@ -1,56 +1,22 @@
 //! Connections to upstreams: opened once, used as often as they allow.
+//!
+//! Which server is asked next is decided by plain data that knows no connection. What HTTP is, and whether a
+//! connection may be used again, the callers know: no message may enter this room.
+//!
+//! - `balance`: which server of an upstream is next
+//! - `lease`: a connection while one exchange has it
+//! - [`pool`]: connections between two exchanges
+//! - [`connector`]: from a name to an open connection
 
-pub mod connector;
+mod balance;
+
+mod lease;
+
 pub mod pool;
 
-use std::{sync::Arc, time::Duration};
+pub mod connector;
 
-use tokio::time::Instant;
-
-use self::pool::Pool;
-use crate::{
-    net::{Peer, stream::Stream},
-    observe::metrics::{Leg, WorkerCounters},
+pub use self::{
+    balance::Balance,
+    lease::{Lease, OpenConnection},
 };
-
-/// A connection to an upstream, for one exchange.
-///
-/// Dropping it closes the connection; only [`Lease::keep`] lets another exchange have it.
-#[derive(Debug)]
-pub struct Lease {
-    /// The connection.
-    pub stream: Stream,
-    /// Who is at the other end.
-    pub peer: Peer,
-    /// Whether an exchange went before.
-    pub reused: bool,
-    /// Counts it for as long as it is open.
-    pub open: OpenConnection,
-}
-
-/// An open upstream connection, as the gauge of connections sees it.
-#[derive(Debug)]
-pub struct OpenConnection(Arc<WorkerCounters>);
-
-impl OpenConnection {
-    /// Counts one more.
-    #[must_use]
-    pub fn count(counters: &Arc<WorkerCounters>) -> Self {
-        counters.connection_opened(Leg::Upstream);
-        Self(Arc::clone(counters))
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.connection_closed(Leg::Upstream);
-    }
-}
-
-impl Lease {
-    /// Returns the connection, idle since `now`, to the pool; `announced` is how long its upstream said it
-    /// would wait.
-    pub fn keep(self, pool: &Pool, endpoint: &str, announced: Option<Duration>, now: Instant) {
-        pool.put(endpoint, self, announced, now);
-    }
-}

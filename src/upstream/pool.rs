@@ -14,7 +14,7 @@ use std::{
 use foldhash::fast::RandomState;
 use tokio::{sync::Notify, time::Instant};
 
-use super::Lease;
+use super::lease::Lease;
 use crate::{net::Peer, observe::metrics::WorkerCounters};
 
 /// Bounds of a [`Pool`].
@@ -193,6 +193,14 @@ impl Pool {
     }
 }
 
+impl Lease {
+    /// Returns the connection, idle since `now`, to the pool; `announced` is how long its upstream said it
+    /// would wait.
+    pub fn keep(self, pool: &Pool, endpoint: &str, announced: Option<Duration>, now: Instant) {
+        pool.put(endpoint, self, announced, now);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -201,7 +209,7 @@ mod tests {
         os::unix::net::UnixStream,
     };
 
-    use super::{super::OpenConnection, *};
+    use super::{super::lease::OpenConnection, *};
     use crate::{net::stream::Stream, observe::metrics::Metrics};
 
     const SECOND: Duration = Duration::from_secs(1);
