@@ -30,7 +30,7 @@ use crate::{
         stream::BULK_BUFFER,
     },
     uri::Scheme,
-    worker::{self, Assignment, Loan, balance::Balance},
+    worker::{self, Assignment, Loan, Seat},
 };
 
 /// How long the access log may take to write what is left when the process ends.
@@ -210,7 +210,7 @@ impl Crew {
         let permits = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
         let identity = Arc::new(Identity::random());
         let workers = config.workers.get();
-        for (index, place) in Balance::among(workers).into_iter().enumerate() {
+        for (index, seat) in Seat::among(workers).into_iter().enumerate() {
             let mut loans = Vec::new();
             for (group, listener) in groups.iter().zip(&config.listeners) {
                 let Some(socket) = group.sockets.get(index) else { continue };
@@ -227,7 +227,7 @@ impl Crew {
                 counters: metrics.register(),
                 access_log: access_log.map(AccessLog::handle),
                 loans,
-                place,
+                seat,
                 permits: Arc::clone(&permits),
                 stop: stopped.clone(),
                 emptied: emptied_sender.clone(),

@@ -18,7 +18,7 @@ use corsair::{
     config::{Config, compile::compile, flags, machine::Machine},
     observe::metrics::Metrics,
     proxy::identity::Identity,
-    worker::{self, Assignment, Loan, balance::Balance},
+    worker::{self, Assignment, Loan, Seat},
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -94,7 +94,7 @@ impl Worker {
             counters: Metrics::new().register(),
             access_log: None,
             loans: vec![Loan { listener, tls: None, loopback: true }],
-            place: Balance::among(1).remove(0),
+            seat: Seat::among(1).remove(0),
             permits: Arc::new(Semaphore::new(100)),
             stop: stopped,
             emptied,

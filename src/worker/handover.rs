@@ -1,20 +1,42 @@
-//! Which worker serves a connection.
+//! Which worker serves a connection, and how it gets there.
 //!
 //! The kernel spreads connections by a hash of their addresses, so that of eight long streams seven may fall
 //! to one core. A worker that holds clearly more than the least loaded one hands over what it accepts. While
 //! loads are even, that costs a load of two words for each worker and connection, and nothing else.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use rustls::ServerConfig;
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
+
+/// What a listener says of its connections.
+#[derive(Clone)]
+pub(super) struct Terms {
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) loopback: bool,
+}
+
+/// An accepted connection on its way to another worker.
+pub struct Handover {
+    pub(super) tcp: TcpStream,
+    pub(super) address: SocketAddr,
+    pub(super) terms: Terms,
+    pub(super) permit: OwnedSemaphorePermit,
+}
 
 /// What is known of one worker by all of them.
 #[derive(Debug)]
 #[repr(align(128))] // no cache line in common with another worker's
-struct Seat<T> {
+struct Colleague<T> {
     /// Connections that it serves; written by itself alone.
     served: AtomicUsize,
     /// Connections on their way to it.
@@ -23,40 +45,40 @@ struct Seat<T> {
     mailbox: UnboundedSender<T>,
 }
 
-impl<T> Seat<T> {
+impl<T> Colleague<T> {
     fn load(&self) -> usize {
         self.served.load(Relaxed) + self.coming.load(Relaxed)
     }
 }
 
-/// The place of one worker among all, which can hand over connections (`T`) to each other.
+/// The seat of one worker among all, which can hand over connections (`T`) to each other.
 #[derive(Debug)]
-pub struct Balance<T> {
-    seats: Arc<[Seat<T>]>,
+pub struct Seat<T> {
+    colleagues: Arc<[Colleague<T>]>,
     index: usize,
 }
 
 /// What other workers hand over to one.
 pub type Mailbox<T> = UnboundedReceiver<T>;
 
-impl<T> Balance<T> {
-    /// Places for so many workers, each with its mailbox.
+impl<T> Seat<T> {
+    /// Seats for so many workers, each with its mailbox.
     #[must_use]
     pub fn among(workers: usize) -> Vec<(Self, Mailbox<T>)> {
-        let (seats, mailboxes): (Vec<_>, Vec<_>) = (0..workers)
+        let (colleagues, mailboxes): (Vec<_>, Vec<_>) = (0..workers)
             .map(|_| {
                 let (mailbox, receiver) = unbounded_channel();
-                (Seat { served: AtomicUsize::new(0), coming: AtomicUsize::new(0), mailbox }, receiver)
+                (Colleague { served: AtomicUsize::new(0), coming: AtomicUsize::new(0), mailbox }, receiver)
             })
             .unzip();
-        let seats: Arc<[Seat<T>]> = seats.into();
-        let places = (0..workers).map(|index| Self { seats: Arc::clone(&seats), index });
-        places.zip(mailboxes).collect()
+        let colleagues: Arc<[Colleague<T>]> = colleagues.into();
+        let seats = (0..workers).map(|index| Self { colleagues: Arc::clone(&colleagues), index });
+        seats.zip(mailboxes).collect()
     }
 
     /// Lets the others know how many connections this worker serves.
     pub fn publish(&self, served: usize) {
-        if let Some(own) = self.seats.get(self.index) {
+        if let Some(own) = self.colleagues.get(self.index) {
             own.served.store(served, Relaxed);
         }
     }
@@ -64,24 +86,24 @@ impl<T> Balance<T> {
     /// The worker that should have the next connection, if that is not this one.
     #[must_use]
     pub fn better(&self) -> Option<usize> {
-        better(self.index, self.seats.iter().map(Seat::load))
+        better(self.index, self.colleagues.iter().map(Colleague::load))
     }
 
     /// Hands a connection over to another worker; gives it back if that one takes nothing any more.
     pub fn hand_over(&self, other: usize, connection: T) -> Option<T> {
-        let Some(seat) = self.seats.get(other) else { return Some(connection) };
+        let Some(colleague) = self.colleagues.get(other) else { return Some(connection) };
         // Counted before it arrives: of several accepted in a row each sees those before it.
-        seat.coming.fetch_add(1, Relaxed);
-        let refused = seat.mailbox.send(connection).err();
+        colleague.coming.fetch_add(1, Relaxed);
+        let refused = colleague.mailbox.send(connection).err();
         if refused.is_some() {
-            seat.coming.fetch_sub(1, Relaxed);
+            colleague.coming.fetch_sub(1, Relaxed);
         }
         refused.map(|refused| refused.0)
     }
 
     /// A connection out of the mailbox is served from now on.
     pub fn arrived(&self) {
-        if let Some(own) = self.seats.get(self.index) {
+        if let Some(own) = self.colleagues.get(self.index) {
             own.coming.fetch_sub(1, Relaxed);
         }
     }
@@ -131,23 +153,23 @@ mod tests {
 
     /// Lets connections fall to workers by `choose` and returns what each has in the end.
     fn spread(workers: usize, connections: usize, mut choose: impl FnMut() -> usize) -> Vec<usize> {
-        let mut places = Balance::among(workers);
+        let mut seats = Seat::among(workers);
         let mut served = vec![0; workers];
         for number in 0..connections {
             let chosen = choose();
-            if let Some(other) = places[chosen].0.better() {
-                assert!(places[chosen].0.hand_over(other, number).is_none());
+            if let Some(other) = seats[chosen].0.better() {
+                assert!(seats[chosen].0.hand_over(other, number).is_none());
             } else {
                 served[chosen] += 1;
-                places[chosen].0.publish(served[chosen]);
+                seats[chosen].0.publish(served[chosen]);
             }
             // The mailboxes are emptied now and then only.
             if number % 3 == 2 || number + 1 == connections {
-                for (worker, (place, mailbox)) in places.iter_mut().enumerate() {
+                for (worker, (seat, mailbox)) in seats.iter_mut().enumerate() {
                     while mailbox.try_recv().is_ok() {
                         served[worker] += 1;
-                        place.publish(served[worker]);
-                        place.arrived();
+                        seat.publish(served[worker]);
+                        seat.arrived();
                     }
                 }
             }
@@ -178,19 +200,19 @@ mod tests {
     #[test]
     fn what_chance_makes_of_many_is_left_alone() {
         let mut random = fastrand::Rng::with_seed(3);
-        let places = Balance::<()>::among(2);
+        let seats = Seat::<()>::among(2);
         let mut served = [0_usize; 2];
         let mut moved = 0;
         // 64 short connections at a time, each followed by another one.
         for number in 0..10_000 {
             let worker = random.usize(0..2);
             served[worker] += 1;
-            places[worker].0.publish(served[worker]);
+            seats[worker].0.publish(served[worker]);
             if number >= 64 {
                 let ends = if random.usize(0..served[0] + served[1]) < served[0] { 0 } else { 1 };
                 served[ends] -= 1;
-                places[ends].0.publish(served[ends]);
-                moved += usize::from(places[worker].0.better().is_some());
+                seats[ends].0.publish(served[ends]);
+                moved += usize::from(seats[worker].0.better().is_some());
             }
         }
         assert!(moved < 100, "{moved} of 10,000 would have been handed over");
@@ -198,12 +220,12 @@ mod tests {
 
     #[test]
     fn a_worker_that_takes_nothing_any_more_leaves_the_connection_where_it_is() {
-        let mut places = Balance::among(2);
-        assert_eq!(places[0].0.hand_over(1, "one"), None);
-        places[1].1.close();
-        assert_eq!(places[0].0.hand_over(1, "two"), Some("two"));
-        assert_eq!((places[1].1.try_recv(), places[0].0.seats[1].load()), (Ok("one"), 1));
-        places[1].0.arrived();
-        assert_eq!(places[0].0.seats[1].load(), 0);
+        let mut seats = Seat::among(2);
+        assert_eq!(seats[0].0.hand_over(1, "one"), None);
+        seats[1].1.close();
+        assert_eq!(seats[0].0.hand_over(1, "two"), Some("two"));
+        assert_eq!((seats[1].1.try_recv(), seats[0].0.colleagues[1].load()), (Ok("one"), 1));
+        seats[1].0.arrived();
+        assert_eq!(seats[0].0.colleagues[1].load(), 0);
     }
 }

@@ -1,0 +1,104 @@
+//! Accepting connections, and taking over those that other workers hand over.
+
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
+
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, watch},
+};
+
+use super::{
+    handover::{Handover, Mailbox, Terms},
+    serve::serve_arrival,
+    ticket::{Arrival, Ticket, Worker},
+};
+use crate::{net::listen::Acceptor, proxy::plan::Client};
+
+/// A listener that is being served.
+pub(super) struct ServedListener {
+    pub(super) acceptor: Acceptor,
+    pub(super) terms: Terms,
+}
+
+/// Accepts until the process stops; then only what is queued already.
+pub(super) async fn accept(worker: Rc<Worker>, listener: ServedListener, mut stop: watch::Receiver<bool>) {
+    let accepting = async {
+        loop {
+            // Accepted first: a permit that waits with an idle listener would be missing at a busy one.
+            let (tcp, peer) = listener.acceptor.accept().await;
+            let Ok(permit) = Arc::clone(&worker.permits).acquire_owned().await else { return };
+            assign(&worker, &listener.terms, tcp, peer, permit);
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    while let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned()
+        && let Some((tcp, peer)) = listener.acceptor.try_drain()
+    {
+        admit(&worker, listener.terms.clone(), tcp, peer, permit);
+    }
+}
+
+/// Serves a connection here, or hands it over to a worker that has clearly less to do.
+fn assign(
+    worker: &Rc<Worker>,
+    terms: &Terms,
+    tcp: TcpStream,
+    address: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
+    let terms = terms.clone();
+    let Some(other) = worker.seat.better() else { return admit(worker, terms, tcp, address, permit) };
+    // Fails only for a socket that the runtime has lost.
+    let Ok(tcp) = tcp.into_std() else { return };
+    if let Some(refused) = worker.seat.hand_over(other, Handover { tcp, address, terms, permit }) {
+        admit_handover(worker, refused);
+    }
+}
+
+/// Serves what other workers hand over, until the process stops; then only what is on its way already.
+pub(super) async fn take_over(
+    worker: Rc<Worker>,
+    mut mailbox: Mailbox<Handover>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let taking = async {
+        while let Some(handover) = mailbox.recv().await {
+            admit_handover(&worker, handover);
+            worker.seat.arrived();
+        }
+    };
+    tokio::select! {
+        () = taking => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    // From now on a worker that has not heard of the stop keeps what it accepts.
+    mailbox.close();
+    while let Some(handover) = mailbox.recv().await {
+        admit_handover(&worker, handover);
+        worker.seat.arrived();
+    }
+}
+
+fn admit_handover(worker: &Rc<Worker>, handover: Handover) {
+    let Handover { tcp, address, terms, permit } = handover;
+    // A socket that the runtime cannot watch is closed, as it would be at an accept.
+    if let Ok(tcp) = TcpStream::from_std(tcp) {
+        admit(worker, terms, tcp, address, permit);
+    }
+}
+
+fn admit(
+    worker: &Rc<Worker>,
+    terms: Terms,
+    tcp: TcpStream,
+    address: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
+    let client = Client { address, secure: terms.tls.is_some(), loopback_listener: terms.loopback };
+    let ticket = Ticket::new(worker, client, permit);
+    let patience = worker.core.config.timeouts.head;
+    serve_arrival(worker, Arrival { tcp, tls: terms.tls, ticket, patience });
+}

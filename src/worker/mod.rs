@@ -1,0 +1,159 @@
+//! One core: its thread, its runtime, its listeners, its connections.
+//!
+//! A worker shares nothing that a request touches with other workers. The server lends it its listeners and
+//! keeps them open itself, so that a worker that ends loses no queue.
+//!
+//! - `handover`: which worker serves a connection, and how it gets there
+//! - `tasks`: tasks that have served a connection and wait for the next one
+//! - `ticket`: what the tasks of a worker share, and how each connection counts among them
+//! - `serve`: a connection until it ends or is parked
+//! - `parking`: when a connection leaves the runtime, comes back, or is closed
+//! - `accept`: where connections come from
+
+mod handover;
+
+mod tasks;
+
+mod ticket;
+
+mod serve;
+
+mod parking;
+
+mod accept;
+
+use std::{io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+
+use rustls::ServerConfig;
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::{Semaphore, mpsc, watch},
+    task::{JoinHandle, spawn_local},
+    time::{sleep, timeout},
+};
+
+pub use self::handover::{Handover, Mailbox, Seat};
+use self::{
+    accept::{ServedListener, accept, take_over},
+    handover::Terms,
+    parking::{close_parked, park_idle, wake_parked},
+    ticket::Worker,
+};
+use crate::{
+    config::Config,
+    net::listen::Acceptor,
+    observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
+    proxy::{core::Core, identity::Identity},
+};
+
+/// How often idle upstream connections are looked through, while there are any.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// A listener on loan.
+#[derive(Debug)]
+pub struct Loan {
+    /// The socket, one of its group.
+    pub listener: TcpListener,
+    /// What it speaks.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Whether only this machine can reach it.
+    pub loopback: bool,
+}
+
+/// Everything a worker is given.
+pub struct Assignment {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// How the process names itself.
+    pub identity: Arc<Identity>,
+    /// Where it counts.
+    pub counters: Arc<WorkerCounters>,
+    /// Where requests are recorded.
+    pub access_log: Option<AccessLogHandle>,
+    /// Its listeners.
+    pub loans: Vec<Loan>,
+    /// Its seat among the workers, and what they hand over to it.
+    pub seat: (Seat<Handover>, Mailbox<Handover>),
+    /// Client connections that the process may still accept.
+    pub permits: Arc<Semaphore>,
+    /// Turns true when the process stops.
+    pub stop: watch::Receiver<bool>,
+    /// Told once the queues of the listeners are empty and the worker has let go of them.
+    pub emptied: mpsc::UnboundedSender<()>,
+}
+
+/// Serves until told to stop, then until every connection has ended or `drain_timeout` is over.
+///
+/// # Errors
+/// When the runtime cannot be built or a listener cannot be watched.
+pub fn run(assignment: Assignment) -> io::Result<()> {
+    let runtime =
+        Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
+    runtime.block_on(serve(assignment))
+}
+
+async fn serve(assignment: Assignment) -> io::Result<()> {
+    let Assignment { config, identity, counters, access_log, loans, seat, permits, mut stop, emptied } =
+        assignment;
+    let (seat, mailbox) = seat;
+    let drain_timeout = config.drain_timeout;
+    let worker = Worker::new(Core::new(config, identity, counters, access_log), seat, permits)?;
+    let accepting = start_tasks(&worker, loans, mailbox, &stop)?;
+    // The server is gone if this fails; then there is nothing left to wait for.
+    let _ = stop.wait_for(|stop| *stop).await;
+    for acceptor in accepting {
+        // A panic while accepting ends the process anyway.
+        let _ = acceptor.await;
+    }
+    worker.core.drain();
+    let _ = emptied.send(());
+    drain(&worker, drain_timeout).await;
+    Ok(())
+}
+
+/// Starts the tasks of a worker; those that are returned bring connections, and end when the process stops.
+fn start_tasks(
+    worker: &Rc<Worker>,
+    loans: Vec<Loan>,
+    mailbox: Mailbox<Handover>,
+    stop: &watch::Receiver<bool>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let mut accepting = Vec::new();
+    for loan in loans {
+        let acceptor = Acceptor::new(loan.listener, Rc::clone(&worker.freed))?;
+        let listener = ServedListener { acceptor, terms: Terms { tls: loan.tls, loopback: loan.loopback } };
+        accepting.push(spawn_local(accept(Rc::clone(worker), listener, stop.clone())));
+    }
+    accepting.push(spawn_local(take_over(Rc::clone(worker), mailbox, stop.clone())));
+    spawn_local(sweep(Rc::clone(worker)));
+    spawn_local(park_idle(Rc::clone(worker)));
+    spawn_local(wake_parked(Rc::clone(worker)));
+    Ok(accepting)
+}
+
+/// Waits until every connection has ended, or cuts what is left when `drain_timeout` is over.
+async fn drain(worker: &Rc<Worker>, drain_timeout: Duration) {
+    spawn_local(close_parked(Rc::clone(worker)));
+    let drained = async {
+        while worker.connections.get() > 0 {
+            worker.freed.notified().await;
+        }
+    };
+    if timeout(drain_timeout, drained).await.is_err() {
+        tracing::warn!(connections = worker.connections.get(), "drain_timeout is over; connections are cut");
+    }
+    // Their tickets hold the worker.
+    while worker.parked.close_some() {}
+    worker.tasks.clear();
+}
+
+/// Closes idle upstream connections that have expired or died; sleeps for good while there are none.
+async fn sweep(worker: Rc<Worker>) {
+    loop {
+        worker.core.pool.wait_until_used().await;
+        while !worker.core.pool.is_empty() {
+            sleep(SWEEP).await;
+            worker.core.pool.sweep();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Connections at rest: when one leaves the runtime, when it comes back, and when it is closed.
+
+use std::rc::Rc;
+
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    serve::serve_arrival,
+    ticket::{Arrival, Worker},
+};
+use crate::proxy::idle::{LAST_CHANCE, Pass};
+
+/// Tells connections that have been idle for long to leave the runtime, and closes parked ones whose time is
+/// over; memory follows the load down. Sleeps for good while there are neither.
+pub(super) async fn park_idle(worker: Rc<Worker>) {
+    let (idle, parked) = (&worker.core.idle, &worker.parked);
+    loop {
+        let mut pass = idle.pass();
+        while pass == Pass::Unfinished {
+            yield_now().await;
+            pass = idle.pass();
+        }
+        while parked.expire(Instant::now()) {
+            yield_now().await;
+        }
+        if pass == Pass::Finished {
+            // Not while anything goes on: memory given back and taken again costs page faults.
+            worker.core.shrink();
+            worker.tasks.shrink();
+        }
+        match parked.next_expiry() {
+            _ if pass == Pass::Waiting => idle.interval().await,
+            None => idle.begun().await,
+            Some(expiry) => tokio::select! {
+                () = idle.begun() => {}
+                () = sleep_until(expiry) => {}
+            },
+        }
+    }
+}
+
+/// Serves parked connections again whose clients have said something.
+pub(super) async fn wake_parked(worker: Rc<Worker>) {
+    let mut woken = Vec::new();
+    loop {
+        worker.parked.wake(&mut woken).await;
+        worker.publish();
+        for connection in woken.drain(..) {
+            let patience = connection.deadline.saturating_duration_since(Instant::now());
+            let arrival = Arrival { tcp: connection.tcp, tls: None, ticket: connection.ticket, patience };
+            serve_arrival(&worker, arrival);
+        }
+        yield_now().await;
+    }
+}
+
+/// Closes parked connections when the process stops, after a last chance.
+pub(super) async fn close_parked(worker: Rc<Worker>) {
+    sleep(LAST_CHANCE).await;
+    while worker.parked.close_some() {
+        yield_now().await;
+    }
+}

@@ -1,0 +1,111 @@
+//! What the tasks of one worker share, and the ticket by which each connection counts among them.
+
+use std::{cell::Cell, io, rc::Rc, sync::Arc, time::Duration};
+
+use rustls::ServerConfig;
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+};
+
+use super::{
+    handover::{Handover, Seat},
+    tasks::WaitingTasks,
+};
+use crate::{
+    net::parked::ParkedSet,
+    observe::metrics::Leg,
+    proxy::{core::Core, plan::Client},
+};
+
+/// What one worker's tasks share beside the core.
+pub(super) struct Worker {
+    pub(super) core: Rc<Core>,
+    /// Its seat among the workers.
+    pub(super) seat: Seat<Handover>,
+    /// Client connections that it has.
+    pub(super) connections: Cell<usize>,
+    /// Those of them that wait outside of the runtime.
+    pub(super) parked: ParkedSet<Ticket>,
+    /// Tasks whose connections have ended.
+    pub(super) tasks: WaitingTasks<Arrival>,
+    /// Client connections that the process may still accept.
+    pub(super) permits: Arc<Semaphore>,
+    /// A connection has ended, and with it a descriptor is free.
+    pub(super) freed: Rc<Notify>,
+}
+
+impl Worker {
+    /// A worker without connections. Needs a runtime.
+    ///
+    /// # Errors
+    /// What the system says when it can watch no sockets at rest.
+    pub(super) fn new(core: Rc<Core>, seat: Seat<Handover>, permits: Arc<Semaphore>) -> io::Result<Rc<Self>> {
+        Ok(Rc::new(Self {
+            core,
+            seat,
+            connections: Cell::new(0),
+            parked: ParkedSet::new()?,
+            tasks: WaitingTasks::default(),
+            permits,
+            freed: Rc::new(Notify::new()),
+        }))
+    }
+
+    /// Lets the other workers know how much there is to do here: a parked connection is no work.
+    pub(super) fn publish(&self) {
+        self.seat.publish(self.connections.get().saturating_sub(self.parked.len()));
+    }
+}
+
+/// What a connection has from its accept to its end.
+pub(super) struct Ticket {
+    pub(super) client: Client,
+    /// Counts it for so long.
+    _guard: Guard,
+}
+
+impl Ticket {
+    /// Counts one more connection, for which `permit` was taken.
+    pub(super) fn new(worker: &Rc<Worker>, client: Client, permit: OwnedSemaphorePermit) -> Self {
+        Self { client, _guard: Guard::new(worker, permit) }
+    }
+}
+
+/// A connection to be served.
+pub(super) struct Arrival {
+    pub(super) tcp: TcpStream,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) ticket: Ticket,
+    /// How long its first byte may take.
+    pub(super) patience: Duration,
+}
+
+/// Counts a connection for as long as it lives; frees its slot even if its task panics.
+struct Guard {
+    worker: Rc<Worker>,
+}
+
+impl Guard {
+    fn new(worker: &Rc<Worker>, permit: OwnedSemaphorePermit) -> Self {
+        // Given back when the guard is dropped; kept, it would take two words more in each parked record.
+        permit.forget();
+        worker.connections.set(worker.connections.get() + 1);
+        worker.core.counters.connection_opened(Leg::Client);
+        worker.publish();
+        Self { worker: Rc::clone(worker) }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.worker.core.counters.panic();
+        }
+        self.worker.connections.set(self.worker.connections.get() - 1);
+        self.worker.core.counters.connection_closed(Leg::Client);
+        self.worker.publish();
+        self.worker.permits.add_permits(1);
+        self.worker.freed.notify_waiters();
+    }
+}
