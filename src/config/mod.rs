@@ -4,7 +4,6 @@
 //! of it; nothing else does, and nothing changes one. No I/O happens here but the reading of the files that
 //! the settings name, and no decision about a request.
 
-pub mod banner;
 mod bounds;
 pub mod compile;
 pub mod endpoints;

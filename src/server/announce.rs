@@ -1,23 +1,49 @@
-//! The banner that a person sees when the process starts: what it will do, and a command to try it with.
+//! What is said when the process starts: to a person what it will do, with a command to try it with; to a
+//! supervisor what is served where.
 
 use std::{
-    fmt::Write,
+    fmt::Write as _,
+    io::{self, IsTerminal, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use super::{Config, Endpoint, Gateway, Listener, Service};
-use crate::{gateway::GatewayForms, uri::Scheme};
+use super::{listeners::ListenerGroup, memory::memory_bound};
+use crate::{
+    config::{Config, Endpoint, Gateway, Listener, Service},
+    gateway::GatewayForms,
+    uri::Scheme,
+};
+
+/// Says what is served where: a banner for a person, an event for a supervisor.
+pub(super) fn announce(config: &Config, groups: &[ListenerGroup]) {
+    let addresses: Vec<SocketAddr> = groups.iter().map(|group| group.address).collect();
+    let bound = memory_bound(config);
+    if io::stderr().is_terminal() {
+        // A terminal that has gone away is no reason not to serve.
+        let _ = io::stderr().write_all(banner(config, &addresses, bound).as_bytes());
+        return;
+    }
+    for (address, listener) in addresses.iter().zip(&config.listeners) {
+        tracing::info!(
+            %address,
+            tls = listener.tls.is_some(),
+            workers = config.workers.get(),
+            max_connections = config.max_connections,
+            memory_bound_bytes = bound,
+            "listening"
+        );
+    }
+}
 
 /// The banner for `config`, whose listeners got `addresses` (in their order) and whose memory stays within
 /// `memory_bound` bytes. Several lines, each ended.
-#[must_use]
-pub fn render(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> String {
+fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> String {
     let listens: Vec<String> =
         config.listeners.iter().zip(addresses).map(|(listener, address)| url(listener, *address)).collect();
-    let mut banner = format!("corsair {}\n", env!("CARGO_PKG_VERSION"));
+    let mut lines = format!("corsair {}\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, text: &str| {
         // Writing to a String cannot fail.
-        let _ = writeln!(banner, "  {name:<8} {text}");
+        let _ = writeln!(lines, "  {name:<8} {text}");
     };
     line("listens", &listens.join(", "));
     line("mode", &mode(&config.service));
@@ -28,7 +54,7 @@ pub fn render(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> S
     let connections = config.max_connections;
     let bound = bytes(memory_bound);
     line("memory", &format!("at most {bound} for {connections} connections, however large the bodies"));
-    banner
+    lines
 }
 
 fn mode(service: &Service) -> String {
@@ -112,18 +138,18 @@ mod tests {
     use super::*;
     use crate::config::{compile::compile, flags, machine::Machine};
 
-    fn banner(arguments: &[&str], addresses: &[&str]) -> String {
+    fn banner_of(arguments: &[&str], addresses: &[&str]) -> String {
         let arguments = std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into);
         let settings = flags::parse(arguments).expect("flags");
         let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
         let (config, _) = compile(&settings, machine).unwrap_or_else(|faults| panic!("{faults:?}"));
         let addresses: Vec<SocketAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        render(&config, &addresses, 9000 * (48 << 10))
+        banner(&config, &addresses, 9000 * (48 << 10))
     }
 
     #[test]
     fn the_banner_of_a_gateway_says_all_there_is_to_know() {
-        let banner = banner(&["-l", "127.0.0.1:0"], &["127.0.0.1:41234"]);
+        let banner = banner_of(&["-l", "127.0.0.1:0"], &["127.0.0.1:41234"]);
         let lines: Vec<&str> = banner.lines().collect();
         assert_eq!(lines[0], format!("corsair {}", env!("CARGO_PKG_VERSION")));
         assert_eq!(lines[1], "  listens  http://127.0.0.1:41234");
@@ -182,7 +208,7 @@ mod tests {
                  'http://127.0.0.1:3000/?url=https://example.com/'",
             ),
         ] {
-            let banner = banner(arguments, &[address]);
+            let banner = banner_of(arguments, &[address]);
             assert!(banner.contains(&format!("  try      {expected}\n")), "{banner}");
         }
     }
@@ -197,7 +223,7 @@ mod tests {
             "-u",
             "https://api.example.org/v1/,http://10.0.0.1",
         ];
-        let banner = banner(&arguments, &["127.0.0.1:1", "127.0.0.1:2"]);
+        let banner = banner_of(&arguments, &["127.0.0.1:1", "127.0.0.1:2"]);
         assert!(banner.contains("http://127.0.0.1:1, http://127.0.0.1:2\n"), "{banner}");
         assert!(banner.contains("gateway: /?url=…; targets: "), "{banner}");
         assert!(

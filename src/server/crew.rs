@@ -1,0 +1,125 @@
+//! The workers: started, led, and waited for.
+
+use std::{io, sync::Arc, thread, time::Duration};
+
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    time::sleep,
+};
+
+use super::{
+    fault::ServeError,
+    listeners::{ListenerGroup, lend, refuse},
+    signals::Signals,
+};
+use crate::{
+    config::Config,
+    observe::{access_log::AccessLog, metrics::Metrics},
+    proxy::identity::Identity,
+    worker::{self, Assignment, Seat},
+};
+
+/// How long a drain may overrun `drain_timeout` before the process ends all the same.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// The workers, and the strings that they are led by.
+pub(super) struct Crew {
+    stop: watch::Sender<bool>,
+    /// A worker has emptied its queues.
+    emptied: mpsc::UnboundedReceiver<()>,
+    /// A worker has ended.
+    ended: mpsc::UnboundedReceiver<()>,
+    workers: usize,
+}
+
+impl Crew {
+    /// Starts a thread for each worker.
+    ///
+    /// # Errors
+    /// When descriptors or threads are refused.
+    pub(super) fn start(
+        config: &Arc<Config>,
+        groups: &[ListenerGroup],
+        access_log: Option<&AccessLog>,
+        metrics: &Metrics,
+    ) -> Result<Self, ServeError> {
+        let (stop, stopped) = watch::channel(false);
+        let (emptied_sender, emptied) = mpsc::unbounded_channel();
+        let (ended_sender, ended) = mpsc::unbounded_channel();
+        let permits = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
+        let identity = Arc::new(Identity::random());
+        let workers = config.workers.get();
+        for (index, seat) in Seat::among(workers).into_iter().enumerate() {
+            let assignment = Assignment {
+                config: Arc::clone(config),
+                identity: Arc::clone(&identity),
+                counters: metrics.register(),
+                access_log: access_log.map(AccessLog::handle),
+                loans: lend(config, groups, index)?,
+                seat,
+                permits: Arc::clone(&permits),
+                stop: stopped.clone(),
+                emptied: emptied_sender.clone(),
+            };
+            spawn(index, assignment, WorkerEnd(ended_sender.clone())).map_err(ServeError::Start)?;
+        }
+        Ok(Self { stop, emptied, ended, workers })
+    }
+
+    /// Waits for a signal, then for the workers.
+    ///
+    /// # Errors
+    /// [`ServeError::WorkerDied`] when a worker ends without being told to.
+    pub(super) async fn lead(
+        mut self,
+        groups: Vec<ListenerGroup>,
+        mut signals: Signals,
+        access_log: Option<&AccessLog>,
+        drain_timeout: Duration,
+    ) -> Result<(), ServeError> {
+        tokio::select! {
+            () = signals.stop(access_log) => {}
+            _ = self.ended.recv() => return Err(ServeError::WorkerDied),
+        }
+        tracing::info!("stopping: connections are drained; a second signal ends at once");
+        refuse(&groups);
+        self.stop.send_replace(true);
+        let drained = async {
+            for _ in 0..self.workers {
+                self.emptied.recv().await;
+            }
+            // All together, and only now that their queues are empty: what waits in the queue of a socket is
+            // reset when that one is closed.
+            drop(groups);
+            for _ in 0..self.workers {
+                self.ended.recv().await;
+            }
+        };
+        tokio::select! {
+            () = drained => {}
+            () = signals.stop(access_log) => tracing::warn!("a second signal: ending at once"),
+            () = sleep(drain_timeout + DRAIN_GRACE) => {}
+        }
+        Ok(())
+    }
+}
+
+fn spawn(index: usize, assignment: Assignment, end: WorkerEnd) -> io::Result<()> {
+    let run = move || {
+        let _end = end;
+        if let Err(error) = worker::run(assignment) {
+            tracing::error!(%error, "a worker cannot serve");
+        }
+    };
+    thread::Builder::new().name(format!("worker-{index}")).spawn(run).map(drop)
+}
+
+/// Tells that a worker has ended, in whatever way.
+struct WorkerEnd(mpsc::UnboundedSender<()>);
+
+impl Drop for WorkerEnd {
+    fn drop(&mut self) {
+        // Without a receiver the process is ending already.
+        let _ = self.0.send(());
+    }
+}

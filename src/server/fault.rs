@@ -1,0 +1,22 @@
+//! What keeps the process from serving.
+
+use std::io;
+
+use crate::net::listen::ListenError;
+
+/// Why the process cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A listener could not be opened.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The access log could not be opened.
+    #[error("cannot write the access log: {0}")]
+    AccessLog(io::Error),
+    /// The machine refused something that every process gets.
+    #[error("cannot start: {0}")]
+    Start(io::Error),
+    /// A worker ended without being told to; running half-dead would be worse than ending.
+    #[error("a worker has died; ending, so that a supervisor starts anew")]
+    WorkerDied,
+}
