@@ -18,7 +18,7 @@ use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-/// What a listener says of its connections.
+/// What a listener says of its connections: what is spoken on them, and whether only this machine can make them.
 #[derive(Clone)]
 pub(super) struct Terms {
     pub(super) tls: Option<Arc<ServerConfig>>,

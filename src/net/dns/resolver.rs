@@ -90,6 +90,7 @@ struct Entry {
     used: u64,
 }
 
+/// The last good answer.
 #[derive(Debug)]
 struct Cached {
     addresses: Addresses,
