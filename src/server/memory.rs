@@ -2,12 +2,12 @@
 
 use crate::{
     config::{Config, Upstream},
-    uri::Scheme,
     net::handshake::TLS_MEMORY,
     proxy::{
         core::{BULK_STREAMS, buffer_size},
         stream::BULK_BUFFER,
     },
+    uri::Scheme,
 };
 
 /// What a connection and its exchange take beside buffers, in bytes: the task, the frame that its request runs in,
