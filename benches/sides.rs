@@ -8,7 +8,8 @@ use corsair::{
     config::{Config, compile::compile, flags, machine::Machine},
     net::stream::Stream,
     observe::metrics::Metrics,
-    proxy::{connection::serve_connection, core::Core, identity::Identity, plan::Client},
+    plan::{Client, Identity},
+    proxy::{core::Core, serve::Connections},
 };
 use divan::{Bencher, counter::BytesCount};
 use tokio::{
@@ -90,7 +91,9 @@ impl Stage {
             let visitor = SocketAddr::from(([192, 0, 2, 7], 4711));
             let client = Client { address: visitor, secure: false, loopback_listener: false };
             let patience = core.config.timeouts.head;
-            spawn_local(serve_connection(core, Stream::Unix(near), client, patience));
+            spawn_local(
+                async move { Connections::new(core).serve(Stream::Unix(near), client, patience).await },
+            );
             far
         });
         Self { runtime, client }

@@ -5,11 +5,13 @@
 //!
 //! # The one idea: decide first, then do
 //!
-//! A request head and the configuration are turned by pure functions into a [`Plan`](proxy::plan::Plan):
-//! where the request goes, how its body ends, what CORS adds, what corsair answers itself. Only then does code
-//! with sockets run, and it contains no policy. The response takes the same way back: its head becomes a
-//! [`ResponsePlan`](proxy::response::ResponsePlan), and what is left is moving bytes. So everything that
-//! decides can be tested with literal bytes and fuzzed, and everything that waits has nothing to decide.
+//! A request head and the configuration are turned by pure functions into a [`Plan`](plan::Plan) and an
+//! [`Action`](plan::Action): where the request goes, how its body ends, what CORS adds, what corsair answers itself.
+//! Only then does code with sockets run, and it contains no policy. The response takes the same way back: its head
+//! becomes a [`ResponsePlan`](plan::ResponsePlan), and what is left is moving bytes. When an attempt has failed,
+//! [`Attempts`](plan::Attempts) says whether there is another one. So everything that decides can be tested with
+//! literal bytes and fuzzed, and everything that waits has nothing to decide. All that decides about a request
+//! stands in one room, [`plan`], below every socket.
 //!
 //! # The way of a request
 //!
@@ -19,36 +21,36 @@
 //!  worker::run          one thread per core, one single-threaded runtime; nothing shared on the way
 //!      │ accept, and a task for each connection, one that has ended serving another if there is one
 //!      ▼
-//! ┌─────────────── proxy::connection::serve_connection ────────────────┐
-//! │  receive     wait for the first byte with no buffer, then one head │◄───────────┐
-//! │      ▼                                                             │            │
-//! │ ╔═ DECIDE ════════════════════════════════════════════════════╗    │            │
-//! │ ║ http1::head::parse_request   bytes → spans into the buffer  ║    │            │
-//! │ ║ proxy::plan::plan            asks, in this order:           ║    │            │
-//! │ ║   cors::decide                 what CORS says of it         ║    │            │
-//! │ ║   Framing::of_request          how the body ends            ║    │            │
-//! │ ║   RequestTarget::parse         which form the target has    ║    │            │
-//! │ ║   proxy::route::route          gateway or reverse proxy     ║    │            │
-//! │ ║   proxy::route::admit          what the operator allows     ║    │            │
-//! │ ╚══╤══════════════════════════════════════╤═══════════════════╝    │            │
-//! │  Action::Respond                   Action::Exchange                │            │
-//! │    │                                      ▼                        │            │
-//! │    │                checkout    pooled, or resolve → admit the     │            │
-//! │    │                            address → connect → TLS            │            │
-//! │    │                send        proxy::rewrite::request            │            │
-//! │    │                            ▼                                  │            │
-//! │    │                head        ResponseContext: ResponsePlan, and │            │
-//! │    │                            proxy::rewrite::response with CORS │            │
-//! │    │                body        all of it in one write, or the     │            │
-//! │    │                            two sides under copy_bidirectional │            │
-//! │    ▼                                      ▼                        │            │
-//! │  respond            Lease::keep → pool, or dropped and closed      │            │
-//! │    └───────────┬──────────────────────────┘                        │            │
-//! │           record: counters, one line of the access log             │            │
-//! │                ▼                                                   │            │
-//! │        keep-alive ── close ── lingering close ── reset ── tunnel   │            │
-//! └────────────┼───────────────────────────────────────────────────────┘            │
-//!              └────────────────────────────────────────────────────────────────────┘
+//! ┌─ proxy::serve ── one connection ────────────────────────────────────┐
+//! │  receive     wait for the first byte with no buffer, then one head  │◄───────────┐
+//! │      ▼                                                              │            │
+//! │ ┌─ proxy::request ── one turn, in a frame ────────────────────────┐ │            │
+//! │ │ ╔═ DECIDE ══ plan::request asks, in this order: ══════════════╗ │ │            │
+//! │ │ ║ cors::decide             what CORS says of it               ║ │ │            │
+//! │ │ ║ Framing::of_request      how the body ends                  ║ │ │            │
+//! │ │ ║ RequestTarget::parse     which form the target has          ║ │ │            │
+//! │ │ ║ plan::route              gateway or reverse proxy, and what ║ │ │            │
+//! │ │ ║                          the operator allows                ║ │ │            │
+//! │ │ ╚══╤═══════════════════════════════════════╤══════════════════╝ │ │            │
+//! │ │  Action::Respond                    Action::Exchange            │ │            │
+//! │ │    │                   ┌─ proxy::exchange ─▼──────────────────┐ │ │            │
+//! │ │    │                   │ checkout  pooled, or resolve → admit │ │ │            │
+//! │ │    │                   │           the address → connect → TLS│ │ │            │
+//! │ │    │                   │ send      plan::rewrite::request     │ │ │            │
+//! │ │    │                   │ relay     UpstreamSide: each head to │ │ │            │
+//! │ │    │                   │           plan, rewritten with CORS; │ │ │            │
+//! │ │    │                   │           the body in one write, or  │ │ │            │
+//! │ │    │                   │           copied, or spliced         │ │ │            │
+//! │ │    │                   │ Attempts  once more, the next hop,   │ │ │            │
+//! │ │    │                   │           or nothing                 │ │ │            │
+//! │ │    ▼                   └───────────┬──────────────────────────┘ │ │            │
+//! │ │  Responder             Lease::keep → pool, or dropped and closed│ │            │
+//! │ │    └───────────┬───────────────────┘                            │ │            │
+//! │ │           record: counters, one line of the access log          │ │            │
+//! │ └────────────────┼────────────────────────────────────────────────┘ │            │
+//! │     keep-alive ── close ── lingering close ── reset ── tunnel       │            │
+//! └─────────┼───────────────────────────────────────────────────────────┘            │
+//!           └────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! A client connection that stays idle leaves the runtime: its task has done its part, and the bare socket joins
@@ -60,35 +62,44 @@
 //!
 //! A response whose head and body fit one buffer leaves in one write; no copy is set up for it. Everything
 //! longer is moved by tokio's `copy_bidirectional_with_sizes` between two adapters, `ClientSide` and
-//! `UpstreamSide`: the only hand-written `poll_read` and `poll_write` here that know messages. They know
-//! where a body ends, keep an early answer alive while an upload still runs, notice a client that leaves, and
-//! end the copy with a reason. A stream that proves to be bulk goes on with large buffers out of a fixed
+//! `UpstreamSide` ([`proxy::relay`]): the only hand-written `poll_read` and `poll_write` here that know messages. They
+//! know where a body ends, keep an early answer alive while an upload still runs, notice a client that leaves, and
+//! end the copy with a reason. What they tell each other are states that change by one table
+//! (`proxy/relay/state.rs`). The client's side is made once for an exchange, and nothing else touches the client
+//! meanwhile. A stream that proves to be bulk goes on with large buffers out of a fixed
 //! number, so that memory is bounded by the number of connections and not by what they carry
 //! ([`server::memory_bound`]). Where both ends are plain TCP and only one direction moves, a long body does not
 //! visit user space at all: it is spliced through a recycled pipe ([`net::splice`]), and of a chunked one only
-//! the chunk headers are read (`proxy/splice.rs`).
+//! the chunk headers are read (`proxy/relay/splice.rs`).
 //!
 //! # The floors
 //!
-//! Each module below uses only those listed before it; `tests/architecture.rs` holds that, and keeps runtime,
-//! sockets, files and clocks out of the rooms that decide.
+//! Each room below uses only those listed before it, each file of a room only the files that its `mod.rs` lists before
+//! it, and no files name each other in a circle: so every room can be read from its first file to its last, and the
+//! house from its first room. `tests/architecture` holds that, and keeps runtime, sockets, files and clocks out of the
+//! rooms that decide.
 //!
 //! | floor | room | what it is | pure |
 //! |---|---|---|---|
 //! | 0 | [`error`] | what can go wrong with an exchange, and the one table of what follows | yes |
 //! | 1 | [`http1`] | the language: heads, framing, chunks, emitting | yes |
+//! | | [`uri`] | what a name on the net is: schemes, hosts, URLs | yes |
 //! | 2 | [`cors`] | one policy, and what it makes of every request and response | yes |
 //! | | [`gateway`] | which target a path names, where a redirect leads | yes |
 //! | | [`access`] | which hosts and addresses may be reached | yes |
-//! | | [`tls`] | PEM files to rustls configurations | |
-//! | 3 | [`config`] | flags and environment to one [`Config`](config::Config), valid by construction | |
-//! | 4 | [`net`] | listening, resolving, connecting, handshakes, the one stream type, sockets at rest; knows no HTTP | |
+//! | 3 | [`tls`] | PEM files to rustls configurations | |
+//! | 4 | [`config`] | one table of settings; flags and environment to one [`Config`](config::Config), valid by construction | |
+//! | 5 | [`plan`] | DECIDE: what is done about a request, what a response means, what both look like on the other side | yes |
+//! | 6 | [`net`] | DO: listening, resolving, connecting, handshakes, the one stream type, sockets at rest; knows no HTTP | |
 //! | | [`observe`] | access log and counters; no request waits for them | |
-//! | 5 | [`upstream`] | connections to upstreams: opened, pooled, leased | |
-//! | 6 | [`proxy`] | one client connection: [`plan`](proxy::plan), [`route`](proxy::route), [`rewrite`](proxy::rewrite), [`response`](proxy::response) and [`respond`](proxy::respond) decide, the rest does | in part |
-//! | 7 | [`worker`] | one core | |
-//! | 8 | [`server`] | the process | |
+//! | 7 | [`upstream`] | connections to upstreams: whose turn it is, opened, pooled, leased | |
+//! | 8 | [`proxy`] | one client connection: its requests, their exchanges, the bodies | |
+//! | 9 | [`worker`] | one core | |
+//! | 10 | [`server`] | the process | |
 //! | | [`diagnostics`] | lines on stderr; used by `main.rs` alone | |
+//!
+//! Rules that are more than one function's business stand in numbered tables, each row with its test: those of the
+//! wire in [`http1`], the others in the room that they govern. A test holds the tables against the tests.
 //!
 //! # Types that carry the design
 //!
@@ -103,13 +114,13 @@
 //!   expressed. [`CorsDecision`](cors::CorsDecision): what it says of one request.
 //! - [`TargetUrl`](uri::TargetUrl): a gateway's target, read as a browser would.
 //!   [`NameVerdict`](access::NameVerdict): proof that its name was judged, without which no address can be.
-//! - [`Plan`](proxy::plan::Plan) with its [`Action`](proxy::plan::Action): what is to be done about a request.
+//! - [`Plan`](plan::Plan) with its [`Action`](plan::Action): what is decided about a request, and what is to be done.
 //! - [`Lease`](upstream::Lease): a connection for one exchange. Dropping it closes it; only
 //!   [`keep`](upstream::Lease::keep) returns it to the [`Pool`](upstream::pool::Pool), and that is called where
 //!   both messages ended exactly on their framing.
 //! - [`Error`](error::Error): small and `Copy`. Its one table gives status, side, whether the request may be
 //!   repeated, whether the connection closes, and the token that log, metrics and `Proxy-Status` share.
-//! - [`Responder`](proxy::respond::Responder): the one door for answers that corsair makes itself, so that each
+//! - [`Responder`](plan::Responder): the one door for answers that corsair makes itself, so that each
 //!   carries the CORS fields of a success.
 //! - [`Buffer`](net::buffer::Buffer): memory is held by whoever holds one; a waiting connection holds none.
 //! - [`Core`](proxy::core::Core): what one worker owns. Plain cells: its tasks never leave their thread.
@@ -118,15 +129,19 @@
 //!
 //! | to | go to |
 //! |---|---|
-//! | add a flag | a field in [`config::flags`], its value in the reader beside it (`bounds`, `policies`, `sections`), what concerns several in [`config::compile`], a row in `README.md` |
+//! | add a setting | a row in [`config::keys`], a field and a reader in the file of its table (`config/limits.rs`, …); what concerns several in [`config::compile`] |
 //! | accept or refuse a message | [`http1`], with a case in its table test and one in the test of its rule, in `tests/rules` |
 //! | know another field name | the table in [`http1::fields`] |
-//! | change what goes upstream or comes back | [`proxy::rewrite`] |
+//! | change what goes upstream or comes back | [`plan::rewrite`] |
+//! | change when a request is sent again, or how often | `plan/attempts.rs` |
+//! | change what a redirect does | `plan/target.rs` (what becomes of it), `gateway/redirect.rs` (where it leads) |
 //! | change a CORS rule | [`cors::decide()`] (what), `cors/answer.rs` (which fields), `tests/cors.rs` |
 //! | admit or prohibit an address | the tables of [`access::address`] |
+//! | add a rule | a row in the table of its room, with the test that it names |
 //! | add a way to fail | a variant and a row in [`error`]; the compiler names the rest |
-//! | count something | [`observe::metrics`]; where a request ends is `proxy::record` |
-//! | wait for something new | a deadline in [`config::Timeouts`], noticed by the watchdog of the exchange |
+//! | count something | [`observe::metrics`]; where a request ends is `proxy/record.rs` |
+//! | wait for something new | a row `timeouts.…`, noticed by the watchdog of the exchange (`proxy/relay/watchdog.rs`) |
+//! | change how bytes move | [`proxy::relay`] |
 
 pub mod error;
 
@@ -143,6 +158,8 @@ pub mod access;
 pub mod tls;
 
 pub mod config;
+
+pub mod plan;
 
 pub mod net;
 

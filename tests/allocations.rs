@@ -17,7 +17,7 @@ use std::{
 use corsair::{
     config::{Config, compile::compile, flags, machine::Machine},
     observe::metrics::Metrics,
-    proxy::identity::Identity,
+    plan::Identity,
     worker::{self, Assignment, Loan, Seat},
 };
 use tokio::sync::{Semaphore, mpsc, watch};

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The rooms from the lowest floor to the highest. Code names rooms of its own floor and of those before it.
-const FLOORS: [&str; 15] = [
+const FLOORS: [&str; 16] = [
     "error",
     "http1",
     "uri",
@@ -20,6 +20,7 @@ const FLOORS: [&str; 15] = [
     "access",
     "tls",
     "config",
+    "plan",
     "net",
     "observe",
     "upstream",
@@ -33,23 +34,10 @@ const FLOORS: [&str; 15] = [
 const LEAF: &str = "diagnostics";
 
 /// Rooms and files that decide and do not do: no socket, no file, no clock, no runtime.
-const PURE: [&str; 12] = [
-    "error",
-    "http1",
-    "uri",
-    "cors",
-    "gateway",
-    "access",
-    "proxy::identity",
-    "proxy::plan",
-    "proxy::route",
-    "proxy::rewrite",
-    "proxy::response",
-    "proxy::respond",
-];
+const PURE: [&str; 7] = ["error", "http1", "uri", "cors", "gateway", "access", "plan"];
 
 /// What a pure room never names. An imported parent counts as well: `time::Instant` is `std::time::Instant`.
-const IMPURE: [&str; 17] = [
+const IMPURE: [&str; 15] = [
     "tokio",
     "tokio_rustls",
     "hickory_resolver",
@@ -65,25 +53,11 @@ const IMPURE: [&str; 17] = [
     "std::os",
     "std::process",
     "std::thread",
-    "std::time::Instant",
-    "std::time::SystemTime",
 ];
 
 /// Rooms of its own crate that a pure room never names, beside files of `proxy` that are not pure.
 const IMPURE_ROOMS: [&str; 5] =
     ["crate::net", "crate::observe", "crate::upstream", "crate::worker", "crate::server"];
-
-/// What a pure file may name all the same: the file, the path, and why.
-const EXCEPTIONS: [(&str, &str, &str); 4] = [
-    (
-        "proxy::response",
-        "crate::net::buffer",
-        "the request head is read where it lies, in the connection's buffer; nothing is filled or sent",
-    ),
-    ("proxy::response", "crate::proxy::state", "plain cells that say how far the exchange has come"),
-    ("proxy::response", "crate::proxy::clock", "the date is an argument"),
-    ("proxy::respond", "crate::proxy::clock", "the date is an argument"),
-];
 
 /// A file of `src/`, ready to be judged.
 struct Source {
@@ -311,10 +285,9 @@ fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|name| *name == room)
 }
 
-/// Everything wrong with one file, and which of the exceptions it needed.
-fn judge(source: &Source, modules: &BTreeSet<Vec<String>>) -> (Vec<Violation>, BTreeSet<usize>) {
+/// Everything wrong with one file.
+fn judge(source: &Source, modules: &BTreeSet<Vec<String>>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let mut needed = BTreeSet::new();
     let own = source.module.first().map(String::as_str).unwrap_or_default();
     let is_pure = PURE.iter().any(|pure| is_beneath(&source.module, pure));
     for path in paths(&source.text) {
@@ -337,18 +310,8 @@ fn judge(source: &Source, modules: &BTreeSet<Vec<String>>) -> (Vec<Violation>, B
                 breach(format!("{name}: `{LEAF}` names no other room"));
             }
         }
-        if is_pure {
-            let exception = EXCEPTIONS.iter().position(|(file, allowed, _)| {
-                is_beneath(&source.module, file) && is_beneath(&resolved, allowed)
-            });
-            if let Some(impurity) = impurity(&resolved) {
-                match exception {
-                    Some(exception) => {
-                        needed.insert(exception);
-                    }
-                    None => breach(format!("{name}: a pure room names no {impurity}")),
-                }
-            }
+        if is_pure && let Some(impurity) = impurity(&resolved) {
+            breach(format!("{name}: a pure room names no {impurity}"));
         }
         if path.reexported {
             let child = [source.module.as_slice(), &path.segments[..1]].concat();
@@ -361,7 +324,7 @@ fn judge(source: &Source, modules: &BTreeSet<Vec<String>>) -> (Vec<Violation>, B
             }
         }
     }
-    (violations, needed)
+    violations
 }
 
 /// What keeps `path` out of a pure room.
@@ -370,8 +333,7 @@ fn impurity(path: &[String]) -> Option<&str> {
     if is_own {
         let is_io = IMPURE_ROOMS.iter().any(|room| is_beneath(path, room));
         let is_pure = PURE.iter().any(|pure| is_beneath(&path[1..], pure));
-        let is_file_of_proxy = path.len() > 2 && is_beneath(path, "crate::proxy");
-        return (is_io || is_file_of_proxy && !is_pure).then_some("room that does I/O");
+        return (is_io && !is_pure).then_some("room that does I/O");
     }
     IMPURE.into_iter().find(|impure| {
         let imported = impure.strip_prefix("std::").filter(|_| path.len() > 1);
@@ -446,16 +408,10 @@ fn every_room_keeps_to_its_floor_and_pure_rooms_stay_pure() {
     let sources = sources();
     let modules: BTreeSet<Vec<String>> = sources.iter().map(|source| source.module.clone()).collect();
     let mut violations = Vec::new();
-    let mut needed = BTreeSet::new();
     for source in &sources {
-        let (found, exceptions) = judge(source, &modules);
-        violations.extend(found.iter().map(ToString::to_string));
-        needed.extend(exceptions);
+        violations.extend(judge(source, &modules).iter().map(ToString::to_string));
     }
     assert!(violations.is_empty(), "the floors do not hold:\n{}", violations.join("\n"));
-    for (index, (file, path, _)) in EXCEPTIONS.iter().enumerate() {
-        assert!(needed.contains(&index), "{file} no longer names {path}: take the exception back");
-    }
 }
 
 #[test]
@@ -481,16 +437,9 @@ fn the_judge_finds_what_it_looks_for() {
             "#[cfg(test)]\nmod tests { use tokio::net::TcpStream; fn f() { { } } }\nuse std::fs;",
             &["x.rs:3: std::fs"],
         ),
-        ("gateway", "fn f<'a>(a: &'a str) -> std::time::Instant { }", &["std::time::Instant"]),
-        (
-            "access",
-            "use std::time::{self, Duration};\nfn f() { time::SystemTime::now() }",
-            &["x.rs:2: time::SystemTime"],
-        ),
         ("access", "use std::net::{IpAddr, TcpStream as Socket};", &["std::net::TcpStream"]),
         ("access", "use std::{net::IpAddr, time::Duration}; use url::Url;", &[]),
-        ("proxy::plan", "use super::core::Core;", &["room that does I/O"]),
-        ("proxy::plan", "use super::route::{self, Route};", &[]),
+        ("plan", "use crate::proxy::core::Core;", &["comes after"]),
         ("proxy::exchange", "use super::core::Core; use tokio::time::Instant;", &[]),
         ("net", "pub use self::buffer::Buffer; pub use buffer::BufferPool;", &[]),
         ("net", "pub use crate::error::Error;", &["re-exports its own children only"]),
@@ -501,7 +450,7 @@ fn the_judge_finds_what_it_looks_for() {
         let (text, _) = without_tests(&without_comments_and_literals(text));
         let module = module.split("::").map(String::from).collect();
         let source = Source { file: "x.rs".into(), module, text };
-        let (violations, _) = judge(&source, &modules);
+        let violations = judge(&source, &modules);
         let messages: Vec<String> = violations.iter().map(ToString::to_string).collect();
         let all = messages.join("\n");
         assert_eq!(messages.is_empty(), expected.is_empty(), "{}: {all}", source.text);

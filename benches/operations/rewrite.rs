@@ -1,16 +1,13 @@
 //! From a parsed request to the decision what to do about it, and the two heads that leave.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::UNIX_EPOCH};
 
 use corsair::{
     config::Config,
-    cors::CorsDecision,
-    http1::{emit::HeadWriter, framing::Framing, head::Request},
-    proxy::{
-        identity::Identity,
-        plan::{Action, Client, Exchange, plan},
+    http1::{framing::Framing, head::Request},
+    plan::{
+        self, Action, Client, Date, Destination, Exchange, Identity, Plan,
         rewrite::{self, Forwarding, GatewayAnswer, Homeward, Location, Onward, Sender},
-        route::Destination,
     },
 };
 
@@ -53,7 +50,7 @@ fn decide(arguments: &[&str], text: &str) -> Operation {
     let (config, asked, identity, client) =
         (config(arguments), Asked::new(text), Identity::random(), client());
     Box::new(move || {
-        black_box(plan(black_box(asked.request()), &config, &client, &identity.id));
+        black_box(plan::request(black_box(asked.request()), &config, &client, &identity.id));
     })
 }
 
@@ -61,9 +58,8 @@ fn decide(arguments: &[&str], text: &str) -> Operation {
 struct Planned {
     config: Config,
     asked: Asked,
+    plan: Plan,
     exchange: Exchange,
-    cors: CorsDecision,
-    framing: Framing,
     client: Client,
     identity: Identity,
 }
@@ -72,9 +68,9 @@ impl Planned {
     fn new(arguments: &[&str], text: &str) -> Self {
         let (config, asked, identity, client) =
             (config(arguments), Asked::new(text), Identity::random(), client());
-        let plan = plan(asked.request(), &config, &client, &identity.id);
-        let Action::Exchange(exchange) = plan.action else { panic!("{text:?}: {:?}", plan.action) };
-        Self { config, asked, exchange, cors: plan.cors, framing: plan.framing, client, identity }
+        let (plan, action) = plan::request(asked.request(), &config, &client, &identity.id);
+        let Action::Exchange(exchange) = action else { panic!("{text:?}: {action:?}") };
+        Self { config, asked, plan, exchange, client, identity }
     }
 
     fn request(&self) -> Request<'_> {
@@ -82,37 +78,18 @@ impl Planned {
     }
 
     fn onward(&self) -> Onward<'_> {
-        let plain = Onward {
-            method: None,
-            target: [b"", b"", b""],
-            host: b"",
-            framing: self.framing,
-            is_gateway: false,
-            without_credentials: false,
-            without_body: false,
-        };
         match &self.exchange.destination {
-            Destination::Target(target) => Onward {
-                target: [target.url.path_and_query().as_bytes(), b"", b""],
-                host: target.url.authority().as_bytes(),
-                is_gateway: true,
-                ..plain
-            },
+            Destination::Target(target) => Onward::to_target(target, self.plan.framing),
             Destination::Upstream => {
-                let [path, rest] = self.exchange.target.origin_form(self.request());
-                let authority = self.exchange.authority.expect("a Host");
-                Onward { target: [b"", path, rest], host: authority.of(self.request().bytes), ..plain }
+                let server = &self.config.upstream().expect("an upstream").endpoints[0];
+                Onward::to_server(server, &self.exchange, self.request(), self.plan.framing)
             }
         }
     }
 
     fn gateway(&self) -> Option<GatewayAnswer<'_>> {
-        match &self.exchange.destination {
-            Destination::Target(target) => {
-                Some(GatewayAnswer { final_url: target.url.as_str(), location: Location::Kept })
-            }
-            Destination::Upstream => None,
-        }
+        let target = self.exchange.gateway_target()?;
+        Some(GatewayAnswer { final_url: target.url.as_str(), location: Location::Kept })
     }
 }
 
@@ -130,10 +107,10 @@ fn request(arguments: &[&str], text: &str) -> Operation {
 
 fn response(arguments: &[&str], asked: &str, answered: &str) -> Operation {
     let (planned, answered) = (Planned::new(arguments, asked), Answered::new(answered));
-    let mut out = vec![0; 32 << 10];
+    let (date, mut out) = (Date::of(UNIX_EPOCH), vec![0; 32 << 10]);
     Box::new(move || {
         let homeward = Homeward {
-            cors: planned.cors,
+            cors: planned.plan.cors,
             policy: &planned.config.cors,
             request_bytes: planned.request().bytes,
             framing: Framing::Chunked,
@@ -141,7 +118,7 @@ fn response(arguments: &[&str], asked: &str, answered: &str) -> Operation {
             connection: None,
             gateway: planned.gateway(),
             identity: &planned.identity,
-            date: &|writer: &mut HeadWriter<'_>| writer.field(b"Date", b"Sun, 06 Nov 1994 08:49:37 GMT"),
+            date: &date,
         };
         black_box(rewrite::response(black_box(answered.response()), &homeward, &mut out))
             .expect("room enough");

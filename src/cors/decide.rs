@@ -72,8 +72,14 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// Both, each at the place that it has as a number.
+    /// Both, in a fixed order.
     pub const ALL: [Self; 2] = [Self::Preflight, Self::Actual];
+
+    /// Its place in [`ALL`](Self::ALL).
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
 
     /// The word for it in a metric.
     #[must_use]

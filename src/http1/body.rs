@@ -12,6 +12,7 @@ use super::{
     framing::Framing,
     head::{Fields, parse_fields},
 };
+use crate::error::Error;
 
 /// How a body changes its framing on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,27 @@ pub enum BodyFault {
     TooLarge,
     /// The connection ended before the body did.
     Incomplete,
+}
+
+impl BodyFault {
+    /// The fault of a client that sent it.
+    #[must_use]
+    pub const fn in_request(self) -> Error {
+        match self {
+            Self::Malformed(reason) => Error::RequestBody(reason),
+            Self::TooLarge => Error::RequestBodyTooLarge,
+            Self::Incomplete => Error::ClientGone,
+        }
+    }
+
+    /// The fault of an upstream that sent it.
+    #[must_use]
+    pub const fn in_response(self) -> Error {
+        match self {
+            Self::Malformed(reason) => Error::ResponseBody(reason),
+            Self::Incomplete | Self::TooLarge => Error::ResponseIncomplete,
+        }
+    }
 }
 
 /// The outcome of one [`BodyReader::feed`].

@@ -1,7 +1,7 @@
 //! The rest of a head that is too large to keep: is there an `Origin` in it, and where does it end?
 //!
 //! Chromium sends `Origin` behind the fields that a page set, so it may stand beyond the limit; without it a
-//! script could not read our 431 or 414 (cors.md, "the hard ones").
+//! script could not read our 431 or 414.
 
 /// The longest origin worth an answer: scheme, a name of 253 bytes, port.
 const MAX_ORIGIN: usize = 280;

@@ -6,14 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    clock::HttpDate,
-    frame::FramePool,
-    identity::Identity,
-    idle::IdleConnections,
-    record::REDACTED,
-    request::{Asked, Served},
-};
+use super::{clock::Clock, idle::IdleConnections};
 use crate::{
     config::Config,
     http1::head::Fields,
@@ -23,11 +16,17 @@ use crate::{
         splice::PipePool,
     },
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
-    upstream::pool::{Pool, PoolLimits},
+    plan::Identity,
+    upstream::{
+        Balance,
+        pool::{Pool, PoolLimits},
+    },
 };
 
 /// Idle upstream connections per endpoint and in all, over all workers.
 const MAX_IDLE: usize = 1024;
+/// Query parameters whose values never reach the log.
+const REDACTED: [&str; 2] = ["token", "key"];
 /// Field lists kept for the next head.
 const MAX_FREE_FIELDS: usize = 256;
 /// Those of them kept while nothing happens.
@@ -48,7 +47,7 @@ pub struct Core {
     /// Names.
     pub resolver: Resolver,
     /// The date.
-    pub date: HttpDate,
+    pub(crate) clock: Clock,
     /// What is counted.
     pub counters: Arc<WorkerCounters>,
     /// Where requests are recorded.
@@ -57,14 +56,12 @@ pub struct Core {
     pub redacted: Vec<String>,
     /// Streams that may still move to large relay buffers.
     pub bulk_permits: Cell<usize>,
-    /// The endpoint of the upstream that is next in turn.
-    pub turn: Cell<usize>,
+    /// Whose turn it is among the servers of the upstream.
+    pub balance: Balance,
     draining: Cell<bool>,
     fields: RefCell<Vec<Fields>>,
     /// Client connections that wait for a request.
     pub idle: IdleConnections,
-    /// Room for requests under way.
-    pub(crate) frames: FramePool<Asked, Served>,
 }
 
 /// The memory that a worker's pool of large relay buffers may take: this many streams at a time.
@@ -93,16 +90,15 @@ impl Core {
             identity,
             pool: Pool::new(limits, Arc::clone(&counters)),
             resolver,
-            date: HttpDate::default(),
+            clock: Clock::default(),
             counters,
             access_log,
             redacted: REDACTED.map(str::to_owned).to_vec(),
             bulk_permits: Cell::new(BULK_STREAMS),
-            turn: Cell::new(0),
+            balance: Balance::default(),
             draining: Cell::new(false),
             fields: RefCell::new(Vec::with_capacity(MAX_FREE_FIELDS)),
             idle: IdleConnections::default(),
-            frames: FramePool::new(),
         })
     }
 
@@ -126,7 +122,6 @@ impl Core {
         self.buffers.shrink();
         self.buffers.shrink();
         self.fields.borrow_mut().truncate(KEPT_FIELDS);
-        self.frames.shrink();
     }
 
     /// Whether no connection may outlive its present request.

@@ -1,61 +1,72 @@
 //! One request on its way: to an upstream and back.
 //!
 //! The plan is made; here it is carried out. A connection is taken from the pool or opened, the request is
-//! sent, the response relayed. A request that a stale pooled connection has swallowed is sent once more if
-//! it may be; a redirect that the gateway follows leads to another round.
+//! sent, the response relayed. What follows an attempt that failed or was redirected is for
+//! [`Attempts`] to say.
 
 use std::{
     cell::RefCell,
     future::poll_fn,
     pin::Pin,
-    rc::Rc,
-    task::{Context, Poll},
-    time::Duration,
+    task::{Context, Poll, Waker},
 };
 
 use tokio::{io::AsyncWrite, time::Instant};
 
 use super::{
-    checkout::{self, Round},
-    client_side::ClientSide,
+    checkout::{Checkout, Connected},
+    connection::After,
     core::Core,
-    identity::RequestId,
-    plan::{Exchange, Plan},
-    response::{ResponseContext, ResponsePlan},
-    rewrite,
-    route::{Destination, Target},
-    splice,
-    state::{Ended, ExchangeState},
-    stream::stream,
-    upstream_side::{HeadArrived, UpstreamSide},
+    outcome::Outcome,
+    relay::{self, ClientSide, Ended, ExchangeState, HeadArrived, UpstreamSide},
 };
 use crate::{
-    config::Config,
+    config::{Config, Endpoint},
     error::Error,
-    gateway::HopMethod,
+    gateway::Hop,
     http1::{
-        body::{BodyLimits, BodyReader, Recode},
-        chunked::ChunkLimits,
+        body::BodyReader,
         connection::Persistence,
-        fields::FieldId,
-        framing::Framing,
-        head::{Method, Request, RequestHead, Version},
+        head::{Request, RequestHead},
     },
     net::{Peer, buffer::Buffer, stream::Stream, timer::Timer},
     observe::metrics::PoolResult,
-    upstream::{Lease, connector::OpeningTimes},
+    plan::{
+        AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan, Step,
+        rewrite::{self, Forwarding, Onward},
+    },
+    upstream::Lease,
 };
 
-/// What is left to do with the client connection.
-pub(crate) enum Next {
-    /// Read the next request.
-    KeepAlive,
-    /// Close, after what the client still sends has been thrown away for a while.
-    Close,
-    /// Cut it off.
-    Reset,
-    /// It is a tunnel now.
+/// One request and everything that its exchange touches.
+pub(crate) struct Job<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) config: &'a Config,
+    pub(crate) plan: &'a Plan,
+    /// What is said of the client to upstreams.
+    pub(crate) forwarding: &'a Forwarding,
+    pub(crate) head: &'a RequestHead,
+    /// The head, and what has come behind it.
+    pub(crate) inbound: &'a RefCell<Buffer>,
+    pub(crate) client: ClientSide<'a>,
+    pub(crate) state: &'a ExchangeState,
+    pub(crate) timer: &'a mut Timer,
+    pub(crate) outcome: &'a mut Outcome,
+    pub(crate) begun: Instant,
+    /// What the last final response settled.
+    pub(crate) response: Option<ResponsePlan>,
+}
+
+/// What an exchange came to.
+pub(crate) enum Exchanged {
+    /// The client has the response.
+    Done(After),
+    /// The client has the head of a 101.
     Tunnel(Box<TunnelEnds>),
+    /// There is no response, and the client can be told.
+    Failed(Error, BodyProgress),
+    /// Nothing can be said any more: the response had begun, or the client is gone.
+    Cut(Error, After),
 }
 
 /// The upstream's end of a tunnel.
@@ -65,292 +76,172 @@ pub(crate) struct TunnelEnds {
     pub(crate) from_upstream: Option<Buffer>,
 }
 
-/// What an exchange came to, for the log and the metrics; filled in as it goes.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) status: u16,
-    pub(crate) error: Option<Error>,
-    pub(crate) body_in: u64,
-    pub(crate) bytes_out: u64,
-    pub(crate) opening: OpeningTimes,
-    pub(crate) first_byte: Option<Duration>,
-    /// Time in which only the upstream could do something.
-    pub(crate) waited: Duration,
-    /// The bodies did not fit one buffer.
-    pub(crate) streamed: bool,
-    pub(crate) upstream: Option<Peer>,
-    pub(crate) attempts: u32,
-    pub(crate) reused: Option<bool>,
-    /// The final response has begun to leave; nothing else can be said any more.
-    pub(crate) response_started: bool,
-    /// The response that was cut can only be seen as cut from a reset.
-    pub(crate) cut_needs_reset: bool,
-    /// The request body was read to its end.
-    pub(crate) request_read: bool,
-    /// How the request is called where the client gave it no name.
-    pub(crate) request_id: RequestId,
-    /// When the response was complete, where that is known.
-    pub(crate) ended: Option<Instant>,
-}
-
-/// One request and everything that its exchange touches.
-pub(crate) struct Job<'a> {
-    pub(crate) core: &'a Rc<Core>,
-    pub(crate) config: &'a Config,
-    pub(crate) forwarding: &'a rewrite::Forwarding,
-    pub(crate) stream: &'a mut Stream,
-    pub(crate) inbound: &'a RefCell<Buffer>,
-    pub(crate) head: &'a RequestHead,
-    pub(crate) plan: &'a Plan,
-    pub(crate) timer: &'a mut Timer,
-    pub(crate) outcome: &'a mut Outcome,
-    pub(crate) begun: Instant,
-}
-
 /// How one attempt ended.
 enum Attempt {
-    Done(Next),
-    Redirect,
+    Done(After),
+    Tunnel(Box<TunnelEnds>),
+    Redirected(Hop),
+    Failed { error: Error, reused: bool, received: bool },
 }
 
-impl Job<'_> {
-    /// Carries the exchange out.
-    ///
-    /// # Errors
-    /// Why there is no complete response; [`Outcome::response_started`] says whether the client has part of
-    /// one.
-    pub(crate) async fn run(mut self, exchange: &mut Exchange) -> Result<Next, Error> {
-        let mut body = self.request_body();
-        self.outcome.request_read = body.is_done();
-        let mut round = Round { deadline: self.deadline(self.begun), begun: self.begun, fresh_only: false };
-        let mut uploaded = false;
-        loop {
-            let state = ExchangeState::new();
-            let lease = checkout::checkout(&mut self, exchange, &round, &mut body, &state).await?;
-            let reused = lease.reused;
-            self.outcome.attempts += u32::from(reused);
-            self.outcome.reused = Some(reused);
-            self.outcome.upstream = Some(lease.peer.clone());
-            let (received, attempt) = self.attempt(exchange, lease, &round, &mut body, &state).await;
-            self.outcome.body_in = body.payload();
-            self.outcome.request_read = body.is_done();
-            match attempt {
-                Ok(Attempt::Done(next)) => return Ok(next),
-                Ok(Attempt::Redirect) => {
-                    round.fresh_only = false;
-                    if self.plan.framing != Framing::None && !uploaded {
-                        // The clock stood still while the body was sent; it is never sent again (R5).
-                        uploaded = true;
-                        round.deadline = self.deadline(Instant::now());
-                    }
-                }
-                Err(error) => {
-                    let repeatable = self.head.method.is_safe() && self.plan.framing == Framing::None;
-                    if !(error.is_retryable() && reused && !received && repeatable && !round.fresh_only) {
-                        return Err(error);
-                    }
-                    self.core.counters.retry();
-                    self.core.counters.pool_reuse(PoolResult::Stale);
-                    round.fresh_only = true;
-                }
+/// Takes a request to where it goes, and its response back.
+pub(crate) async fn exchange(mut job: Job<'_>, mut exchange: Exchange) -> Exchanged {
+    let mut attempts = Attempts::new(job.plan, &job.config.timeouts, job.begun.into_std());
+    let mut begun = job.begun;
+    loop {
+        let attempt = job.attempt(&exchange, &attempts, begun).await;
+        job.outcome.body_in = job.client.body().payload();
+        let end = match attempt {
+            Attempt::Done(after) => return Exchanged::Done(after),
+            Attempt::Tunnel(ends) => return Exchanged::Tunnel(ends),
+            Attempt::Redirected(hop) => {
+                exchange.follow(hop);
+                AttemptEnd::Redirected
             }
-            round.begun = Instant::now();
+            Attempt::Failed { error, reused, received } => AttemptEnd::Failed { error, reused, received },
+        };
+        begun = Instant::now();
+        match attempts.after(end, begun.into_std()) {
+            Step::Follow => {}
+            Step::Again => {
+                job.core.counters.retry();
+                job.core.counters.pool_reuse(PoolResult::Stale);
+            }
+            Step::Fail(error) => return job.failed(error),
+        }
+        job.state.begin_anew();
+    }
+}
+
+impl<'a> Job<'a> {
+    fn failed(&self, error: Error) -> Exchanged {
+        let body = self.client.body_progress();
+        if error.client_is_gone() {
+            return Exchanged::Cut(error, After::Reset);
+        }
+        match self.response.filter(|_| self.state.response_begun()) {
+            Some(response) if response.cut_needs_reset(self.head.version) => {
+                Exchanged::Cut(error, After::Reset)
+            }
+            _ if self.state.response_begun() => {
+                Exchanged::Cut(error, After::closing(body == BodyProgress::Read))
+            }
+            _ => Exchanged::Failed(error, body),
         }
     }
 
-    /// By when a request that set out at `begun` must have its response head, over all attempts.
-    fn deadline(&self, begun: Instant) -> Instant {
-        begun + self.config.timeouts.connect + self.config.timeouts.response
-    }
-
-    fn request_body(&self) -> BodyReader {
-        let limits = &self.config.limits;
-        BodyReader::new(
-            self.plan.framing,
-            Recode::Verbatim,
-            BodyLimits {
-                payload: limits.body.unwrap_or(u64::MAX),
-                trailer_fields: limits.fields,
-                chunked: ChunkLimits { extensions: limits.chunk_extensions, trailers: limits.trailers },
-            },
-        )
-    }
-
-    /// A browser never half-closes, so its FIN is an abort (reliability.md R16).
-    fn fin_is_abort(&self) -> bool {
-        let fields = &self.head.fields;
-        fields.has(FieldId::Origin) || fields.has(FieldId::SecFetch)
-    }
-
-    /// The client's end of the exchange, and the timer of its connection.
-    pub(super) fn client_side_and_timer<'s>(
-        &'s mut self,
-        body: &'s mut BodyReader,
-        state: &'s ExchangeState,
-    ) -> (ClientSide<'s>, &'s mut Timer) {
-        let fin_is_abort = self.fin_is_abort();
-        let Self { stream, inbound, head, timer, .. } = self;
-        let head_len = head.len;
-        (
-            ClientSide {
-                stream,
-                inbound,
-                head_len,
-                body,
-                state,
-                fin_is_abort,
-                next_check: None,
-                piped: None,
-            },
-            timer,
-        )
-    }
-
-    /// Sends the request over one connection and relays what comes back. The first value says whether any
-    /// byte came.
-    async fn attempt(
-        &mut self,
-        exchange: &mut Exchange,
-        mut lease: Lease,
-        round: &Round,
-        body: &mut BodyReader,
-        state: &ExchangeState,
-    ) -> (bool, Result<Attempt, Error>) {
-        let target = match &exchange.destination {
-            Destination::Target(target) => Some(target),
-            Destination::Upstream => None,
+    /// Sends the request over one connection and relays what comes back.
+    async fn attempt(&mut self, exchange: &Exchange, attempts: &Attempts, begun: Instant) -> Attempt {
+        let deadline = Instant::from_std(attempts.deadline());
+        let mut connected = match self.connect(exchange, attempts, begun).await {
+            Ok(connected) => connected,
+            Err(error) => return Attempt::Failed { error, reused: false, received: false },
         };
-        let out = match self.render(exchange, target, body, state) {
-            Ok(out) => out,
-            Err(error) => return (false, Err(error)),
-        };
-        if let Err(error) = self.send_request(&mut lease.stream, out, round.deadline, body, state).await {
-            return (false, Err(error));
+        let reused = connected.lease.reused;
+        let failed = |error, received| Attempt::Failed { error, reused, received };
+        if let Err(error) = self.send_request(exchange, &mut connected, deadline).await {
+            return failed(error, false);
         }
         let sent = Instant::now();
-        let deadline = round.deadline.min(sent + self.config.timeouts.response);
-        let (core, config) = (self.core, self.config);
-        let context = ResponseContext {
-            config,
-            identity: &core.identity,
-            date: &core.date,
-            inbound: self.inbound,
-            request: self.head,
-            exchange,
-            cors: self.plan.cors,
-            target,
-            method: target.filter(|target| target.get).map_or(self.head.method, |_| Method::Get),
-            has_body: self.plan.framing != Framing::None,
-            persistence: if core.is_draining() { Persistence::Close } else { self.plan.persistence },
-            reused: lease.reused,
-            state,
-        };
+        let deadline = deadline.min(sent + self.config.timeouts.response);
+        let Self { core, config, state, plan, .. } = *self;
+        let context = ResponseContext::new(config, &core.identity, plan, exchange, core.is_draining());
+        let request = (self.head, self.inbound);
         let mut upstream =
-            UpstreamSide::new(&mut lease.stream, state, &context, &core.buffers, core.take_fields());
-        let relayed = self.relay(&mut upstream, deadline, body, state).await;
-        core.put_fields(upstream.take_fields());
-        let received = upstream.received;
-        let clean = upstream.ended_cleanly() && body.is_written() && !state.upload_discarded.get();
-        let (hop, plan, leftover) = (upstream.hop.take(), upstream.plan, upstream.take_leftover());
-        let first_byte = upstream.head_at.map(|at| at.saturating_duration_since(sent));
-        self.outcome.first_byte = first_byte;
-        self.outcome.waited += first_byte.unwrap_or_default();
-        self.note(state, plan);
-        let ended = match relayed {
-            Ok(ended) => ended,
-            Err(error) => return (received, Err(error)),
-        };
-        let attempt = match (ended, hop, plan) {
-            (Ended::Redirect, Some(hop), _) => {
-                self.outcome.response_started = false;
-                if let Destination::Target(target) = &mut exchange.destination {
-                    target.hops += 1;
-                    target.get |= hop.method == HopMethod::Get;
-                    target.without_body |= hop.drop_body_fields;
-                    target.crossed |= hop.cross_origin;
-                    target.url = hop.target;
-                }
-                Attempt::Redirect
-            }
-            (Ended::Switch, ..) => {
+            UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
+        let relayed = self.relay(&mut upstream, exchange, deadline).await;
+        self.note(&upstream, sent);
+        let received = upstream.received();
+        let clean = upstream.ended_cleanly() && self.client.body().is_written();
+        let (hop, leftover) = (upstream.hop.take(), upstream.take_leftover());
+        drop(upstream);
+        match (relayed, hop, self.response) {
+            (Err(error), ..) => failed(error, received),
+            (Ok(Ended::Redirect), Some(hop), _) => Attempt::Redirected(hop),
+            (Ok(Ended::Switch), ..) => {
                 self.outcome.status = 101;
-                Attempt::Done(Next::Tunnel(Box::new(TunnelEnds { lease, from_upstream: leftover })))
+                let lease = connected.lease;
+                Attempt::Tunnel(Box::new(TunnelEnds { lease, from_upstream: leftover }))
             }
-            (_, _, Some(plan)) => {
+            (Ok(_), _, Some(response)) => {
                 let now = Instant::now();
                 self.outcome.ended = Some(now);
-                if clean && plan.upstream_persists {
-                    checkout::keep(self, exchange, lease, plan.patience, now);
+                if clean && !state.upload.is_discarding() && response.upstream_persists {
+                    self.keep(exchange, connected, &response, now);
                 }
-                let keeps = plan.persistence != Persistence::Close
-                    && body.is_done()
-                    && !(state.client_half_closed.get() && self.inbound.borrow().is_empty());
-                Attempt::Done(if keeps { Next::KeepAlive } else { Next::Close })
+                let persists = response.persistence != Persistence::Close && self.client.may_ask_again();
+                let closing = After::closing(self.client.body().is_done());
+                Attempt::Done(if persists { After::KeepAlive } else { closing })
             }
-            _ => return (received, Err(Error::Internal)),
+            (Ok(_), _, None) => failed(Error::Internal, received),
+        }
+    }
+
+    /// A connection to where the exchange goes now.
+    async fn connect(
+        &mut self,
+        exchange: &Exchange,
+        attempts: &Attempts,
+        begun: Instant,
+    ) -> Result<Connected<'a>, Error> {
+        let mut checkout = Checkout {
+            core: self.core,
+            config: self.config,
+            deadline: Instant::from_std(attempts.deadline()),
+            begun,
+            fresh_only: attempts.fresh_only(),
+            ask_kernel: !self.plan.is_repeatable(),
+            times: Default::default(),
+            opened: 0,
         };
-        (received, Ok(attempt))
+        let connected = checkout.take(exchange, &mut self.client, self.timer).await;
+        let outcome = &mut *self.outcome;
+        outcome.attempts += checkout.opened;
+        if checkout.opened > 0 {
+            outcome.opening = checkout.times;
+            outcome.upstream = checkout.times.tried.map(Peer::Ip);
+        }
+        let connected = connected?;
+        let lease = &connected.lease;
+        outcome.attempts += u32::from(lease.reused);
+        outcome.reused = Some(lease.reused);
+        outcome.upstream = Some(lease.peer.clone());
+        Ok(connected)
+    }
+
+    /// Returns a connection to the pool under the name by which it was looked for.
+    fn keep(&self, exchange: &Exchange, connected: Connected<'_>, response: &ResponsePlan, now: Instant) {
+        let key = match (&exchange.destination, connected.server) {
+            (Destination::Target(target), _) => target.url.origin(),
+            (Destination::Upstream, Some(server)) => &server.key,
+            (Destination::Upstream, None) => return,
+        };
+        connected.lease.keep(&self.core.pool, key, response.patience, now);
     }
 
     /// Writes down what an attempt came to.
-    fn note(&mut self, state: &ExchangeState, plan: Option<ResponsePlan>) {
-        self.outcome.bytes_out += state.download.sent.get();
-        self.outcome.response_started |= state.response_started.get();
-        if let Some(plan) = plan {
-            self.outcome.status = plan.status;
-            let unframed = plan.framing == Framing::UntilClose && plan.recode == Recode::Verbatim;
-            // HTTP/1.0 clients read until the end, whatever the length said (http1.md, rule 33).
-            self.outcome.cut_needs_reset =
-                unframed || plan.recode == Recode::Dechunk || self.head.version == Version::Http10;
+    fn note(&mut self, upstream: &UpstreamSide<'_>, sent: Instant) {
+        let first_byte = upstream.head_at.map(|at| at.saturating_duration_since(sent));
+        self.outcome.first_byte = first_byte;
+        self.outcome.waited += first_byte.unwrap_or_default();
+        self.outcome.bytes_out += self.state.download.sent();
+        self.response = upstream.plan;
+        if let Some(response) = self.response {
+            self.outcome.status = response.status;
         }
     }
 
-    /// The head of the upstream request, and behind it what has come of the body.
-    fn render(
-        &mut self,
-        exchange: &Exchange,
-        target: Option<&Target>,
-        body: &mut BodyReader,
-        state: &ExchangeState,
-    ) -> Result<Buffer, Error> {
-        let mut out = self.core.buffers.take();
-        let inbound = self.inbound.borrow();
-        let request = Request { bytes: inbound.all(), head: self.head };
-        let onward = checkout::onward(self, exchange, target, request);
-        let sender = rewrite::Sender {
-            forwarding: self.forwarding,
-            identity: &self.core.identity,
-            request_id: self.outcome.request_id,
-        };
-        let written = rewrite::request(request, exchange, &onward, &sender, out.spare())?;
-        drop(inbound);
-        out.filled(written);
-        if onward_has_no_body(target) {
-            return Ok(out);
-        }
-        let (mut client, _) = self.client_side_and_timer(body, state);
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        while !client.body.is_written() && out.spare_len() >= BodyReader::MIN_ROOM {
-            match client.poll_body(&mut cx, out.spare()) {
-                Poll::Ready(Ok(size)) => out.filled(size),
-                Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => break,
-            }
-        }
-        Ok(out)
-    }
-
-    /// Writes the request. An upstream that takes no more may have answered already, so that is no error
-    /// here: it shows when the answer is read.
+    /// Sends the head of the upstream request, and behind it what has come of the body. An upstream that takes no
+    /// more may have answered already, so that is no error here: it shows when the answer is read.
     async fn send_request(
         &mut self,
-        upstream: &mut Stream,
-        mut out: Buffer,
+        exchange: &Exchange,
+        connected: &mut Connected<'_>,
         deadline: Instant,
-        body: &mut BodyReader,
-        state: &ExchangeState,
     ) -> Result<(), Error> {
-        let (mut client, timer) = self.client_side_and_timer(body, state);
+        let mut out = self.render(exchange, connected.server)?;
+        let upstream: &mut Stream = &mut connected.lease.stream;
+        let Self { client, timer, state, .. } = self;
         poll_fn(|cx| {
             while !out.is_empty() {
                 match Pin::new(&mut *upstream).poll_write(cx, out.unread()) {
@@ -359,7 +250,7 @@ impl Job<'_> {
                         out.consume(size);
                     }
                     Poll::Ready(_) => {
-                        state.upload_discarded.set(true);
+                        state.upload.discard();
                         return Poll::Ready(Ok(()));
                     }
                     Poll::Pending => {
@@ -375,115 +266,114 @@ impl Job<'_> {
         .await
     }
 
+    fn render(&mut self, exchange: &Exchange, server: Option<&Endpoint>) -> Result<Buffer, Error> {
+        let mut out = self.core.buffers.take();
+        let inbound = self.inbound.borrow();
+        let request = Request { bytes: inbound.all(), head: self.head };
+        let onward = match (&exchange.destination, server) {
+            (Destination::Target(target), _) => Onward::to_target(target, self.plan.framing),
+            (Destination::Upstream, Some(server)) => {
+                Onward::to_server(server, exchange, request, self.plan.framing)
+            }
+            (Destination::Upstream, None) => return Err(Error::Internal),
+        };
+        let sender = rewrite::Sender {
+            forwarding: self.forwarding,
+            identity: &self.core.identity,
+            request_id: self.outcome.request_id,
+        };
+        let written = rewrite::request(request, exchange, &onward, &sender, out.spare())?;
+        let is_whole = onward.without_body;
+        drop(inbound);
+        out.filled(written);
+        if is_whole {
+            return Ok(out);
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        while !self.client.body().is_written() && out.spare_len() >= BodyReader::MIN_ROOM {
+            match self.client.poll_body(&mut cx, out.spare()) {
+                Poll::Ready(Ok(size)) => out.filled(size),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => break,
+            }
+        }
+        Ok(out)
+    }
+
     /// Relays the response, and what is left of the request body.
     async fn relay(
         &mut self,
         upstream: &mut UpstreamSide<'_>,
+        exchange: &Exchange,
         deadline: Instant,
-        body: &mut BodyReader,
-        state: &ExchangeState,
     ) -> Result<Ended, Error> {
-        let without_body = onward_has_no_body(upstream.context.target);
-        if without_body && !body.is_written() {
+        let is_written = self.client.body().is_written();
+        if exchange.drops_body() && !is_written {
             // What is left of the client's body belongs to no request any more: it must never go upstream.
-            state.upload_cut.set(true);
-            state.upload_discarded.set(true);
+            self.state.upload.cut();
+            self.state.upload.discard();
         }
-        if body.is_written() || without_body {
-            state.request_read.set(body.is_done());
-            state.upload.complete.set(true);
-            loop {
-                let arrived = self.head(upstream, deadline, body, state).await?;
-                if arrived == HeadArrived::Redirect {
-                    return Ok(Ended::Redirect);
-                }
-                if arrived == HeadArrived::Final && !upstream.is_complete() {
-                    if splice::is_worthwhile(self.core, self.stream, upstream) {
-                        state.response_started.set(true);
-                        break;
-                    }
-                    upstream.add_what_came().await?;
-                }
-                if arrived != HeadArrived::Interim {
-                    state.response_started.set(true);
-                }
-                if let Some(out) = upstream.take_out() {
-                    let size = out.unread().len();
-                    send(self.stream, out.unread(), self.timer, self.config.timeouts.send).await?;
-                    state.download.wrote(size);
-                }
-                match arrived {
-                    HeadArrived::Switch => return Ok(Ended::Switch),
-                    HeadArrived::Final if upstream.is_complete() => return Ok(Ended::Done),
-                    HeadArrived::Final => {
-                        upstream.stream.acknowledge();
-                        break;
-                    }
-                    HeadArrived::Interim | HeadArrived::Redirect => {}
-                }
+        if is_written || exchange.drops_body() {
+            self.state.upload.read_to_end();
+            if let Some(ended) = self.relay_heads(upstream, deadline).await? {
+                return Ok(ended);
             }
         }
-        let (core, config) = (self.core, self.config);
         self.outcome.streamed = true;
-        let (mut client, timer) = self.client_side_and_timer(body, state);
+        let Self { core, config, client, state, timer, .. } = self;
         // Boxed, so that only a running stream pays for its size.
-        Box::pin(stream(core, config, &mut client, upstream, state, timer)).await
+        Box::pin(relay::copy(core, config, client, upstream, state, timer)).await
     }
 
-    /// Waits for the next head while an eye is kept on the client.
-    async fn head(
+    /// Relays heads, and the body that fits behind the final one; nothing when there is more of it.
+    async fn relay_heads(
         &mut self,
         upstream: &mut UpstreamSide<'_>,
         deadline: Instant,
-        body: &mut BodyReader,
-        state: &ExchangeState,
+    ) -> Result<Option<Ended>, Error> {
+        loop {
+            let arrived = self.next_head(upstream, deadline).await?;
+            match arrived {
+                HeadArrived::Redirect => return Ok(Some(Ended::Redirect)),
+                HeadArrived::Interim => {}
+                HeadArrived::Final if !upstream.is_complete() => {
+                    if relay::is_worthwhile(self.core, &self.client, upstream) {
+                        self.state.begin_response();
+                        return Ok(None);
+                    }
+                    upstream.add_what_came().await?;
+                    self.state.begin_response();
+                }
+                HeadArrived::Final | HeadArrived::Switch => self.state.begin_response(),
+            }
+            if let Some(out) = upstream.take_out() {
+                let size = out.unread().len();
+                self.client.send(out.unread(), self.timer, self.config.timeouts.send).await?;
+                self.state.download.wrote(size);
+            }
+            match arrived {
+                HeadArrived::Switch => return Ok(Some(Ended::Switch)),
+                HeadArrived::Final if upstream.is_complete() => return Ok(Some(Ended::Done)),
+                HeadArrived::Final => {
+                    upstream.stream.acknowledge();
+                    return Ok(None);
+                }
+                HeadArrived::Interim | HeadArrived::Redirect => {}
+            }
+        }
+    }
+
+    /// Waits for the next head while an eye is kept on the client.
+    async fn next_head(
+        &mut self,
+        upstream: &mut UpstreamSide<'_>,
+        deadline: Instant,
     ) -> Result<HeadArrived, Error> {
-        let (mut client, timer) = self.client_side_and_timer(body, state);
+        let Self { client, timer, .. } = self;
         poll_fn(|cx| match upstream.poll_head(cx) {
             Poll::Ready(arrived) => Poll::Ready(arrived),
             Poll::Pending => client.poll_leave(cx, timer, deadline, Error::ResponseTimeout).map(Err),
         })
         .await
     }
-}
-
-fn onward_has_no_body(target: Option<&Target>) -> bool {
-    target.is_some_and(|target| target.without_body)
-}
-
-/// Writes `bytes` to the client, which may take nothing for `patience`.
-///
-/// # Errors
-/// [`Error::ClientGone`] and [`Error::ClientSendTimeout`].
-pub(crate) async fn send(
-    stream: &mut Stream,
-    bytes: &[u8],
-    timer: &mut Timer,
-    patience: Duration,
-) -> Result<(), Error> {
-    let mut left = bytes;
-    let mut deadline = None;
-    poll_fn(|cx| {
-        while !left.is_empty() {
-            match Pin::new(&mut *stream).poll_write(cx, left) {
-                Poll::Ready(Ok(size)) if size > 0 => {
-                    left = &left[size..];
-                    deadline = None;
-                }
-                Poll::Ready(_) => return Poll::Ready(Err(Error::ClientGone)),
-                Poll::Pending => {
-                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience);
-                    return timer.poll_until(cx, deadline).map(|()| Err(Error::ClientSendTimeout));
-                }
-            }
-        }
-        match Pin::new(&mut *stream).poll_flush(cx) {
-            Poll::Ready(flushed) => Poll::Ready(flushed.map_err(|_| Error::ClientGone)),
-            Poll::Pending => {
-                let deadline = *deadline.get_or_insert_with(|| Instant::now() + patience);
-                timer.poll_until(cx, deadline).map(|()| Err(Error::ClientSendTimeout))
-            }
-        }
-    })
-    .await
 }

@@ -38,18 +38,18 @@ pub struct IdleConnections {
 
 #[derive(Debug, Default)]
 struct List {
-    places: Vec<Place>,
+    waiters: Vec<Waiter>,
     free: Vec<usize>,
     /// Somebody calls [`IdleConnections::pass`] until nothing is left.
     attended: bool,
-    /// The present pass has come to this place.
+    /// The present pass has come to this one.
     position: usize,
     /// Connections that wait and may leave.
     waiting: usize,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Waiter {
     waker: Option<Waker>,
     stay: Stay,
 }
@@ -79,7 +79,7 @@ pub enum Pass {
 }
 
 impl IdleConnections {
-    /// A place for one connection; costs nothing until it is idle.
+    /// A slot for one connection; costs nothing until it is idle.
     pub const fn slot(&self) -> IdleSlot<'_> {
         IdleSlot { idle: self, index: None }
     }
@@ -93,14 +93,14 @@ impl IdleConnections {
     pub fn pass(&self) -> Pass {
         let list = &mut *self.list.borrow_mut();
         let mut called = 0;
-        for place in list.places.iter_mut().skip(list.position) {
+        for waiter in list.waiters.iter_mut().skip(list.position) {
             list.position += 1;
-            match place.stay {
+            match waiter.stay {
                 Stay::Exempt => {}
-                Stay::New => place.stay = Stay::Long,
+                Stay::New => waiter.stay = Stay::Long,
                 Stay::Long | Stay::Called => {
-                    place.stay = Stay::Called;
-                    place.waker.iter().for_each(Waker::wake_by_ref);
+                    waiter.stay = Stay::Called;
+                    waiter.waker.iter().for_each(Waker::wake_by_ref);
                     called += 1;
                 }
             }
@@ -108,7 +108,7 @@ impl IdleConnections {
                 break;
             }
         }
-        if list.position < list.places.len() {
+        if list.position < list.waiters.len() {
             return Pass::Unfinished;
         }
         list.position = 0;
@@ -127,13 +127,13 @@ impl IdleConnections {
 
     /// Wakes all of them.
     pub fn wake_all(&self) {
-        for place in &self.list.borrow().places {
-            place.waker.iter().for_each(Waker::wake_by_ref);
+        for waiter in &self.list.borrow().waiters {
+            waiter.waker.iter().for_each(Waker::wake_by_ref);
         }
     }
 }
 
-/// A connection's place among the idle ones.
+/// A connection's slot among the idle ones.
 #[derive(Debug)]
 pub struct IdleSlot<'a> {
     idle: &'a IdleConnections,
@@ -145,20 +145,20 @@ impl IdleSlot<'_> {
     /// connection that `may_leave` the runtime: whether it is time to.
     pub fn wait(&mut self, waker: &Waker, may_leave: bool) -> bool {
         let list = &mut *self.idle.list.borrow_mut();
-        let index = *self.index.get_or_insert_with(|| list.take_place());
-        let Some(place) = list.places.get_mut(index) else { return false };
-        if !place.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            place.waker = Some(waker.clone());
+        let index = *self.index.get_or_insert_with(|| list.take_slot());
+        let Some(waiter) = list.waiters.get_mut(index) else { return false };
+        if !waiter.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            waiter.waker = Some(waker.clone());
         }
-        if may_leave && place.stay == Stay::Exempt {
-            place.stay = Stay::New;
+        if may_leave && waiter.stay == Stay::Exempt {
+            waiter.stay = Stay::New;
             list.waiting += 1;
             if !list.attended || list.waiting == MANY {
                 list.attended = true;
                 self.idle.begun.notify_one();
             }
         }
-        place.stay == Stay::Called
+        waiter.stay == Stay::Called
     }
 
     /// Marks that the wait is over.
@@ -178,43 +178,43 @@ impl Drop for IdleSlot<'_> {
 }
 
 impl List {
-    fn take_place(&mut self) -> usize {
+    fn take_slot(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place { waker: None, stay: Stay::Exempt });
-            self.places.len() - 1
+            self.waiters.push(Waiter { waker: None, stay: Stay::Exempt });
+            self.waiters.len() - 1
         })
     }
 
     /// Of those that wait, one less.
     fn exempt(&mut self, index: usize) {
-        if let Some(place) = self.places.get_mut(index)
-            && place.stay != Stay::Exempt
+        if let Some(waiter) = self.waiters.get_mut(index)
+            && waiter.stay != Stay::Exempt
         {
-            place.stay = Stay::Exempt;
+            waiter.stay = Stay::Exempt;
             self.waiting -= 1;
         }
     }
 
     fn give_back(&mut self, index: usize) {
         self.exempt(index);
-        if let Some(place) = self.places.get_mut(index) {
-            *place = Place { waker: None, stay: Stay::Exempt };
+        if let Some(waiter) = self.waiters.get_mut(index) {
+            *waiter = Waiter { waker: None, stay: Stay::Exempt };
         }
         self.free.push(index);
-        if self.free.len() == self.places.len() {
+        if self.free.len() == self.waiters.len() {
             // Memory follows the load down, and what lay high up in the heap would keep all of it.
-            self.places.clear();
+            self.waiters.clear();
             self.free.clear();
-            if self.places.capacity() > KEPT_PLACES {
-                self.places.shrink_to_fit();
+            if self.waiters.capacity() > KEPT {
+                self.waiters.shrink_to_fit();
                 self.free.shrink_to_fit();
             }
         }
     }
 }
 
-/// Places worth keeping when the last connection has gone.
-const KEPT_PLACES: usize = 256;
+/// Slots worth keeping when the last connection has gone.
+const KEPT: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -265,6 +265,6 @@ mod tests {
         assert_eq!(steps, 3);
         assert!(slots.iter_mut().all(|slot| slot.wait(Waker::noop(), true)));
         drop(slots);
-        assert!(idle.list.borrow().places.is_empty());
+        assert!(idle.list.borrow().waiters.is_empty());
     }
 }

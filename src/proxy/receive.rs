@@ -22,7 +22,8 @@ use crate::{
     net::{buffer::Buffer, stream::Stream, timer::Timer},
 };
 
-/// How far, and for how long, an `Origin` is looked for beyond the limit of a head (cors.md §3).
+/// How far, and for how long, an `Origin` is looked for beyond the limit of a head: without it a
+/// script could not read why its request is refused.
 const SCAN_BYTES: usize = 256 << 10;
 const SCAN_TIME: Duration = Duration::from_secs(1);
 
@@ -52,12 +53,12 @@ pub(crate) struct Receiver<'a, 'c> {
     pub(crate) may_leave: bool,
     /// What has come; none while nothing has.
     pub(crate) buffer: Option<Buffer>,
-    pub(crate) progress: Progress,
+    pub(crate) progress: HeadProgress,
 }
 
 /// How far a wait has come.
 #[derive(Default)]
-pub(crate) struct Progress {
+pub(crate) struct HeadProgress {
     /// The stream has been asked, or need not be, before a buffer is taken.
     asked: bool,
     end: HeadEnd,
@@ -174,7 +175,7 @@ impl Receiver<'_, '_> {
         Some(Wait::Fault(error))
     }
 
-    /// Nothing has come yet: expiry is silent (reliability.md R12).
+    /// Nothing has come yet: expiry is silent, for a browser's spare connection asked nothing.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
         let is_long = self.idle.wait(cx.waker(), self.may_leave);
         let deadline = &mut self.progress.deadline;

@@ -4,22 +4,17 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::{
-    core::Core,
-    exchange::Outcome,
-    identity::RequestId,
-    plan::{Client, Plan},
-    route::Route,
-};
+use super::{core::Core, outcome::Outcome};
 use crate::{
-    cors::{CorsDecision, Reason, Stage},
+    cors::CorsDecision,
     error::Error,
     http1::{fields::FieldId, head::Request},
     net::Peer,
     observe::{
         access_log::{Record, Times},
-        metrics::{CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel, RouteLabel},
+        metrics::{Direction, Leg, MethodLabel},
     },
+    plan::{Client, Plan, RequestId, Service},
 };
 
 /// A request that has ended.
@@ -38,13 +33,13 @@ impl Finished<'_> {
         let Self { plan, outcome, request, .. } = self;
         let ended = outcome.ended.unwrap_or_else(Instant::now);
         let total = ended.saturating_duration_since(self.begun);
-        let route = match plan.route {
-            Route::Local => RouteLabel::Local,
-            Route::Gateway => RouteLabel::Gateway,
-            Route::Reverse => RouteLabel::Reverse,
-        };
         let counters = &core.counters;
-        counters.request_finished(route, MethodLabel::of(request.method_name()), outcome.status, total);
+        counters.request_finished(
+            plan.service,
+            MethodLabel::of(request.method_name()),
+            outcome.status,
+            total,
+        );
         let bytes_in = request.head.len as u64 + outcome.body_in;
         counters.bytes(Leg::Client, Direction::In, bytes_in);
         counters.bytes(Leg::Client, Direction::Out, outcome.bytes_out);
@@ -58,8 +53,8 @@ impl Finished<'_> {
             // Opening a connection and moving bulk depend on the peers; what is left is our own doing.
             counters.proxy_added(total.saturating_sub(outcome.waited));
         }
-        if let Some((kind, result, reason)) = labels(plan.cors) {
-            counters.cors(route, kind, result, reason);
+        if let Some(stage) = plan.cors.stage() {
+            counters.cors(plan.service, stage, plan.cors.reason());
         }
         let Some(log) = &core.access_log else { return };
         log.log(&Record {
@@ -101,7 +96,7 @@ pub(crate) fn record_fault(
     request_id: RequestId,
     bytes_out: u64,
 ) {
-    core.counters.request_finished(RouteLabel::Local, MethodLabel::Other, error.status(), Duration::ZERO);
+    core.counters.request_finished(Service::Local, MethodLabel::Other, error.status(), Duration::ZERO);
     core.counters.error(error);
     core.counters.bytes(Leg::Client, Direction::Out, bytes_out);
     let Some(log) = &core.access_log else { return };
@@ -125,22 +120,3 @@ pub(crate) fn record_fault(
         request_id: Some(&request_id.text()),
     });
 }
-
-fn labels(decision: CorsDecision) -> Option<(CorsKind, CorsResult, CorsReason)> {
-    let kind = match decision.stage()? {
-        Stage::Preflight => CorsKind::Preflight,
-        Stage::Actual => CorsKind::Actual,
-    };
-    let reason = match decision.reason() {
-        None => return Some((kind, CorsResult::Allowed, CorsReason::None)),
-        Some(Reason::OriginNotAllowed) => CorsReason::Origin,
-        Some(Reason::OriginInvalid | Reason::SeveralOrigins) => CorsReason::OriginInvalid,
-        Some(Reason::MethodNotAllowed(_)) => CorsReason::Method,
-        Some(Reason::HeaderNotAllowed(_)) => CorsReason::Header,
-        Some(Reason::MethodInvalid | Reason::HeadersInvalid) => CorsReason::RequestInvalid,
-    };
-    Some((kind, CorsResult::Refused, reason))
-}
-
-/// Query parameters whose values never reach the log.
-pub(crate) const REDACTED: [&str; 2] = ["token", "key"];

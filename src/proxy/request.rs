@@ -7,24 +7,25 @@ use std::{cell::RefCell, convert::Infallible, mem, rc::Rc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    connection::{After, Connection},
-    exchange::{Job, Next, Outcome, TunnelEnds, send},
+    connection::{After, Connection, responder},
+    exchange::{Exchanged, Job, TunnelEnds, exchange},
     frame::Desk,
-    plan::{Action, Answer, Plan, plan},
+    outcome::Outcome,
     record::Finished,
-    respond::Recipient,
-    rewrite::Forwarding,
-    tunnel::{self, TunnelLimits},
+    relay::{ClientSide, ExchangeState, TunnelLimits, tunnel},
+    send::send,
 };
 use crate::{
     config::Config,
     error::Error,
     http1::{
+        body::{BodyReader, Recode},
         connection::Persistence,
-        framing::Framing,
         head::{Request, RequestHead},
     },
     net::{buffer::Buffer, timer::Timer},
+    observe::metrics::Leg,
+    plan::{self, Action, Answer, Exchange, Plan, Recipient, request_body_limits, rewrite::Forwarding},
 };
 
 /// A request whose head has come, and the connection that it came on.
@@ -41,6 +42,8 @@ pub(crate) struct Asked {
 pub(crate) struct Served {
     pub(crate) connection: Box<Connection>,
     pub(crate) after: After,
+    /// What has come of the next request.
+    pub(crate) early: Option<Buffer>,
 }
 
 /// Serves one request after another.
@@ -51,181 +54,172 @@ pub(crate) async fn serve_requests(desk: Rc<Desk<Asked, Served>>) -> Infallible 
     loop {
         let Asked { mut connection, buffer, head, head_took } = desk.next().await;
         mem::swap(&mut connection.timer, &mut timer);
-        let after = connection.handle(buffer, head, head_took).await;
+        let (after, buffer) = request(&mut connection, buffer, head, head_took).await;
         mem::swap(&mut connection.timer, &mut timer);
-        desk.done(Served { connection, after });
+        let early = Some(buffer).filter(|buffer| !buffer.is_empty() && after == After::KeepAlive);
+        desk.done(Served { connection, after, early });
     }
 }
 
-impl Connection {
-    /// Decides about a request and does what was decided.
-    async fn handle(&mut self, buffer: Buffer, head: RequestHead, head_took: Option<Duration>) -> After {
-        let core = &Rc::clone(&self.core);
-        let config = &*core.config;
-        let begun = Instant::now();
-        let inbound = RefCell::new(buffer);
-        let mut plan = {
-            let inbound = inbound.borrow();
-            let request = Request { bytes: inbound.all(), head: &head };
-            plan(request, config, &self.client, &core.identity.id)
-        };
-        if core.is_draining() {
-            plan.persistence = Persistence::Close;
-        }
-        let mut outcome = Outcome::default();
-        let action = mem::replace(&mut plan.action, Action::Respond(Answer::LastHop));
-        let next = match action {
-            Action::Respond(answer) => {
-                self.respond(config, &plan, &head, &inbound, answer, &mut outcome).await
-            }
-            Action::Exchange(mut exchange) => {
-                let job = Job {
-                    core,
-                    config,
-                    forwarding: self.forwarding.get_or_init(|| Forwarding::of(&self.client)),
-                    stream: &mut self.stream,
-                    inbound: &inbound,
-                    head: &head,
-                    plan: &plan,
-                    timer: &mut self.timer,
-                    outcome: &mut outcome,
-                    begun,
-                };
-                match job.run(&mut exchange).await {
-                    Ok(next) => next,
-                    Err(error) => self.fail(config, &plan, &head, &inbound, error, &mut outcome).await,
-                }
-            }
-        };
-        let mut inbound = inbound.into_inner();
-        let after = match next {
-            Next::KeepAlive => After::KeepAlive(None),
-            Next::Close if outcome.request_read && inbound.is_empty() && self.stream.is_idle() => {
-                After::Close
-            }
-            Next::Close => After::Linger,
-            Next::Reset => After::Reset,
-            Next::Tunnel(ends) => {
-                self.tunnel(config, *ends, &mut inbound, head.len, &mut outcome).await;
-                After::Close
-            }
-        };
-        let request = Request { bytes: inbound.all(), head: &head };
-        let finished =
-            Finished { client: &self.client, request, plan: &plan, outcome: &outcome, begun, head_took };
-        finished.record(core);
-        core.put_fields(head.fields);
-        match after {
-            After::KeepAlive(_) => After::KeepAlive(Some(inbound).filter(|inbound| !inbound.is_empty())),
-            After::Linger | After::Close | After::Reset => after,
-        }
+/// Decides about a request and does what was decided; the buffer holds what came behind it.
+async fn request(
+    connection: &mut Connection,
+    buffer: Buffer,
+    head: RequestHead,
+    head_took: Option<Duration>,
+) -> (After, Buffer) {
+    let core = Rc::clone(&connection.core);
+    let begun = Instant::now();
+    let inbound = RefCell::new(buffer);
+    let (mut plan, action) = {
+        let inbound = inbound.borrow();
+        let asked = Request { bytes: inbound.all(), head: &head };
+        plan::request(asked, &core.config, &connection.client, &core.identity.id)
+    };
+    if core.is_draining() {
+        plan.persistence = Persistence::Close;
     }
+    let outcome = Outcome::default();
+    let mut turn =
+        Turn { config: &core.config, connection, plan, head: &head, inbound: &inbound, begun, outcome };
+    let after = match action {
+        Action::Respond(answer) => turn.respond(answer).await,
+        Action::Exchange(exchange) => turn.exchange(exchange).await,
+    };
+    let Turn { plan, outcome, .. } = turn;
+    let inbound = inbound.into_inner();
+    let request = Request { bytes: inbound.all(), head: &head };
+    Finished { client: &connection.client, request, plan: &plan, outcome: &outcome, begun, head_took }
+        .record(&core);
+    core.put_fields(head.fields);
+    (after, inbound)
+}
 
-    /// Answers a request here.
-    async fn respond(
-        &mut self,
-        config: &Config,
-        plan: &Plan,
-        head: &RequestHead,
-        inbound: &RefCell<Buffer>,
-        answer: Answer,
-        outcome: &mut Outcome,
-    ) -> Next {
-        // A body that has come completely is skipped; for one that has not, nobody waits.
-        let skipped = match plan.framing {
-            Framing::None => true,
-            Framing::Length(length) => {
-                let mut inbound = inbound.borrow_mut();
-                let here = usize::try_from(length).is_ok_and(|length| length <= inbound.unread().len());
-                if here {
-                    inbound.consume(usize::try_from(length).unwrap_or(0));
-                }
-                here
-            }
-            Framing::Chunked | Framing::UntilClose => false,
-        };
-        let persistence = if skipped { plan.persistence } else { Persistence::Close };
-        outcome.request_read = skipped;
-        outcome.error = match answer {
+/// One request under way.
+struct Turn<'a> {
+    config: &'a Config,
+    connection: &'a mut Connection,
+    plan: Plan,
+    head: &'a RequestHead,
+    /// The head, and what has come behind it.
+    inbound: &'a RefCell<Buffer>,
+    begun: Instant,
+    outcome: Outcome,
+}
+
+impl Turn<'_> {
+    /// Answers the request here.
+    async fn respond(&mut self, answer: Answer) -> After {
+        let core = Rc::clone(&self.connection.core);
+        let skippable = self.plan.skippable(self.inbound.borrow().unread().len());
+        self.inbound.borrow_mut().consume(skippable.unwrap_or(0));
+        let persistence = skippable.map_or(Persistence::Close, |_| self.plan.persistence);
+        self.outcome.error = match answer {
             Answer::Fault(error) => Some(error),
-            Answer::Cors => plan.cors.reason().map(|_| Error::CorsRefused),
+            Answer::Cors => self.plan.cors.reason().map(|_| Error::CorsRefused),
             Answer::Healthcheck | Answer::LastHop => None,
         };
-        let mut out = self.core.buffers.take();
+        let mut out = core.buffers.take();
         let (size, status) = {
-            let inbound = inbound.borrow();
-            let recipient = Recipient::Request(Request { bytes: inbound.all(), head }, plan.cors);
-            self.responder(config, outcome.request_id).write(answer, recipient, persistence, out.spare())
+            let inbound = self.inbound.borrow();
+            let request = Request { bytes: inbound.all(), head: self.head };
+            let recipient = Recipient::Request(request, self.plan.cors);
+            responder(&core, self.config, self.outcome.request_id).write(
+                answer,
+                recipient,
+                persistence,
+                out.spare(),
+            )
         };
-        outcome.status = status;
-        outcome.bytes_out += size as u64;
-        let sent = send(&mut self.stream, &out.spare()[..size], &mut self.timer, config.timeouts.send).await;
-        match (sent, persistence) {
-            (Ok(()), Persistence::KeepAlive | Persistence::KeepAliveExplicit) if size > 0 => Next::KeepAlive,
-            (Ok(()), _) => Next::Close,
-            (Err(error), _) => {
-                outcome.error = Some(error);
-                Next::Reset
+        self.outcome.status = status;
+        self.outcome.bytes_out += size as u64;
+        let Connection { stream, timer, .. } = &mut *self.connection;
+        let patience = self.config.timeouts.send;
+        match send(stream, Leg::Client, &out.spare()[..size], timer, patience).await {
+            Ok(()) if persistence != Persistence::Close && size > 0 => After::KeepAlive,
+            Ok(()) => self.settled(After::closing(skippable.is_some())),
+            Err(error) => {
+                self.outcome.error = Some(error);
+                After::Reset
             }
         }
     }
 
-    /// Tells the client why there is no response, or cuts the one that has begun.
-    async fn fail(
-        &mut self,
-        config: &Config,
-        plan: &Plan,
-        head: &RequestHead,
-        inbound: &RefCell<Buffer>,
-        error: Error,
-        outcome: &mut Outcome,
-    ) -> Next {
-        if error.client_is_gone() || outcome.response_started {
-            outcome.error = Some(error);
-            if outcome.status == 0 {
-                outcome.status = error.status();
-            }
-            return if outcome.cut_needs_reset || error.client_is_gone() { Next::Reset } else { Next::Close };
-        }
-        let refused = Plan {
-            persistence: if error.closes() { Persistence::Close } else { plan.persistence },
-            // Of a body that was begun, nobody knows any more how much is left.
-            framing: match plan.framing {
-                _ if outcome.request_read => Framing::None,
-                Framing::Length(_) if outcome.body_in > 0 => Framing::UntilClose,
-                Framing::None | Framing::Length(_) | Framing::Chunked | Framing::UntilClose => plan.framing,
-            },
-            action: Action::Respond(Answer::Fault(error)),
-            ..*plan
+    /// Takes the request to its upstream.
+    async fn exchange(&mut self, planned: Exchange) -> After {
+        let core = Rc::clone(&self.connection.core);
+        let Connection { stream, timer, forwarding, client, .. } = &mut *self.connection;
+        let limits = request_body_limits(&self.config.limits);
+        let body = BodyReader::new(self.plan.framing, Recode::Verbatim, limits);
+        let state = ExchangeState::new();
+        let client_side =
+            ClientSide::new(stream, self.inbound, self.head.len, body, &state, self.plan.fin_is_abort);
+        let job = Job {
+            core: &core,
+            config: self.config,
+            plan: &self.plan,
+            forwarding: forwarding.get_or_init(|| Forwarding::of(client)),
+            head: self.head,
+            inbound: self.inbound,
+            client: client_side,
+            state: &state,
+            timer,
+            outcome: &mut self.outcome,
+            begun: self.begun,
+            response: None,
         };
-        self.respond(config, &refused, head, inbound, Answer::Fault(error), outcome).await
+        match exchange(job, planned).await {
+            Exchanged::Done(after) => self.settled(after),
+            Exchanged::Tunnel(ends) => {
+                self.tunnel(*ends).await;
+                After::Close
+            }
+            // Why there is no response.
+            Exchanged::Failed(error, body) => {
+                self.plan = self.plan.refused(error, body);
+                self.respond(Answer::Fault(error)).await
+            }
+            Exchanged::Cut(error, after) => {
+                self.outcome.error = Some(error);
+                if self.outcome.status == 0 {
+                    self.outcome.status = error.status();
+                }
+                self.settled(after)
+            }
+        }
     }
 
-    async fn tunnel(
-        &mut self,
-        config: &Config,
-        mut ends: TunnelEnds,
-        inbound: &mut Buffer,
-        head_len: usize,
-        outcome: &mut Outcome,
-    ) {
-        let timeouts = &config.timeouts;
+    /// What becomes of the connection, now that it is known what else has come: to close it with unread input would
+    /// reset it.
+    fn settled(&mut self, after: After) -> After {
+        let is_quiet = |turn: &mut Self| turn.inbound.borrow().is_empty() && turn.connection.stream.is_idle();
+        if after == After::Close && !is_quiet(self) { After::Linger } else { after }
+    }
+
+    /// Relays until the tunnel ends.
+    async fn tunnel(&mut self, mut ends: TunnelEnds) {
+        let timeouts = &self.config.timeouts;
         let limits = TunnelLimits {
             idle: timeouts.tunnel_idle,
             half_closed: timeouts.tunnel_half_closed,
             send: timeouts.send,
-            buffer: config.limits.buffer,
+            buffer: self.config.limits.buffer,
         };
         // What the client sent behind its request is for the tunnel.
-        let mut early = self.core.buffers.take();
-        early.push(inbound.unread());
-        inbound.consume(inbound.unread().len());
-        inbound.reclaim(head_len);
+        let mut early = self.connection.core.buffers.take();
+        {
+            let mut inbound = self.inbound.borrow_mut();
+            early.push(inbound.unread());
+            let size = inbound.unread().len();
+            inbound.consume(size);
+            inbound.reclaim(self.head.len);
+        }
         let early = (Some(early).filter(|early| !early.is_empty()), ends.from_upstream.take());
-        let relay = tunnel::relay(&mut self.stream, &mut ends.lease.stream, early, &mut self.timer, limits);
-        let (tunnelled, result) = Box::pin(relay).await;
-        outcome.body_in += tunnelled.to_upstream;
-        outcome.bytes_out += tunnelled.to_client;
-        outcome.error = result.err();
+        let Connection { stream, timer, .. } = &mut *self.connection;
+        let running = tunnel(stream, &mut ends.lease.stream, early, timer, limits);
+        let (tunnelled, result) = Box::pin(running).await;
+        self.outcome.body_in += tunnelled.to_upstream;
+        self.outcome.bytes_out += tunnelled.to_client;
+        self.outcome.error = result.err();
     }
 }

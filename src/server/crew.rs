@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::Config,
     observe::{access_log::AccessLog, metrics::Metrics},
-    proxy::identity::Identity,
+    plan::Identity,
     worker::{self, Assignment, Seat},
 };
 

@@ -5,7 +5,7 @@ use crate::{
     net::handshake::TLS_MEMORY,
     proxy::{
         core::{BULK_STREAMS, buffer_size},
-        stream::BULK_BUFFER,
+        relay::BULK_BUFFER,
     },
     uri::Scheme,
 };

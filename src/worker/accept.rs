@@ -12,7 +12,7 @@ use super::{
     serve::serve_arrival,
     ticket::{Arrival, Ticket, Worker},
 };
-use crate::{net::listen::Acceptor, proxy::plan::Client};
+use crate::{net::listen::Acceptor, plan::Client};
 
 /// A listener that is being served.
 pub(super) struct ServedListener {

@@ -43,7 +43,8 @@ use crate::{
     config::Config,
     net::listen::Acceptor,
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
-    proxy::{core::Core, identity::Identity},
+    plan::Identity,
+    proxy::core::Core,
 };
 
 /// How often idle upstream connections are looked through, while there are any.

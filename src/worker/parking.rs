@@ -28,7 +28,7 @@ pub(super) async fn park_idle(worker: Rc<Worker>) {
         }
         if pass == Pass::Finished {
             // Not while anything goes on: memory given back and taken again costs page faults.
-            worker.core.shrink();
+            worker.serving.shrink();
             worker.tasks.shrink();
         }
         match parked.next_expiry() {

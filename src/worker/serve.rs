@@ -5,10 +5,7 @@ use std::rc::Rc;
 use tokio::{task::spawn_local, time::timeout};
 
 use super::ticket::{Arrival, Worker};
-use crate::{
-    net::{handshake, stream::Stream},
-    proxy::connection::serve_connection,
-};
+use crate::net::{handshake, stream::Stream};
 
 /// Serves a connection until it ends or is parked.
 pub(super) fn serve_arrival(worker: &Rc<Worker>, arrival: Arrival) {
@@ -21,14 +18,15 @@ pub(super) fn serve_arrival(worker: &Rc<Worker>, arrival: Arrival) {
 async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
     let mut next = Some(first);
     while let Some(Arrival { tcp, tls, ticket, patience }) = next.take() {
-        let core = Rc::clone(&worker.core);
         let stream = match tls {
             None => Ok(Ok(Stream::Tcp(tcp))),
             // Boxed: the handshake's room is not the connection's.
-            Some(tls) => Box::pin(timeout(core.config.timeouts.head, handshake::accept(tls, tcp))).await,
+            Some(tls) => {
+                Box::pin(timeout(worker.core.config.timeouts.head, handshake::accept(tls, tcp))).await
+            }
         };
         let idle = match stream {
-            Ok(Ok(stream)) => serve_connection(core, stream, ticket.client, patience).await,
+            Ok(Ok(stream)) => worker.serving.serve(stream, ticket.client, patience).await,
             Ok(Err(_)) | Err(_) => None,
         };
         match idle {

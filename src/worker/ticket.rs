@@ -15,12 +15,15 @@ use super::{
 use crate::{
     net::parked::ParkedSet,
     observe::metrics::Leg,
-    proxy::{core::Core, plan::Client},
+    plan::Client,
+    proxy::{core::Core, serve::Connections},
 };
 
 /// What one worker's tasks share beside the core.
 pub(super) struct Worker {
     pub(super) core: Rc<Core>,
+    /// Serves its connections.
+    pub(super) serving: Connections,
     /// Its seat among the workers.
     pub(super) seat: Seat<Handover>,
     /// Client connections that it has.
@@ -42,6 +45,7 @@ impl Worker {
     /// What the system says when it can watch no sockets at rest.
     pub(super) fn new(core: Rc<Core>, seat: Seat<Handover>, permits: Arc<Semaphore>) -> io::Result<Rc<Self>> {
         Ok(Rc::new(Self {
+            serving: Connections::new(Rc::clone(&core)),
             core,
             seat,
             connections: Cell::new(0),

@@ -1,10 +1,6 @@
 //! How a body ends: RFC 9112 §6.3 as a list of questions.
 
-use super::head::{Lines, Request, Response};
-
-/// Whether a message is of HTTP/1.0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Old(pub bool);
+use super::head::{Lines, Old, Request, Response};
 
 /// How a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

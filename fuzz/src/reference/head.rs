@@ -4,8 +4,6 @@
 
 use std::fmt;
 
-use super::framing::Old;
-
 /// What a slow reader makes of bytes that may not be complete yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read<T> {
@@ -16,6 +14,10 @@ pub enum Read<T> {
     /// It breaks the rule that the text names.
     Malformed(&'static str),
 }
+
+/// Whether a message is of HTTP/1.0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Old(pub bool);
 
 /// Name and value of a field, the value without surrounding blanks.
 pub type Line = (Vec<u8>, Vec<u8>);

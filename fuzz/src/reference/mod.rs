@@ -4,8 +4,13 @@
 //! looked at again. Where the two disagree, one of them is wrong.
 
 pub mod address;
-pub mod body;
-pub mod framing;
-pub mod head;
+
 pub mod origin;
+
+pub mod head;
+
+pub mod framing;
+
+pub mod body;
+
 pub mod stream;

@@ -1,23 +1,21 @@
 //! CORS: the decision of a slow reader of the Fetch standard, and fields that say no more than it.
 
+use std::time::UNIX_EPOCH;
+
 use corsair::{
     cors::{
-        CorsDecision, CorsPolicy, CorsSettings, Preflight, ResourcePolicy, UpstreamHeaders, decide,
+        CorsDecision, CorsPolicy, CorsSettings, Preflight, ResourcePolicy, Stage, UpstreamHeaders, decide,
         write_origin_fields, write_preflight, write_response_fields,
     },
     error::Error,
     http1::{
+        connection::Persistence,
         emit::HeadWriter,
         head::{
             Fields, HeadEnd, Request, RequestHead, Response, ResponseHead, parse_request, parse_response,
         },
     },
-    proxy::{
-        clock::HttpDate,
-        identity::{Identity, RequestId},
-        plan::{Answer, Persistence},
-        respond::{Recipient, Responder},
-    },
+    plan::{Answer, Date, Identity, Recipient, RequestId, Responder},
 };
 
 use crate::{
@@ -55,7 +53,12 @@ pub fn check(data: &[u8]) {
     let Read::Complete(slow, _) = head::request(&bytes, 1024) else { panic!("{}", shown(&bytes)) };
     let decision = decide(&policy, request, upgrade);
     let expected = Expected::of(&settings, &slow, upgrade);
-    assert_eq!((decision.kind(), decision.result()), (expected.kind, expected.result), "{}", shown(&bytes));
+    assert_eq!(
+        (decision.stage().map_or("none", Stage::label), decision.result()),
+        (expected.kind, expected.result),
+        "{}",
+        shown(&bytes)
+    );
     let edge = expected.status.filter(|_| !settings.report_only);
     assert_eq!(decision.edge_status(&policy), edge, "{}", shown(&bytes));
     assert_eq!(decision.reason().is_some(), expected.result == "refused");
@@ -140,7 +143,7 @@ fn is_any(settings: &CorsSettings) -> bool {
     settings.allow_origins.iter().any(|entry| entry == "*")
 }
 
-/// What a slow reader of cors.md decides.
+/// What a slow reader of the Fetch standard decides.
 struct Expected {
     kind: &'static str,
     result: &'static str,
@@ -298,7 +301,7 @@ fn preflight_is_sound(settings: &CorsSettings, request: &head::Request, expected
     assert_eq!(told, private && settings.private_network, "{lines:?}");
 }
 
-/// An error made by corsair carries what a success would carry (cors.md §3).
+/// An error made by corsair carries what a success would carry.
 fn own_answers_are_readable(
     settings: &CorsSettings,
     policy: &CorsPolicy,
@@ -308,8 +311,8 @@ fn own_answers_are_readable(
     expected: &Expected,
 ) {
     let identity = Identity::random();
-    let date = HttpDate::default();
-    let responder = Responder { request_id: RequestId::random(), policy, identity: &identity, date: &date };
+    let date = Date::of(UNIX_EPOCH);
+    let responder = Responder { request_id: RequestId::random(), policy, identity: &identity, date };
     let mut room = vec![0; 64 << 10];
     let recipient = Recipient::Request(request, decision);
     let (len, status) = responder.write(Answer::Fault(error), recipient, Persistence::Close, &mut room);

@@ -5,12 +5,13 @@
 //! both ends: a strict server reads exactly requests that the client sent, a strict client reads exactly the
 //! answers that belong to them, what was cut short is seen to be, and it ends.
 
-mod judge;
 mod stage;
+
+mod judge;
 
 use self::{
     judge::judge,
-    stage::{Ending, Mode, Part, Play},
+    stage::{Ending, Mode, Part, Play, written_out},
 };
 use crate::input::{Input, Pieces};
 
@@ -30,30 +31,4 @@ pub fn check(data: &[u8]) {
     let play = Play { mode, ending, pieces, client, answers };
     let record = stage::perform(&play);
     judge(&play, &record);
-}
-
-/// Bytes that stand for `##`; nine times that many make a stream that moves to large buffers.
-const MUCH: usize = 64 << 10;
-
-/// `bytes` with the two things that no seed can hold: `@@` is the port of the upstream, and `##` is a lot of
-/// bytes.
-fn written_out(bytes: &[u8]) -> Vec<u8> {
-    let port = stage::port().to_string().into_bytes();
-    let much = vec![b'x'; MUCH];
-    replaced(&replaced(bytes, b"@@", &port), b"##", &much)
-}
-
-/// `bytes` with the first few of `what` replaced.
-fn replaced(bytes: &[u8], what: &[u8; 2], by: &[u8]) -> Vec<u8> {
-    const FEW: usize = 20;
-    let mut replaced = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    for _ in 0..FEW {
-        let Some(at) = rest.windows(2).position(|window| window == what) else { break };
-        replaced.extend_from_slice(&rest[..at]);
-        replaced.extend_from_slice(by);
-        rest = &rest[at + 2..];
-    }
-    replaced.extend_from_slice(rest);
-    replaced
 }

@@ -1,15 +1,24 @@
 //! The properties, one module each.
 
 pub mod chunked;
+
 pub mod config;
+
 pub mod cors;
-pub mod exchange;
+
 pub mod framing;
+
 pub mod gateway_target;
+
 pub mod origin;
+
 pub mod request_head;
+
 pub mod response_head;
+
 pub mod rewrite;
+
+pub mod exchange;
 
 #[cfg(test)]
 mod tests {

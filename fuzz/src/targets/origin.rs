@@ -2,11 +2,7 @@
 
 use std::sync::LazyLock;
 
-use corsair::cors::{
-    decide::decide_origin,
-    origin::is_serialized_origin,
-    policy::{CorsPolicy, CorsSettings},
-};
+use corsair::cors::{CorsPolicy, CorsSettings, decide_origin, is_serialized_origin};
 
 use crate::{
     input::{Input, shown},

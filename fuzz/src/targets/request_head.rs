@@ -13,10 +13,7 @@ use corsair::{
 
 use crate::{
     input::{Input, Pieces, shown},
-    reference::{
-        framing::Old,
-        head::{self, Lines, Read},
-    },
+    reference::head::{self, Lines, Old, Read},
 };
 
 /// What may follow a head that is not complete yet.

@@ -1,21 +1,20 @@
 //! Rewriting: what leaves parses strictly, is framed once, and carries nothing that belonged to the hop
 //! before; everything else passes unchanged and in order.
 
+use std::time::UNIX_EPOCH;
+
 use corsair::{
     config::{Config, compile::compile, flags, machine::Machine},
     http1::{
-        emit::HeadWriter,
         framing::Framing,
         head::{
             Fields, HeadEnd, Method, Request, RequestHead, Response, ResponseHead, Version, parse_request,
             parse_response,
         },
     },
-    proxy::{
-        identity::Identity,
-        plan::{Action, Client, Exchange, Plan, plan},
+    plan::{
+        self, Action, Client, Date, Destination, Exchange, Identity, Plan,
         rewrite::{self, GatewayAnswer, Homeward, Location, Onward},
-        route::Destination,
     },
 };
 
@@ -129,9 +128,9 @@ pub fn check(data: &[u8]) {
         IDENTITY.with(|identity| {
             let config = &configs[chosen];
             let request = Request { bytes: &bytes, head: &head };
-            let plan = plan(request, config, &client, &identity.id);
+            let (plan, action) = plan::request(request, config, &client, &identity.id);
             let mut target = None;
-            if let Action::Exchange(exchange) = &plan.action {
+            if let Action::Exchange(exchange) = &action {
                 goes_up(config, request, &plan, exchange, &client, identity);
                 if let Destination::Target(found) = &exchange.destination {
                     target = Some(found.url.as_str().to_owned());
@@ -264,31 +263,11 @@ const fn body(framing: Framing) -> Body {
 
 /// Where the exchange goes, as its first attempt would say it.
 fn onward<'a>(config: &'a Config, request: Request<'a>, plan: &Plan, exchange: &'a Exchange) -> Onward<'a> {
-    let plain = Onward {
-        method: None,
-        target: [b"", b"", b""],
-        host: b"",
-        framing: plan.framing,
-        is_gateway: false,
-        without_credentials: false,
-        without_body: false,
-    };
     match &exchange.destination {
-        Destination::Target(target) => Onward {
-            target: [target.url.path_and_query().as_bytes(), b"", b""],
-            host: target.url.authority().as_bytes(),
-            is_gateway: true,
-            ..plain
-        },
+        Destination::Target(target) => Onward::to_target(target, plan.framing),
         Destination::Upstream => {
-            let endpoint = &config.upstream().expect("an upstream").endpoints[0];
-            let [path, rest] = exchange.target.origin_form(request);
-            let prefix = if path == b"*" { "" } else { &*endpoint.prefix };
-            let host = match exchange.authority {
-                Some(authority) if !endpoint.wants_own_host() => authority.of(request.bytes),
-                _ => endpoint.authority.as_bytes(),
-            };
-            Onward { target: [prefix.as_bytes(), path, rest], host, ..plain }
+            let server = &config.upstream().expect("an upstream").endpoints[0];
+            Onward::to_server(server, exchange, request, plan.framing)
         }
     }
 }
@@ -331,7 +310,7 @@ fn goes_home(
         connection: is_old.then_some(b"close"),
         gateway: target.map(|final_url| GatewayAnswer { final_url, location: Location::Kept }),
         identity,
-        date: &|writer: &mut HeadWriter<'_>| writer.field(b"Date", b"Sun, 06 Nov 1994 08:49:37 GMT"),
+        date: &Date::of(UNIX_EPOCH),
     };
     let mut out = vec![0; response.bytes.len() * 4 + request.bytes.len() + 8192];
     let len = rewrite::response(response, &homeward, &mut out).expect("room enough");
@@ -399,7 +378,7 @@ fn declared_nothing(framing: &Framing, declared: Option<u64>) -> bool {
     }
 }
 
-/// What a target says stays within its own sandbox (cors.md §4).
+/// What a target says stays within its own sandbox.
 pub(crate) fn acts_on_its_own_origin_only(lines: &Lines, text: &str) {
     for name in ACTS_ON_OUR_ORIGIN {
         assert_eq!(lines.count(name), 0, "{name} in {text}");

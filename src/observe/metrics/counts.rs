@@ -6,24 +6,25 @@ use super::{
     causes::CAUSES,
     cell::Cell,
     histogram::Histogram,
-    labels::{
-        BufferState, CodeLabel, CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel, PoolResult,
-        RouteLabel,
-    },
+    labels::{BufferState, CodeLabel, Direction, Leg, MethodLabel, PoolResult},
+};
+use crate::{
+    cors::{Reason, Stage},
+    plan::Service,
 };
 
-const ROUTES: usize = RouteLabel::ALL.len();
+const SERVICES: usize = Service::ALL.len();
 const METHODS: usize = MethodLabel::ALL.len();
 const LEGS: usize = Leg::ALL.len();
-const KINDS: usize = CorsKind::ALL.len();
-const RESULTS: usize = CorsResult::ALL.len();
-const REASONS: usize = CorsReason::ALL.len();
+const STAGES: usize = Stage::ALL.len();
+/// Allowed, or refused for one of the reasons.
+const VERDICTS: usize = 1 + Reason::COUNT;
 
 /// All counts: of a worker when `C` is [`Cell`], of all workers when it is a number.
 #[derive(Debug)]
 pub(super) struct Counts<C> {
-    pub(super) requests: [[[C; CodeLabel::COUNT]; METHODS]; ROUTES],
-    pub(super) request_duration: [Histogram<C, 16>; ROUTES],
+    pub(super) requests: [[[C; CodeLabel::COUNT]; METHODS]; SERVICES],
+    pub(super) request_duration: [Histogram<C, 16>; SERVICES],
     pub(super) upstream_first_byte: Histogram<C, 16>,
     pub(super) proxy_added: Histogram<C, 13>,
     pub(super) opened: [C; LEGS],
@@ -34,7 +35,7 @@ pub(super) struct Counts<C> {
     pub(super) panics: C,
     pub(super) pool_reuse: [C; PoolResult::ALL.len()],
     pub(super) pool_idle: C,
-    pub(super) cors: [[[[C; REASONS]; RESULTS]; KINDS]; ROUTES],
+    pub(super) cors: [[[C; VERDICTS]; STAGES]; SERVICES],
     pub(super) buffers: [C; BufferState::ALL.len()],
 }
 
@@ -58,7 +59,7 @@ impl<C: Default> Default for Counts<C> {
             panics: C::default(),
             pool_reuse: cells(C::default),
             pool_idle: C::default(),
-            cors: cells(|| cells(|| cells(|| cells(C::default)))),
+            cors: cells(|| cells(|| cells(C::default))),
             buffers: cells(C::default),
         }
     }

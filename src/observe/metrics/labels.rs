@@ -31,16 +31,6 @@ macro_rules! labels {
 }
 
 labels! {
-    /// `route`: the kind of service that a request got.
-    RouteLabel {
-        /// A target named in the request.
-        Gateway = "gateway",
-        /// A configured upstream.
-        Reverse = "reverse",
-        /// An answer of our own.
-        Local = "local",
-    }
-
     /// `method`: the methods of RFC 9110 §9.3 and PATCH; any other is one value.
     MethodLabel {
         /// GET
@@ -89,40 +79,6 @@ labels! {
         New = "new",
         /// One was used that the upstream had closed in the meantime.
         Stale = "stale",
-    }
-
-    /// `kind` of a request that carries an `Origin`.
-    CorsKind {
-        /// What the page asked for.
-        Actual = "actual",
-        /// A CORS-preflight request (Fetch, "CORS-preflight fetch").
-        Preflight = "preflight",
-        /// A switch of protocols, which browsers do not hold to CORS.
-        Upgrade = "upgrade",
-    }
-
-    /// `result` of the CORS decision.
-    CorsResult {
-        /// The page may read the answer.
-        Allowed = "allowed",
-        /// It may not.
-        Refused = "refused",
-    }
-
-    /// `reason` of a refusal.
-    CorsReason {
-        /// Nothing was refused.
-        None = "none",
-        /// The policy does not allow the origin.
-        Origin = "origin",
-        /// `Origin` is repeated, or no serialized origin.
-        OriginInvalid = "origin_invalid",
-        /// The policy does not allow the method.
-        Method = "method",
-        /// The policy does not allow one of the headers.
-        Header = "header",
-        /// `Access-Control-Request-Method` or `-Headers` breaks its grammar.
-        RequestInvalid = "request_invalid",
     }
 
     /// `state` of a relay buffer.

@@ -32,10 +32,7 @@ use std::{
 pub use self::{
     causes::CAUSES,
     histogram::Distribution,
-    labels::{
-        BufferState, CodeLabel, CorsKind, CorsReason, CorsResult, Direction, Leg, MethodLabel, PoolResult,
-        RouteLabel,
-    },
+    labels::{BufferState, CodeLabel, Direction, Leg, MethodLabel, PoolResult},
 };
 use self::{
     causes::cause_index,
@@ -43,8 +40,16 @@ use self::{
     counts::{Counts, Sum},
     histogram::{ADDED_BOUNDS, REQUEST_BOUNDS},
 };
+use crate::{
+    cors::{Reason, Stage},
+    error::Error,
+    plan::Service,
+};
 
-use crate::error::Error;
+/// The place of a verdict of CORS among all: allowed, or refused for a reason.
+fn verdict(refused: Option<Reason>) -> usize {
+    refused.map_or(0, |reason| 1 + reason.index())
+}
 
 /// What one worker counts: one method for each event.
 ///
@@ -67,9 +72,9 @@ impl WorkerCounters {
 
     /// A request has ended with this status after this time: `corsair_requests_total`,
     /// `corsair_request_duration_seconds`.
-    pub fn request_finished(&self, route: RouteLabel, method: MethodLabel, status: u16, duration: Duration) {
-        self.0.requests[route.index()][method.index()][CodeLabel::of(status).index()].add(1);
-        self.0.request_duration[route.index()].record(&REQUEST_BOUNDS, duration);
+    pub fn request_finished(&self, service: Service, method: MethodLabel, status: u16, duration: Duration) {
+        self.0.requests[service.index()][method.index()][CodeLabel::of(status).index()].add(1);
+        self.0.request_duration[service.index()].record(&REQUEST_BOUNDS, duration);
     }
 
     /// The upstream's response began this long after the request was sent:
@@ -109,8 +114,9 @@ impl WorkerCounters {
     }
 
     /// The CORS policy was asked about a request with an `Origin`: `corsair_cors_requests_total`.
-    pub fn cors(&self, route: RouteLabel, kind: CorsKind, result: CorsResult, reason: CorsReason) {
-        self.0.cors[route.index()][kind.index()][result.index()][reason.index()].add(1);
+    /// It is allowed, or refused for a reason.
+    pub fn cors(&self, service: Service, stage: Stage, refused: Option<Reason>) {
+        self.0.cors[service.index()][stage.index()][verdict(refused)].add(1);
     }
 
     /// The task of a connection panicked: `corsair_panics_total`.
@@ -177,14 +183,14 @@ pub struct Snapshot {
 impl Snapshot {
     /// `corsair_requests_total`
     #[must_use]
-    pub fn requests(&self, route: RouteLabel, method: MethodLabel, code: CodeLabel) -> u64 {
-        self.counts.requests[route.index()][method.index()][code.index()]
+    pub fn requests(&self, service: Service, method: MethodLabel, code: CodeLabel) -> u64 {
+        self.counts.requests[service.index()][method.index()][code.index()]
     }
 
     /// `corsair_request_duration_seconds`
     #[must_use]
-    pub fn request_duration(&self, route: RouteLabel) -> Distribution {
-        self.counts.request_duration[route.index()].distribution(&REQUEST_BOUNDS)
+    pub fn request_duration(&self, service: Service) -> Distribution {
+        self.counts.request_duration[service.index()].distribution(&REQUEST_BOUNDS)
     }
 
     /// `corsair_upstream_first_byte_seconds`
@@ -242,8 +248,8 @@ impl Snapshot {
 
     /// `corsair_cors_requests_total`
     #[must_use]
-    pub fn cors(&self, route: RouteLabel, kind: CorsKind, result: CorsResult, reason: CorsReason) -> u64 {
-        self.counts.cors[route.index()][kind.index()][result.index()][reason.index()]
+    pub fn cors(&self, service: Service, stage: Stage, refused: Option<Reason>) -> u64 {
+        self.counts.cors[service.index()][stage.index()][verdict(refused)]
     }
 
     /// `corsair_log_dropped_total`
@@ -270,6 +276,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::http1::span::Span;
 
     /// The variant behind that of `error`. Whoever adds one is led here by the compiler.
     fn next(error: &Error) -> Option<Error> {
@@ -351,7 +358,7 @@ mod tests {
                         worker.connection_opened(Leg::Client);
                         worker.bytes(Leg::Client, Direction::In, 100);
                         let duration = Duration::from_micros(300);
-                        worker.request_finished(RouteLabel::Gateway, MethodLabel::Get, status, duration);
+                        worker.request_finished(Service::Gateway, MethodLabel::Get, status, duration);
                         worker.connection_closed(Leg::Client);
                     }
                     worker.connection_opened(Leg::Client);
@@ -359,14 +366,14 @@ mod tests {
             }
         });
         let sums = metrics.snapshot();
-        let requests = |status| sums.requests(RouteLabel::Gateway, MethodLabel::Get, CodeLabel::of(status));
+        let requests = |status| sums.requests(Service::Gateway, MethodLabel::Get, CodeLabel::of(status));
         assert_eq!((requests(200), requests(502), requests(404)), (1_800, 200, 0));
         assert_eq!(sums.bytes(Leg::Client, Direction::In), 200_000);
         assert_eq!((sums.connections(Leg::Client), sums.connections_total(Leg::Client)), (2, 2_002));
-        let durations = sums.request_duration(RouteLabel::Gateway);
+        let durations = sums.request_duration(Service::Gateway);
         assert_eq!((durations.count(), durations.counts[0]), (2_000, 2_000));
         assert_eq!(durations.sum, Duration::from_millis(600));
-        assert_eq!(sums.request_duration(RouteLabel::Reverse).count(), 0);
+        assert_eq!(sums.request_duration(Service::Reverse).count(), 0);
     }
 
     #[test]
@@ -376,7 +383,7 @@ mod tests {
         worker.retry();
         worker.panic();
         worker.pool_reuse(PoolResult::Stale);
-        worker.cors(RouteLabel::Reverse, CorsKind::Preflight, CorsResult::Refused, CorsReason::Header);
+        worker.cors(Service::Reverse, Stage::Preflight, Some(Reason::HeaderNotAllowed(Span::new(1, 2))));
         worker.upstream_first_byte(Duration::from_secs(90));
         worker.proxy_added(Duration::from_micros(11));
         let sums = metrics.snapshot();
@@ -385,18 +392,16 @@ mod tests {
             assert_eq!(sums.pool_reuse(result), u64::from(result == PoolResult::Stale));
         }
         let mut cors = 0;
-        for route in RouteLabel::ALL {
-            for kind in CorsKind::ALL {
-                for result in CorsResult::ALL {
-                    for reason in CorsReason::ALL {
-                        cors += sums.cors(route, kind, result, reason);
-                    }
+        for service in Service::ALL {
+            for stage in Stage::ALL {
+                for verdict in &sums.counts.cors[service.index()][stage.index()] {
+                    cors += verdict;
                 }
             }
         }
         assert_eq!(cors, 1);
-        let refused = (CorsKind::Preflight, CorsResult::Refused, CorsReason::Header);
-        assert_eq!(sums.cors(RouteLabel::Reverse, refused.0, refused.1, refused.2), 1);
+        let refused = Some(Reason::HeaderNotAllowed(Span::default()));
+        assert_eq!(sums.cors(Service::Reverse, Stage::Preflight, refused), 1, "whatever the name is");
         assert_eq!(sums.upstream_first_byte().counts[16], 1);
         assert_eq!(sums.proxy_added().counts[1], 1);
         assert_eq!(sums.proxy_added().bounds_nanos.len(), sums.proxy_added().counts.len() - 1);

@@ -13,7 +13,11 @@ use corsair::{
     config::{Config, compile::compile, flags, machine::Machine},
     net::stream::Stream,
     observe::metrics::{Metrics, WorkerCounters},
-    proxy::{connection::{IdleConnection, serve_connection}, core::Core, identity::Identity, plan::Client},
+    plan::{Client, Identity},
+    proxy::{
+        core::Core,
+        serve::{Connections, IdleConnection},
+    },
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -23,7 +27,6 @@ use tokio::{
     time,
 };
 
-use super::written_out;
 use crate::{
     input::Pieces,
     reference::stream::{Said, Sent, said, strict_requests},
@@ -261,7 +264,11 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
     let visitor = Visitor { bytes: play.client.clone(), pieces: play.pieces.clone(), ending: play.ending };
     spawn_local(visitor.visit(far, Rc::clone(scene), |record| &mut record.client));
     let patience = core.config.timeouts.head;
-    let serve = |near| serve_connection(Rc::clone(&core), Stream::Unix(near), client, patience);
+    let connections = Rc::new(Connections::new(Rc::clone(&core)));
+    let serve = |near| {
+        let connections = Rc::clone(&connections);
+        async move { connections.serve(Stream::Unix(near), client, patience).await }
+    };
     look_on(spawn_local(serve(near)), scene).await;
 
     *scene.answers.borrow_mut() = Vec::new().into_iter();
@@ -421,4 +428,30 @@ fn next_answer(number: usize, scene: &Scene) -> Option<Part> {
     let next = Part { dribbles: next.dribbles && !has_excess, ..next };
     seen.answers.push(next.clone());
     Some(next)
+}
+
+/// Bytes that stand for `##`; nine times that many make a stream that moves to large buffers.
+const MUCH: usize = 64 << 10;
+
+/// `bytes` with the two things that no seed can hold: `@@` is the port of the upstream, and `##` is a lot of
+/// bytes.
+pub(super) fn written_out(bytes: &[u8]) -> Vec<u8> {
+    let port = port().to_string().into_bytes();
+    let much = vec![b'x'; MUCH];
+    replaced(&replaced(bytes, b"@@", &port), b"##", &much)
+}
+
+/// `bytes` with the first few of `what` replaced.
+fn replaced(bytes: &[u8], what: &[u8; 2], by: &[u8]) -> Vec<u8> {
+    const FEW: usize = 20;
+    let mut replaced = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    for _ in 0..FEW {
+        let Some(at) = rest.windows(2).position(|window| window == what) else { break };
+        replaced.extend_from_slice(&rest[..at]);
+        replaced.extend_from_slice(by);
+        rest = &rest[at + 2..];
+    }
+    replaced.extend_from_slice(rest);
+    replaced
 }

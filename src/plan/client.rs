@@ -1,0 +1,14 @@
+//! Who sends a request.
+
+use std::net::SocketAddr;
+
+/// Who sends the request, and how it reached us.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// The peer of the connection.
+    pub address: SocketAddr,
+    /// Whether the connection is encrypted.
+    pub secure: bool,
+    /// Whether the listener can be reached from this machine only.
+    pub loopback_listener: bool,
+}

@@ -1,0 +1,123 @@
+//! A request head and the configuration become a [`Plan`] and an [`Action`]: the only place where policies meet.
+//!
+//! Everything that can be known before a connection is opened is decided here: how the body is framed, where
+//! the request goes, what CORS adds, whether the connection lives on.
+
+use super::{
+    action::{Action, Answer, Exchange, Plan, Service},
+    client::Client,
+    route::{self, Found},
+};
+use crate::{
+    config::Config,
+    cors::decide,
+    error::Error,
+    http1::{
+        connection::{ConnectionOptions, Persistence},
+        fields::FieldId,
+        framing::Framing,
+        head::{Method, Request, Version},
+        target::RequestTarget,
+    },
+};
+
+/// Decides about a request. `own_id` is how this process signs `Via`.
+#[must_use]
+pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &[u8]) -> (Plan, Action) {
+    let options = ConnectionOptions::of(request.values(FieldId::Connection));
+    let upgrade = is_websocket_upgrade(request, options);
+    let fields = &request.head.fields;
+    let mut plan = Plan {
+        cors: decide(&config.cors, request, upgrade),
+        method: request.head.method,
+        framing: Framing::None,
+        persistence: Persistence::asked(options, request.head.version),
+        service: Service::Local,
+        fin_is_abort: fields.has(FieldId::Origin) || fields.has(FieldId::SecFetch),
+    };
+    let action = action(&mut plan, request, config, client, own_id, upgrade).unwrap_or_else(|error| {
+        if error.closes() {
+            plan.persistence = Persistence::Close;
+        }
+        Action::Respond(Answer::Fault(error))
+    });
+    (plan, action)
+}
+
+/// What to do, asked in this order: syntax, Host, route, CORS, then what the route admits. A preflight is
+/// answered before it is asked for anything that it cannot carry.
+fn action(
+    plan: &mut Plan,
+    request: Request<'_>,
+    config: &Config,
+    client: &Client,
+    own_id: &[u8],
+    upgrade: bool,
+) -> Result<Action, Error> {
+    plan.framing = Framing::of_request(request)?;
+    let target = RequestTarget::parse(request)?;
+    let authority = target.authority(request)?;
+    expectation(request)?;
+    if target == RequestTarget::Authority {
+        return Err(Error::MethodNotAllowed);
+    }
+    if let (Framing::Length(length), Some(limit)) = (plan.framing, config.limits.body)
+        && length > limit
+    {
+        return Err(Error::RequestBodyTooLarge);
+    }
+    if request.values(FieldId::Via).any(|via| memchr::memmem::find(via, own_id).is_some()) {
+        return Err(Error::LoopDetected);
+    }
+    let (service, found) = route::route(request, target, authority, config, client)?;
+    plan.service = service;
+    if plan.cors.edge_status(&config.cors).is_some() {
+        return Ok(Action::Respond(Answer::Cors));
+    }
+    let destination = match found? {
+        Found::Healthcheck => return Ok(Action::Respond(Answer::Healthcheck)),
+        Found::Destination(destination) => destination,
+    };
+    route::admit(request, config, &destination)?;
+    let max_forwards = match max_forwards(request) {
+        Some(0) if request.head.method == Method::Options => return Ok(Action::Respond(Answer::LastHop)),
+        Some(0) => return Err(Error::MethodNotAllowed),
+        more => more.map(|forwards| forwards - 1),
+    };
+    // A body would have to end before the tunnel begins, and nothing says when.
+    let upgrade = upgrade && plan.framing == Framing::None;
+    Ok(Action::Exchange(Exchange { destination, target, authority, upgrade, max_forwards }))
+}
+
+/// Whether this asks for the one protocol that we switch to (RFC 9110 §7.8, RFC 6455 §4.1).
+fn is_websocket_upgrade(request: Request<'_>, connection: ConnectionOptions) -> bool {
+    let mut upgrades = request.values(FieldId::Upgrade);
+    connection.upgrade
+        && request.head.version == Version::Http11
+        && request.head.method == Method::Get
+        && matches!((upgrades.next(), upgrades.next()),
+            (Some(protocol), None) if protocol.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// RFC 9110 §10.1.1; an HTTP/1.0 client's expectation is ignored, and not forwarded.
+fn expectation(request: Request<'_>) -> Result<(), Error> {
+    let understood = |value: &[u8]| value.eq_ignore_ascii_case(b"100-continue");
+    if request.head.version == Version::Http10 || request.values(FieldId::Expect).all(understood) {
+        Ok(())
+    } else {
+        Err(Error::Expectation)
+    }
+}
+
+/// `Max-Forwards`, where it has a meaning and is a number (RFC 9110 §7.6.2).
+fn max_forwards(request: Request<'_>) -> Option<u32> {
+    if !matches!(request.head.method, Method::Options | Method::Trace) {
+        return None;
+    }
+    let value = request.value(FieldId::MaxForwards)?;
+    let digits = value.iter().all(u8::is_ascii_digit) && value.len() <= 9;
+    digits.then(|| str::from_utf8(value).ok()?.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests;

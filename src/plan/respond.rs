@@ -1,0 +1,206 @@
+//! Every response that corsair makes itself: the one door out, so that each carries the CORS headers
+//! that a success would have carried, and a page can read it.
+
+use super::{
+    action::Answer,
+    date::Date,
+    identity::{Identity, RequestId},
+};
+use crate::{
+    cors::{
+        CorsDecision, CorsPolicy, write_origin_fields, write_preflight, write_reason, write_response_fields,
+    },
+    error::Error,
+    gateway,
+    http1::{
+        accept::{accepts_html, prefers_json},
+        connection::Persistence,
+        emit::HeadWriter,
+        fields::FieldId,
+        head::{Method, Request},
+    },
+};
+
+/// Who is answered.
+#[derive(Clone, Copy, Debug)]
+pub enum Recipient<'a> {
+    /// A request whose head was understood.
+    Request(Request<'a>, CorsDecision),
+    /// One whose head was not; its origin, if that could be found.
+    Unknown(Option<&'a [u8]>),
+}
+
+/// What every answer needs.
+#[derive(Clone, Copy)]
+pub struct Responder<'a> {
+    /// How the request is called where the client gave it no name.
+    pub request_id: RequestId,
+    /// The policy by which CORS fields are given.
+    pub policy: &'a CorsPolicy,
+    /// How this process names itself.
+    pub identity: &'a Identity,
+    /// The date.
+    pub date: Date,
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const PROBLEM: &str = "application/problem+json";
+
+/// The reason phrases of the statuses that corsair gives (RFC 9110 §15, RFC 6585).
+#[must_use]
+pub const fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        508 => "Loop Detected",
+        _ => "",
+    }
+}
+
+impl Responder<'_> {
+    /// Writes a whole response to `out`; its length and status. 0 bytes if it does not fit, which the size of
+    /// buffers rules out.
+    pub fn write(
+        &self,
+        answer: Answer,
+        recipient: Recipient<'_>,
+        persistence: Persistence,
+        out: &mut [u8],
+    ) -> (usize, u16) {
+        let (status, error) = self.verdict(answer, recipient);
+        let body = Body::of(answer, error, recipient);
+        let mut writer = HeadWriter::new(out);
+        writer.status_line(status, reason(status).as_bytes());
+        self.date.write(&mut writer);
+        if let Some(connection) = persistence.option() {
+            writer.field(b"Connection", connection);
+        }
+        if let Some(error) = error {
+            writer.field_parts(b"Proxy-Status", [b"corsair; error=", error.token().as_bytes()]);
+            if error == Error::MethodNotAllowed {
+                writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            }
+        }
+        if status != 204 {
+            writer.field(b"Content-Type", body.media_type.as_bytes());
+            writer.field(b"Content-Length", itoa::Buffer::new().format(body.text.len()).as_bytes());
+            writer.lines(b"X-Content-Type-Options: nosniff\r\n");
+        }
+        match (answer, recipient) {
+            (Answer::Cors, Recipient::Request(request, cors)) => {
+                write_preflight(cors, self.policy, request, &mut writer);
+            }
+            (_, Recipient::Request(request, cors)) => {
+                write_response_fields(cors, self.policy, request.bytes, None, ADDED, &mut writer);
+            }
+            (_, Recipient::Unknown(origin)) => write_origin_fields(self.policy, origin, ADDED, &mut writer),
+        }
+        if error.is_some() {
+            // So that what a user saw can be found in the log.
+            let theirs = match recipient {
+                Recipient::Request(request, _) => request.value(FieldId::XRequestId),
+                Recipient::Unknown(_) => None,
+            };
+            writer.field(b"X-Request-Id", theirs.unwrap_or(&self.request_id.text()));
+        }
+        writer.lines(&self.identity.via);
+        let Ok(head) = writer.finish() else { return (0, status) };
+        let without_body = status == 204
+            || matches!(recipient, Recipient::Request(request, _) if request.head.method == Method::Head);
+        if without_body {
+            return (head, status);
+        }
+        match out.get_mut(head..head + body.text.len()) {
+            Some(room) => {
+                room.copy_from_slice(body.text.as_bytes());
+                (head + body.text.len(), status)
+            }
+            None => (0, status),
+        }
+    }
+
+    /// The status, and the error that it stands for, if it does.
+    fn verdict(&self, answer: Answer, recipient: Recipient<'_>) -> (u16, Option<Error>) {
+        match (answer, recipient) {
+            (Answer::Cors, Recipient::Request(_, cors)) => match cors.edge_status(self.policy) {
+                Some(400) => (400, Some(Error::RequestHead(""))),
+                Some(status @ 403) => (status, Some(Error::CorsRefused)),
+                status => (status.unwrap_or(204), None),
+            },
+            (Answer::Cors | Answer::LastHop, _) => (204, None),
+            (Answer::Healthcheck, _) => (200, None),
+            (Answer::Fault(error), _) => (error.status(), Some(error)),
+        }
+    }
+}
+
+/// Names of fields in our own answers that a script may read beside the safelisted ones.
+const ADDED: &[&str] = &["Date", "Via", "Proxy-Status", "X-Request-Id"];
+
+struct Body {
+    media_type: &'static str,
+    text: String,
+}
+
+impl Body {
+    fn of(answer: Answer, error: Option<Error>, recipient: Recipient<'_>) -> Self {
+        let text = |text: String| Self { media_type: TEXT, text };
+        let Some(error) = error else {
+            let healthy = answer == Answer::Healthcheck;
+            return text(if healthy { gateway::HEALTHY.to_owned() } else { String::new() });
+        };
+        let accept = match recipient {
+            Recipient::Request(request, _) => request.value(FieldId::Accept).unwrap_or_default(),
+            Recipient::Unknown(_) => b"",
+        };
+        match (error, recipient) {
+            (Error::TargetMissing, _) if accepts_html(accept) => {
+                Self { media_type: HTML, text: gateway::MISSING_HTML.to_owned() }
+            }
+            (Error::TargetMissing, _) => text(format!("{}\n{}\n", gateway::MISSING, gateway::USAGE)),
+            (Error::TargetInvalid(reason), _) => text(format!("{}\n{reason}\n", gateway::INVALID)),
+            (Error::RouteNotFound, _) => text(gateway::NOT_FOUND.to_owned()),
+            (_, Recipient::Request(request, cors)) if answer == Answer::Cors => {
+                let mut detail = String::new();
+                if let Some(reason) = cors.reason() {
+                    // Writing to a string cannot fail.
+                    let _ = write_reason(reason, request.bytes, &mut detail);
+                }
+                Self::explain(error, &detail, accept)
+            }
+            _ => Self::explain(error, &error.to_string(), accept),
+        }
+    }
+
+    /// One line of text, or RFC 9457 with the stable code beside its standard members.
+    fn explain(error: Error, detail: &str, accept: &[u8]) -> Self {
+        let (token, status) = (error.token(), error.status());
+        if !prefers_json(accept) {
+            return Self { media_type: TEXT, text: format!("{token}: {detail}\n") };
+        }
+        let (title, detail) = (reason(status), detail.replace('\\', "\\\\").replace('"', "\\\""));
+        let text = format!(
+            "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\"code\":\"{token}\",\"detail\":\"{detail}\"}}\n"
+        );
+        Self { media_type: PROBLEM, text }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! What every request of a client says of it: `X-Forwarded-*` and `Forwarded` (RFC 7239).
+
+use std::{fmt::Write as _, net::IpAddr};
+
+use crate::{http1::emit::HeadWriter, plan::client::Client};
+
+/// What every request of a client says of it, rendered once for all of them.
+#[derive(Debug)]
+pub struct Forwarding {
+    /// What stands before the host, and what stands between it and where it is named again.
+    rendered: String,
+    /// Bytes of the former.
+    before_host: usize,
+    /// What ends the lines.
+    behind_host: &'static str,
+}
+
+/// Room for the lines of any client, so that they are rendered in one piece of memory.
+const FORWARDING_ROOM: usize = 192;
+
+impl Forwarding {
+    /// The lines that tell of `client`.
+    #[must_use]
+    pub fn of(client: &Client) -> Self {
+        let address = client.address.ip().to_canonical();
+        let (protocol, behind_host) = if client.secure {
+            ("\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: ", "\";proto=https\r\n")
+        } else {
+            ("\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ", "\";proto=http\r\n")
+        };
+        // RFC 7239 §4: values that are no token are quoted; a host was checked to hold neither quote nor
+        // backslash.
+        let (before_address, behind_address) =
+            if address.is_ipv4() { ("", ";host=\"") } else { ("\"[", "]\";host=\"") };
+        let mut rendered = String::with_capacity(FORWARDING_ROOM);
+        rendered.push_str("X-Forwarded-For: ");
+        push_address(&mut rendered, address);
+        rendered.push_str(protocol);
+        let before_host = rendered.len();
+        rendered.push_str("\r\nForwarded: for=");
+        rendered.push_str(before_address);
+        push_address(&mut rendered, address);
+        rendered.push_str(behind_address);
+        Self { rendered, before_host, behind_host }
+    }
+
+    /// Who the client is and how it reached us: what it said of that itself was dropped, for it is not trusted.
+    pub(super) fn write(&self, writer: &mut HeadWriter<'_>, host: &[u8]) {
+        let (before, between) = self.rendered.as_bytes().split_at(self.before_host);
+        writer.lines_in_parts([before, host, between, host, self.behind_host.as_bytes()]);
+    }
+}
+
+/// Adds an address as it is written; the formatter takes its time for the short ones.
+fn push_address(text: &mut String, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (index, octet) in address.octets().into_iter().enumerate() {
+                if index > 0 {
+                    text.push('.');
+                }
+                text.push_str(itoa::Buffer::new().format(octet));
+            }
+        }
+        // Writing to a string cannot fail.
+        IpAddr::V6(address) => _ = write!(text, "{address}"),
+    }
+}

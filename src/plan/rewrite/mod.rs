@@ -1,0 +1,22 @@
+//! A request head as the upstream gets it, a response head as the client gets it.
+//!
+//! Fields are copied one by one from the parsed head, and only a line that is spelled as we would spell it goes
+//! over in one piece. Whatever belongs to one hop is left
+//! out first; what corsair adds comes after, so that no peer can strip it.
+
+mod fields;
+
+mod forwarding;
+
+mod request;
+
+mod response;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    forwarding::Forwarding,
+    request::{Onward, Sender, request},
+    response::{GatewayAnswer, Homeward, Location, interim, response},
+};

@@ -1,0 +1,175 @@
+//! A request head as the upstream gets it.
+
+use super::{
+    fields::{content_length, end_to_end, frame},
+    forwarding::Forwarding,
+};
+use crate::{
+    config::Endpoint,
+    error::Error,
+    http1::{
+        emit::HeadWriter,
+        fields::{self, FieldId},
+        framing::Framing,
+        head::{Request, Version},
+    },
+    plan::{
+        action::Exchange,
+        identity::{Identity, RequestId, hexadecimal},
+        target::Target,
+    },
+};
+
+/// Where an upstream request goes, as far as its head shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Onward<'a> {
+    /// A method other than the client's, after a redirect.
+    pub method: Option<&'a [u8]>,
+    /// The request target, in parts.
+    pub target: [&'a [u8]; 3],
+    /// The value of `Host`.
+    pub host: &'a [u8],
+    /// How the body is framed.
+    pub framing: Framing,
+    /// The browser's `Cookie`, `Origin` and `Referer` stay here: they belong to the origin that all targets share.
+    pub is_gateway: bool,
+    /// A redirect has led to another origin: no credentials go there.
+    pub without_credentials: bool,
+    /// A redirect has dropped the body, and the fields that describe it.
+    pub without_body: bool,
+}
+
+impl<'a> Onward<'a> {
+    /// To a gateway's target; `framing` is that of the client's body.
+    #[must_use]
+    pub fn to_target(target: &'a Target, framing: Framing) -> Self {
+        Self {
+            method: target.get.then_some(b"GET"),
+            target: [target.url.path_and_query().as_bytes(), b"", b""],
+            host: target.url.authority().as_bytes(),
+            framing: if target.without_body { Framing::None } else { framing },
+            is_gateway: true,
+            without_credentials: target.crossed,
+            without_body: target.without_body,
+        }
+    }
+
+    /// To a server of the configured upstream.
+    #[must_use]
+    pub fn to_server(
+        server: &'a Endpoint,
+        exchange: &Exchange,
+        request: Request<'a>,
+        framing: Framing,
+    ) -> Self {
+        let [path, rest] = exchange.target.origin_form(request);
+        let prefix = if path == b"*" { "" } else { &*server.prefix };
+        let host = match exchange.authority.map(|authority| authority.of(request.bytes)) {
+            // An https server given by name expects to be called by it.
+            Some(host) if !server.wants_own_host() => host,
+            _ => server.authority.as_bytes(),
+        };
+        Self {
+            method: None,
+            target: [prefix.as_bytes(), path, rest],
+            host,
+            framing,
+            is_gateway: false,
+            without_credentials: false,
+            without_body: false,
+        }
+    }
+}
+
+/// What corsair says of the client and of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<'a> {
+    /// Who sends the request.
+    pub forwarding: &'a Forwarding,
+    /// How this process names itself.
+    pub identity: &'a Identity,
+    /// How the request is called where the client gave it no name.
+    pub request_id: RequestId,
+}
+
+/// Writes the head of the upstream request; its length.
+///
+/// # Errors
+/// [`Error::RequestHeadTooLarge`] when it does not fit into `out`.
+pub fn request(
+    request: Request<'_>,
+    exchange: &Exchange,
+    onward: &Onward<'_>,
+    sender: &Sender<'_>,
+    out: &mut [u8],
+) -> Result<usize, Error> {
+    let Request { bytes, head } = request;
+    let mut writer = HeadWriter::new(out);
+    writer.request_line(onward.method.unwrap_or_else(|| request.method_name()), &onward.target);
+    writer.field(b"Host", onward.host);
+    let (mut request_id, mut traceparent, mut trailers) = (false, false, false);
+    for field in end_to_end(bytes, &head.fields) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
+        let keep = match field.id {
+            FieldId::Host
+            | FieldId::ContentLength
+            | FieldId::Forwarded
+            | FieldId::XForwardedFor
+            | FieldId::XForwardedHost
+            | FieldId::XForwardedProto => false,
+            FieldId::Expect => head.version == Version::Http11 && !onward.without_body,
+            FieldId::Cookie | FieldId::Origin | FieldId::Referer => !onward.is_gateway,
+            FieldId::Authorization => !onward.without_credentials,
+            FieldId::ContentType
+            | FieldId::ContentEncoding
+            | FieldId::ContentLanguage
+            | FieldId::ContentLocation
+            | FieldId::ContentRange
+            | FieldId::Trailer => !onward.without_body,
+            FieldId::MaxForwards => match exchange.max_forwards {
+                Some(forwards) => {
+                    writer.field(b"Max-Forwards", itoa::Buffer::new().format(forwards).as_bytes());
+                    false
+                }
+                None => true,
+            },
+            FieldId::XRequestId => {
+                request_id = true;
+                true
+            }
+            FieldId::Traceparent => {
+                traceparent = true;
+                true
+            }
+            _ => true,
+        };
+        if keep {
+            writer.parsed_field(bytes, field);
+        }
+    }
+    trailers |=
+        request.values(FieldId::Te).flat_map(fields::list).any(|te| te.eq_ignore_ascii_case(b"trailers"));
+    if exchange.upgrade {
+        writer.lines(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
+    } else if trailers {
+        writer.lines(b"TE: trailers\r\nConnection: TE\r\n");
+    }
+    if onward.framing == Framing::None && !onward.without_body && head.fields.has(FieldId::ContentLength) {
+        // Some servers want a length with every POST, be it 0 (RFC 9110 §8.6).
+        content_length(&mut writer, 0);
+    } else {
+        frame(&mut writer, onward.framing);
+    }
+    let host = exchange.authority.map_or(onward.host, |authority| authority.of(bytes));
+    sender.forwarding.write(&mut writer, host);
+    writer.lines(&sender.identity.via);
+    if !request_id {
+        writer.field(b"X-Request-Id", &sender.request_id.text());
+    }
+    if !traceparent {
+        let (trace, span) =
+            (hexadecimal::<32>(fastrand::u128(1..)), hexadecimal::<16>(fastrand::u64(1..).into()));
+        writer.lines_in_parts([b"traceparent: 00-", &trace, b"-", &span, b"-00\r\n"]);
+    }
+    writer.finish().map_err(|_| Error::RequestHeadTooLarge)
+}

@@ -1,0 +1,141 @@
+//! Which part takes a request, and where it leads.
+
+use super::*;
+use crate::plan::{
+    action::{Action, Answer, Exchange},
+    sample::{REVERSE, client, config, planned},
+};
+
+/// The label of the route, and where it leads.
+fn routed(config: &Config, client: &Client, head: &str) -> (&'static str, String) {
+    let (plan, action) = planned(config, client, &format!("{head}\r\n\r\n"));
+    let to = match action {
+        Action::Respond(Answer::Fault(error)) => format!("{error:?}"),
+        Action::Respond(answer) => format!("{answer:?}"),
+        Action::Exchange(Exchange { destination: Destination::Upstream, .. }) => "upstream".to_owned(),
+        Action::Exchange(Exchange { destination: Destination::Target(target), .. }) => target.url.to_string(),
+    };
+    (plan.service.label(), to)
+}
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: localhost")
+}
+
+const ANY: &[&str] = &["--allow-target=any"];
+const BOTH: &[&str] = &["--upstream=http://127.0.0.1:9001", "--gateway=query,path", "--allow-target=any"];
+
+#[test]
+fn a_reverse_proxy_takes_no_path_from_its_application() {
+    for target in ["/", "/healthcheck", "/?url=http://t.example/", "/http://t.example/", "http://other/x"] {
+        assert_eq!(routed(&config(REVERSE), &client(), &get(target)), ("reverse", "upstream".to_owned()));
+    }
+}
+
+#[test]
+fn a_gateway_takes_its_forms_and_refuses_the_rest() {
+    for (target, to) in [
+        ("/?url=http://t.example/a?b&c", "http://t.example/a?b&c"),
+        ("/?url=http%3A%2F%2Ft.example%2Fa&c", "http://t.example/a"),
+        ("/https://t.example/a?b", "https://t.example/a?b"),
+        ("/http:/t.example/a", "http://t.example/a"),
+        ("/healthcheck", "Healthcheck"),
+        ("/", "TargetMissing"),
+        ("/?x=y", "TargetMissing"),
+        ("/nothing", "RouteNotFound"),
+    ] {
+        assert_eq!(routed(&config(ANY), &client(), &get(target)), ("gateway", to.to_owned()), "{target}");
+    }
+    for target in ["/?url=ftp://t.example/", "/?url=http://u:p@t.example/", "/http://"] {
+        let (route, to) = routed(&config(ANY), &client(), &get(target));
+        assert!(route == "gateway" && to.starts_with("TargetInvalid"), "{target}: {to}");
+    }
+}
+
+#[test]
+fn a_gateway_beside_an_upstream_takes_its_forms_only() {
+    for (target, expected) in [
+        ("/?url=http://t.example/", ("gateway", "http://t.example/")),
+        ("/http://t.example/", ("gateway", "http://t.example/")),
+        ("/", ("reverse", "upstream")),
+        ("/healthcheck", ("reverse", "upstream")),
+        ("/nothing?x=y", ("reverse", "upstream")),
+    ] {
+        let (route, to) = routed(&config(BOTH), &client(), &get(target));
+        assert_eq!((route, to.as_str()), expected, "{target}");
+    }
+}
+
+#[test]
+fn a_form_that_is_switched_off_is_no_route() {
+    let query = config(&["--gateway=query", "--allow-target=any"]);
+    assert_eq!(routed(&query, &client(), &get("/http://t.example/")).1, "RouteNotFound");
+    let path = config(&["--gateway=path", "--allow-target=any"]);
+    assert_eq!(routed(&path, &client(), &get("/?url=http://t.example/")).1, "TargetMissing");
+}
+
+#[test]
+fn a_foreign_host_on_a_loopback_gateway_is_rebinding() {
+    let config = config(ANY);
+    let local = Client { loopback_listener: true, ..client() };
+    for (host, admitted) in [
+        ("localhost", true),
+        ("localhost:3000", true),
+        ("127.0.0.1:3000", true),
+        ("[::1]:3000", true),
+        ("evil.example", false),
+        ("localhost.evil.example", false),
+    ] {
+        for target in ["/?url=http://t.example/", "/healthcheck", "/nothing"] {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: {host}");
+            let refused = routed(&config, &local, &head).1 == "HostNotAllowed";
+            assert_eq!(refused, !admitted, "{host} {target}");
+            assert_ne!(routed(&config, &client(), &head).1, "HostNotAllowed", "{host} {target}");
+        }
+    }
+    // HTTP/1.0 may leave Host out, but not here.
+    assert_eq!(routed(&config, &local, "GET /healthcheck HTTP/1.0").1, "HostNotAllowed");
+}
+
+#[test]
+fn an_absolute_target_is_the_gateways_only_under_its_own_name() {
+    let config = config(ANY);
+    for (target, to) in [
+        ("http://localhost/?url=http://t.example/", "http://t.example/"),
+        ("http://localhost?url=http://t.example/", "http://t.example/"),
+        ("http://localhost/healthcheck", "Healthcheck"),
+        ("http://t.example/", "HostNotAllowed"),
+        ("http://t.example/?url=http://t.example/", "HostNotAllowed"),
+    ] {
+        assert_eq!(routed(&config, &client(), &get(target)).1, to, "{target}");
+    }
+}
+
+#[test]
+fn targets_are_vetted_before_they_are_resolved() {
+    let config = config(&[]);
+    for (target, to) in [
+        ("http://t.example/", "http://t.example/"),
+        ("http://127.0.0.1/", "TargetAddressProhibited"),
+        ("http://[::1]/", "TargetAddressProhibited"),
+        ("http://0x7f.1/", "TargetAddressProhibited"),
+        ("http://10.0.0.1/", "TargetAddressProhibited"),
+        ("http://169.254.169.254/", "TargetAddressProhibited"),
+        ("http://[::ffff:10.0.0.1]/", "TargetAddressProhibited"),
+    ] {
+        for form in [format!("/?url={target}"), format!("/{target}")] {
+            assert_eq!(routed(&config, &client(), &get(&form)).1, to, "{form}");
+        }
+    }
+}
+
+#[test]
+fn a_gateway_that_requires_a_field_is_not_for_browsing() {
+    let config = config(&["--allow-target=any", "--require-header=Origin,X-Requested-With"]);
+    let head = get("/?url=http://t.example/");
+    assert_eq!(routed(&config, &client(), &head).1, "FieldRequired");
+    for line in ["Origin: https://a.example", "x-requested-with: fetch"] {
+        assert_eq!(routed(&config, &client(), &format!("{head}\r\n{line}")).1, "http://t.example/");
+    }
+    assert_eq!(routed(&config, &client(), &get("/healthcheck")).1, "Healthcheck");
+}

@@ -1,0 +1,106 @@
+//! A gateway's target on its way through redirects.
+
+use crate::{
+    config::Redirects,
+    error::Error,
+    gateway::{Form, Hop, HopMethod, next_hop, to_gateway_location},
+    http1::{
+        fields::FieldId,
+        head::{Method, Response},
+    },
+    uri::TargetUrl,
+};
+
+/// Redirects that a gateway follows for one request.
+pub(super) const MAX_HOPS: usize = 10;
+
+/// A gateway's target on its way through redirects.
+#[derive(Debug)]
+pub struct Target {
+    /// Where to.
+    pub url: TargetUrl,
+    /// How the request named it.
+    pub form: Form,
+    /// What becomes of redirects.
+    pub redirects: Redirects,
+    /// Redirects followed so far.
+    pub hops: usize,
+    /// The method has become GET.
+    pub get: bool,
+    /// Fields that describe a body go no further.
+    pub without_body: bool,
+    /// The origin has changed since the client named its target: no credentials go there.
+    pub crossed: bool,
+}
+
+/// What becomes of a response that may redirect.
+pub(super) enum Redirected {
+    /// It does not, or is passed on as it is.
+    No,
+    /// Its `Location` is none that we understand.
+    Unreadable,
+    /// The gateway goes there itself.
+    Follow(Hop),
+    /// `Location` becomes this.
+    Rewrite(String),
+}
+
+impl Target {
+    /// The target that a request names.
+    #[must_use]
+    pub const fn named(url: TargetUrl, form: Form, redirects: Redirects) -> Self {
+        Self { url, form, redirects, hops: 0, get: false, without_body: false, crossed: false }
+    }
+
+    /// The method that this target is asked with, when the client's is `asked`.
+    #[must_use]
+    pub const fn method(&self, asked: Method) -> Method {
+        if self.get { Method::Get } else { asked }
+    }
+
+    /// What becomes of `response`, which answers a request of this method to this target.
+    ///
+    /// # Errors
+    /// [`Error::ResponseHead`] for several `Location`s, [`Error::TooManyRedirects`], and those of [`next_hop`].
+    ///
+    /// Source: Fetch standard, "HTTP-redirect fetch".
+    pub(super) fn redirected(
+        &self,
+        response: Response<'_>,
+        method: Method,
+        has_body: bool,
+    ) -> Result<Redirected, Error> {
+        let status = response.head.status;
+        if !matches!(status, 301 | 302 | 303 | 307 | 308) || self.redirects == Redirects::Pass {
+            return Ok(Redirected::No);
+        }
+        let mut locations = response.values(FieldId::Location);
+        let location = match (locations.next(), locations.next()) {
+            (None, _) => return Ok(Redirected::No),
+            (Some(location), None) => location,
+            // Browsers do not agree on which of several to follow.
+            (Some(_), Some(_)) => return Err(Error::ResponseHead("there is more than one Location")),
+        };
+        let Some(hop) = next_hop(&self.url, status, location, method)? else {
+            return Ok(Redirected::Unreadable);
+        };
+        let replays_body = has_body && hop.method == HopMethod::Keep && !self.without_body;
+        if self.redirects == Redirects::Follow && !replays_body {
+            if self.hops >= MAX_HOPS {
+                return Err(Error::TooManyRedirects);
+            }
+            return Ok(Redirected::Follow(hop));
+        }
+        let rewritten = to_gateway_location(self.form, &self.url, location)?;
+        Ok(rewritten.map_or(Redirected::Unreadable, Redirected::Rewrite))
+    }
+
+    /// Goes where a redirect leads.
+    pub fn follow(&mut self, hop: Hop) {
+        self.hops += 1;
+        self.get |= hop.method == HopMethod::Get;
+        self.without_body |= hop.drop_body_fields;
+        self.crossed |= hop.cross_origin;
+        self.url = hop.target;
+    }
+}

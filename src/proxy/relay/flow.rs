@@ -1,0 +1,324 @@
+//! What the two sides of an exchange tell each other and its watchdog: plain cells, one task.
+
+use std::{
+    cell::Cell,
+    io,
+    task::{Context, Poll},
+};
+
+use super::state::{
+    ClientState, Course, CourseEvent, Ended, ResponseState, SourceEvent, SourceState, TargetEvent,
+    TargetState,
+};
+use crate::error::Error;
+
+/// Bytes in one direction after which it counts as bulk.
+pub(crate) const BULK_MARK: u64 = 512 << 10;
+/// The least number of bytes ahead for which a pipe is cheaper than a buffer.
+pub(super) const WORTHWHILE: u64 = 32 << 10;
+
+/// What a direction waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// For bytes from its source.
+    Read,
+    /// For its target to take bytes.
+    Write,
+    /// For nothing: this direction is complete.
+    Done,
+}
+
+/// One direction of an exchange.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    source: Cell<SourceState>,
+    target: Cell<TargetState>,
+    /// Bytes that arrived; an upload is judged by their rate.
+    arrived: Cell<u64>,
+    /// Bytes that left on the wire.
+    pub(super) sent: Cell<u64>,
+}
+
+impl Flow {
+    const fn new() -> Self {
+        Self {
+            source: Cell::new(SourceState::Reading),
+            target: Cell::new(TargetState::Flushed),
+            arrived: Cell::new(0),
+            sent: Cell::new(0),
+        }
+    }
+
+    fn begin_anew(&self) {
+        self.source.set(SourceState::Reading);
+        self.target.set(TargetState::Flushed);
+        self.arrived.set(0);
+        self.sent.set(0);
+    }
+
+    /// What this direction waits for.
+    pub(crate) fn waiting(&self) -> Waiting {
+        match (self.target.get(), self.source.get()) {
+            (TargetState::Blocked, _) => Waiting::Write,
+            (_, SourceState::Reading) => Waiting::Read,
+            (_, SourceState::Read | SourceState::Cut) => Waiting::Done,
+        }
+    }
+
+    /// How far its source is.
+    pub(crate) fn source(&self) -> SourceState {
+        self.source.get()
+    }
+
+    /// Whether its target takes what it is given.
+    pub(crate) fn target(&self) -> TargetState {
+        self.target.get()
+    }
+
+    /// Changes with everything that arrives or leaves.
+    pub(crate) fn moved(&self) -> u64 {
+        self.arrived.get() + self.sent.get()
+    }
+
+    /// Bytes that arrived.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.arrived.get()
+    }
+
+    /// Bytes that left.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.get()
+    }
+
+    /// Whether so much has gone this way that large buffers pay.
+    pub(crate) fn is_bulk(&self) -> bool {
+        self.sent.get() >= BULK_MARK
+    }
+
+    pub(crate) fn received(&self, bytes: usize) {
+        self.arrived.set(self.arrived.get() + bytes as u64);
+    }
+
+    /// Its source has given all it has.
+    pub(crate) fn read_to_end(&self) {
+        self.source.set(self.source.get().after(SourceEvent::End));
+    }
+
+    /// What is left of its source will not be read.
+    pub(crate) fn cut(&self) {
+        self.source.set(self.source.get().after(SourceEvent::Cut));
+    }
+
+    pub(crate) fn wrote(&self, bytes: usize) {
+        self.sent.set(self.sent.get() + bytes as u64);
+        self.target.set(self.target.get().after(TargetEvent::Wrote));
+    }
+
+    /// The copy has written `bytes`, and flushes its target before it waits for more.
+    pub(crate) fn copied(&self, bytes: usize) {
+        self.sent.set(self.sent.get() + bytes as u64);
+        self.target.set(self.target.get().after(TargetEvent::Copied));
+    }
+
+    /// The target did not take the last bytes offered.
+    pub(crate) fn held(&self) {
+        self.target.set(self.target.get().after(TargetEvent::Held));
+    }
+
+    /// The copy has flushed its target, which has not let everything go if `is_pending`.
+    pub(crate) fn flushed(&self, is_pending: bool) {
+        let event = if is_pending { TargetEvent::Held } else { TargetEvent::Flushed };
+        self.target.set(self.target.get().after(event));
+    }
+
+    /// Bytes are thrown away from now on: the target takes no more, or has answered already.
+    pub(crate) fn discard(&self) {
+        self.target.set(self.target.get().after(TargetEvent::Discarded));
+    }
+
+    pub(crate) fn is_discarding(&self) -> bool {
+        self.target.get() == TargetState::Discarding
+    }
+}
+
+/// State of one exchange, shared by its sides.
+#[derive(Debug)]
+pub(crate) struct ExchangeState {
+    /// Client to upstream.
+    pub(crate) upload: Flow,
+    /// Upstream to client.
+    pub(crate) download: Flow,
+    course: Cell<Course>,
+    response: Cell<ResponseState>,
+    client: Cell<ClientState>,
+    /// A direction that proves to be bulk pauses, so that it can go on with large buffers.
+    watches_for_bulk: Cell<bool>,
+}
+
+impl ExchangeState {
+    pub(crate) const fn new() -> Self {
+        Self {
+            upload: Flow::new(),
+            download: Flow::new(),
+            course: Cell::new(Course::Running),
+            response: Cell::new(ResponseState::Awaited),
+            client: Cell::new(ClientState::Open),
+            watches_for_bulk: Cell::new(false),
+        }
+    }
+
+    /// Begins another attempt at the same request: what the client has done stays done.
+    pub(crate) fn begin_anew(&self) {
+        self.upload.begin_anew();
+        self.download.begin_anew();
+        self.course.set(Course::Running);
+        self.response.set(ResponseState::Awaited);
+        self.watches_for_bulk.set(false);
+    }
+
+    pub(crate) fn course(&self) -> Course {
+        self.course.get()
+    }
+
+    /// Whether the sides are to report an end: the exchange is over, or pauses.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.course.get() != Course::Running
+    }
+
+    /// Whether nothing more goes upstream; a pause for larger buffers is none.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.course.get(), Course::Over(_))
+    }
+
+    /// Ends the exchange; the first reason stays.
+    pub(crate) fn end(&self, reason: Ended) {
+        self.course.set(self.course.get().after(CourseEvent::End(reason)));
+    }
+
+    /// Ends the exchange with an error, as the copy wants to hear it: which one is kept here, because an
+    /// `io::Error` cannot carry it.
+    pub(crate) fn fail(&self, error: Error) -> io::Error {
+        self.end(Ended::Failed(error));
+        io::ErrorKind::Other.into()
+    }
+
+    /// Goes on after a pause for larger buffers.
+    pub(crate) fn resume(&self) {
+        self.course.set(self.course.get().after(CourseEvent::Resume));
+    }
+
+    /// The final response begins to leave; nothing else can be said any more.
+    pub(crate) fn begin_response(&self) {
+        self.response.set(ResponseState::Begun);
+    }
+
+    pub(crate) fn response_begun(&self) -> bool {
+        self.response.get() == ResponseState::Begun
+    }
+
+    /// The client has sent FIN, which is no abort.
+    pub(crate) fn half_close_client(&self) {
+        self.client.set(ClientState::HalfClosed);
+    }
+
+    pub(crate) fn client_half_closed(&self) -> bool {
+        self.client.get() == ClientState::HalfClosed
+    }
+
+    /// Whether the whole request has been read.
+    pub(crate) fn request_read(&self) -> bool {
+        self.upload.source() == SourceState::Read
+    }
+
+    /// Whether a stream that proves to be bulk is to pause.
+    pub(crate) fn watch_for_bulk(&self, watch: bool) {
+        self.watches_for_bulk.set(watch);
+    }
+
+    /// Pauses both directions if `flow` has proved to be bulk; whether it did. A pause within a large chunk, of
+    /// which `opaque` bytes are left, is the better one: the rest can go through a pipe.
+    ///
+    /// The copy ends only when all that it took has left, which can take as long as a target likes; so there is
+    /// no pause while anything waits to be written, in either direction. Pending is a reader that lets the copy
+    /// flush what `flow` has written, and is asked again at once.
+    pub(crate) fn poll_pause_for_bulk(
+        &self,
+        cx: &Context<'_>,
+        flow: &Flow,
+        other: &Flow,
+        opaque: u64,
+    ) -> Poll<bool> {
+        use TargetState::{Blocked, Unflushed};
+        let is_time = opaque >= WORTHWHILE || flow.sent() >= 2 * BULK_MARK;
+        let is_held_up = flow.target() == Blocked || matches!(other.target(), Blocked | Unflushed);
+        if !self.watches_for_bulk.get() || !flow.is_bulk() || !is_time || is_held_up {
+            return Poll::Ready(false);
+        }
+        if flow.target() == Unflushed {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.course.set(self.course.get().after(CourseEvent::Pause));
+        Poll::Ready(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// What is asked before a pause, of an exchange in which it is time for the download's.
+    fn asked(hold_up: impl Fn(&ExchangeState)) -> (Poll<bool>, Course) {
+        let state = ExchangeState::new();
+        state.watch_for_bulk(true);
+        state.download.sent.set(BULK_MARK);
+        hold_up(&state);
+        let cx = Context::from_waker(Waker::noop());
+        (state.poll_pause_for_bulk(&cx, &state.download, &state.upload, WORTHWHILE), state.course())
+    }
+
+    #[test]
+    fn nothing_pauses_while_anything_waits_to_be_written() {
+        use Course::{Paused, Running};
+        assert_eq!(asked(|_| {}), (Poll::Ready(true), Paused));
+        assert_eq!(asked(|state| state.watch_for_bulk(false)), (Poll::Ready(false), Running));
+        assert_eq!(asked(|state| state.download.sent.set(BULK_MARK - 1)), (Poll::Ready(false), Running));
+        assert_eq!(asked(|state| state.upload.held()), (Poll::Ready(false), Running));
+        assert_eq!(asked(|state| state.upload.copied(1)), (Poll::Ready(false), Running));
+        assert_eq!(asked(|state| state.download.flushed(true)), (Poll::Ready(false), Running));
+        // The copy flushes it now, and asks again.
+        assert_eq!(asked(|state| state.download.copied(1)), (Poll::Pending, Running));
+        let flushed = asked(|state| {
+            state.download.copied(1);
+            state.download.flushed(false);
+        });
+        assert_eq!(flushed, (Poll::Ready(true), Paused));
+    }
+
+    #[test]
+    fn the_first_reason_to_end_stays_unless_it_was_a_pause() {
+        let state = ExchangeState::new();
+        state.course.set(Course::Paused);
+        state.fail(Error::ClientGone);
+        assert_eq!(state.course(), Course::Over(Ended::Failed(Error::ClientGone)));
+        state.end(Ended::Done);
+        assert_eq!(state.course(), Course::Over(Ended::Failed(Error::ClientGone)));
+    }
+
+    #[test]
+    fn another_attempt_begins_with_nothing_but_what_the_client_has_done() {
+        let state = ExchangeState::new();
+        state.upload.copied(1);
+        state.upload.discard();
+        state.upload.cut();
+        state.begin_response();
+        state.half_close_client();
+        state.end(Ended::Redirect);
+        state.begin_anew();
+        assert_eq!((state.course(), state.response_begun()), (Course::Running, false));
+        assert_eq!((state.upload.waiting(), state.upload.moved()), (Waiting::Read, 0));
+        assert!(!state.upload.is_discarding() && state.client_half_closed());
+    }
+}

@@ -1,0 +1,124 @@
+//! Notices that nothing moves any more: one timer for all the waits of a streaming exchange.
+//!
+//! The sides count what they move; the watchdog wakes up now and then and compares. So no timer is touched
+//! per read, at the price that a limit is noticed up to an eighth of itself, or half a second, late.
+
+use std::{
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::flow::{ExchangeState, Flow, Waiting};
+use crate::{config::Timeouts, error::Error, net::timer::Timer};
+
+/// Watches one exchange while its bodies stream.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    tick: Duration,
+    next: Instant,
+    upload: Movement,
+    download: Movement,
+    /// How long the upload has waited for its client in all.
+    upload_waited: Duration,
+}
+
+/// When a direction last moved.
+#[derive(Debug)]
+struct Movement {
+    moved: u64,
+    since: Instant,
+}
+
+impl Movement {
+    /// How long the flow has been standing still.
+    fn stalled(&mut self, flow: &Flow, now: Instant) -> Duration {
+        if flow.moved() != self.moved {
+            self.moved = flow.moved();
+            self.since = now;
+        }
+        now.saturating_duration_since(self.since)
+    }
+}
+
+const SHORTEST_TICK: Duration = Duration::from_millis(5);
+const LONGEST_TICK: Duration = Duration::from_millis(500);
+
+impl Watchdog {
+    pub(crate) fn new(timeouts: &Timeouts) -> Self {
+        let shortest = [timeouts.body_idle, timeouts.response, timeouts.upstream_idle, timeouts.send]
+            .into_iter()
+            .min()
+            .unwrap_or_default();
+        let tick = (shortest / 8).clamp(SHORTEST_TICK, LONGEST_TICK);
+        let now = Instant::now();
+        Self {
+            tick,
+            next: now + tick,
+            upload: Movement { moved: 0, since: now },
+            download: Movement { moved: 0, since: now },
+            upload_waited: Duration::ZERO,
+        }
+    }
+
+    /// Ready with the limit that was exceeded.
+    pub(crate) fn poll_expired(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &mut Timer,
+        timeouts: &Timeouts,
+        state: &ExchangeState,
+    ) -> Poll<Error> {
+        loop {
+            ready!(timer.poll_until(cx, self.next));
+            let now = Instant::now();
+            let elapsed = self.tick + now.saturating_duration_since(self.next);
+            self.next = now + self.tick;
+            if let Some(error) = self.judge(now, elapsed, timeouts, state) {
+                return Poll::Ready(error);
+            }
+        }
+    }
+
+    fn judge(
+        &mut self,
+        now: Instant,
+        elapsed: Duration,
+        timeouts: &Timeouts,
+        state: &ExchangeState,
+    ) -> Option<Error> {
+        let upload = self.upload.stalled(&state.upload, now);
+        let download = self.download.stalled(&state.download, now);
+        let started = state.response_begun();
+        match state.upload.waiting() {
+            Waiting::Read => {
+                self.upload_waited += elapsed;
+                if upload >= timeouts.body_idle || self.is_too_slow(timeouts, state) {
+                    return Some(Error::RequestBodyTimeout);
+                }
+            }
+            Waiting::Write if !started && upload >= timeouts.send => return Some(Error::UpstreamSendTimeout),
+            Waiting::Done if !started && upload >= timeouts.response => {
+                return Some(Error::ResponseTimeout);
+            }
+            Waiting::Write | Waiting::Done => {}
+        }
+        match state.download.waiting() {
+            Waiting::Write if download >= timeouts.send => Some(Error::ClientSendTimeout),
+            Waiting::Read if started && download >= timeouts.upstream_idle => {
+                Some(Error::ResponseBodyTimeout)
+            }
+            Waiting::Read | Waiting::Write | Waiting::Done => None,
+        }
+    }
+
+    /// Whether the client has sent less than `min_rate` on average, in the time that we waited for it.
+    fn is_too_slow(&self, timeouts: &Timeouts, state: &ExchangeState) -> bool {
+        let seconds = self.upload_waited.saturating_sub(timeouts.body_idle).as_secs();
+        seconds > 0 && state.upload.arrived() < timeouts.min_rate.saturating_mul(seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests;
