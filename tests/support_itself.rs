@@ -3,9 +3,19 @@
 
 mod support;
 
+use std::{io::Write, net::TcpListener, thread, time::Duration};
+
 use support::{
-    Client, Fault, Origin, Then, answer, certificates::Authority, chunked, hyper_origin::HyperOrigin, noise,
-    sha256,
+    Client, Connection, Fault, Gate,
+    Impairment::{CutAfter, Narrow, ResetAfter, SplitAt, SplitEvery, StallAfter, TakeSlowly},
+    Network, Origin, Turns, answer,
+    certificates::Authority,
+    chunked,
+    connection::Wire,
+    eventually,
+    hyper_origin::HyperOrigin,
+    noise, sha256,
+    taken::is_taken,
 };
 
 #[test]
@@ -27,19 +37,17 @@ fn client_and_origin_agree_on_bodies_of_either_framing() {
 
 #[test]
 fn the_reader_sees_every_way_in_which_a_response_is_cut() {
-    for (text, then, reset) in [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", Then::Close, false),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", Then::Reset, true),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", Then::Close, false),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n", Then::Close, false),
+    for (text, reset) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", false),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", true),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", false),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", true),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n", false),
     ] {
-        let origin = Origin::on_head(move |exchange| {
-            exchange.request();
-            exchange.send(text);
-            support::pause(std::time::Duration::from_millis(20));
-            then
-        });
-        let mut client = Client::connect(origin.address());
+        let origin = Origin::always(text);
+        let network = Network::to(origin.address());
+        network.download([if reset { ResetAfter(text.len()) } else { CutAfter(text.len()) }]);
+        let mut client = network.connect();
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         match client.try_response("GET") {
             Err(Fault::Truncated { reset: seen, .. }) => assert_eq!(seen, reset, "{text:?}"),
@@ -104,4 +112,159 @@ fn the_hyper_origin_serves_its_routes() {
     let response = client.response();
     assert_eq!((response.status, response.field("location")), (307, Some("/plain")));
     assert_eq!(origin.requests(), 6);
+}
+
+/// Takes one connection, and what a test does with it.
+fn through(network: &Network, far: &TcpListener) -> (Client, Connection) {
+    let client = network.connect();
+    let (socket, _) = far.accept().unwrap();
+    (client, Connection::new(Wire::Plain(socket)))
+}
+
+fn listener_behind_a_network() -> (TcpListener, Network) {
+    let far = TcpListener::bind("127.0.0.1:0").unwrap();
+    let network = Network::to(far.local_addr().unwrap());
+    (far, network)
+}
+
+#[test]
+fn a_good_network_passes_bytes_and_half_closes_and_resets() {
+    let (far, network) = listener_behind_a_network();
+    let (mut near, mut other) = through(&network, &far);
+    let data = noise(3_000_000, 1);
+    let mut writer = near.writer();
+    let copy = data.clone();
+    let upload = thread::spawn(move || writer.write_all(&copy));
+    assert!(other.exactly(data.len()).unwrap() == data);
+    upload.join().unwrap().unwrap();
+    near.shutdown_write();
+    assert_eq!(other.read_to_end().unwrap(), b"");
+    network.wait("the end is seen", |seen| seen.upload.closed == 1);
+    other.write(b"answer").unwrap();
+    near.until(b"answer");
+    drop(other);
+    near.expect_fin();
+    network.wait("the connection has ended", |seen| seen.open == 0);
+    assert_eq!((network.seen().upload.bytes, network.seen().download.bytes), (data.len(), 6));
+    assert_eq!((network.seen().upload.reset, network.seen().download.reset), (0, 0));
+
+    let (near, mut other) = through(&network, &far);
+    near.reset();
+    assert!(matches!(other.some(), Err(Fault::Reset)));
+    network.wait("the reset is seen", |seen| seen.upload.reset == 1 && seen.open == 0);
+    let (mut near, other) = through(&network, &far);
+    other.reset();
+    assert!(matches!(near.0.some(), Err(Fault::Reset)));
+    network.wait("the reset is seen", |seen| seen.download.reset == 1 && seen.open == 0);
+}
+
+#[test]
+fn a_reader_sees_each_piece_of_a_split_alone() {
+    let (far, network) = listener_behind_a_network();
+    let data = noise(100, 2);
+    for size in [1, 2, 33, 100] {
+        network.upload([SplitEvery(size)]).download([SplitEvery(size)]);
+        let (mut near, mut other) = through(&network, &far);
+        near.send(&data);
+        other.write(&data).unwrap();
+        for piece in data.chunks(size) {
+            assert!(other.some().unwrap() == piece && near.piece() == piece, "{size}");
+        }
+    }
+    for at in 1..100 {
+        network.upload([SplitAt(at)]).download([]);
+        let (mut near, mut other) = through(&network, &far);
+        near.send(&data);
+        assert!(other.some().unwrap() == data[..at], "{at}");
+        assert!(other.some().unwrap() == data[at..], "{at}");
+    }
+}
+
+#[test]
+fn a_cut_ends_one_direction_at_its_offset() {
+    let (far, network) = listener_behind_a_network();
+    for at in [0, 1, 99, 100] {
+        network.upload([CutAfter(at)]);
+        let (mut near, mut other) = through(&network, &far);
+        near.send(noise(100, 3));
+        assert!(other.read_to_end().unwrap() == noise(100, 3)[..at], "{at}");
+        other.write(b"answer").unwrap();
+        near.until(b"answer");
+        near.send("this is swallowed");
+        drop(other);
+        near.expect_fin();
+    }
+    assert_eq!(network.seen().upload.bytes, 200);
+}
+
+#[test]
+fn a_reset_comes_to_both_ends_behind_the_bytes_before_it() {
+    let (far, network) = listener_behind_a_network();
+    for at in [1, 50_000, 100_000] {
+        network.download([ResetAfter(at)]);
+        let (mut near, mut other) = through(&network, &far);
+        other.write(&noise(100_000, 4)).unwrap();
+        assert!(near.0.exactly(at).unwrap() == noise(100_000, 4)[..at], "{at}");
+        assert!(matches!(near.0.some(), Err(Fault::Reset)), "{at}");
+        assert!(matches!(other.some(), Err(Fault::Reset)), "{at}");
+    }
+    network.wait("every connection has ended", |seen| seen.open == 0);
+    assert_eq!(network.seen().download.bytes, 150_001);
+    assert_eq!((network.seen().upload.reset, network.seen().download.reset), (0, 0), "neither end did it");
+}
+
+#[test]
+fn a_stall_lasts_until_its_gate_opens() {
+    let (far, network) = listener_behind_a_network();
+    let gate = Gate::new();
+    network.upload([StallAfter(3, gate.clone())]);
+    let (mut near, mut other) = through(&network, &far);
+    near.send("foobar");
+    assert_eq!(other.exactly(3).unwrap(), b"foo");
+    other.write(b"the other direction passes").unwrap();
+    near.until(b"passes");
+    assert!(!network.happens(Duration::from_millis(50), |seen| seen.upload.bytes > 3));
+    gate.open();
+    assert_eq!(other.exactly(3).unwrap(), b"bar");
+
+    // What stalls for good ends all the same when an end is reset.
+    network.upload([StallAfter(3, Gate::new())]);
+    let (mut near, mut other) = through(&network, &far);
+    near.send("foobar");
+    assert_eq!(other.exactly(3).unwrap(), b"foo");
+    near.reset();
+    assert!(matches!(other.some(), Err(Fault::Reset)));
+}
+
+#[test]
+fn what_is_taken_slowly_is_taken_when_the_test_allows() {
+    let (far, network) = listener_behind_a_network();
+    let turns = Turns::new();
+    network.upload([TakeSlowly(3, turns.clone())]);
+    let (mut near, mut other) = through(&network, &far);
+    near.send("foobarbaz");
+    assert!(!network.happens(Duration::from_millis(50), |seen| seen.upload.bytes > 0));
+    turns.allow(2);
+    assert_eq!(other.exactly(6).unwrap(), b"foobar");
+    assert!(!network.happens(Duration::from_millis(50), |seen| seen.upload.bytes > 6));
+    turns.allow(1);
+    assert_eq!(other.exactly(3).unwrap(), b"baz");
+}
+
+#[test]
+fn a_narrow_network_takes_little_before_it_stalls() {
+    let (far, network) = listener_behind_a_network();
+    network.download([Narrow(16 << 10), StallAfter(0, Gate::new())]);
+    let (_near, other) = through(&network, &far);
+    other.tcp().set_nonblocking(true).unwrap();
+    socket2::SockRef::from(other.tcp()).set_send_buffer_size(16 << 10).unwrap();
+    let mut sent = 0;
+    eventually("nothing more is taken", || {
+        let before = sent;
+        while let Ok(count) = other.tcp().write(&[0; 4096]) {
+            sent += count;
+        }
+        sent == before && !is_taken(other.tcp())
+    });
+    assert!(sent < 256 << 10, "{sent} bytes are held");
 }

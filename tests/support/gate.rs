@@ -23,6 +23,11 @@ impl Gate {
         self.0.1.notify_all();
     }
 
+    /// Whether it is open.
+    pub(crate) fn is_open(&self) -> bool {
+        *self.0.0.lock().unwrap()
+    }
+
     /// Waits until the gate is open; `false` when `limit` has passed.
     pub(crate) fn opens_within(&self, limit: Duration) -> bool {
         let guard = self.0.0.lock().unwrap();

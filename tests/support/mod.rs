@@ -1,4 +1,5 @@
-//! What the end-to-end tests share: the daemon as a child process, a raw client, origins of several kinds.
+//! What the end-to-end tests share: the daemon as a child process, a raw client, origins of several
+//! kinds, a bad network between any two of them.
 //!
 //! Nothing here knows the daemon's code: tests speak to it through its flags, its sockets and its logs.
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
@@ -11,8 +12,11 @@ pub(crate) mod connection;
 pub(crate) mod daemon;
 pub(crate) mod gate;
 pub(crate) mod hyper_origin;
+pub(crate) mod impairment;
 pub(crate) mod message;
+pub(crate) mod network;
 pub(crate) mod origin;
+pub(crate) mod taken;
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +24,9 @@ pub(crate) use client::Client;
 pub(crate) use connection::Connection;
 pub(crate) use daemon::Corsair;
 pub(crate) use gate::Gate;
+pub(crate) use impairment::{Impairment, Turns};
 pub(crate) use message::{Fault, Fields, Framing, Request, Response};
+pub(crate) use network::Network;
 pub(crate) use origin::{Exchange, Origin, Then};
 
 /// The longest that a test waits for anything that should happen at once.
