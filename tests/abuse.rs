@@ -211,17 +211,15 @@ fn bad(number: usize, random: &mut Rng) -> String {
     format!("POST /{number} HTTP/1.1\r\nHost: a\r\n{}", faults[random.usize(..faults.len())])
 }
 
-/// Sends in pieces of random sizes, now and then with a pause.
+/// Sends in pieces of random sizes, of which some are read before the next one leaves.
 fn scatter(client: &mut Client, data: &[u8], random: &mut Rng) {
     let mut rest = data;
     while !rest.is_empty() {
         let most = if random.bool() { 7 } else { 400 };
         let (piece, behind) = rest.split_at(random.usize(1..=most.min(rest.len())));
-        if !client.offer(piece) {
+        let sent = if random.u8(..16) == 0 { client.0.write_split([piece]) } else { client.offer(piece) };
+        if !sent {
             return;
-        }
-        if random.u8(..16) == 0 {
-            pause(Duration::from_micros(300));
         }
         rest = behind;
     }

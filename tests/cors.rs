@@ -3,9 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
-
-use support::{Corsair, Fields, Origin, Response, Then, answer, pause};
+use support::{Corsair, Fields, Origin, Response, Then, answer};
 
 /// The page's origin in these tests.
 const APP: &str = "https://app.example.com";
@@ -430,8 +428,8 @@ fn an_origin_far_behind_the_head_limit_is_still_found() {
     let corsair = Corsair::reverse(upstream.address(), &ALLOW_APP);
     let mut client = corsair.connect();
     client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nX-Long: {}", "a".repeat(100_000)));
-    pause(Duration::from_millis(50));
-    client.offer(format!("{}\r\nOrigin: {APP}\r\n\r\n", "a".repeat(50_000)));
+    let late = format!("{}\r\nOrigin: {APP}\r\n\r\n", "a".repeat(50_000));
+    client.0.write_split([late.as_bytes()]);
     let response = client.response();
     assert_eq!(response.status, 431);
     assert_readable_by_app(&response, "late Origin");

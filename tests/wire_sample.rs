@@ -73,20 +73,11 @@ fn play(exchange: &mut Exchange<'_>, steps: &[Value], dribbled: bool) -> Then {
             Value::String(text) => {
                 let data = bytes(text);
                 // Large answers are cut too, though not into a million pieces.
-                let size = if !dribbled {
-                    data.len().max(1)
-                } else if data.len() > 10_000 {
-                    4093
-                } else {
-                    2
-                };
-                for piece in data.chunks(size) {
-                    if !exchange.send(piece) {
-                        return Then::Close;
-                    }
-                    if dribbled {
-                        pause(Duration::from_micros(80));
-                    }
+                let size = if data.len() > 10_000 { 4093 } else { 2 };
+                let taken =
+                    if dribbled { exchange.send_split(data.chunks(size)) } else { exchange.send(data) };
+                if !taken {
+                    return Then::Close;
                 }
             }
             Value::Number(seconds) => pause(Duration::from_secs_f64(seconds.as_f64().unwrap())),

@@ -1,15 +1,12 @@
 //! A corsair between raw clients and a raw scripted origin, and the ways in which a message is cut.
 
-use std::{
-    sync::{Arc, LazyLock, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use regex::{Captures, Regex};
 
 use crate::support::{
     Client, Corsair, Exchange, Fault, Framing, Origin, Response, Then, answer, bytes, latin1,
-    origin::describe, pause,
+    origin::describe,
 };
 
 /// The request that follows every refused one, as it is sent and as it reaches the origin.
@@ -24,9 +21,9 @@ const SOME_POSITIONS: usize = 40;
 pub(super) enum Cut {
     /// One write.
     Whole,
-    /// Byte by byte.
+    /// Byte by byte, each read alone.
     Dribbled,
-    /// Two writes.
+    /// Two pieces, each read alone.
     At(usize),
 }
 
@@ -57,15 +54,10 @@ impl Cut {
     fn send(self, exchange: &mut Exchange<'_>, data: &[u8]) -> bool {
         match self {
             Self::Whole => exchange.send(data),
-            Self::Dribbled => data.iter().all(|byte| {
-                pause(Duration::from_micros(50));
-                exchange.send([*byte])
-            }),
+            Self::Dribbled => exchange.send_split(data.chunks(1)),
             Self::At(position) => {
                 let (first, second) = data.split_at(position.min(data.len()));
-                let sent = exchange.send(first);
-                pause(Duration::from_millis(2));
-                sent && exchange.send(second)
+                exchange.send_split([first, second])
             }
         }
     }
@@ -138,13 +130,12 @@ impl Scene {
                 Cut::Dribbled => true,
             };
         }
-        // The time that this takes keeps the two pieces of the others apart.
         for (_, client) in clients.iter_mut().filter(|(cut, _)| *cut == Cut::Dribbled) {
             client.dribble(&data);
         }
         for (cut, client) in &mut clients {
             if let Cut::At(position) = *cut {
-                client.offer(&data[position..]);
+                client.0.write_split([&data[position..]]);
             }
         }
         clients

@@ -12,7 +12,6 @@ use super::{
     PATIENCE,
     connection::{Connection, Wire},
     message::{Fault, Head, Response},
-    pause,
 };
 
 /// One client connection.
@@ -44,16 +43,10 @@ impl Client {
         self.0.write(data.as_ref()).is_ok()
     }
 
-    /// Sends byte by byte (what is long: in some hundred pieces), each in a segment of its own as far as the
-    /// kernel allows.
+    /// Sends byte by byte (what is long: in some hundred pieces), each when the one before was read.
     pub(crate) fn dribble(&mut self, data: impl AsRef<[u8]>) -> &mut Self {
         let data = data.as_ref();
-        for piece in data.chunks(data.len().div_ceil(300).max(1)) {
-            if !self.offer(piece) {
-                break;
-            }
-            pause(Duration::from_micros(50));
-        }
+        self.0.write_split(data.chunks(data.len().div_ceil(300).max(1)));
         self
     }
 

@@ -9,7 +9,10 @@ use std::{
 
 use rustls::{ClientConnection, ServerConnection, StreamOwned};
 
-use super::{PATIENCE, message::Fault};
+use super::{PATIENCE, message::Fault, taken::is_taken_within};
+
+/// Within this time, a peer that wants more bytes has read those that came.
+const READING: Duration = Duration::from_secs(2);
 
 /// How much of what a connection received is kept for assertions.
 const KEPT: usize = 1 << 20;
@@ -106,6 +109,16 @@ impl Connection {
         let writer = self.wire.as_write();
         writer.write_all(data)?;
         writer.flush()
+    }
+
+    /// Writes piece by piece, each when the peer has read what went before; `false` when it has closed. One
+    /// that reads no more gets the rest at once.
+    pub(crate) fn write_split<'a>(&mut self, pieces: impl IntoIterator<Item = &'a [u8]>) -> bool {
+        let mut reads = true;
+        pieces.into_iter().all(|piece| {
+            reads = reads && is_taken_within(READING, self.tcp());
+            self.write(piece).is_ok()
+        })
     }
 
     /// Ends our direction; with TLS after a close_notify.

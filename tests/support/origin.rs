@@ -125,6 +125,11 @@ impl Exchange<'_> {
         self.connection.write(data.as_ref()).is_ok()
     }
 
+    /// Sends piece by piece, each when corsair has read the one before; `false` when it has closed.
+    pub(crate) fn send_split<'b>(&mut self, pieces: impl IntoIterator<Item = &'b [u8]>) -> bool {
+        self.connection.write_split(pieces)
+    }
+
     /// Waits until corsair closes or resets the connection; `false` when [`PATIENCE`] is over.
     pub(crate) fn peer_closes(&mut self) -> bool {
         self.connection.allow(PATIENCE);
