@@ -7,12 +7,16 @@ use std::{
     io::Write,
     net::{SocketAddr, TcpStream},
     thread,
-    time::Duration,
 };
 
 use support::{
-    Client, Corsair, Fault, Framing, Gate, Origin, Then, answer, certificates::Authority, chunked, noise,
-    origin::Exchange, pause, sha256,
+    Client, Corsair, Fault, Framing, Gate,
+    Impairment::{self, CutAfter, ResetAfter},
+    Network, Origin, Then, answer,
+    certificates::Authority,
+    chunked, noise,
+    origin::Exchange,
+    sha256,
 };
 
 /// Around the powers of two, where buffers end.
@@ -161,15 +165,17 @@ const UPLOADS: [&str; 2] = ["Content-Length: 67108864", "Transfer-Encoding: chun
 fn an_early_413_reaches_a_client_that_is_still_sending() {
     for framing in UPLOADS {
         for then in [Then::Close, Then::Reset] {
+            let refusal = answer("413 Content Too Large", "Connection: close\r\n", "too much");
+            let length = refusal.len();
             let origin = Origin::on_head(move |exchange| {
-                exchange.send(answer("413 Content Too Large", "Connection: close\r\n", "too much"));
-                if then == Then::Reset {
-                    // The answer must have left before the reset can overtake it.
-                    pause(Duration::from_millis(100));
-                }
-                then
+                exchange.send(&refusal);
+                if then == Then::Reset { Then::Hold } else { then }
             });
-            let corsair = Corsair::reverse(origin.address(), &[]);
+            let network = Network::to(origin.address());
+            if then == Then::Reset {
+                network.download([ResetAfter(length)]);
+            }
+            let corsair = Corsair::reverse(network.address(), &[]);
             for _ in 0..5 {
                 let response = upload_64_mb(&corsair, framing);
                 assert_eq!(
@@ -192,23 +198,29 @@ fn our_own_413_reaches_a_client_that_is_still_sending() {
     assert!(origin.seen().requests.is_empty());
 }
 
+/// A way in which a network ends a direction, and its name.
+type Ending = (&'static str, fn(usize) -> Impairment);
+
 #[test]
 fn a_truncated_body_is_never_a_clean_end() {
-    for (head, then) in [
-        ("Content-Length: 100000\r\n\r\n", Then::Close),
-        ("Content-Length: 100000\r\n\r\n", Then::Reset),
-        ("Transfer-Encoding: chunked\r\n\r\n1000\r\n", Then::Close),
-        ("Transfer-Encoding: chunked\r\n\r\n1000\r\n", Then::Reset),
-        ("\r\n", Then::Reset),
+    let (cut, reset): (Ending, Ending) = (("cut", CutAfter), ("reset", ResetAfter));
+    for (head, (end, ends_after)) in [
+        ("Content-Length: 100000\r\n\r\n", cut),
+        ("Content-Length: 100000\r\n\r\n", reset),
+        ("Transfer-Encoding: chunked\r\n\r\n1000\r\n", cut),
+        ("Transfer-Encoding: chunked\r\n\r\n1000\r\n", reset),
+        ("\r\n", reset),
     ] {
+        let text = format!("HTTP/1.1 200 OK\r\n{head}{}", "x".repeat(1000));
+        let length = text.len();
         let origin = Origin::on_head(move |exchange| {
             exchange.request();
-            exchange.send(format!("HTTP/1.1 200 OK\r\n{head}"));
-            exchange.send(vec![b'x'; 1000]);
-            pause(Duration::from_millis(50));
-            then
+            exchange.send(&text);
+            Then::Hold
         });
-        let corsair = Corsair::reverse(origin.address(), &[]);
+        let network = Network::to(origin.address());
+        network.download([ends_after(length)]);
+        let corsair = Corsair::reverse(network.address(), &[]);
         for version in ["1.1", "1.0"] {
             let mut client = corsair.connect();
             client.send(format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n"));
@@ -218,7 +230,7 @@ fn a_truncated_body_is_never_a_clean_end() {
                 Ok(response) => response.status == 502,
                 Err(fault) => matches!(fault, Fault::Truncated { .. } | Fault::Reset),
             };
-            assert!(seen, "{head:?} {then:?} to HTTP/{version}: {result:?}");
+            assert!(seen, "{head:?} {end} to HTTP/{version}: {result:?}");
         }
     }
 }

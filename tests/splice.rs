@@ -5,7 +5,11 @@ mod support;
 
 use std::{io::Write, thread};
 
-use support::{Corsair, Fault, Gate, Origin, Then, noise, sha256};
+use support::{
+    Corsair, Fault, Gate,
+    Impairment::{CutAfter, ResetAfter},
+    Network, Origin, Then, noise, sha256,
+};
 
 /// Longer than every buffer on the way together.
 const LONG: usize = 6 << 20;
@@ -111,25 +115,30 @@ fn what_has_come_is_not_held_back_for_what_has_not() {
 
 #[test]
 fn a_body_cut_in_its_pipe_is_never_a_clean_end() {
-    for (head, then) in [
-        ("Content-Length: 6291456\r\n\r\n", Then::Close),
-        ("Content-Length: 6291456\r\n\r\n", Then::Reset),
-        ("Transfer-Encoding: chunked\r\n\r\n600000\r\n", Then::Close),
-        ("Transfer-Encoding: chunked\r\n\r\n600000\r\n", Then::Reset),
+    for (head, end) in [
+        ("Content-Length: 6291456\r\n\r\n", "cut"),
+        ("Content-Length: 6291456\r\n\r\n", "reset"),
+        ("Transfer-Encoding: chunked\r\n\r\n600000\r\n", "cut"),
+        ("Transfer-Encoding: chunked\r\n\r\n600000\r\n", "reset"),
     ] {
+        let head = format!("HTTP/1.1 200 OK\r\n{head}");
+        let middle = head.len() + LONG / 2;
+        let copy = head.clone();
         let origin = Origin::on_head(move |exchange| {
             exchange.request();
-            exchange.send(format!("HTTP/1.1 200 OK\r\n{head}"));
-            exchange.send(vec![b'x'; LONG / 2]);
-            then
+            exchange.send(&copy);
+            exchange.send(vec![b'x'; LONG]);
+            Then::Hold
         });
-        let corsair = Corsair::reverse(origin.address(), &[]);
+        let network = Network::to(origin.address());
+        network.download([if end == "cut" { CutAfter(middle) } else { ResetAfter(middle) }]);
+        let corsair = Corsair::reverse(network.address(), &[]);
         for version in ["1.1", "1.0"] {
             let mut client = corsair.connect();
             client.send(format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n"));
             let result = client.try_response("GET");
             let seen = matches!(result, Err(Fault::Truncated { .. } | Fault::Reset));
-            assert!(seen, "{head:?} {then:?} to HTTP/{version}");
+            assert!(seen, "{head:?} {end} to HTTP/{version}");
         }
     }
 }

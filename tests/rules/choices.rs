@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scene::Scene;
-use crate::support::{Corsair, Fault, Framing, Gate, Origin, Then, latin1, noise};
+use crate::support::{Corsair, Fault, Framing, Gate, Impairment, Network, Origin, Then, latin1, noise};
 
 /// A chunked request.
 fn chunked(body: &str) -> String {
@@ -85,14 +85,15 @@ fn rule_47_a_close_delimited_response_leaves_chunked_and_the_connection_lives() 
             assert_eq!(client.response().text(), "good", "{text:?} {cut:?}");
         }
     }
-    let origin = Origin::on_head(|exchange| {
+    let text = "HTTP/1.1 200 OK\r\n\r\npart";
+    let origin = Origin::on_head(move |exchange| {
         exchange.request();
-        exchange.send("HTTP/1.1 200 OK\r\n\r\npart");
-        // The reset must not overtake what was sent.
-        crate::support::pause(Duration::from_millis(50));
-        Then::Reset
+        exchange.send(text);
+        Then::Hold
     });
-    let corsair = Corsair::reverse(origin.address(), &[]);
+    let network = Network::to(origin.address());
+    network.download([Impairment::ResetAfter(text.len())]);
+    let corsair = Corsair::reverse(network.address(), &[]);
     let mut client = corsair.connect();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     match client.try_response("GET") {
