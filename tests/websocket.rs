@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use support::{Client, Corsair, Fault, Origin, PATIENCE, Then};
+use support::{
+    Client, Corsair, Fault, Gate,
+    Impairment::{CutAfter, ResetAfter, SplitAt, SplitEvery, StallAfter},
+    Network, Origin, PATIENCE, Then,
+};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
@@ -54,7 +58,10 @@ fn raw_tunnel() -> Origin {
 }
 
 fn tunnel(corsair: &Corsair) -> Client {
-    let mut client = corsair.connect();
+    tunnel_over(corsair.connect())
+}
+
+fn tunnel_over(mut client: Client) -> Client {
     client.send(UPGRADE);
     let head = client.next_head();
     assert_eq!(head.status().unwrap(), 101);
@@ -134,6 +141,110 @@ fn a_half_close_is_passed_on_and_the_other_direction_lives() {
     client.shutdown_write();
     client.until(b"bye");
     client.expect_fin();
+}
+
+#[test]
+fn a_tunnel_passes_byte_by_byte_on_both_sides() {
+    let origin = raw_tunnel();
+    let behind = Network::to(origin.address());
+    let corsair = Corsair::reverse(behind.address(), &[]);
+    let front = Network::to(corsair.address());
+    for network in [&behind, &front] {
+        network.upload([SplitEvery(1)]).download([SplitEvery(1)]);
+    }
+    let mut client = tunnel_over(front.connect());
+    let data = support::noise(500, 8);
+    client.send(&data).until(&data);
+    client.shutdown_write();
+    client.until(b"bye");
+    client.expect_fin();
+    origin.wait("the tunnel is closed", |seen| seen.open == 0);
+}
+
+#[test]
+fn a_tunnel_split_at_any_byte_of_its_handshake_is_the_same_tunnel() {
+    let origin = raw_tunnel();
+    let behind = Network::to(origin.address());
+    let corsair = Corsair::reverse(behind.address(), &[]);
+    let front = Network::to(corsair.address());
+    for at in 1..UPGRADE.len().max(SWITCH.len()) + 4 {
+        front.upload([SplitAt(at)]);
+        behind.download([SplitAt(at)]);
+        let mut client = front.connect();
+        // The first bytes of the tunnel come with the handshake.
+        client.send(format!("{UPGRADE}ping"));
+        assert_eq!(client.next_head().status().unwrap(), 101, "{at}");
+        client.until(b"ping");
+    }
+}
+
+#[test]
+fn a_cut_upload_is_a_half_close_of_the_tunnel() {
+    let origin = raw_tunnel();
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let network = Network::to(corsair.address());
+    network.upload([CutAfter(UPGRADE.len() + 4)]);
+    let mut client = tunnel_over(network.connect());
+    client.send("ping and what is lost").until(b"ping");
+    client.until(b"bye");
+    client.expect_fin();
+    origin.wait("the tunnel is closed", |seen| seen.open == 0);
+}
+
+#[test]
+fn a_cut_download_is_a_half_close_of_the_tunnel() {
+    let origin = raw_tunnel();
+    let network = Network::to(origin.address());
+    network.download([CutAfter(SWITCH.len() + 4)]);
+    let corsair = Corsair::reverse(network.address(), &[]);
+    let mut client = tunnel(&corsair);
+    client.send("ping").until(b"ping");
+    client.expect_fin();
+    client.send("the other direction lives");
+    support::eventually("it arrives", || {
+        support::latin1(&origin.seen().tapes[0].bytes()).ends_with("direction lives")
+    });
+    client.shutdown_write();
+    origin.wait("the tunnel is closed", |seen| seen.open == 0);
+}
+
+#[test]
+fn a_reset_on_one_side_of_a_tunnel_ends_the_other_side() {
+    let origin = raw_tunnel();
+    let corsair = Corsair::reverse(origin.address(), &[]);
+    let network = Network::to(corsair.address());
+    network.upload([ResetAfter(UPGRADE.len() + 4)]);
+    let mut client = tunnel_over(network.connect());
+    client.send("ping");
+    origin.wait("the tunnel is closed", |seen| seen.open == 0);
+    // What the client sent before the reset had arrived.
+    assert!(support::latin1(&origin.seen().tapes[0].bytes()).ends_with("ping"));
+
+    let network = Network::to(origin.address());
+    network.download([ResetAfter(SWITCH.len() + 4)]);
+    let corsair = Corsair::reverse(network.address(), &[]);
+    let mut client = tunnel(&corsair);
+    client.send("ping").until(b"ping");
+    client.expect_end();
+    origin.wait("the tunnel is closed", |seen| seen.open == 0);
+}
+
+#[test]
+fn a_tunnel_that_stalls_goes_on_when_its_bytes_come() {
+    let origin = raw_tunnel();
+    let gate = Gate::new();
+    let network = Network::to(origin.address());
+    network.download([StallAfter(SWITCH.len() + 2, gate.clone())]);
+    let corsair = Corsair::reverse(network.address(), &[]);
+    let mut client = tunnel(&corsair);
+    client.send("ping").until(b"pi");
+    assert!(client.is_quiet_for(Duration::from_millis(50)));
+    client.send("pong");
+    support::eventually("the other direction passes", || {
+        support::latin1(&origin.seen().tapes[0].bytes()).ends_with("pingpong")
+    });
+    gate.open();
+    client.until(b"ngpong");
 }
 
 #[test]
