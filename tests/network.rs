@@ -287,6 +287,39 @@ fn a_response_that_stalls_for_good_is_a_504_before_its_body_and_a_cut_within() {
 }
 
 #[test]
+fn a_tls_handshake_that_stalls_anywhere_ends_on_either_side() {
+    let authority = Authority::new();
+    let origin = Origin::start_tls(authority.leaf(&["127.0.0.1"]).server(), support::origin::describe);
+    let behind = Network::to(origin.address());
+    let (certificate, key) = authority.write(&authority.leaf(&["localhost"]));
+    let (upstream, file) = (format!("https://{}", behind.address()), authority.file());
+    let trusts = ["--upstream", &upstream, "--ca-file", file.to_str().unwrap()];
+    let corsair = Corsair::start(&[&trusts[..], &["--timeout-connect", "300ms"]].concat());
+    let stalled = [0, 1, 5, 100, 1000].map(|at| {
+        let before = behind.seen().connections;
+        behind.download([StallAfter(at, Gate::new())]);
+        let mut client = corsair.connect();
+        client.send(GET);
+        behind.wait("it has its own connection", |seen| seen.connections > before);
+        (at, client)
+    });
+    for (at, mut client) in stalled {
+        assert_eq!(client.response().status, 504, "{at}");
+    }
+    assert_eq!(origin.seen().heads, 0);
+
+    let serves = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let corsair = Corsair::start(&[&trusts[..], &serves, &["--timeout-head", "300ms"]].concat());
+    let front = Network::to(corsair.address());
+    for (count, at) in [0, 1, 5, 100].into_iter().enumerate() {
+        front.upload([StallAfter(at, Gate::new())]);
+        let mut client = Client::connect_tls(front.address(), "localhost", authority.client(&["http/1.1"]));
+        assert!(!client.offer(GET), "{at}: a handshake without an end");
+        front.wait("corsair lets go of it", |seen| seen.download.closed + seen.download.reset > count);
+    }
+}
+
+#[test]
 fn an_upstream_that_stops_taking_the_upload_is_a_504_after_timeout_send() {
     const SIZE: usize = 32 << 20;
     let origin = Origin::echo();
