@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Corsair, Fault, Origin, Then, answer, pause};
+use support::{Corsair, Fault, Gate, Impairment::StallAfter, Network, Origin, Then, answer, pause};
 
 fn status_of(corsair: &Corsair, request: &str) -> u16 {
     let mut client = corsair.connect();
@@ -207,9 +207,12 @@ fn a_slow_upload_does_not_run_into_the_response_timeout() {
 fn a_client_that_takes_nothing_is_cut_after_timeout_send() {
     let origin = support::hyper_origin::HyperOrigin::start();
     let corsair = Corsair::reverse(origin.address(), &["--timeout-send", "500ms"]);
-    let mut client = corsair.connect();
+    let network = Network::to(corsair.address());
+    network.download([StallAfter(1000, Gate::new())]);
+    let mut client = network.connect();
     client.send("GET /big/600000000 HTTP/1.1\r\nHost: a\r\n\r\n").until(b"\r\n\r\n");
-    pause(Duration::from_millis(1500));
+    let cut = network.happens(Duration::from_secs(5), |seen| seen.download.reset == 1);
+    assert!(cut, "the transfer goes on: {:?}", network.seen());
     client.0.allow(Duration::from_secs(5));
     let end = client.0.read_to_end();
     assert!(!matches!(end, Err(Fault::Timeout)), "the transfer goes on");

@@ -3,9 +3,7 @@
 
 mod support;
 
-use std::sync::Arc;
-
-use support::{Corsair, Origin, answer, certificates::Authority};
+use support::{Corsair, Origin, Then, answer, certificates::Authority};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -102,27 +100,16 @@ fn an_https_server_given_by_name_gets_its_own_host_and_server_name() {
 
 #[test]
 fn a_tls_end_without_close_notify_under_a_close_delimited_body_is_seen_as_cut() {
-    use std::io::{Read, Write};
     let authority = Authority::new();
-    let config = authority.leaf(&["127.0.0.1"]).server();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for socket in listener.incoming() {
-            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut tls = rustls::StreamOwned::new(session, socket.unwrap());
-            let mut head = [0; 4096];
-            if tls.read(&mut head).is_ok() {
-                drop(tls.write_all(b"HTTP/1.1 200 OK\r\n\r\npart"));
-                drop(tls.flush());
-            }
-            // Dropped without a close_notify: a FIN alone.
-            drop(tls.sock.shutdown(std::net::Shutdown::Write));
-        }
+    let origin = Origin::on_head_tls(authority.leaf(&["127.0.0.1"]).server(), |exchange| {
+        exchange.request();
+        exchange.send("HTTP/1.1 200 OK\r\n\r\npart");
+        // A FIN alone, without a close_notify.
+        drop(exchange.connection.tcp().shutdown(std::net::Shutdown::Write));
+        Then::Hold
     });
     let file = authority.file();
-    let corsair =
-        Corsair::start(&["--upstream", &format!("https://{address}"), "--ca-file", file.to_str().unwrap()]);
+    let corsair = Corsair::start(&["--upstream", &url(&origin), "--ca-file", file.to_str().unwrap()]);
     let mut client = corsair.connect();
     client.send(GET);
     match client.try_response("GET") {
