@@ -181,6 +181,18 @@ fn a_reader_sees_each_piece_of_a_split_alone() {
 }
 
 #[test]
+fn what_is_written_in_pieces_is_read_in_pieces() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = Client::connect(listener.local_addr().unwrap());
+    let mut other = Connection::new(Wire::Plain(listener.accept().unwrap().0));
+    let reader = thread::spawn(move || [(); 9].map(|()| other.some().unwrap()));
+    client.dribble("0123456").0.write_split([&b"78"[..], b"9"]);
+    let pieces = reader.join().unwrap();
+    assert_eq!(pieces[..7], ["0", "1", "2", "3", "4", "5", "6"].map(|piece| piece.as_bytes().to_vec()));
+    assert_eq!(pieces[7..], [b"78".to_vec(), b"9".to_vec()]);
+}
+
+#[test]
 fn a_cut_ends_one_direction_at_its_offset() {
     let (far, network) = listener_behind_a_network();
     for at in [0, 1, 99, 100] {
