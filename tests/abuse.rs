@@ -13,7 +13,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use support::{Client, Corsair, Fault, Framing, Origin, Then, answer, pause, sha256};
+use support::{Corsair, Fault, Framing, Origin, Then, answer, pause, sha256};
 
 /// What corsair may grow by once it is warm, in KiB.
 const GROWTH: usize = 512;
@@ -211,20 +211,6 @@ fn bad(number: usize, random: &mut Rng) -> String {
     format!("POST /{number} HTTP/1.1\r\nHost: a\r\n{}", faults[random.usize(..faults.len())])
 }
 
-/// Sends in pieces of random sizes, of which some are read before the next one leaves.
-fn scatter(client: &mut Client, data: &[u8], random: &mut Rng) {
-    let mut rest = data;
-    while !rest.is_empty() {
-        let most = if random.bool() { 7 } else { 400 };
-        let (piece, behind) = rest.split_at(random.usize(1..=most.min(rest.len())));
-        let sent = if random.u8(..16) == 0 { client.0.write_split([piece]) } else { client.offer(piece) };
-        if !sent {
-            return;
-        }
-        rest = behind;
-    }
-}
-
 #[test]
 fn of_pipelined_requests_the_upstream_sees_exactly_the_accepted_ones_in_order() {
     let origin = Origin::echo();
@@ -250,7 +236,7 @@ fn of_pipelined_requests_the_upstream_sees_exactly_the_accepted_ones_in_order() 
             }
         }
         let mut client = corsair.connect();
-        scatter(&mut client, &support::bytes(&pipeline), &mut random);
+        client.0.scatter(&support::bytes(&pipeline), 400, &mut random);
         for (method, target, body) in &accepted {
             let text = format!("{method} {target} {} {}", body.len(), sha256(body));
             assert_eq!(client.response().text(), text, "{pipeline:?}");

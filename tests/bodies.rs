@@ -3,11 +3,7 @@
 
 mod support;
 
-use std::{
-    io::Write,
-    net::{SocketAddr, TcpStream},
-    thread,
-};
+use std::{io::Write, net::SocketAddr, thread};
 
 use support::{
     Client, Corsair, Fault, Framing, Gate,
@@ -28,18 +24,6 @@ fn sizes() -> Vec<usize> {
     [0, 1, 2].into_iter().chain(around).collect()
 }
 
-/// Writes `data` in random pieces.
-fn scatter(socket: &mut TcpStream, data: &[u8], random: &mut fastrand::Rng) {
-    let mut rest = data;
-    while !rest.is_empty() {
-        let size = random.usize(1..=rest.len().min(30_000));
-        if socket.write_all(&rest[..size]).is_err() {
-            return;
-        }
-        rest = &rest[size..];
-    }
-}
-
 #[test]
 fn uploads_of_every_size_and_framing_arrive_exactly() {
     let origin = Origin::echo();
@@ -56,7 +40,7 @@ fn uploads_of_every_size_and_framing_arrive_exactly() {
             };
             let mut message = format!("POST /{size} HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n").into_bytes();
             message.extend_from_slice(&body);
-            scatter(&mut client.writer(), &message, &mut random);
+            client.0.scatter(&message, 30_000, &mut random);
             let response = client.response();
             assert_eq!(
                 response.text(),
@@ -83,7 +67,7 @@ fn noisy_origin() -> Origin {
         };
         let mut message = format!("HTTP/1.1 200 OK\r\n{fields}\r\n").into_bytes();
         message.extend_from_slice(&body);
-        scatter(&mut exchange.connection.tcp().try_clone().unwrap(), &message, &mut random);
+        exchange.connection.scatter(&message, 30_000, &mut random);
         if parts[2] == "close" { Then::Close } else { Then::KeepAlive }
     })
 }

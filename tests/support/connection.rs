@@ -121,6 +121,23 @@ impl Connection {
         })
     }
 
+    /// Writes in pieces of random sizes, small ones and such of up to `most` bytes, of which some leave only
+    /// when what went before was read; `false` when the peer has closed.
+    pub(crate) fn scatter(&mut self, data: &[u8], most: usize, random: &mut fastrand::Rng) -> bool {
+        let mut rest = data;
+        while !rest.is_empty() {
+            let most = if random.bool() { 7 } else { most };
+            let (piece, behind) = rest.split_at(random.usize(1..=most.min(rest.len())));
+            let alone = random.u8(..16) == 0;
+            let sent = if alone { self.write_split([piece]) } else { self.write(piece).is_ok() };
+            if !sent {
+                return false;
+            }
+            rest = behind;
+        }
+        true
+    }
+
     /// Ends our direction; with TLS after a close_notify.
     pub(crate) fn shutdown_write(&mut self) {
         match &mut self.wire {
