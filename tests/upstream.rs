@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Client, Corsair, Fault, Origin, Response, Then, answer, hyper_origin::HyperOrigin};
+use support::{Client, Corsair, Fault, Network, Origin, Response, Then, answer, hyper_origin::HyperOrigin};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
@@ -91,10 +91,11 @@ fn a_post_is_not_lost_when_the_idle_connection_was_already_closed() {
         exchange.send(answer("200 OK", "", "x"));
         Then::Close
     });
-    let corsair = Corsair::reverse(origin.address(), &[]);
+    let network = Network::to(origin.address());
+    let corsair = Corsair::reverse(network.address(), &[]);
     for round in 1..=20 {
         assert_eq!(corsair.ask(POST).status, 200, "round {round}");
-        origin.wait("the connection has ended", |seen| seen.open == 0);
+        network.wait("corsair's side has the FIN", |seen| seen.download.closed == round);
     }
     assert_eq!(origin.seen().requests.len(), 20);
 }

@@ -72,7 +72,7 @@ impl Turns {
 pub(crate) struct Passed {
     /// Bytes that went on to the other end.
     pub(crate) bytes: usize,
-    /// Connections on which this end was done with sending.
+    /// Connections on which this end was done with sending, and the other one was told.
     pub(crate) closed: usize,
     /// Connections that this end has reset, or refused.
     pub(crate) reset: usize,
@@ -202,6 +202,8 @@ struct Direction {
     sender_is_done: bool,
     /// A FIN was passed on.
     receiver_is_done: bool,
+    /// The end was counted.
+    is_over: bool,
     sender: fn(&mut Seen) -> &mut Passed,
     receiver: fn(&mut Seen) -> &mut Passed,
 }
@@ -220,6 +222,7 @@ impl Direction {
             may_take: false,
             sender_is_done: false,
             receiver_is_done: false,
+            is_over: false,
             sender,
             receiver,
         }
@@ -276,10 +279,7 @@ impl Direction {
         let result = from.read(&mut self.held);
         self.held.truncate(*result.as_ref().unwrap_or(&0));
         match result {
-            Ok(0) => {
-                self.sender_is_done = true;
-                record.update(|seen| (self.sender)(seen).closed += 1);
-            }
+            Ok(0) => self.sender_is_done = true,
             Ok(_) => self.may_take = false,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(error),
             Err(error) => {
@@ -314,6 +314,10 @@ impl Direction {
                     if !self.receiver_is_done {
                         drop(to.shutdown(Shutdown::Write));
                         self.receiver_is_done = true;
+                    }
+                    if !self.is_over {
+                        self.is_over = true;
+                        record.update(|seen| (self.sender)(seen).closed += 1);
                     }
                     return Ok(Awaits::Nothing);
                 }
