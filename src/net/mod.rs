@@ -13,7 +13,7 @@
 //! - [`connect`]: the first of several addresses that answers
 //! - [`handshake`]: TLS on a connection, on either side
 //! - [`dns`]: names become addresses
-//! - [`splice`]: bytes from one socket to another without a visit to user space
+//! - [`pipe`]: bytes from one socket to another without a visit to user space
 //! - [`parked`]: sockets at rest
 
 mod throttle;
@@ -34,7 +34,7 @@ pub mod handshake;
 
 pub mod dns;
 
-pub mod splice;
+pub mod pipe;
 
 pub mod parked;
 

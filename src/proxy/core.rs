@@ -13,7 +13,7 @@ use crate::{
     net::{
         buffer::BufferPool,
         dns::{Resolver, ResolverSettings},
-        splice::PipePool,
+        pipe::PipePool,
     },
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
     plan::Identity,

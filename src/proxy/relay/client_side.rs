@@ -23,7 +23,7 @@ use super::{flow::ExchangeState, source::Source, state::SourceState};
 use crate::{
     error::Error,
     http1::body::{BodyFault, BodyReader},
-    net::{buffer::Buffer, splice::Pipe, stream::Stream, timer::Timer},
+    net::{buffer::Buffer, pipe::Pipe, stream::Stream, timer::Timer},
     observe::metrics::Leg,
     plan::BodyProgress,
     proxy::send::send,

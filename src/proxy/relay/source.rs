@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use crate::{
     error::Error,
-    net::{buffer::Buffer, splice::Pipe},
+    net::{buffer::Buffer, pipe::Pipe},
 };
 
 /// The side that a spliced body comes from.

@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     http1::body::BodyReader,
     net::{
-        splice::{PIPE_CAPACITY, Pipe, poll_send},
+        pipe::{PIPE_CAPACITY, Pipe, poll_send},
         stream::Stream,
     },
     proxy::core::Core,

@@ -25,7 +25,7 @@ use crate::{
         body::{BodyFault, BodyReader},
         head::{Request, RequestHead, Response, ResponseHead},
     },
-    net::{buffer::Buffer, splice::Pipe, stream::Stream},
+    net::{buffer::Buffer, pipe::Pipe, stream::Stream},
     plan::{Arrived, ResponseContext, ResponsePlan, Seen},
     proxy::core::Core,
 };
