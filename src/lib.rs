@@ -129,7 +129,7 @@
 //!
 //! | to | go to |
 //! |---|---|
-//! | add a setting | a row in [`config::keys`], a field and a reader in the file of its table (`config/limits.rs`, …); what concerns several in [`config::compile`] |
+//! | add a setting | a row in `config/keys.rs`, a field and a reader in the file of its table (`config/limits.rs`, …); what concerns several in [`config::compile`] |
 //! | accept or refuse a message | [`http1`], with a case in its table test and one in the test of its rule, in `tests/rules` |
 //! | know another field name | the table in [`http1::fields`] |
 //! | change what goes upstream or comes back | [`plan::rewrite`] |

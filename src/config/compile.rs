@@ -1,19 +1,26 @@
-//! Settings to configuration: all defaults, all checks.
+//! Settings to configuration: every setting read, every check made.
 //!
-//! Every fault is reported, not the first: the readers beside this file read each value on its own, and
-//! here is judged what concerns several of them together. Only what passes without a fault becomes a
-//! [`Config`]. Nothing here knows where a setting was typed.
+//! Every fault is reported, not the first: the tables beside this file read each setting on its own, and here is
+//! judged what concerns several of them together. Only what passes without a fault becomes a [`Config`].
 
 use std::{net::SocketAddr, sync::Arc};
 
 use super::{
-    Config, ConfigFault, Endpoint, Gateway, Listener, Service, Upstream, bounds,
-    endpoints::{self, Place},
-    flags::Settings,
+    configuration::{Config, Service},
+    dns,
+    gateway::{self, Gateway, GatewayParts},
+    keys::Key,
+    limits,
+    listen::{self, Listener},
+    log::{self, Log},
     machine::Machine,
-    notes::Notes,
-    policies::{self, GatewayParts},
-    sections,
+    notes::{ConfigFault, Notes},
+    policy, pool,
+    process::{self, Process},
+    reader::Reader,
+    settings::Settings,
+    timeouts,
+    upstream::{self, Endpoint, Place, Upstream},
 };
 use crate::{
     cors::CorsSettings,
@@ -30,19 +37,27 @@ pub fn compile(
     settings: &Settings,
     machine: Machine,
 ) -> Result<(Config, Vec<ConfigFault>), Vec<ConfigFault>> {
-    let mut notes = Notes::default();
-    let addresses = sections::addresses(&settings.serving, &mut notes);
-    let (workers, max_connections, drain_timeout) = sections::sizes(&settings.serving, machine, &mut notes);
-    let cors_settings = policies::cors_settings(&settings.cors, &mut notes);
-    let cors = policies::cors(&cors_settings, &mut notes);
-    let gateway = policies::gateway(&settings.gateway, !settings.upstream.upstream.is_empty(), &mut notes);
-    let server_tls = sections::server_tls(&settings.tls, &mut notes);
-    let client_tls = sections::client_tls(&settings.tls, &mut notes);
-    let endpoints = notes.members("--upstream", &settings.upstream.upstream, endpoints::upstream);
-    let dns = sections::dns(&settings.dns, &mut notes);
-    let limits = bounds::limits(&settings.limits, &mut notes);
-    let timeouts = bounds::timeouts(&settings.timeouts, &mut notes);
-    let (access_log, verbosity) = sections::observation(&settings.observation, &mut notes);
+    let mut reader = Reader::new(settings);
+    let config = read(machine, &mut reader);
+    let Notes { faults, warnings } = reader.into_notes();
+    config.filter(|_| faults.is_empty()).map(|config| (config, warnings)).ok_or(faults)
+}
+
+/// Reads every setting once; `None` if what was typed is too faulty to make anything of it.
+fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
+    let addresses = listen::addresses(reader);
+    let Process { workers, max_connections, pipes, drain_timeout } = process::read(machine, reader);
+    let cors_settings = policy::settings(reader);
+    let cors = policy::policy(&cors_settings, reader);
+    let gateway = gateway::read(reader);
+    let server_tls = listen::server_tls(reader);
+    let client_tls = upstream::client_tls(reader);
+    let endpoints = upstream::endpoints(reader);
+    let pool = pool::read(reader);
+    let dns = dns::read(reader);
+    let limits = limits::read(reader);
+    let timeouts = timeouts::read(reader);
+    let Log { access: access_log, redact_query, verbosity } = log::read(reader);
 
     let listeners: Vec<Listener> =
         addresses.iter().map(|&address| Listener { address, tls: server_tls.clone() }).collect();
@@ -50,49 +65,43 @@ pub fn compile(
         || cors_settings.allow_origins.iter().any(|origin| origin == "*"),
         |policy| policy.is_any_origin(),
     );
-    refuse_an_open_gateway(&listeners, &gateway, any_origin, &mut notes);
-    warn_of_plain_origins(&cors_settings, server_tls.is_some(), &mut notes);
-    refuse_a_loop(&addresses, &endpoints, &mut notes);
-    warn_of_idle_flags(settings, &listeners, &gateway, &endpoints, &mut notes);
-    let example_fields = example_fields(&cors_settings, &gateway, settings);
-
-    let (Some(cors), Some(client_tls), Some(rules), Some(allow_hosts), true) =
-        (cors, client_tls, gateway.rules, gateway.allow_hosts, notes.faults.is_empty())
-    else {
-        return Err(notes.faults);
-    };
-    let upstream = (!endpoints.is_empty()).then(|| Upstream { endpoints, tls: Arc::clone(&client_tls) });
-    let forms = gateway.forms;
-    let gateway = |forms| Gateway {
-        forms,
-        rules,
-        redirects: gateway.redirects,
-        require_headers: gateway.require_headers,
-        allow_hosts,
-        tls: client_tls,
-    };
-    let service = match (forms, upstream) {
-        (Some(forms), Some(upstream)) => Service::Both { gateway: gateway(forms), upstream },
-        (Some(forms), None) => Service::Gateway(gateway(forms)),
-        (None, Some(upstream)) => Service::Reverse(upstream),
-        (None, None) => unreachable!("without an upstream the gateway is on, or the list had a fault"),
-    };
-    let config = Config {
+    refuse_an_open_gateway(&listeners, &gateway, any_origin, reader);
+    warn_of_plain_origins(&cors_settings, server_tls.is_some(), reader);
+    refuse_a_loop(&addresses, &endpoints, reader);
+    warn_of_idle_flags(&listeners, &gateway, &endpoints, reader);
+    let example_fields = example_fields(&cors_settings, &gateway, reader);
+    Some(Config {
         listeners,
-        service,
-        cors,
+        service: service(endpoints, gateway, client_tls?)?,
+        cors: cors?,
         timeouts,
         limits,
         workers,
         max_connections,
-        pipes: sections::pipes(machine, max_connections, workers),
+        pipes,
         drain_timeout,
         access_log,
+        redact_query,
+        pool,
         dns,
         verbosity,
         example_fields,
-    };
-    Ok((config, notes.warnings))
+    })
+}
+
+/// What requests are answered with; `None` where a part of it is faulty.
+fn service(endpoints: Vec<Endpoint>, parts: GatewayParts, tls: Arc<rustls::ClientConfig>) -> Option<Service> {
+    let upstream = (!endpoints.is_empty()).then(|| Upstream { endpoints, tls: Arc::clone(&tls) });
+    let GatewayParts { forms, rules, redirects, require_headers, allow_hosts, .. } = parts;
+    let (rules, allow_hosts) = (rules?, allow_hosts?);
+    let gateway = forms.map(|forms| Gateway { forms, rules, redirects, require_headers, allow_hosts, tls });
+    match (gateway, upstream) {
+        (Some(gateway), Some(upstream)) => Some(Service::Both { gateway, upstream }),
+        (Some(gateway), None) => Some(Service::Gateway(gateway)),
+        (None, Some(upstream)) => Some(Service::Reverse(upstream)),
+        // Without an upstream the gateway is on, so one was typed, and none is understood.
+        (None, None) => None,
+    }
 }
 
 /// A gateway that strangers can reach must be restricted by something, or published knowingly: else it is an
@@ -101,7 +110,7 @@ fn refuse_an_open_gateway(
     listeners: &[Listener],
     gateway: &GatewayParts,
     any_origin: bool,
-    notes: &mut Notes,
+    reader: &mut Reader<'_>,
 ) {
     // Rules that cannot be read were meant to be some: their own fault is enough.
     let restricted =
@@ -119,11 +128,11 @@ fn refuse_an_open_gateway(
          --allow-target, or publish it knowingly with --open",
         published.join(" and ")
     );
-    notes.fault("", message);
+    reader.fault_of_several(message);
 }
 
 /// A page that came in the clear may have been changed on the way: with credentials it acts for its user.
-fn warn_of_plain_origins(cors: &CorsSettings, serves_tls: bool, notes: &mut Notes) {
+fn warn_of_plain_origins(cors: &CorsSettings, serves_tls: bool, reader: &mut Reader<'_>) {
     if !(serves_tls && cors.allow_credentials) {
         return;
     }
@@ -131,12 +140,12 @@ fn warn_of_plain_origins(cors: &CorsSettings, serves_tls: bool, notes: &mut Note
         let message = format!(
             "whoever is on the way to {origin} can change its pages and use the credentials that TLS protects here"
         );
-        notes.warn("--allow-origin", message);
+        reader.warn(Key::AllowOrigin, message);
     }
 }
 
 /// An upstream that is our own listener answers every request with itself.
-fn refuse_a_loop(addresses: &[SocketAddr], endpoints: &[Endpoint], notes: &mut Notes) {
+fn refuse_a_loop(addresses: &[SocketAddr], endpoints: &[Endpoint], reader: &mut Reader<'_>) {
     for endpoint in endpoints {
         let Place::Port(TargetHost::Ip(ip), port) = endpoint.place() else { continue };
         let is_own = |address: &&SocketAddr| {
@@ -148,57 +157,57 @@ fn refuse_a_loop(addresses: &[SocketAddr], endpoints: &[Endpoint], notes: &mut N
                 "{} is corsair's own listener {address}; give the application's address",
                 endpoint.authority
             );
-            notes.fault("--upstream", message);
+            reader.fault(Key::Upstream, message);
         }
     }
 }
 
 /// A flag that changes nothing in this mode was probably meant to change something.
 fn warn_of_idle_flags(
-    settings: &Settings,
     listeners: &[Listener],
     gateway: &GatewayParts,
     endpoints: &[Endpoint],
-    notes: &mut Notes,
+    reader: &mut Reader<'_>,
 ) {
-    let typed = &settings.gateway;
-    let gateway_flags = [
-        ("--allow-target", !typed.allow_target.is_empty()),
-        ("--deny-target", !typed.deny_target.is_empty()),
-        ("--require-header", !typed.require_header.is_empty()),
-        ("--open", gateway.open),
-        ("--redirects", typed.redirects.is_some()),
-        ("--allow-host", !typed.allow_host.is_empty()),
-    ];
     if gateway.forms.is_none() {
-        for (key, _) in gateway_flags.into_iter().filter(|(_, typed)| *typed) {
-            notes.warn(key, "has no effect without a gateway; add --gateway query,path or leave it out");
+        const OF_THE_GATEWAY: [Key; 6] = [
+            Key::AllowTarget,
+            Key::DenyTarget,
+            Key::RequireHeader,
+            Key::Open,
+            Key::Redirects,
+            Key::AllowHost,
+        ];
+        for key in OF_THE_GATEWAY.into_iter().filter(|key| *key != Key::Open || gateway.open) {
+            warn_if_typed(
+                key,
+                "has no effect without a gateway; add --gateway query,path or leave it out",
+                reader,
+            );
         }
         if endpoints.iter().all(|endpoint| endpoint.scheme == Scheme::Http) {
-            let trust = [
-                ("--ca-file", &settings.tls.ca_file),
-                ("--insecure-upstream", &settings.tls.insecure_upstream),
-            ];
-            for (key, _) in trust.into_iter().filter(|(_, typed)| typed.is_some()) {
-                notes.warn(key, "has no effect: no upstream is https");
+            for key in [Key::CaFile, Key::VerifyUpstream] {
+                warn_if_typed(key, "has no effect: no upstream is https", reader);
             }
         }
         if endpoints.iter().all(|endpoint| !matches!(endpoint.place(), Place::Port(TargetHost::Name(_), _))) {
-            let names = [
-                ("--dns-server", !settings.dns.dns_server.is_empty()),
-                ("--hosts-file", settings.dns.hosts_file.is_some()),
-            ];
-            for (key, _) in names.into_iter().filter(|(_, typed)| *typed) {
-                notes.warn(key, "has no effect: no upstream is given by name");
+            for key in [Key::DnsServer, Key::HostsFile] {
+                warn_if_typed(key, "has no effect: no upstream is given by name", reader);
             }
         }
-    } else if !typed.allow_host.is_empty() && !listeners.iter().any(Listener::is_loopback) {
-        notes.warn("--allow-host", "has no effect: it is asked on loopback listeners only");
+    } else if !listeners.iter().any(Listener::is_loopback) {
+        warn_if_typed(Key::AllowHost, "has no effect: it is asked on loopback listeners only", reader);
+    }
+}
+
+fn warn_if_typed(key: Key, message: &str, reader: &mut Reader<'_>) {
+    if reader.has(key) {
+        reader.warn(key, message);
     }
 }
 
 /// The fields that an example request needs to be let in, and to show what the policy does.
-fn example_fields(cors: &CorsSettings, gateway: &GatewayParts, settings: &Settings) -> Vec<Box<str>> {
+fn example_fields(cors: &CorsSettings, gateway: &GatewayParts, reader: &Reader<'_>) -> Vec<Box<str>> {
     let origin = cors.allow_origins.iter().find_map(|origin| match origin.as_str() {
         "*" => Some("https://app.example.com"),
         "loopback" => Some("http://localhost:5173"),
@@ -208,7 +217,7 @@ fn example_fields(cors: &CorsSettings, gateway: &GatewayParts, settings: &Settin
     let mut fields: Vec<Box<str>> =
         origin.map(|origin| format!("Origin: {origin}").into()).into_iter().collect();
     if gateway.forms.is_some() {
-        let host = gateway.hosts.first().filter(|_| !settings.gateway.allow_host.is_empty());
+        let host = gateway.hosts.first().filter(|_| reader.has(Key::AllowHost));
         fields.extend(host.map(|host| format!("Host: {host}").into()));
         let met = |name: &str| {
             fields
@@ -228,8 +237,8 @@ mod tests {
 
     use tracing::level_filters::LevelFilter;
 
-    use super::*;
-    use crate::config::{AccessLog, Limits, Redirects, Timeouts, flags};
+    use super::{super::sample, *};
+    use crate::config::{flags, gateway::Redirects, log::AccessLog};
 
     fn compiled(arguments: &[&str]) -> Result<(Config, Vec<String>), Vec<String>> {
         let arguments = std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into);
@@ -249,6 +258,17 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_read_once() {
+        let settings = Settings::default();
+        let mut reader = Reader::new(&settings);
+        assert!(read(sample::MACHINE, &mut reader).is_some());
+        for key in Key::ALL {
+            let readers = reader.read.iter().filter(|read| *read == key).count();
+            assert_eq!(readers, 1, "how often {key:?} is read");
+        }
+    }
+
+    #[test]
     fn nothing_typed_is_a_gateway_on_loopback() {
         let (config, warnings) = compiled(&[]).unwrap_or_else(|faults| panic!("{faults:?}"));
         assert_eq!(warnings, Vec::<String>::new());
@@ -260,7 +280,6 @@ mod tests {
         assert!(!gateway.rules.is_list() && gateway.require_headers.is_empty());
         assert_eq!(gateway.redirects, Redirects::Follow);
         assert!(config.cors.is_any_origin());
-        assert_eq!((config.timeouts, config.limits), (Timeouts::default(), Limits::default()));
         assert_eq!((config.workers.get(), config.max_connections), (2, 9000));
         assert_eq!(config.drain_timeout, Duration::from_secs(30));
         assert_eq!((config.access_log, config.verbosity), (AccessLog::Off, LevelFilter::INFO));
@@ -426,10 +445,11 @@ mod tests {
         let origins = vec!["https://a.example".into(), "http://b.example".into()];
         for (serves_tls, allow_credentials, expected) in [(true, true, 1), (false, true, 0), (true, false, 0)]
         {
-            let mut notes = Notes::default();
-            let mut cors = policies::cors_settings(&Settings::default().cors, &mut notes);
-            (cors.allow_origins, cors.allow_credentials) = (Vec::clone(&origins), allow_credentials);
-            warn_of_plain_origins(&cors, serves_tls, &mut notes);
+            let ((), notes) = sample::noted(&[], |reader| {
+                let mut cors = policy::settings(reader);
+                (cors.allow_origins, cors.allow_credentials) = (Vec::clone(&origins), allow_credentials);
+                warn_of_plain_origins(&cors, serves_tls, reader);
+            });
             assert_eq!(notes.warnings.len(), expected);
             assert!(notes.warnings.iter().all(|warning| warning.message.contains("http://b.example")));
         }

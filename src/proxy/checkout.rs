@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{core::Core, relay::ClientSide};
 use crate::{
-    config::{Config, Endpoint, Upstream, endpoints::Place},
+    config::{Config, Endpoint, Place, Upstream},
     error::Error,
     net::{Peer, timer::Timer},
     observe::metrics::PoolResult,

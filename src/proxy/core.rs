@@ -23,10 +23,6 @@ use crate::{
     },
 };
 
-/// Idle upstream connections per endpoint and in all, over all workers.
-const MAX_IDLE: usize = 1024;
-/// Query parameters whose values never reach the log.
-const REDACTED: [&str; 2] = ["token", "key"];
 /// Field lists kept for the next head.
 const MAX_FREE_FIELDS: usize = 256;
 /// Those of them kept while nothing happens.
@@ -52,8 +48,6 @@ pub struct Core {
     pub counters: Arc<WorkerCounters>,
     /// Where requests are recorded.
     pub access_log: Option<AccessLogHandle>,
-    /// Query parameters whose values never reach the access log.
-    pub redacted: Vec<String>,
     /// Streams that may still move to large relay buffers.
     pub bulk_permits: Cell<usize>,
     /// Whose turn it is among the servers of the upstream.
@@ -76,8 +70,9 @@ impl Core {
         counters: Arc<WorkerCounters>,
         access_log: Option<AccessLogHandle>,
     ) -> Rc<Self> {
-        let per_worker = MAX_IDLE.div_ceil(config.workers.get());
-        let limits = PoolLimits { per_endpoint: per_worker, total: per_worker * 2, idle: POOL_IDLE };
+        let per_worker = config.pool.max_idle.div_ceil(config.workers.get());
+        let idle = config.pool.idle_timeout;
+        let limits = PoolLimits { per_endpoint: per_worker, total: per_worker * 2, idle };
         let resolver = Resolver::new(ResolverSettings {
             servers: config.dns.servers.clone(),
             hosts_file: config.dns.hosts_file.clone(),
@@ -93,7 +88,6 @@ impl Core {
             clock: Clock::default(),
             counters,
             access_log,
-            redacted: REDACTED.map(str::to_owned).to_vec(),
             bulk_permits: Cell::new(BULK_STREAMS),
             balance: Balance::default(),
             draining: Cell::new(false),
@@ -136,9 +130,6 @@ impl Core {
         self.idle.wake_all();
     }
 }
-
-/// Idle upstream connections are closed after this, unless their upstream announces less.
-const POOL_IDLE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What a rewritten head may be longer than the one it was made from: our own fields, echoed lists.
 const HEAD_GROWTH: usize = 4 << 10;

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{net::UnixStream, time::Instant};
 
 use crate::{
-    config::endpoints::Place,
+    config::Place,
     error::Error,
     net::{Peer, connect, dns::Resolver, handshake, stream::Stream},
     uri::TargetHost,

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, num::NonZeroUsize, os::unix::ffi::OsStringExt as _};
 
 use corsair::{
-    config::{compile::compile, flags, machine::Machine},
+    config::{Key, compile::compile, flags, machine::Machine},
     cors::decide_origin,
 };
 
@@ -40,8 +40,8 @@ pub fn check(data: &[u8]) {
             assert!(config.upstream().is_some() || config.gateway().is_some());
             assert!(config.upstream().is_none_or(|upstream| !upstream.endpoints.is_empty()));
             are_said(&warnings);
-            let credentials = settings.cors.allow_credentials.as_deref();
-            if credentials.is_some_and(|typed| typed == "true") {
+            let credentials = settings.typed(Key::AllowCredentials).last();
+            if credentials.is_some_and(|typed| typed.text == "true") {
                 assert!(
                     !config.cors.is_any_origin() && !decide_origin(&config.cors, b"null"),
                     "{settings:?}"
@@ -51,7 +51,7 @@ pub fn check(data: &[u8]) {
             if let Some(gateway) = config.gateway()
                 && reachable
                 && config.cors.is_any_origin()
-                && settings.gateway.open.is_none()
+                && !settings.has(Key::Open)
             {
                 assert!(gateway.rules.is_list(), "an open gateway: {settings:?}");
             }

@@ -13,7 +13,7 @@ fn timeouts() -> Timeouts {
         upstream_idle: 24 * SECOND,
         send: 32 * SECOND,
         min_rate: 0,
-        ..Timeouts::default()
+        ..crate::config::sample::defaults().timeouts
     }
 }
 

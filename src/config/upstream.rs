@@ -1,16 +1,26 @@
-//! Typed text to places on the network: addresses to serve, upstreams, resolvers.
+//! `[upstream]`: the application behind the reverse proxy, and how TLS is spoken to servers.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
-use crate::uri::{Scheme, TargetHost};
+use super::{keys::Key, reader::Reader, values};
+use crate::{
+    tls,
+    uri::{Scheme, TargetHost},
+};
 
-/// One server of an [`Upstream`](super::Upstream).
+/// The application behind the reverse proxy.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Its servers, in the order typed; never empty.
+    pub endpoints: Vec<Endpoint>,
+    /// How TLS is spoken to those that want it.
+    pub tls: Arc<rustls::ClientConfig>,
+}
+
+/// One server of an [`Upstream`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Plain or TLS.
@@ -65,58 +75,26 @@ impl Endpoint {
     }
 }
 
-/// An address to serve: `127.0.0.1:3000`, `[::]:443`, or `:8080` for all of IPv4.
-///
-/// # Errors
-/// What is wrong with it, with the spelling that was probably meant.
-pub fn listener(text: &str) -> Result<SocketAddr, String> {
-    if let Some(Ok(port)) = text.strip_prefix(':').map(port) {
-        return Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
-    }
-    let fault = |hint: &str| Err(format!("\"{text}\" is no address to serve; {hint}"));
-    if text.starts_with("unix:") {
-        return fault("unix sockets are not supported, give an address and a port such as 127.0.0.1:3000");
-    }
-    if text.contains("://") {
-        return fault("leave out the scheme; --tls-cert and --tls-key make a listener speak TLS");
-    }
-    match text.rsplit_once(':') {
-        Some(("localhost", port)) => return fault(&format!("write 127.0.0.1:{port} or [::1]:{port}")),
-        Some(("*", port)) => {
-            return fault(&format!("write :{port} for IPv4 or [::]:{port} for both families"));
-        }
-        _ => {}
-    }
-    if port(text).is_ok() {
-        return fault(&format!("write :{text} for all addresses or 127.0.0.1:{text} for this machine only"));
-    }
-    if text.parse::<IpAddr>().is_ok() {
-        return fault("it needs a port, such as 127.0.0.1:3000 or [::]:443");
-    }
-    text.parse().or_else(|_| fault("expected one such as 127.0.0.1:3000, :8080 or [::]:443"))
+/// The servers, in the order typed.
+pub(super) fn endpoints(reader: &mut Reader<'_>) -> Vec<Endpoint> {
+    reader.members(Key::Upstream, endpoint)
 }
 
-/// A resolver: an address, with the port where it is not 53.
-///
-/// # Errors
-/// That it is none; names cannot be taken, since nothing could resolve them.
-pub fn resolver(text: &str) -> Result<SocketAddr, String> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    bare.parse::<IpAddr>()
-        .map(|ip| SocketAddr::from((ip, 53)))
-        .or_else(|_| text.parse())
+/// TLS towards upstreams and targets; `None` if a file is faulty.
+pub(super) fn client_tls(reader: &mut Reader<'_>) -> Option<Arc<rustls::ClientConfig>> {
+    let verify = reader.switch(Key::VerifyUpstream);
+    let ca_file = reader.optional(Key::CaFile, values::file);
+    if !verify {
+        let message = "any certificate is trusted: whoever is on the way can read and change what passes";
+        reader.warn(Key::VerifyUpstream, message);
+    }
+    tls::client_config(ca_file.as_deref(), !verify)
+        .map_err(|fault| reader.fault(Key::CaFile, fault.to_string()))
         .ok()
-        .filter(|address| address.port() != 0)
-        .ok_or_else(|| {
-            format!("\"{text}\" is no resolver; expected an address such as 10.0.0.2 or 10.0.0.2:53")
-        })
 }
 
 /// An upstream: `http://HOST[:PORT][/PREFIX]`, the same with `https`, or `unix:/PATH`.
-///
-/// # Errors
-/// What is wrong with the URL, and what to write instead.
-pub fn upstream(text: &str) -> Result<Endpoint, String> {
+fn endpoint(text: &str) -> Result<Endpoint, String> {
     let fault = |reason: &str| Err(format!("\"{text}\" is no upstream; {reason}"));
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path).or_else(fault);
@@ -190,63 +168,9 @@ fn unix(path: &str) -> Result<Endpoint, &'static str> {
     })
 }
 
-/// Digits and nothing else: `str::parse` would take a sign.
-fn port(text: &str) -> Result<u16, ()> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().map_err(|_| ()) } else { Err(()) }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn listeners_are_addresses_with_a_port() {
-        for (text, address) in [
-            ("127.0.0.1:3000", "127.0.0.1:3000"),
-            (":8080", "0.0.0.0:8080"),
-            ("[::]:443", "[::]:443"),
-            ("[::1]:0", "[::1]:0"),
-        ] {
-            assert_eq!(listener(text), Ok(address.parse().unwrap()), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_listener_hears_what_to_write() {
-        for (text, hint) in [
-            ("unix:/run/corsair.sock", "unix sockets are not supported"),
-            ("http://127.0.0.1:3000", "leave out the scheme"),
-            ("localhost:3000", "write 127.0.0.1:3000"),
-            ("*:80", "write :80"),
-            ("8080", "write :8080"),
-            ("127.0.0.1", "needs a port"),
-            ("::1", "needs a port"),
-            (":99999", "expected one such as"),
-            (":+80", "expected one such as"),
-            ("", "expected one such as"),
-            (":", "expected one such as"),
-            ("example.com:80", "expected one such as"),
-        ] {
-            let fault = listener(text).expect_err(text);
-            assert!(fault.contains(hint), "{text}: {fault}");
-        }
-    }
-
-    #[test]
-    fn resolvers_are_addresses() {
-        for (text, address) in [
-            ("10.0.0.2", "10.0.0.2:53"),
-            ("10.0.0.2:5353", "10.0.0.2:5353"),
-            ("::1", "[::1]:53"),
-            ("[::1]", "[::1]:53"),
-            ("[::1]:54", "[::1]:54"),
-        ] {
-            assert_eq!(resolver(text), Ok(address.parse().unwrap()), "{text}");
-        }
-        for text in ["", "dns.example", "10.0.0.2:0", "10.0.0.2:"] {
-            assert!(resolver(text).expect_err(text).contains("is no resolver"), "{text}");
-        }
-    }
+    use super::{super::sample, *};
 
     #[test]
     fn an_upstream_is_taken_apart() {
@@ -258,7 +182,7 @@ mod tests {
             ("http://example.com:80", "example.com", 80, "example.com", ""),
             ("http://bücher.example", "xn--bcher-kva.example", 80, "xn--bcher-kva.example", ""),
         ] {
-            let endpoint = upstream(text).expect(text);
+            let endpoint = endpoint(text).expect(text);
             let expected = host.parse().map_or(TargetHost::Name(host), TargetHost::Ip);
             assert_eq!(endpoint.place(), Place::Port(expected, port), "{text}");
             assert_eq!((endpoint.port, &*endpoint.authority, &*endpoint.prefix), (port, authority, prefix));
@@ -268,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_certificate_of_a_name_with_a_final_dot_bears_none() {
-        let endpoint = upstream("https://api.example.org.").expect("valid");
+        let endpoint = endpoint("https://api.example.org.").expect("valid");
         assert_eq!(endpoint.tls_server_name, ServerName::try_from("api.example.org").ok());
     }
 
@@ -294,8 +218,27 @@ mod tests {
             ("http://[::1", "invalid IPv6"),
             ("", "write http://"),
         ] {
-            let fault = upstream(text).expect_err(text);
+            let fault = endpoint(text).expect_err(text);
             assert!(fault.contains(reason), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_trust_that_cannot_be_used_is_a_fault() {
+        let (made, faults) = sample::faults(&[(Key::CaFile, "/nonexistent/file")], client_tls);
+        assert!(made.is_none() && faults.len() == 1 && faults[0].starts_with("--ca-file: "), "{faults:?}");
+        let (_folder, cert, _) = sample::certificate();
+        let (made, faults) = sample::faults(&[(Key::CaFile, &cert)], client_tls);
+        assert_eq!((made.is_some(), faults), (true, vec![]));
+    }
+
+    #[test]
+    fn certificates_are_verified_unless_that_is_switched_off() {
+        for (settings, warnings) in
+            [(&[][..], 0), (&[(Key::VerifyUpstream, "false")], 0), (&[(Key::VerifyUpstream, "true")], 1)]
+        {
+            let (_, notes) = sample::noted(settings, client_tls);
+            assert_eq!(notes.warnings.len(), warnings, "{settings:?}: {notes:?}");
         }
     }
 }

@@ -1,17 +1,17 @@
-//! Typed text to quantities: durations, sizes, rates, counts.
+//! Typed text to values: durations, sizes, rates, counts; one of a few words, yes or no, lists, files.
 //!
-//! Every fault says what was found and what was expected, and names no flag: the caller knows which.
+//! Every fault says what was found and what was expected, and names no setting: the caller knows which.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 /// The longest duration that can be set: it keeps every deadline representable.
-pub const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
+const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// `250ms`, `30s`, `5m`, `1h`, `2d`, or several in a row: `1m30s`. Zero needs no unit.
 ///
 /// # Errors
 /// What is wrong with it, and what a duration looks like.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -47,7 +47,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// As [`duration`], and for zero.
-pub fn wait(text: &str) -> Result<Duration, String> {
+pub(super) fn wait(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err(format!("\"{text}\" would end every wait at once; expected more than zero")),
         wait => Ok(wait),
@@ -58,7 +58,7 @@ pub fn wait(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What is wrong with it, and what a size looks like.
-pub fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let fault = || format!("\"{text}\" is no size; expected bytes or one such as 16k, 10m or 1g");
     let (digits, unit) = split(text, |byte| byte.is_ascii_digit());
     let shift = match unit {
@@ -78,7 +78,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// What is wrong with it, and what a rate looks like.
-pub fn rate(text: &str) -> Result<u64, String> {
+pub(super) fn rate(text: &str) -> Result<u64, String> {
     if text == "off" || text == "0" {
         return Ok(0);
     }
@@ -90,7 +90,7 @@ pub fn rate(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// That it is no plain number, or out of the range.
-pub fn count(text: &str, range: std::ops::RangeInclusive<usize>) -> Result<usize, String> {
+pub(super) fn count(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     number(text)
         .and_then(|count| usize::try_from(count).ok())
         .filter(|count| range.contains(count))
@@ -101,12 +101,32 @@ pub fn count(text: &str, range: std::ops::RangeInclusive<usize>) -> Result<usize
 ///
 /// # Errors
 /// As [`size`], and for what is out of the range.
-pub fn size_within(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
+pub(super) fn size_within(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
     let bytes = size(text)?;
     if range.contains(&bytes) {
         return Ok(bytes);
     }
     Err(format!("\"{text}\" is out of range; expected {} to {}", typed(*range.start()), typed(*range.end())))
+}
+
+/// A size within `range` that is held in memory.
+///
+/// # Errors
+/// As [`size_within`].
+pub(super) fn memory_within(text: &str, range: RangeInclusive<u64>) -> Result<usize, String> {
+    size_within(text, range).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+/// What `read` understands, or `None` for the one `word` that stands for none.
+///
+/// # Errors
+/// Those of `read`, with the word.
+pub(super) fn or_word<T>(
+    text: &str,
+    word: &str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    if text == word { Ok(None) } else { read(text).map(Some).map_err(|fault| format!("{fault}, or {word}")) }
 }
 
 /// A size the way it would be typed, in the largest unit that divides it.
@@ -128,11 +148,147 @@ fn split(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
     text.split_at(text.bytes().position(|byte| !belongs(byte)).unwrap_or(text.len()))
 }
 
+/// The value that `text` names among `choices`.
+///
+/// # Errors
+/// All valid words, and the nearest one where it looks like a slip.
+pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
+        return Ok(*value);
+    }
+    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+    let nearest = words
+        .iter()
+        .map(|word| (strsim::jaro_winkler(&text.to_ascii_lowercase(), word), word))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map_or_else(String::new, |(_, word)| format!("; did you mean {word}?"));
+    Err(format!("\"{text}\" is none of {}{nearest}", words.join(", ")))
+}
+
+/// `true` or `false`, and what the environment of other programs uses for them.
+///
+/// # Errors
+/// As [`choice`].
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "yes" | "on" => Ok(true),
+        "0" | "no" | "off" => Ok(false),
+        lower => choice(lower, &[("true", true), ("false", false)])
+            .map_err(|_| format!("\"{text}\" is neither true nor false")),
+    }
+}
+
+/// The members of a list of which each item may hold several, separated by commas.
+///
+/// A comma inside brackets is none: it belongs to a pattern such as `~https://app-[0-9]{1,3}\.example\.com`.
+/// Space around a member is dropped.
+///
+/// # Errors
+/// A member that is empty: the sign of a variable that was not set.
+pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, String> {
+    let members: Vec<String> = items.into_iter().flat_map(members).collect();
+    if members.iter().any(String::is_empty) {
+        return Err("has an empty member; expected a value before and after every comma".into());
+    }
+    Ok(members)
+}
+
+fn members(item: &str) -> Vec<String> {
+    let mut members = vec![String::new()];
+    let mut depth = 0_usize;
+    let mut escaped = false;
+    for character in item.chars() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '[' | '{' | '(' => depth = depth.saturating_add(1),
+            ']' | '}' | ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                members.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(member) = members.last_mut() {
+            member.push(character);
+        }
+    }
+    members.iter().map(|member| member.trim().to_owned()).collect()
+}
+
+/// The name of a file.
+///
+/// # Errors
+/// That it is empty: the sign of a variable that was not set.
+pub(super) fn file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("is empty; expected the name of a file".into()) } else { Ok(text.into()) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn owned(items: &[&str]) -> Vec<String> {
+        items.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_hears_the_nearest_word() {
+        let choices = [("follow", 1), ("rewrite", 2), ("pass", 3)];
+        assert_eq!(choice("rewrite", &choices), Ok(2));
+        for (text, fault) in [
+            ("folow", "\"folow\" is none of follow, rewrite, pass; did you mean follow?"),
+            ("Pass", "\"Pass\" is none of follow, rewrite, pass; did you mean pass?"),
+            ("xyz", "\"xyz\" is none of follow, rewrite, pass"),
+            ("", "\"\" is none of follow, rewrite, pass"),
+        ] {
+            assert_eq!(choice(text, &choices), Err(fault.into()));
+        }
+    }
+
+    #[test]
+    fn a_word_may_stand_for_none() {
+        assert_eq!(or_word("off", "off", size), Ok(None));
+        assert_eq!(or_word("1k", "off", size), Ok(Some(1024)));
+        assert!(or_word("on", "off", size).expect_err("neither").ends_with(", or off"));
+    }
+
+    #[test]
+    fn yes_and_no_are_said_in_many_ways() {
+        for (text, value) in [("true", true), ("TRUE", true), ("1", true), ("on", true), ("yes", true)]
+            .into_iter()
+            .chain([("false", false), ("0", false), ("off", false), ("No", false)])
+        {
+            assert_eq!(boolean(text), Ok(value), "{text}");
+        }
+        assert_eq!(boolean("maybe"), Err("\"maybe\" is neither true nor false".into()));
+        assert!(boolean("").is_err());
+    }
+
+    #[test]
+    fn lists_are_repeated_or_separated_by_commas() {
+        assert_eq!(list(["a, b", "c"]), Ok(owned(&["a", "b", "c"])));
+        assert_eq!(list([]), Ok(vec![]));
+        for empty in [&["a,"][..], &["a,,b"], &[""], &["a", " "], &[","]] {
+            assert!(list(empty.iter().copied()).is_err(), "{empty:?}");
+        }
+    }
+
+    #[test]
+    fn a_comma_inside_a_pattern_separates_nothing() {
+        for pattern in [
+            r"~https://app-[0-9]{1,3}\.example\.com",
+            r"~https://(a|b{2,})\.example",
+            r"~https://[\],]x\.example",
+        ] {
+            assert_eq!(list([pattern]), Ok(owned(&[pattern])));
+        }
+        assert_eq!(list(["[::1],[::2]"]), Ok(owned(&["[::1]", "[::2]"])));
+        assert_eq!(list(["a],b"]), Ok(owned(&["a]", "b"])));
+    }
 
     #[test]
     fn durations_carry_a_unit() {

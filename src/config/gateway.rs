@@ -1,0 +1,156 @@
+//! `[gateway]`: who may use it for what.
+
+use std::sync::Arc;
+
+use super::{keys::Key, reader::Reader, values};
+use crate::{
+    access::{AllowHosts, RuleFault, TargetRules},
+    gateway::GatewayForms,
+    http1::fields,
+};
+
+/// The gateway, and who may use it for what.
+pub struct Gateway {
+    /// How a request names its target; at least one is on.
+    pub forms: GatewayForms,
+    /// Which targets it may name.
+    pub rules: TargetRules,
+    /// What becomes of a target's redirect.
+    pub redirects: Redirects,
+    /// Names of fields of which a request must carry one; empty asks for none.
+    pub require_headers: Vec<Box<str>>,
+    /// Values of `Host` accepted on loopback listeners, where a foreign one is DNS rebinding.
+    pub allow_hosts: AllowHosts,
+    /// How TLS is spoken to targets.
+    pub tls: Arc<rustls::ClientConfig>,
+}
+
+/// What becomes of a target's redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redirects {
+    /// The gateway goes there itself.
+    Follow,
+    /// `Location` becomes a URL of this gateway.
+    Rewrite,
+    /// The browser gets it as it is.
+    Pass,
+}
+
+/// The gateway's settings, understood one by one. They are read even where there is no gateway, so that a
+/// fault in them does not wait for the day when there is.
+pub(super) struct GatewayParts {
+    /// `None`: there is no gateway.
+    pub(super) forms: Option<GatewayForms>,
+    /// `None`: faulty.
+    pub(super) rules: Option<TargetRules>,
+    /// What becomes of redirects.
+    pub(super) redirects: Redirects,
+    /// Fields of which one is required.
+    pub(super) require_headers: Vec<Box<str>>,
+    /// `None`: faulty.
+    pub(super) allow_hosts: Option<AllowHosts>,
+    /// The hosts behind `allow_hosts`, as typed.
+    pub(super) hosts: Vec<String>,
+    /// Published knowingly.
+    pub(super) open: bool,
+}
+
+/// The gateway's settings; without an upstream the gateway is on unasked, in both forms.
+pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
+    let forms = forms(reader);
+    let allow = reader.list(Key::AllowTarget);
+    let deny = reader.list(Key::DenyTarget);
+    let rules = TargetRules::compile(&allow, &deny)
+        .map_err(|faults| {
+            for RuleFault { rule, message } in faults {
+                let key = if allow.contains(&rule) { Key::AllowTarget } else { Key::DenyTarget };
+                reader.fault(key, format!("\"{rule}\": {message}"));
+            }
+        })
+        .ok();
+    let hosts = reader.list(Key::AllowHost);
+    let allow_hosts = AllowHosts::compile(&hosts)
+        .map_err(|faults| {
+            for RuleFault { rule, message } in faults {
+                reader.fault(Key::AllowHost, format!("\"{rule}\": {message}"));
+            }
+        })
+        .ok();
+    let choices = [("follow", Redirects::Follow), ("rewrite", Redirects::Rewrite), ("pass", Redirects::Pass)];
+    GatewayParts {
+        forms,
+        rules,
+        redirects: reader.value(Key::Redirects, |text| values::choice(text, &choices)),
+        require_headers: reader.members(Key::RequireHeader, |name| {
+            if fields::is_token(name.as_bytes()) {
+                Ok(name.into())
+            } else {
+                Err(format!("\"{name}\" is no name of a header; expected one such as Origin"))
+            }
+        }),
+        allow_hosts,
+        hosts,
+        open: reader.switch(Key::Open),
+    }
+}
+
+/// The forms named; where none is, both, unless there is an upstream to serve instead.
+fn forms(reader: &mut Reader<'_>) -> Option<GatewayForms> {
+    let (query, path) =
+        (GatewayForms { query: true, path: false }, GatewayForms { query: false, path: true });
+    let named =
+        reader.members(Key::GatewayForms, |text| values::choice(text, &[("query", query), ("path", path)]));
+    match (reader.has(Key::GatewayForms), reader.has(Key::Upstream)) {
+        (true, _) => Some(GatewayForms {
+            query: named.iter().any(|form| form.query),
+            path: named.iter().any(|form| form.path),
+        }),
+        (false, true) => None,
+        (false, false) => Some(GatewayForms { query: true, path: true }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+
+    #[test]
+    fn the_forms_of_the_gateway_are_switched_on_by_name() {
+        for (typed, has_upstream, expected) in [
+            (&[][..], false, Some((true, true))),
+            (&[], true, None),
+            (&["query"], true, Some((true, false))),
+            (&["path"], false, Some((false, true))),
+            (&["query,path"], true, Some((true, true))),
+            (&["path", "query"], false, Some((true, true))),
+        ] {
+            let mut settings: Vec<(Key, &str)> =
+                typed.iter().map(|text| (Key::GatewayForms, *text)).collect();
+            settings.extend(has_upstream.then_some((Key::Upstream, "http://127.0.0.1:9001")));
+            let (parts, faults) = sample::faults(&settings, read);
+            assert_eq!(parts.forms.map(|forms| (forms.query, forms.path)), expected, "{typed:?}");
+            assert_eq!(faults, Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn faults_of_the_gateway_name_flag_and_value() {
+        let settings = [
+            (Key::GatewayForms, "querry"),
+            (Key::RequireHeader, "Origin, X A"),
+            (Key::Redirects, "folow"),
+            (Key::Open, "perhaps"),
+            (Key::AllowHost, ","),
+        ];
+        let (_, faults) = sample::faults(&settings, read);
+        for expected in [
+            "--gateway: \"querry\" is none of query, path; did you mean query?",
+            "--require-header: \"X A\" is no name of a header; expected one such as Origin",
+            "--redirects: \"folow\" is none of follow, rewrite, pass; did you mean follow?",
+            "--open: \"perhaps\" is neither true nor false",
+            "--allow-host: has an empty member; expected a value before and after every comma",
+        ] {
+            assert!(faults.iter().any(|fault| fault == expected), "{expected}: {faults:?}");
+        }
+    }
+}

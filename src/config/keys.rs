@@ -1,0 +1,302 @@
+//! Every setting, one row each: its names, its kind, its default, its line of help.
+//!
+//! A row is all that the command line, the environment and the help know of a setting. Its default is text, read by
+//! the same reader as what is typed, and stands nowhere else. What a value means is said by the table of the
+//! configuration that the setting belongs to; a row and a reader are all that a new one needs.
+
+/// Declares [`Key`] and the row of each from one table.
+///
+/// A row is `Key = "name in a file", flag "long" short 's': Kind("VALUE") = "default", "help";`. What a setting does
+/// not have is left out: the name, if only a flag says it; the flag, if only a file can.
+macro_rules! settings {
+    ($($heading:literal {$(
+        $key:ident $(= $name:literal)? $(, flag $long:literal $(short $short:literal)?)?
+            : $kind:ident $(($value:literal))? $(= $default:literal)?, $help:literal;
+    )*})*) => {
+        /// One setting.
+        #[allow(
+            rustdoc::bare_urls,
+            rustdoc::broken_intra_doc_links,
+            reason = "the comments are the help, as a terminal shows it"
+        )]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Key {
+            $($(#[doc = $help] $key,)*)*
+        }
+
+        impl Key {
+            /// All settings, in the order of the help.
+            pub const ALL: &[Self] = &[$($(Self::$key),*),*];
+
+            /// What is known of this setting.
+            #[must_use]
+            pub const fn row(self) -> &'static Row {
+                match self {
+                    $($(Self::$key => &Row {
+                        name: optional!($($name)?),
+                        flag: optional!($(Flag { long: $long, short: optional!($($short)?) })?),
+                        kind: Kind::$kind $(($value))?,
+                        default: optional!($($default)?),
+                        heading: $heading,
+                        help: $help,
+                    },)*)*
+                }
+            }
+        }
+    };
+}
+
+/// `Some` of what is there.
+macro_rules! optional {
+    () => {
+        None
+    };
+    ($value:expr) => {
+        Some($value)
+    };
+}
+
+/// What is known of one setting.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name in a configuration file, tables included; `None` for a flag that stands for other settings.
+    pub name: Option<&'static str>,
+    /// Its flag; `None` for what only a file can set.
+    pub flag: Option<Flag>,
+    /// What can be typed for it.
+    pub kind: Kind,
+    /// What holds where nothing is typed, as one would type it; `None` where that is nothing, or where it depends on
+    /// the machine or on other settings. Then the help says so in words.
+    pub default: Option<&'static str>,
+    /// The section of the help in which it stands.
+    pub heading: &'static str,
+    /// What it does, in a line.
+    pub help: &'static str,
+}
+
+/// The names of a flag, without dashes.
+#[derive(Clone, Copy, Debug)]
+pub struct Flag {
+    /// As in `--listen`; the variable is made of it.
+    pub long: &'static str,
+    /// As in `-l`.
+    pub short: Option<char>,
+}
+
+/// What can be typed for a setting, and the word that stands for it in the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One value.
+    Value(&'static str),
+    /// Any number of values.
+    List(&'static str),
+    /// Yes or no; the bare flag is yes.
+    Switch,
+    /// A switch whose flag says the contrary of its name in a file, as `--no-verdict` does of `verdict`.
+    Opposite,
+    /// How often the flag is given.
+    Count,
+}
+
+settings! {
+    "Serving" {
+        Listen = "listen.address", flag "listen" short 'l': List("ADDRESS") = "127.0.0.1:3000",
+            "Address to serve: 127.0.0.1:3000, :8080 or [::]:443; repeatable";
+        Workers = "workers", flag "workers": Value("N|auto") = "auto",
+            "Threads, or auto for one per usable core";
+        MaxConnections = "max_connections", flag "max-connections": Value("N"),
+            "Client connections at a time; by default 9 for every 20 file descriptors";
+        DrainTimeout = "drain_timeout", flag "drain-timeout": Value("DURATION") = "30s",
+            "How long running exchanges may take to end after TERM";
+    }
+    "CORS" {
+        AllowOrigin = "cors.allow_origins", flag "allow-origin": List("ORIGIN") = "*",
+            "Origins that may read: https://app.example.com, https://*.example.com, ~REGEX, loopback, null, *";
+        AllowCredentials = "cors.allow_credentials", flag "allow-credentials": Switch = "false",
+            "Let those origins send cookies and authorization; needs a list of origins";
+        AllowMethod = "cors.allow_methods", flag "allow-method": List("METHOD") = "any",
+            "Methods that a preflight grants";
+        AllowHeader = "cors.allow_headers", flag "allow-header": List("NAME") = "any",
+            "Request headers that a preflight grants";
+        ExposeHeader = "cors.expose_headers", flag "expose-header": List("NAME") = "all",
+            "Response headers that scripts may read";
+        MaxAge = "cors.max_age", flag "max-age": Value("DURATION") = "10m",
+            "How long a browser may remember a preflight";
+        PrivateNetwork = "cors.private_network", flag "private-network": Switch = "false",
+            "Grant private network access when a preflight asks for it";
+        UpstreamHeaders = "cors.upstream_headers", flag "upstream-headers": Value("replace|keep") = "replace",
+            "The upstream's own CORS headers: replaced by ours, or kept where it sends any";
+        Preflight = "cors.preflight", flag "preflight": Value("answer|forward") = "answer",
+            "Answer preflights here, or forward them to the application";
+        RefuseOtherOrigins = "cors.refuse_other_origins", flag "refuse-other-origins": Switch = "false",
+            "Refuse requests of other origins with 403 instead of hiding the answer from them";
+        Timing = "cors.timing", flag "timing": Switch = "false",
+            "Send Timing-Allow-Origin to allowed origins";
+        ResourcePolicy = "cors.resource_policy", flag "resource-policy": Value("POLICY"),
+            "Send Cross-Origin-Resource-Policy: cross-origin, same-site or same-origin; unset by default";
+        Verdict = "cors.verdict", flag "no-verdict": Opposite = "true",
+            "Leave out the Corsair-Cors header that explains the verdict";
+    }
+    "Gateway" {
+        GatewayForms, flag "gateway": List("query,path"),
+            "Forms to serve: query (/?url=…), path (/https://host/…); both by default unless there is an --upstream";
+        AllowTarget = "gateway.allow_targets", flag "allow-target": List("TARGET") = "public",
+            "Targets: public, private, loopback, any, HOST, HOST:PORT, *.example.com, a network; repeatable";
+        DenyTarget = "gateway.deny_targets", flag "deny-target": List("TARGET"),
+            "Targets refused whatever else allows them; repeatable";
+        RequireHeader = "gateway.require_headers", flag "require-header": List("NAME"),
+            "Refuse requests that carry none of these headers, such as Origin; repeatable";
+        Open = "gateway.open", flag "open": Switch = "false",
+            "Publish the gateway to everybody, knowingly";
+        Redirects = "gateway.redirects", flag "redirects": Value("follow|rewrite|pass") = "follow",
+            "Redirects of a target: followed here, rewritten to this gateway, or passed";
+        AllowHost = "listen.allow_hosts", flag "allow-host": List("HOST") = "localhost,127.0.0.1,[::1]",
+            "Host names that a loopback gateway answers to; repeatable";
+    }
+    "TLS" {
+        TlsCert = "listen.tls.certificates.cert", flag "tls-cert": Value("FILE"),
+            "Certificate chain of the listeners (PEM); with it they speak TLS";
+        TlsKey = "listen.tls.certificates.key", flag "tls-key": Value("FILE"),
+            "Private key of that certificate (PEM)";
+        CaFile = "upstream.tls.ca", flag "ca-file": Value("FILE"),
+            "Certificates trusted beside the public ones towards upstreams (PEM)";
+        VerifyUpstream = "upstream.tls.verify", flag "insecure-upstream": Opposite = "true",
+            "Trust any certificate of an upstream";
+    }
+    "Upstream" {
+        Upstream = "upstream.servers", flag "upstream" short 'u': List("URL"),
+            "Where to send requests: http://HOST:PORT/PREFIX or https://…; repeatable, balanced";
+        PoolMaxIdle = "pool.max_idle": Value("N") = "1024",
+            "Idle connections kept for each server, over all workers; twice that for all servers";
+        PoolIdleTimeout = "pool.idle_timeout": Value("DURATION") = "60s",
+            "How long they are kept, unless their server announces less";
+    }
+    "DNS" {
+        DnsServer = "dns.servers", flag "dns-server": List("ADDRESS"),
+            "Resolver to ask instead of the system's: IP or IP:PORT; repeatable";
+        HostsFile = "dns.hosts_file", flag "hosts-file": Value("FILE"),
+            "Hosts file to read instead of the system's";
+        DnsMaxStale = "dns.max_stale": Value("DURATION") = "1h",
+            "How long a last good answer may serve when the resolver fails";
+    }
+    "Limits" {
+        LimitHead = "limits.head", flag "limit-head": Value("SIZE") = "16k",
+            "Request head; more is 431, a request line alone 414";
+        LimitFields = "limits.fields", flag "limit-fields": Value("N") = "100",
+            "Header fields of a message";
+        LimitResponseHead = "limits.response_head", flag "limit-response-head": Value("SIZE") = "16k",
+            "Response head; more is 502";
+        LimitTrailers = "limits.trailers", flag "limit-trailers": Value("SIZE") = "8k",
+            "Trailers of a message";
+        LimitChunkExtensions = "limits.chunk_extensions", flag "limit-chunk-extensions": Value("SIZE") = "16k",
+            "Chunk extensions of a message, in all";
+        LimitInterim = "limits.interim", flag "limit-interim": Value("N") = "16",
+            "1xx responses of an exchange";
+        LimitLinger = "limits.linger", flag "limit-linger": Value("SIZE") = "1m",
+            "Request bytes read and thrown away after an early answer";
+        LimitBody = "limits.body", flag "limit-body": Value("SIZE|off") = "off",
+            "Request body, or off; more is 413";
+        LimitBuffer = "limits.buffer", flag "limit-buffer": Value("SIZE") = "16k",
+            "First relay buffer of each direction";
+        LimitSocketBuffer = "limits.socket_buffer", flag "limit-socket-buffer": Value("SIZE|auto") = "128k",
+            "Kernel buffers of each socket, or auto to leave them to the kernel; where a long body comes from they \
+             grow to 4 times that";
+    }
+    "Timeouts" {
+        TimeoutHead = "timeouts.head", flag "timeout-head": Value("DURATION") = "10s",
+            "From the first byte of a request head to its end; a TLS handshake";
+        TimeoutKeepAlive = "timeouts.keep_alive", flag "timeout-keep-alive": Value("DURATION") = "75s",
+            "An idle client connection";
+        TimeoutBodyIdle = "timeouts.body_idle", flag "timeout-body-idle": Value("DURATION") = "30s",
+            "Silence inside a request body";
+        TimeoutMinRate = "timeouts.min_rate", flag "timeout-min-rate": Value("SIZE/s|off") = "100/s",
+            "Average rate of a request body after the first --timeout-body-idle, or off";
+        TimeoutConnect = "timeouts.connect", flag "timeout-connect": Value("DURATION") = "5s",
+            "DNS, TCP and TLS towards an upstream";
+        TimeoutResponse = "timeouts.response", flag "timeout-response": Value("DURATION") = "60s",
+            "From the request sent to the response head";
+        TimeoutUpstreamIdle = "timeouts.upstream_idle", flag "timeout-upstream-idle": Value("DURATION") = "60s",
+            "Silence inside a response body";
+        TimeoutSend = "timeouts.send", flag "timeout-send": Value("DURATION") = "60s",
+            "A peer that takes nothing";
+        TimeoutTunnelIdle = "timeouts.tunnel_idle", flag "timeout-tunnel-idle": Value("DURATION") = "1h",
+            "A tunnel in which nothing moves";
+        TimeoutTunnelHalfClosed = "timeouts.tunnel_half_closed", flag "timeout-tunnel-half-closed":
+            Value("DURATION") = "60s", "A tunnel of which one direction has ended";
+        TimeoutLinger = "timeouts.linger", flag "timeout-linger": Value("DURATION") = "2s",
+            "How long input is thrown away after an early answer";
+    }
+    "Observation" {
+        AccessLog = "log.access", flag "access-log": Value("PATH|stdout|stderr|off") = "off",
+            "One line per request to a file, stdout or stderr, or off";
+        RedactQuery = "log.redact_query": List("NAME") = "token,key",
+            "Query parameters whose values never reach the access log";
+        Verbose, flag "verbose" short 'v': Count,
+            "Say more on stderr; twice for everything";
+        Quiet, flag "quiet" short 'q': Switch = "false",
+            "Say nothing but errors on stderr";
+    }
+}
+
+impl Key {
+    /// The setting that has this name in a file.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|key| key.row().name == Some(name))
+    }
+}
+
+impl Row {
+    /// The line of help, with the default as one would type it behind the flag.
+    #[must_use]
+    pub fn help_line(&self) -> String {
+        let default = match (self.kind, self.default) {
+            (Kind::Opposite, Some("true")) => Some("false"),
+            (Kind::Opposite, Some("false")) => Some("true"),
+            (_, default) => default,
+        };
+        default.map_or_else(|| self.help.into(), |default| format!("{} [default: {default}]", self.help))
+    }
+}
+
+impl Flag {
+    /// The environment variable that stands for the flag.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("CORSAIR_{}", self.long.replace('-', "_").to_uppercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_name_or_a_flag_and_shares_none() {
+        let mut names = BTreeSet::new();
+        for key in Key::ALL {
+            let Row { name, flag, .. } = key.row();
+            assert!(name.is_some() || flag.is_some(), "{key:?} cannot be set");
+            assert!(name.is_none_or(|name| names.insert(name.to_owned())), "{name:?} is given twice");
+            if let Some(Flag { long, short }) = flag {
+                assert!(names.insert(format!("--{long}")), "--{long} is given twice");
+                assert!(short.is_none_or(|short| names.insert(format!("-{short}"))), "{short:?}");
+            }
+            assert_eq!(name.and_then(Key::named), name.map(|_| *key));
+        }
+    }
+
+    #[test]
+    fn limits_and_timeouts_have_the_flags_of_their_names() {
+        for key in Key::ALL {
+            let Row { name: Some(name), flag: Some(flag), .. } = key.row() else { continue };
+            let Some((table, own)) = name.split_once('.') else { continue };
+            if let Some(group) = table.strip_suffix('s').filter(|group| ["limit", "timeout"].contains(group))
+            {
+                assert_eq!(flag.long, format!("{group}-{}", own.replace('_', "-")));
+            }
+        }
+    }
+}

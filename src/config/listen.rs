@@ -1,0 +1,180 @@
+//! `[[listen]]`: what is served where, and with what certificate.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use super::{keys::Key, reader::Reader, values};
+use crate::tls;
+
+/// An address to serve.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Where; port 0 lets the kernel choose one.
+    pub address: SocketAddr,
+    /// With what certificate; `None` is plain TCP.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+impl Listener {
+    /// Whether only this machine can reach it.
+    #[must_use]
+    pub const fn is_loopback(&self) -> bool {
+        self.address.ip().to_canonical().is_loopback()
+    }
+}
+
+/// What is served where; an address typed twice is a fault. A certificate is for all of them.
+pub(super) fn addresses(reader: &mut Reader<'_>) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in reader.members(Key::Listen, listener) {
+        // Two times port 0 are two ports.
+        if address.port() != 0 && addresses.contains(&address) {
+            reader.fault(Key::Listen, format!("{address} is given twice"));
+        } else {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// TLS of the listeners; `None` where they are plain, or the files faulty.
+pub(super) fn server_tls(reader: &mut Reader<'_>) -> Option<Arc<rustls::ServerConfig>> {
+    let cert = reader.optional(Key::TlsCert, values::file);
+    let key = reader.optional(Key::TlsKey, values::file);
+    match (cert, key) {
+        (Some(cert), Some(key)) => tls::server_config(&cert, &key)
+            .map_err(|fault| reader.fault(Key::TlsCert, fault.to_string()))
+            .ok(),
+        (Some(_), None) if !reader.has(Key::TlsKey) => {
+            reader.fault(Key::TlsCert, "a certificate needs its private key; give it with --tls-key");
+            None
+        }
+        (None, Some(_)) if !reader.has(Key::TlsCert) => {
+            reader.fault(Key::TlsKey, "a private key needs its certificate; give it with --tls-cert");
+            None
+        }
+        (Some(_), None) | (None, Some(_)) | (None, None) => None,
+    }
+}
+
+/// An address to serve: `127.0.0.1:3000`, `[::]:443`, or `:8080` for all of IPv4.
+fn listener(text: &str) -> Result<SocketAddr, String> {
+    if let Some(Ok(port)) = text.strip_prefix(':').map(port) {
+        return Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+    }
+    let fault = |hint: &str| Err(format!("\"{text}\" is no address to serve; {hint}"));
+    if text.starts_with("unix:") {
+        return fault("unix sockets are not supported, give an address and a port such as 127.0.0.1:3000");
+    }
+    if text.contains("://") {
+        return fault("leave out the scheme; --tls-cert and --tls-key make a listener speak TLS");
+    }
+    match text.rsplit_once(':') {
+        Some(("localhost", port)) => return fault(&format!("write 127.0.0.1:{port} or [::1]:{port}")),
+        Some(("*", port)) => {
+            return fault(&format!("write :{port} for IPv4 or [::]:{port} for both families"));
+        }
+        _ => {}
+    }
+    if port(text).is_ok() {
+        return fault(&format!("write :{text} for all addresses or 127.0.0.1:{text} for this machine only"));
+    }
+    if text.parse::<IpAddr>().is_ok() {
+        return fault("it needs a port, such as 127.0.0.1:3000 or [::]:443");
+    }
+    text.parse().or_else(|_| fault("expected one such as 127.0.0.1:3000, :8080 or [::]:443"))
+}
+
+/// Digits and nothing else: `str::parse` would take a sign.
+fn port(text: &str) -> Result<u16, ()> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().map_err(|_| ()) } else { Err(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+
+    #[test]
+    fn listeners_are_addresses_with_a_port() {
+        for (text, address) in [
+            ("127.0.0.1:3000", "127.0.0.1:3000"),
+            (":8080", "0.0.0.0:8080"),
+            ("[::]:443", "[::]:443"),
+            ("[::1]:0", "[::1]:0"),
+        ] {
+            assert_eq!(listener(text), Ok(address.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_listener_hears_what_to_write() {
+        for (text, hint) in [
+            ("unix:/run/corsair.sock", "unix sockets are not supported"),
+            ("http://127.0.0.1:3000", "leave out the scheme"),
+            ("localhost:3000", "write 127.0.0.1:3000"),
+            ("*:80", "write :80"),
+            ("8080", "write :8080"),
+            ("127.0.0.1", "needs a port"),
+            ("::1", "needs a port"),
+            (":99999", "expected one such as"),
+            (":+80", "expected one such as"),
+            ("", "expected one such as"),
+            (":", "expected one such as"),
+            ("example.com:80", "expected one such as"),
+        ] {
+            let fault = listener(text).expect_err(text);
+            assert!(fault.contains(hint), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_served_once() {
+        let listen = |typed: &[&str]| {
+            let settings: Vec<(Key, &str)> = typed.iter().map(|text| (Key::Listen, *text)).collect();
+            sample::faults(&settings, |reader| addresses(reader).len())
+        };
+        assert_eq!(listen(&[]), (1, vec![]));
+        assert_eq!(listen(&["127.0.0.1:0", "127.0.0.1:0"]), (2, vec![]));
+        assert_eq!(listen(&[":80", "[::]:80"]), (2, vec![]));
+        assert_eq!(listen(&[":80,0.0.0.0:80"]).1, ["--listen: 0.0.0.0:80 is given twice"]);
+    }
+
+    #[test]
+    fn certificate_and_key_come_together() {
+        for (settings, expected) in [
+            (
+                &[(Key::TlsCert, "a.pem")][..],
+                "--tls-cert: a certificate needs its private key; give it with --tls-key",
+            ),
+            (
+                &[(Key::TlsKey, "a.key")],
+                "--tls-key: a private key needs its certificate; give it with --tls-cert",
+            ),
+            (
+                &[(Key::TlsCert, ""), (Key::TlsKey, "a.key")],
+                "--tls-cert: is empty; expected the name of a file",
+            ),
+        ] {
+            let (made, faults) = sample::faults(settings, server_tls);
+            assert_eq!((made.is_none(), faults), (true, vec![expected.into()]));
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_cannot_be_used_is_a_fault() {
+        let missing = "/nonexistent/file";
+        let (_, faults) = sample::faults(&[(Key::TlsCert, missing), (Key::TlsKey, missing)], server_tls);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with("--tls-cert: "), "{faults:?}");
+    }
+
+    #[test]
+    fn a_certificate_makes_the_listeners_speak_tls() {
+        let (_folder, cert, key) = sample::certificate();
+        let (made, faults) = sample::faults(&[(Key::TlsCert, &cert), (Key::TlsKey, &key)], server_tls);
+        assert_eq!(faults, Vec::<String>::new());
+        assert!(made.is_some());
+    }
+}

@@ -1,0 +1,125 @@
+//! `[cors]`: who may read the answers.
+//!
+//! What the values mean is decided where they are compiled, in [`cors`](crate::cors); its faults come back here to be
+//! noted under the setting that was typed.
+
+use super::{keys::Key, reader::Reader, values};
+use crate::cors::{CorsPolicy, CorsSettings, PolicyFault, Preflight, ResourcePolicy, UpstreamHeaders};
+
+/// The policy in its own terms.
+pub(super) fn settings(reader: &mut Reader<'_>) -> CorsSettings {
+    CorsSettings {
+        report_only: false,
+        allow_origins: reader.list(Key::AllowOrigin),
+        allow_credentials: reader.switch(Key::AllowCredentials),
+        allow_methods: reader.list(Key::AllowMethod),
+        allow_headers: reader.list(Key::AllowHeader),
+        expose_headers: reader.list(Key::ExposeHeader),
+        max_age: reader.value(Key::MaxAge, values::duration),
+        private_network: reader.switch(Key::PrivateNetwork),
+        upstream_headers: reader.value(Key::UpstreamHeaders, |text| {
+            values::choice(text, &[("replace", UpstreamHeaders::Replace), ("keep", UpstreamHeaders::Keep)])
+        }),
+        preflight: reader.value(Key::Preflight, |text| {
+            values::choice(text, &[("answer", Preflight::Answer), ("forward", Preflight::Forward)])
+        }),
+        refuse_other_origins: reader.switch(Key::RefuseOtherOrigins),
+        timing: reader.switch(Key::Timing),
+        resource_policy: reader.optional(Key::ResourcePolicy, |text| {
+            let policies = [
+                ("cross-origin", ResourcePolicy::CrossOrigin),
+                ("same-site", ResourcePolicy::SameSite),
+                ("same-origin", ResourcePolicy::SameOrigin),
+            ];
+            values::choice(text, &policies)
+        }),
+        verdict: reader.switch(Key::Verdict),
+    }
+}
+
+/// The policy; `None` if it is faulty.
+pub(super) fn policy(settings: &CorsSettings, reader: &mut Reader<'_>) -> Option<CorsPolicy> {
+    match CorsPolicy::compile(settings) {
+        Ok((policy, warnings)) => {
+            warnings.into_iter().for_each(|PolicyFault { key, message }| reader.warn(setting(key), message));
+            Some(policy)
+        }
+        Err(faults) => {
+            faults.into_iter().for_each(|PolicyFault { key, message }| reader.fault(setting(key), message));
+            None
+        }
+    }
+}
+
+/// The setting that the policy calls `key`; a key that is none yet is told as the origins, which all is about.
+fn setting(key: &str) -> Key {
+    Key::named(&format!("cors.{key}")).unwrap_or(Key::AllowOrigin)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{super::sample, *};
+
+    #[test]
+    fn each_word_of_the_cors_policy_reaches_its_field() {
+        let (defaults, _) = sample::faults(&[], settings);
+        assert_eq!((defaults.allow_origins, defaults.allow_methods), (vec!["*".into()], vec!["any".into()]));
+        assert_eq!(
+            (defaults.allow_headers, defaults.expose_headers),
+            (vec!["any".into()], vec!["all".into()])
+        );
+        assert_eq!(defaults.max_age, Duration::from_secs(600));
+        assert!(matches!(defaults.upstream_headers, UpstreamHeaders::Replace));
+        assert!(matches!(defaults.preflight, Preflight::Answer));
+        assert!(defaults.resource_policy.is_none() && defaults.verdict);
+        assert!(!defaults.allow_credentials && !defaults.private_network);
+        assert!(!defaults.refuse_other_origins && !defaults.timing);
+
+        let typed = [
+            (Key::AllowOrigin, "https://a.example, https://b.example"),
+            (Key::AllowOrigin, "null"),
+            (Key::AllowCredentials, "true"),
+            (Key::AllowMethod, "PUT,DELETE"),
+            (Key::AllowHeader, "X-A"),
+            (Key::ExposeHeader, "X-B"),
+            (Key::MaxAge, "0"),
+            (Key::PrivateNetwork, "on"),
+            (Key::UpstreamHeaders, "keep"),
+            (Key::Preflight, "forward"),
+            (Key::RefuseOtherOrigins, "1"),
+            (Key::Timing, "yes"),
+            (Key::ResourcePolicy, "same-site"),
+            (Key::Verdict, "true"),
+        ];
+        let (typed, faults) = sample::faults(&typed, settings);
+        assert_eq!(faults, Vec::<String>::new());
+        assert_eq!(typed.allow_origins, ["https://a.example", "https://b.example", "null"]);
+        assert_eq!(
+            (typed.allow_methods, typed.allow_headers),
+            (vec!["PUT".into(), "DELETE".into()], vec!["X-A".into()])
+        );
+        assert_eq!((typed.expose_headers, typed.max_age), (vec!["X-B".into()], Duration::ZERO));
+        assert!(
+            typed.allow_credentials && typed.private_network && typed.refuse_other_origins && typed.timing
+        );
+        assert!(matches!(typed.upstream_headers, UpstreamHeaders::Keep));
+        assert!(matches!(typed.preflight, Preflight::Forward));
+        // The flag says the contrary: `--no-verdict`.
+        assert!(matches!(typed.resource_policy, Some(ResourcePolicy::SameSite)) && !typed.verdict);
+    }
+
+    #[test]
+    fn keys_of_the_policy_become_flags() {
+        for (key, flag) in [
+            ("allow_origins", "--allow-origin"),
+            ("expose_headers", "--expose-header"),
+            ("max_age", "--max-age"),
+            ("refuse_other_origins", "--refuse-other-origins"),
+        ] {
+            let (_, faults) = sample::faults(&[], |reader| reader.fault(setting(key), "x"));
+            assert_eq!(faults, [format!("{flag}: x")]);
+        }
+    }
+}

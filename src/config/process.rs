@@ -1,0 +1,115 @@
+//! What holds for the life of the process: its threads, its connections, its end.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use super::{keys::Key, machine::Machine, reader::Reader, values};
+
+/// What holds for the life of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    /// Threads that serve, each with a runtime of its own.
+    pub(super) workers: NonZeroUsize,
+    /// Client connections at a time, over all workers.
+    pub(super) max_connections: usize,
+    /// Bodies that each worker may splice at a time.
+    pub(super) pipes: usize,
+    /// How long running exchanges may take to end after TERM.
+    pub(super) drain_timeout: Duration,
+}
+
+/// What the settings and the machine make of it.
+pub(super) fn read(machine: Machine, reader: &mut Reader<'_>) -> Process {
+    let workers = reader.value(Key::Workers, |text| {
+        values::or_word(text, "auto", |text| values::count(text, 1..=1024))
+            .map(|count| count.and_then(NonZeroUsize::new).unwrap_or(machine.cores))
+    });
+    // A connection has two descriptors, and a tenth is left for everything else.
+    let default = (machine.descriptors.saturating_mul(9) / 20).max(1);
+    let max_connections =
+        reader.optional(Key::MaxConnections, |text| values::count(text, 1..=100_000_000)).unwrap_or(default);
+    if max_connections.saturating_mul(2) > machine.descriptors {
+        let message = format!(
+            "{max_connections} connections and as many to upstreams need more than the {} descriptors that this \
+             process may open; raise the limit (ulimit -n, LimitNOFILE=)",
+            machine.descriptors
+        );
+        reader.warn(Key::MaxConnections, message);
+    }
+    Process {
+        workers,
+        max_connections,
+        pipes: pipes(machine, max_connections, workers),
+        drain_timeout: reader.value(Key::DrainTimeout, values::duration),
+    }
+}
+
+/// Pipes that each of `workers` may have: of the descriptors that connections leave over, half, so that bodies in
+/// pipes never take the place of a connection.
+fn pipes(machine: Machine, max_connections: usize, workers: NonZeroUsize) -> usize {
+    let left = machine.descriptors.saturating_sub(max_connections.saturating_mul(2));
+    (left / DESCRIPTORS_OF_A_PIPE / 2 / workers).min(MAX_PIPES)
+}
+
+const DESCRIPTORS_OF_A_PIPE: usize = 2;
+/// What the kernel keeps in a pipe comes beside the buffers of its sockets.
+const MAX_PIPES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+
+    fn machine(descriptors: usize) -> Machine {
+        Machine { descriptors, cores: NonZeroUsize::new(4).unwrap() }
+    }
+
+    #[test]
+    fn connections_stay_below_the_descriptor_limit() {
+        for (descriptors, expected) in [(20_000, 9000), (1024, 460), (1, 1)] {
+            let (process, faults) = sample::faults(&[], |reader| read(machine(descriptors), reader));
+            assert_eq!((process.max_connections, faults), (expected, vec![]));
+        }
+        let (process, notes) =
+            sample::noted(&[(Key::MaxConnections, "600")], |reader| read(machine(1024), reader));
+        assert_eq!(process.max_connections, 600);
+        assert!(notes.warnings[0].to_string().starts_with("--max-connections: 600 connections"), "{notes:?}");
+    }
+
+    #[test]
+    fn pipes_take_no_descriptor_from_a_connection() {
+        for (descriptors, connections, workers, expected) in [
+            (20_000, 9000, 2, 64),
+            (20_000, 9000, 64, 7),
+            (1024, 460, 2, 13),
+            (1024, 512, 2, 0),
+            (10, 100, 1, 0),
+        ] {
+            let workers = NonZeroUsize::new(workers).unwrap();
+            assert_eq!(pipes(machine(descriptors), connections, workers), expected, "{descriptors}");
+        }
+    }
+
+    #[test]
+    fn workers_are_a_number_or_the_cores() {
+        for (settings, expected) in
+            [(&[][..], 4), (&[(Key::Workers, "auto")], 4), (&[(Key::Workers, "2")], 2)]
+        {
+            let (process, faults) = sample::faults(settings, |reader| read(machine(9), reader));
+            assert_eq!((process.workers.get(), faults), (expected, vec![]));
+        }
+        for typed in ["0", "many", "-1", "1025"] {
+            let (_, faults) = sample::faults(&[(Key::Workers, typed)], |reader| read(machine(9), reader));
+            assert_eq!(
+                faults,
+                [format!("--workers: \"{typed}\" is out of range; expected 1 to 1024, or auto")]
+            );
+        }
+    }
+
+    #[test]
+    fn an_end_takes_half_a_minute_at_most_unless_told_otherwise() {
+        for (settings, seconds) in [(&[][..], 30), (&[(Key::DrainTimeout, "1m")], 60)] {
+            let (process, faults) = sample::faults(settings, |reader| read(machine(9), reader));
+            assert_eq!((process.drain_timeout, faults), (Duration::from_secs(seconds), vec![]));
+        }
+    }
+}
