@@ -10,9 +10,11 @@ use super::{
     keys::Key,
     machine::Machine,
     notes::Notes,
+    policy,
     reader::Reader,
     settings::{Settings, Typed, TypedAt},
 };
+use crate::cors::CorsSettings;
 
 /// A machine of one core.
 pub(super) const MACHINE: Machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
@@ -74,6 +76,11 @@ pub(super) fn described(config: &Config) -> String {
         gateway.require_headers,
         gateway.rules.describe(),
     )
+}
+
+/// The settings of a policy where nothing is typed.
+pub(crate) fn cors_defaults() -> CorsSettings {
+    policy::settings(&mut Reader::new(&Settings::default()))
 }
 
 /// The names of the files of a certificate and its key, which last as long as their folder.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::http1::fields::FieldId;
 
-/// A policy as it was typed: the keys of `[cors]` with their defaults.
+/// A policy as it was typed: the keys of `[cors]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorsSettings {
     /// `"*"`, exact origins, `scheme://*.host`, `"null"`, `"loopback"`, and expressions behind a `~`.
@@ -42,27 +42,6 @@ pub struct CorsSettings {
     pub verdict: bool,
     /// Decide, count and log, but change nothing.
     pub report_only: bool,
-}
-
-impl Default for CorsSettings {
-    fn default() -> Self {
-        Self {
-            allow_origins: vec!["*".to_owned()],
-            allow_credentials: false,
-            allow_methods: vec!["any".to_owned()],
-            allow_headers: vec!["any".to_owned()],
-            expose_headers: vec!["all".to_owned()],
-            max_age: Duration::from_secs(600),
-            private_network: false,
-            upstream_headers: UpstreamHeaders::Replace,
-            preflight: Preflight::Answer,
-            refuse_other_origins: false,
-            timing: false,
-            resource_policy: None,
-            verdict: true,
-            report_only: false,
-        }
-    }
 }
 
 /// What becomes of the CORS response fields that an upstream sends.

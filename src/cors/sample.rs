@@ -1,17 +1,18 @@
 //! Heads for the tests of this room, made of names and values.
 
-use std::time::Duration;
-
 use super::{
     decide::{CorsDecision, decide_lines},
     lines::Lines,
     policy::{CorsPolicy, CorsSettings},
 };
-use crate::http1::{
-    emit::HeadWriter,
-    fields::{Field, FieldId},
-    head::Method,
-    span::Span,
+use crate::{
+    config,
+    http1::{
+        emit::HeadWriter,
+        fields::{Field, FieldId},
+        head::Method,
+        span::Span,
+    },
 };
 
 /// The bytes of a head and its fields.
@@ -47,9 +48,15 @@ impl Sample {
     }
 }
 
+impl Default for CorsSettings {
+    fn default() -> Self {
+        config::sample::cors_defaults()
+    }
+}
+
 /// The default policy with some settings changed; it must compile.
 pub(super) fn policy(change: impl FnOnce(&mut CorsSettings)) -> CorsPolicy {
-    let mut settings = CorsSettings { max_age: Duration::from_secs(600), ..CorsSettings::default() };
+    let mut settings = CorsSettings::default();
     change(&mut settings);
     CorsPolicy::compile(&settings).unwrap().0
 }

@@ -1,6 +1,6 @@
 //! CORS: the decision of a slow reader of the Fetch standard, and fields that say no more than it.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use corsair::{
     cors::{
@@ -104,7 +104,7 @@ fn settings(input: &mut Input<'_>) -> CorsSettings {
         resource_policy: input.pick(&[None, Some(ResourcePolicy::CrossOrigin)]),
         verdict: !input.flag(),
         report_only: input.flag(),
-        ..CorsSettings::default()
+        max_age: Duration::from_secs(600),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Origins: a list admits what its entries mean and nothing that looks like it.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
-use corsair::cors::{CorsPolicy, CorsSettings, decide_origin, is_serialized_origin};
+use corsair::cors::{
+    CorsPolicy, CorsSettings, Preflight, UpstreamHeaders, decide_origin, is_serialized_origin,
+};
 
 use crate::{
     input::{Input, shown},
@@ -48,8 +50,27 @@ const ORIGINS: [&str; 16] = [
 ];
 
 fn compiled(list: Vec<String>) -> CorsPolicy {
-    let settings = CorsSettings { allow_origins: list, ..CorsSettings::default() };
-    CorsPolicy::compile(&settings).expect("the list is valid").0
+    CorsPolicy::compile(&settings(list, false)).expect("the list is valid").0
+}
+
+/// A policy of these origins; what else it says is of no matter here.
+fn settings(allow_origins: Vec<String>, allow_credentials: bool) -> CorsSettings {
+    CorsSettings {
+        allow_origins,
+        allow_credentials,
+        allow_methods: vec!["any".to_owned()],
+        allow_headers: vec!["any".to_owned()],
+        expose_headers: vec!["all".to_owned()],
+        max_age: Duration::ZERO,
+        private_network: false,
+        upstream_headers: UpstreamHeaders::Replace,
+        preflight: Preflight::Answer,
+        refuse_other_origins: false,
+        timing: false,
+        resource_policy: None,
+        verdict: true,
+        report_only: false,
+    }
 }
 
 /// The property.
@@ -89,9 +110,7 @@ fn entry_means_what_it_says(mut input: Input<'_>) {
     let mut parts = input.parts();
     let Ok(entry) = str::from_utf8(parts.next().unwrap_or_default()) else { return };
     let origin = parts.next().unwrap_or(entry.as_bytes());
-    let settings =
-        CorsSettings { allow_origins: vec![entry.to_owned()], allow_credentials, ..CorsSettings::default() };
-    let policy = match CorsPolicy::compile(&settings) {
+    let policy = match CorsPolicy::compile(&settings(vec![entry.to_owned()], allow_credentials)) {
         Ok((policy, _)) => policy,
         Err(faults) => {
             assert!(!faults.is_empty() && faults.iter().all(|fault| !fault.to_string().is_empty()));
