@@ -66,7 +66,9 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
         |policy| policy.is_any_origin(),
     );
     refuse_an_open_gateway(&listeners, &gateway, any_origin, reader);
-    warn_of_plain_origins(&cors_settings, server_tls.is_some(), reader);
+    if let (Some(cors), Some(_)) = (&cors, &server_tls) {
+        policy::warn_behind_tls(cors, reader);
+    }
     refuse_a_loop(&addresses, &endpoints, reader);
     warn_of_idle_flags(&listeners, &gateway, &endpoints, reader);
     let example_fields = example_fields(&cors_settings, &gateway, reader);
@@ -129,19 +131,6 @@ fn refuse_an_open_gateway(
         published.join(" and ")
     );
     reader.fault_of_several(message);
-}
-
-/// A page that came in the clear may have been changed on the way: with credentials it acts for its user.
-fn warn_of_plain_origins(cors: &CorsSettings, serves_tls: bool, reader: &mut Reader<'_>) {
-    if !(serves_tls && cors.allow_credentials) {
-        return;
-    }
-    for origin in cors.allow_origins.iter().filter(|origin| origin.starts_with("http://")) {
-        let message = format!(
-            "whoever is on the way to {origin} can change its pages and use the credentials that TLS protects here"
-        );
-        reader.warn(Key::AllowOrigin, message);
-    }
 }
 
 /// An upstream that is our own listener answers every request with itself.
@@ -442,17 +431,19 @@ mod tests {
 
     #[test]
     fn a_plain_origin_with_credentials_is_warned_of_where_tls_is_served() {
-        let origins = vec!["https://a.example".into(), "http://b.example".into()];
-        for (serves_tls, allow_credentials, expected) in [(true, true, 1), (false, true, 0), (true, false, 0)]
-        {
-            let ((), notes) = sample::noted(&[], |reader| {
-                let mut cors = policy::settings(reader);
-                (cors.allow_origins, cors.allow_credentials) = (Vec::clone(&origins), allow_credentials);
-                warn_of_plain_origins(&cors, serves_tls, reader);
-            });
-            assert_eq!(notes.warnings.len(), expected);
-            assert!(notes.warnings.iter().all(|warning| warning.message.contains("http://b.example")));
-        }
+        let (_folder, cert, key) = sample::certificate();
+        let tls = ["--tls-cert", &cert, "--tls-key", &key];
+        let origins = ["--allow-origin", "https://a.example,http://b.example,http://c.example"];
+        let credentials = ["--allow-credentials"];
+        assert_eq!(
+            warnings(&[&tls[..], &origins, &credentials].concat()),
+            ["http://b.example", "http://c.example"].map(|origin| format!(
+                "--allow-origin: whoever is on the way to {origin} can change its pages and use the credentials \
+                 that TLS protects here"
+            ))
+        );
+        assert_eq!(warnings(&[&origins[..], &credentials].concat()), Vec::<String>::new());
+        assert_eq!(warnings(&[&tls[..], &origins].concat()), Vec::<String>::new());
     }
 
     #[test]

@@ -51,6 +51,11 @@ pub(super) fn policy(settings: &CorsSettings, reader: &mut Reader<'_>) -> Option
     }
 }
 
+/// Warns of what is dangerous about the policy where TLS is served.
+pub(super) fn warn_behind_tls(policy: &CorsPolicy, reader: &mut Reader<'_>) {
+    policy.faults_behind_tls().for_each(|PolicyFault { key, message }| reader.warn(setting(key), message));
+}
+
 /// The setting that the policy calls `key`; a key that is none yet is told as the origins, which all is about.
 fn setting(key: &str) -> Key {
     Key::named(&format!("cors.{key}")).unwrap_or(Key::AllowOrigin)

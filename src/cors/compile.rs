@@ -39,7 +39,7 @@ impl CorsPolicy {
     /// Every fault that keeps the settings from being a policy.
     pub fn compile(settings: &CorsSettings) -> Result<(Self, Vec<PolicyFault>), Vec<PolicyFault>> {
         let mut findings = Findings::default();
-        let (origins, plain_http_origin) = compile_origins(settings, &mut findings);
+        let (origins, plain_http_origins) = compile_origins(settings, &mut findings);
         let methods = compile_methods(settings, &mut findings);
         let headers = compile_names(HEADERS, "any", &settings.allow_headers, &mut findings);
         let exposed = compile_names(EXPOSE, "all", &settings.expose_headers, &mut findings);
@@ -67,7 +67,7 @@ impl CorsPolicy {
             verdict: settings.verdict,
             report_only: settings.report_only,
             rendered: Rendered::default(),
-            plain_http_origin: plain_http_origin.filter(|_| settings.allow_credentials),
+            plain_http_origins: if settings.allow_credentials { plain_http_origins } else { Vec::new() },
             description: describe(settings),
         };
         policy.rendered = render(&policy, settings, &exposed);
@@ -91,8 +91,8 @@ impl Findings {
     }
 }
 
-/// The origins, and the first of them that is fetched over plain HTTP from elsewhere than this machine.
-fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins, Option<String>) {
+/// The origins, and those of them that are fetched over plain HTTP from elsewhere than this machine.
+fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins, Vec<String>) {
     let credentials = settings.allow_credentials;
     if settings.allow_origins.iter().any(|entry| entry == "*") {
         if credentials {
@@ -104,11 +104,11 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
         if settings.allow_origins.len() > 1 {
             findings.warn(ORIGINS, "\"*\" allows every origin; the other entries have no effect");
         }
-        return (Origins::Any, None);
+        return (Origins::Any, Vec::new());
     }
     let mut entries = OriginEntries::default();
     let mut patterns = Vec::new();
-    let mut plain_http_origin = None;
+    let mut plain_http_origins = Vec::new();
     for entry in &settings.allow_origins {
         let plain_http = match entry.as_str() {
             "null" => {
@@ -131,8 +131,8 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
                 None => compile_origin(text, credentials, &mut entries, findings),
             },
         };
-        if plain_http && plain_http_origin.is_none() {
-            plain_http_origin = Some(entry.clone());
+        if plain_http {
+            plain_http_origins.push(entry.clone());
         }
     }
     if !patterns.is_empty() {
@@ -141,7 +141,7 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
             Err(reason) => findings.fault(ORIGINS, format!("the expressions together: {reason}")),
         }
     }
-    (Origins::Listed { list: OriginList::new(entries), credentials }, plain_http_origin)
+    (Origins::Listed { list: OriginList::new(entries), credentials }, plain_http_origins)
 }
 
 /// One expression; whether it can admit plain HTTP.
@@ -523,7 +523,7 @@ mod tests {
             (&["http://localhost.evil.test"], true, Some("http://localhost.evil.test")),
         ] {
             let (policy, _) = CorsPolicy::compile(&settings(origins, credentials)).unwrap();
-            let fault = policy.fault_behind_tls().map(|fault| fault.message);
+            let fault = policy.faults_behind_tls().next().map(|fault| fault.message);
             assert_eq!(fault.is_some(), expected.is_some(), "{origins:?}");
             assert!(expected.is_none_or(|text| fault.unwrap().contains(text)), "{origins:?}");
         }

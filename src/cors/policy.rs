@@ -116,7 +116,7 @@ pub struct CorsPolicy {
     pub(super) verdict: bool,
     pub(super) report_only: bool,
     pub(super) rendered: Rendered,
-    pub(super) plain_http_origin: Option<String>,
+    pub(super) plain_http_origins: Vec<String>,
     pub(super) description: String,
 }
 
@@ -226,15 +226,14 @@ impl CorsPolicy {
         &self.description
     }
 
-    /// What is wrong with this policy on a listener with TLS: who can write on the network of a page that
-    /// was fetched over plain HTTP could act with the credentials of its readers.
-    #[must_use]
-    pub fn fault_behind_tls(&self) -> Option<PolicyFault> {
-        self.plain_http_origin.as_ref().map(|origin| PolicyFault {
+    /// What is dangerous about this policy on a listener with TLS: a page that came in the clear may have been
+    /// changed on its way, and with credentials it acts for its user. One for each such origin.
+    pub fn faults_behind_tls(&self) -> impl Iterator<Item = PolicyFault> {
+        self.plain_http_origins.iter().map(|origin| PolicyFault {
             key: "allow_origins",
             message: format!(
-                "{origin} is plain HTTP and allowed with credentials on an https listener: whoever can \
-                 change that page on its way can read the answers; use https://"
+                "whoever is on the way to {origin} can change its pages and use the credentials that TLS \
+                 protects here"
             ),
         })
     }
