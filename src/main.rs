@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    diagnostics::install(config.verbosity);
+    diagnostics::install(config.log.verbosity);
     for warning in warnings {
         tracing::warn!("{warning}");
     }

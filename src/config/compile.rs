@@ -12,11 +12,10 @@ use super::{
     keys::Key,
     limits,
     listen::{self, Listener},
-    log::{self, Log},
+    log,
     machine::Machine,
     notes::{ConfigFault, Notes},
-    policy, pool,
-    process::{self, Process},
+    policy, pool, process,
     reader::Reader,
     settings::Settings,
     timeouts,
@@ -46,7 +45,7 @@ pub fn compile(
 /// Reads every setting once; `None` if what was typed is too faulty to make anything of it.
 fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
     let addresses = listen::addresses(reader);
-    let Process { workers, max_connections, pipes, drain_timeout } = process::read(machine, reader);
+    let process = process::read(machine, reader);
     let cors_settings = policy::settings(reader);
     let cors = policy::policy(&cors_settings, reader);
     let gateway = gateway::read(reader);
@@ -57,7 +56,7 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
     let dns = dns::read(reader);
     let limits = limits::read(reader);
     let timeouts = timeouts::read(reader);
-    let Log { access: access_log, redact_query, verbosity } = log::read(reader);
+    let log = log::read(reader);
 
     let listeners: Vec<Listener> =
         addresses.iter().map(|&address| Listener { address, tls: server_tls.clone() }).collect();
@@ -73,20 +72,15 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
     warn_of_idle_flags(&listeners, &gateway, &endpoints, reader);
     let example_fields = example_fields(&cors_settings, &gateway, reader);
     Some(Config {
+        process,
         listeners,
         service: service(endpoints, gateway, client_tls?)?,
         cors: cors?,
         timeouts,
         limits,
-        workers,
-        max_connections,
-        pipes,
-        drain_timeout,
-        access_log,
-        redact_query,
         pool,
         dns,
-        verbosity,
+        log,
         example_fields,
     })
 }
@@ -269,9 +263,9 @@ mod tests {
         assert!(!gateway.rules.is_list() && gateway.require_headers.is_empty());
         assert_eq!(gateway.redirects, Redirects::Follow);
         assert!(config.cors.is_any_origin());
-        assert_eq!((config.workers.get(), config.max_connections), (2, 9000));
-        assert_eq!(config.drain_timeout, Duration::from_secs(30));
-        assert_eq!((config.access_log, config.verbosity), (AccessLog::Off, LevelFilter::INFO));
+        assert_eq!((config.process.workers.get(), config.process.max_connections), (2, 9000));
+        assert_eq!(config.process.drain_timeout, Duration::from_secs(30));
+        assert_eq!((config.log.access, config.log.verbosity), (AccessLog::Off, LevelFilter::INFO));
         assert!(config.dns.servers.is_empty() && config.dns.hosts_file.is_none());
     }
 

@@ -1,17 +1,15 @@
 //! All of it together.
 
-use std::{num::NonZeroUsize, time::Duration};
-
-use tracing::level_filters::LevelFilter;
-
 use super::{
-    dns::Dns, gateway::Gateway, limits::Limits, listen::Listener, log::AccessLog, pool::Pooling,
+    dns::Dns, gateway::Gateway, limits::Limits, listen::Listener, log::Log, pool::Pooling, process::Process,
     timeouts::Timeouts, upstream::Upstream,
 };
 use crate::cors::CorsPolicy;
 
 /// All that the process does, decided.
 pub struct Config {
+    /// What holds for the life of the process.
+    pub process: Process,
     /// What is served, where; never empty.
     pub listeners: Vec<Listener>,
     /// What a request is answered with.
@@ -22,24 +20,12 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Every bound.
     pub limits: Limits,
-    /// Threads that serve, each with a runtime of its own.
-    pub workers: NonZeroUsize,
-    /// Client connections at a time, over all workers.
-    pub max_connections: usize,
-    /// Bodies that each worker may splice at a time.
-    pub pipes: usize,
-    /// How long running exchanges may take to end after TERM.
-    pub drain_timeout: Duration,
-    /// Where the access log is written.
-    pub access_log: AccessLog,
-    /// Query parameters whose values never reach the access log.
-    pub redact_query: Vec<String>,
     /// What is kept of connections to upstreams that no request uses.
     pub pool: Pooling,
     /// Where names are resolved.
     pub dns: Dns,
-    /// What is worth a line on stderr.
-    pub verbosity: LevelFilter,
+    /// What is written, and where.
+    pub log: Log,
     /// Field lines that an example request needs to be let in, such as `Origin: https://app.example.com`.
     pub example_fields: Vec<Box<str>>,
 }

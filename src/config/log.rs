@@ -8,13 +8,13 @@ use super::{keys::Key, reader::Reader, values};
 
 /// What is written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Log {
+pub struct Log {
     /// Where the access log is written.
-    pub(super) access: AccessLog,
+    pub access: AccessLog,
     /// Query parameters whose values never reach it.
-    pub(super) redact_query: Vec<String>,
+    pub redact_query: Vec<String>,
     /// What is worth a line on stderr.
-    pub(super) verbosity: LevelFilter,
+    pub verbosity: LevelFilter,
 }
 
 /// Where the access log is written.

@@ -6,15 +6,15 @@ use super::{keys::Key, machine::Machine, reader::Reader, values};
 
 /// What holds for the life of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Process {
+pub struct Process {
     /// Threads that serve, each with a runtime of its own.
-    pub(super) workers: NonZeroUsize,
+    pub workers: NonZeroUsize,
     /// Client connections at a time, over all workers.
-    pub(super) max_connections: usize,
+    pub max_connections: usize,
     /// Bodies that each worker may splice at a time.
-    pub(super) pipes: usize,
+    pub pipes: usize,
     /// How long running exchanges may take to end after TERM.
-    pub(super) drain_timeout: Duration,
+    pub drain_timeout: Duration,
 }
 
 /// What the settings and the machine make of it.

@@ -56,18 +56,14 @@ pub(super) fn compiled(settings: &Settings) -> Config {
 pub(super) fn described(config: &Config) -> String {
     let gateway = config.gateway().expect("a gateway");
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         config.listeners,
         config.timeouts,
         config.limits,
-        config.workers,
-        config.max_connections,
-        config.drain_timeout,
-        config.access_log,
-        config.redact_query,
+        config.process,
         config.pool,
         config.dns,
-        config.verbosity,
+        config.log,
         config.cors,
         config.cors.describe(),
         config.cors.is_any_origin(),

@@ -62,7 +62,7 @@ pub struct Core {
 pub const BULK_STREAMS: usize = 32;
 
 impl Core {
-    /// The state of one of `config.workers` workers.
+    /// The state of one of `config.process.workers` workers.
     #[must_use]
     pub fn new(
         config: Arc<Config>,
@@ -70,7 +70,7 @@ impl Core {
         counters: Arc<WorkerCounters>,
         access_log: Option<AccessLogHandle>,
     ) -> Rc<Self> {
-        let per_worker = config.pool.max_idle.div_ceil(config.workers.get());
+        let per_worker = config.pool.max_idle.div_ceil(config.process.workers.get());
         let idle = config.pool.idle_timeout;
         let limits = PoolLimits { per_endpoint: per_worker, total: per_worker * 2, idle };
         let resolver = Resolver::new(ResolverSettings {
@@ -80,7 +80,7 @@ impl Core {
         });
         Rc::new(Self {
             buffers: BufferPool::new(buffer_size(&config)),
-            pipes: PipePool::new(config.pipes),
+            pipes: PipePool::new(config.process.pipes),
             config,
             identity,
             pool: Pool::new(limits, Arc::clone(&counters)),

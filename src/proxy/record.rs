@@ -62,7 +62,7 @@ impl Finished<'_> {
             client: &Peer::Ip(self.client.address),
             method: request.method_name(),
             target: request.target(),
-            redact: &core.config.redact_query,
+            redact: &core.config.log.redact_query,
             version: Some(request.head.version),
             status: outcome.status,
             error: outcome.error,

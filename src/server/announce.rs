@@ -27,8 +27,8 @@ pub(super) fn announce(config: &Config, groups: &[ListenerGroup]) {
         tracing::info!(
             %address,
             tls = listener.tls.is_some(),
-            workers = config.workers.get(),
-            max_connections = config.max_connections,
+            workers = config.process.workers.get(),
+            max_connections = config.process.max_connections,
             memory_bound_bytes = bound,
             "listening"
         );
@@ -51,7 +51,7 @@ fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> Strin
     if let Some((listener, address)) = config.listeners.iter().zip(addresses).next() {
         line("try", &command(config, listener, *address));
     }
-    let connections = config.max_connections;
+    let connections = config.process.max_connections;
     let bound = bytes(memory_bound);
     line("memory", &format!("at most {bound} for {connections} connections, however large the bodies"));
     lines

@@ -46,9 +46,9 @@ impl Crew {
         let (stop, stopped) = watch::channel(false);
         let (emptied_sender, emptied) = mpsc::unbounded_channel();
         let (ended_sender, ended) = mpsc::unbounded_channel();
-        let permits = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
+        let permits = Arc::new(Semaphore::new(config.process.max_connections.min(Semaphore::MAX_PERMITS)));
         let identity = Arc::new(Identity::random());
-        let workers = config.workers.get();
+        let workers = config.process.workers.get();
         for (index, seat) in Seat::among(workers).into_iter().enumerate() {
             let assignment = Assignment {
                 config: Arc::clone(config),

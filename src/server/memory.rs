@@ -24,6 +24,6 @@ pub fn memory_bound(config: &Config) -> u64 {
     let upstream_tls = config.gateway().is_some() || config.upstream().is_some_and(https);
     let tls = (usize::from(client_tls) + usize::from(upstream_tls)) * TLS_MEMORY;
     let per_connection = EXCHANGE_MEMORY + 3 * buffer_size(config) + 2 * config.limits.buffer + tls;
-    let pools = config.workers.get() * BULK_STREAMS * 2 * BULK_BUFFER;
-    (config.max_connections as u64) * (per_connection as u64) + pools as u64
+    let pools = config.process.workers.get() * BULK_STREAMS * 2 * BULK_BUFFER;
+    (config.process.max_connections as u64) * (per_connection as u64) + pools as u64
 }

@@ -56,7 +56,7 @@ pub fn run(config: Config) -> Result<(), ServeError> {
         let signals = Signals::new().map_err(ServeError::Start)?;
         let crew = Crew::start(&config, &groups, access_log.as_ref(), &metrics)?;
         announce(&config, &groups);
-        crew.lead(groups, signals, access_log.as_ref(), config.drain_timeout).await
+        crew.lead(groups, signals, access_log.as_ref(), config.process.drain_timeout).await
     });
     if let Some(log) = access_log
         && !log.shutdown(LOG_FLUSH)
@@ -67,7 +67,7 @@ pub fn run(config: Config) -> Result<(), ServeError> {
 }
 
 fn start_access_log(config: &Config) -> Result<Option<AccessLog>, ServeError> {
-    let target = match &config.access_log {
+    let target = match &config.log.access {
         config::AccessLog::Off => return Ok(None),
         config::AccessLog::Stdout => AccessLogTarget::Stdout,
         config::AccessLog::Stderr => AccessLogTarget::Stderr,

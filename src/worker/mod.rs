@@ -97,7 +97,7 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
     let Assignment { config, identity, counters, access_log, loans, seat, permits, mut stop, emptied } =
         assignment;
     let (seat, mailbox) = seat;
-    let drain_timeout = config.drain_timeout;
+    let drain_timeout = config.process.drain_timeout;
     let worker = Worker::new(Core::new(config, identity, counters, access_log), seat, permits)?;
     let accepting = start_tasks(&worker, loans, mailbox, &stop)?;
     // The server is gone if this fails; then there is nothing left to wait for.

@@ -36,7 +36,7 @@ pub fn check(data: &[u8]) {
     let machine = Machine { descriptors, cores: NonZeroUsize::MIN };
     match compile(&settings, machine) {
         Ok((config, warnings)) => {
-            assert!(!config.listeners.is_empty() && config.max_connections > 0);
+            assert!(!config.listeners.is_empty() && config.process.max_connections > 0);
             assert!(config.upstream().is_some() || config.gateway().is_some());
             assert!(config.upstream().is_none_or(|upstream| !upstream.endpoints.is_empty()));
             are_said(&warnings);
