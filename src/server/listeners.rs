@@ -22,7 +22,8 @@ pub(super) struct ListenerGroup {
 pub(super) fn listen(config: &Config) -> Result<Vec<ListenerGroup>, ServeError> {
     let mut groups = Vec::new();
     for listener in &config.listeners {
-        let sockets = bind_group(listener.address, config.process.workers.get(), config.limits.socket_buffer)?;
+        let sockets =
+            bind_group(listener.address, config.process.workers.get(), config.limits.socket_buffer)?;
         let address = match sockets.first().map(TcpListener::local_addr) {
             Some(Ok(address)) => address,
             Some(Err(error)) => return Err(ServeError::Start(error)),
