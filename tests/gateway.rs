@@ -3,9 +3,22 @@
 
 mod support;
 
-use std::{io::Write, net::SocketAddr};
+use std::{
+    io::Write,
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
-use support::{Corsair, Origin, Response, answer};
+use hickory_proto::{
+    op::{Message, OpCode},
+    rr::{RData, Record, RecordType},
+};
+use support::{Corsair, Origin, Response, Then, answer, eventually, pause};
 
 /// A gateway that may reach loopback addresses, so that it can reach the test's origins.
 fn gateway(more: &[&str]) -> Corsair {
@@ -249,6 +262,50 @@ fn a_name_is_judged_by_the_address_it_resolves_to() {
     assert_eq!(origin.connections(), 0);
 }
 
+/// A name server that gives every name one address the first time, and another one ever after; where it is, and
+/// how often it was asked.
+fn rebinding_name_server(first: Ipv4Addr, later: Ipv4Addr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    thread::spawn(move || {
+        let mut query = [0; 1500];
+        while let Ok((length, client)) = socket.recv_from(&mut query) {
+            let request = Message::from_vec(&query[..length]).unwrap();
+            let question = request.queries.first().unwrap().clone();
+            let mut response = Message::response(request.metadata.id, OpCode::Query);
+            response.metadata.recursion_available = true;
+            response.add_query(question.clone());
+            if question.query_type() == RecordType::A {
+                let ip = if count.fetch_add(1, Ordering::SeqCst) == 0 { first } else { later };
+                response.add_answer(Record::from_rdata(question.name().clone(), 0, RData::A(ip.into())));
+            }
+            socket.send_to(&response.to_vec().unwrap(), client).unwrap();
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn no_second_resolution_comes_between_the_judgement_and_the_connection() {
+    let origin = Origin::echo();
+    // The first address may be reached, and nobody listens there; the origin's may not.
+    let admitted = Ipv4Addr::new(127, 0, 0, 2);
+    let IpAddr::V4(prohibited) = origin.address().ip() else { panic!("no IPv4") };
+    let (server, asked) = rebinding_name_server(admitted, prohibited);
+    let network = format!("{admitted}/32");
+    let corsair = Corsair::start(&["--dns-server", &server.to_string(), "--allow-target", &network]);
+    let target = format!("/http://rebound.example:{}/x", origin.address().port());
+    let response = corsair.get(&target, "");
+    assert_eq!(response.status, 502, "{}", response.text());
+    assert!(response.field("proxy-status").unwrap().contains("error=connection_refused"));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    eventually("the next answer is judged as well", || corsair.get(&target, "").status == 403);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(origin.connections(), 0);
+}
+
 #[test]
 fn an_exact_host_lifts_the_address_ranges_for_that_host_alone() {
     let origin = Origin::echo();
@@ -352,6 +409,26 @@ fn a_redirect_loop_ends_in_508_after_a_bounded_number_of_requests() {
     let response = go(&gateway(&[]), origin.address(), "GET", None);
     assert_eq!(response.status, 508, "{}", response.text());
     assert_eq!(origin.seen().requests.len(), 11);
+}
+
+#[test]
+fn one_deadline_for_connecting_and_answering_covers_all_hops_of_a_redirect() {
+    let hop = Duration::from_millis(250);
+    let origin = Origin::on_head(move |exchange| {
+        exchange.request();
+        pause(hop);
+        exchange.send(answer("302 Found", "Location: /go\r\n", "moved"));
+        Then::KeepAlive
+    });
+    let corsair = gateway(&["--timeout-connect", "500ms", "--timeout-response", "1s"]);
+    let start = Instant::now();
+    let response = go(&corsair, origin.address(), "GET", None);
+    let took = start.elapsed();
+    assert_eq!(response.status, 504, "{}", response.text());
+    assert!(response.field("proxy-status").unwrap().contains("error=http_response_timeout"));
+    assert!(took >= Duration::from_millis(1490) && took < 10 * hop, "{took:?}");
+    let hops = origin.seen().heads;
+    assert!((2..10).contains(&hops), "several hops, and not all of them: {hops}");
 }
 
 #[test]
