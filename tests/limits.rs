@@ -5,7 +5,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Corsair, Fault, Gate, Impairment::StallAfter, Network, Origin, Then, answer, pause};
+use support::{
+    Client, Corsair, Fault, Gate, Impairment::StallAfter, Network, Origin, PATIENCE, Then, answer, pause,
+};
 
 fn status_of(corsair: &Corsair, request: &str) -> u16 {
     let mut client = corsair.connect();
@@ -61,6 +63,45 @@ fn a_length_beyond_the_limit_is_refused_before_the_upstream_is_asked() {
     let corsair = Corsair::reverse(origin.address(), &["--limit-body", "1k"]);
     assert_eq!(status_of(&corsair, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n"), 413);
     assert_eq!(origin.connections(), 0);
+}
+
+/// A client in the middle of a body that is refused: it has its answer, and the end behind it.
+fn refused_client(corsair: &Corsair) -> Client {
+    let mut client = corsair.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n");
+    let response = client.response();
+    assert_eq!((response.status, response.closes()), (413, true));
+    client.expect_fin();
+    client
+}
+
+#[test]
+fn what_follows_a_refusal_is_read_for_timeout_linger_and_no_longer() {
+    let origin = Origin::echo();
+    let limits = ["--limit-body", "1k", "--limit-linger", "1g", "--timeout-linger", "700ms"];
+    let corsair = Corsair::reverse(origin.address(), &limits);
+    let start = Instant::now();
+    let mut client = refused_client(&corsair);
+    while client.offer("a") {
+        assert!(start.elapsed() < PATIENCE, "it is read for ever");
+        pause(Duration::from_millis(10));
+    }
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(700) && took < Duration::from_millis(2700), "{took:?}");
+}
+
+#[test]
+fn what_follows_a_refusal_is_read_up_to_limit_linger_and_no_further() {
+    let origin = Origin::echo();
+    let limits = ["--limit-body", "1k", "--limit-linger", "256k", "--timeout-linger", "60s"];
+    let corsair = Corsair::reverse(origin.address(), &limits);
+    let mut client = refused_client(&corsair);
+    let (block, mut sent) = ([b'a'; 64 << 10], 0);
+    while client.offer(block) {
+        sent += block.len();
+        assert!(sent < 32 << 20, "more is read than the limit and what the kernel may hold of it");
+    }
+    assert!(sent >= (256 - 64) << 10, "it ends before the limit: {sent}");
 }
 
 #[test]
