@@ -3,7 +3,9 @@
 
 mod support;
 
-use support::{Corsair, Fields, Origin, Response, Then, answer};
+use std::time::{Duration, Instant};
+
+use support::{Corsair, Fields, Origin, Response, Then, answer, pause};
 
 /// The page's origin in these tests.
 const APP: &str = "https://app.example.com";
@@ -434,6 +436,41 @@ fn an_origin_far_behind_the_head_limit_is_still_found() {
     assert_eq!(response.status, 431);
     assert_readable_by_app(&response, "late Origin");
     client.expect_fin();
+}
+
+/// The start of a request whose head has no end yet.
+const ENDLESS: &str = "GET / HTTP/1.1\r\nHost: a\r\nX-Long: ";
+
+#[test]
+fn the_search_for_an_origin_ends_after_a_bounded_number_of_bytes() {
+    let upstream = Origin::echo();
+    let corsair = Corsair::reverse(upstream.address(), &ALLOW_APP);
+    for (length, found) in [(250_000, true), (400_000, false)] {
+        let mut client = corsair.connect();
+        client.offer(format!("{ENDLESS}{}\r\nOrigin: {APP}\r\n\r\n", "a".repeat(length)));
+        let response = client.response();
+        assert_eq!(response.status, 431, "{length}");
+        assert_eq!(response.fields.has("access-control-allow-origin"), found, "{length}");
+        client.expect_fin();
+    }
+}
+
+#[test]
+fn the_search_for_an_origin_ends_after_a_second() {
+    let upstream = Origin::echo();
+    let corsair = Corsair::reverse(upstream.address(), &ALLOW_APP);
+    let mut client = corsair.connect();
+    let start = Instant::now();
+    client.send(format!("{ENDLESS}{}", "a".repeat(20_000)));
+    while client.is_quiet_for(Duration::from_millis(20)) {
+        assert!(start.elapsed() < Duration::from_secs(5), "it is searched for ever");
+        client.offer("a");
+    }
+    let took = start.elapsed();
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(3), "{took:?}");
+    let response = client.response();
+    assert_eq!((response.status, response.closes()), (431, true));
+    assert_no_cors(&response.fields);
 }
 
 #[test]
