@@ -197,3 +197,34 @@ fn a_drain_gives_parked_connections_a_last_chance_and_then_closes_them() {
     assert!(begun.elapsed() >= Duration::from_millis(250), "no chance at all: {:?}", begun.elapsed());
     assert_eq!(corsair.wait_exit().code(), Some(0));
 }
+
+#[test]
+fn what_is_asked_during_a_drain_is_answered_with_connection_close() {
+    let gate = Gate::new();
+    let origin = {
+        let gate = gate.clone();
+        Origin::on_head(move |exchange| {
+            exchange.request();
+            if exchange.target == "/held" {
+                gate.wait();
+            }
+            exchange.send(answer("200 OK", "", "x"));
+            Then::KeepAlive
+        })
+    };
+    let mut corsair = Corsair::reverse(origin.address(), &[]);
+    let mut waits = parked_client(&corsair);
+    let mut asks = corsair.connect();
+    // The second request is read once the first is answered, and by then the drain has begun.
+    asks.send(GET.replace("/x", "/held")).send(GET);
+    origin.wait("the first request arrives", |seen| seen.heads == 2);
+    corsair.terminate();
+    // It is closed by nothing but the drain.
+    waits.expect_fin();
+    gate.open();
+    assert_eq!(asks.response().status, 200);
+    let last = asks.response();
+    assert_eq!((last.status, last.closes()), (200, true));
+    asks.expect_end();
+    assert_eq!(corsair.wait_exit().code(), Some(0));
+}
