@@ -280,20 +280,36 @@ fn a_gateway_follows_redirects_up_to_a_bound() {
 
 #[test]
 fn what_is_no_redirect_passes_with_its_location() {
-    for head in [
-        "HTTP/1.1 300 x\r\nLocation: /b",
-        "HTTP/1.1 304 x\r\nLocation: /b",
-        "HTTP/1.1 201 x\r\nLocation: /b",
-        "HTTP/1.1 302 x\r\nLocation: mailto:a@b.example",
-        "HTTP/1.1 302 x\r\nLocation: ",
-        "HTTP/1.1 302 x",
+    for (head, location) in [
+        ("HTTP/1.1 300 x\r\nLocation: /b", Some("/b")),
+        ("HTTP/1.1 304 x\r\nLocation: /b", Some("/b")),
+        ("HTTP/1.1 201 x\r\nLocation: /b", Some("/b")),
+        ("HTTP/1.1 302 x", None),
     ] {
-        see_final(&asked(&[], TO_TARGET), &format!("{head}\r\n\r\n"));
+        let (written, _) = see_final(&asked(&[], TO_TARGET), &format!("{head}\r\n\r\n"));
+        assert_eq!(written.all("Location"), Vec::from_iter(location), "{head:?}");
     }
     // A reverse proxy follows nothing.
     let (written, _) =
         see_final(&asked(REVERSE, GET), "HTTP/1.1 302 x\r\nLocation: http://t.example/\r\n\r\n");
     assert_eq!(written.all("Location"), ["http://t.example/"]);
+}
+
+#[test]
+fn a_location_that_leads_to_no_http_url_never_reaches_a_gateways_client() {
+    for mode in ["follow", "rewrite"] {
+        for location in
+            ["mailto:a@b.example", "ftp://b.example/", "javascript:alert(1)", "http://[::1/", "//", ""]
+        {
+            for status in [301, 302, 303, 307, 308] {
+                let setup = asked(&[&format!("--redirects={mode}")], TO_TARGET);
+                let head = format!("HTTP/1.1 {status} x\r\nLocation: {location}\r\nX-Kept: 1\r\n\r\n");
+                let (written, plan) = see_final(&setup, &head);
+                assert_eq!((plan.status, written.has("X-Kept")), (status, true), "{mode} {location:?}");
+                assert!(!written.has("Location"), "{mode} {status} {location:?}: {written:?}");
+            }
+        }
+    }
 }
 
 #[test]
