@@ -113,3 +113,46 @@ impl Drop for Guard {
         self.worker.freed.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::spawn_local;
+
+    use super::*;
+    use crate::{
+        net::testing::in_worker,
+        observe::metrics::Metrics,
+        plan::sample::{REVERSE, client, config, identity},
+    };
+
+    #[test]
+    fn a_panic_ends_one_connection_is_counted_and_frees_its_slot() {
+        in_worker(async {
+            let metrics = Metrics::new();
+            let permits = Arc::new(Semaphore::new(2));
+            let core = Core::new(Arc::new(config(REVERSE)), Arc::new(identity()), metrics.register(), None);
+            let (seat, _mailbox) = Seat::among(1).pop().unwrap();
+            let worker = Worker::new(core, seat, Arc::clone(&permits)).unwrap();
+            let ticket = || {
+                let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
+                Ticket::new(&worker, client(), permit)
+            };
+            let (other, doomed) = (ticket(), ticket());
+            assert_eq!((worker.connections.get(), permits.available_permits()), (2, 0));
+            let freed = worker.freed.notified();
+            let task = spawn_local(async move {
+                let _doomed = doomed;
+                panic!("as a connection's task would");
+            });
+            assert!(task.await.unwrap_err().is_panic());
+            freed.await;
+            let counts = metrics.snapshot();
+            assert_eq!((counts.panics(), counts.connections(Leg::Client)), (1, 1));
+            assert_eq!((worker.connections.get(), permits.available_permits()), (1, 1));
+            drop(other);
+            let counts = metrics.snapshot();
+            assert_eq!((counts.panics(), counts.connections(Leg::Client)), (1, 0), "an end is no panic");
+            assert_eq!((worker.connections.get(), permits.available_permits()), (0, 2));
+        });
+    }
+}
