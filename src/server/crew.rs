@@ -123,3 +123,27 @@ impl Drop for WorkerEnd {
         let _ = self.0.send(());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_dies_ends_the_process_with_an_error() {
+        for panics in [false, true] {
+            let (stop, stopped) = watch::channel(false);
+            let (_emptied, emptied) = mpsc::unbounded_channel();
+            let (sender, ended) = mpsc::unbounded_channel();
+            let crew = Crew { stop, emptied, ended, workers: 2 };
+            let (dies, _lives) = (WorkerEnd(sender.clone()), WorkerEnd(sender));
+            let worker = thread::spawn(move || {
+                let _end = dies;
+                assert!(!panics, "as a worker would");
+            });
+            let led = crew.lead(Vec::new(), Signals::new().unwrap(), None, Duration::ZERO).await;
+            assert!(matches!(led, Err(ServeError::WorkerDied)), "{led:?}");
+            assert!(!*stopped.borrow(), "nobody told the others to stop: the process ends at once");
+            assert_eq!(worker.join().is_err(), panics);
+        }
+    }
+}
