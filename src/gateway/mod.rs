@@ -3,6 +3,30 @@
 //! Pure functions from a request target or a `Location` to a [`TargetUrl`](crate::uri::TargetUrl). Whether its host
 //! may be reached is asked in [`access`](crate::access). No socket, no name resolution and no rule of an operator
 //! may enter this room.
+//!
+//! # The rules
+//!
+//! To a browser all targets are one origin, the gateway's: with it they would share cookies, storage, passwords and
+//! workers. So nothing of one target may act on that origin, or be sent to another target. What is said of redirects
+//! holds unless the operator has them passed on as they are. Fields are taken out in [`plan`](crate::plan).
+//!
+//! | | rule | source | test |
+//! |---|---|---|---|
+//! | 1 | Cookies go neither to a target nor to the browser | RFC 6265 §8.5 | `gateway::cookies_are_stripped_both_ways` |
+//! | 2 | A target learns neither the page nor its origin | experience | `gateway::origin_and_referer_are_not_sent_to_the_target` |
+//! | 3 | Fields that act on an origin are dropped, in interim responses and in a 101 too | experience | `plan::rewrite::tests::responses::a_target_cannot_act_on_the_gateways_origin`, `gateway::a_target_cannot_act_on_the_gateways_own_origin`, `plan::response::tests::a_target_cannot_act_on_the_gateways_origin_by_switching_or_in_advance` |
+//! | 4 | What a browser could take for a document of this origin is put into a sandbox, an unknown, missing, listed or doubled type above all | CSP 3, `sandbox`; MIME Sniffing | `plan::rewrite::tests::responses::what_a_browser_could_take_for_a_document_is_put_into_a_sandbox`, `plan::rewrite::tests::responses::a_target_that_names_no_media_type_is_sandboxed_for_browsers_guess`, `plan::rewrite::tests::responses::of_a_list_of_media_types_browsers_take_the_last` |
+//! | 5 | `Authorization` does not follow a redirect to another origin | Fetch, "HTTP-redirect fetch" | `gateway::authorization_stays_with_the_origin_it_was_meant_for` |
+//! | 6 | A redirect changes method and body as a browser would | Fetch, "HTTP-redirect fetch"; RFC 9110 §15.4 | `gateway::redirect::tests::a_redirect_changes_the_method_as_fetch_does`, `gateway::a_redirect_is_followed_with_the_method_and_body_that_its_status_asks_for` |
+//! | 7 | One that keeps a body is left to the browser, with a `Location` in the gateway | RFC 9110 §15.4.8 | `gateway::a_redirect_that_keeps_a_body_is_answered_with_a_location_in_the_gateway`, `plan::response::tests::a_redirect_that_keeps_the_body_is_left_to_the_browser` |
+//! | 8 | Ten are followed, then it is a 508 | RFC 9110 §15.4 | `gateway::a_redirect_loop_ends_in_508_after_a_bounded_number_of_requests` |
+//! | 9 | Every hop is judged as a first target is | experience | `gateway::a_redirect_to_a_prohibited_address_is_403_and_not_followed` |
+//! | 10 | A `Location` by which a browser could leave the gateway ends the exchange: one with userinfo, or several | experience | `gateway::redirect::tests::a_location_that_a_browser_could_follow_out_of_the_gateway_is_refused`, `plan::response::tests::a_location_that_a_browser_could_follow_out_of_the_gateway_ends_the_exchange` |
+//! | 11 | One that leads to no http or https URL is not followed and does not leave: we cannot read it, but a browser might | experience | `plan::response::tests::a_location_that_leads_to_no_http_url_never_reaches_a_gateways_client`, `gateway::a_redirect_with_userinfo_or_another_scheme_is_not_followed` |
+//! | 12 | However a prohibited host is spelled, it is prohibited | URL standard, "host parsing" | `gateway::no_spelling_of_a_prohibited_address_is_connected_to` |
+//! | 13 | A gateway on loopback serves loopback names and those that it is told, so that a page whose name was bound to 127.0.0.1 cannot use it | experience | `gateway::a_loopback_listener_serves_only_loopback_hosts` |
+//! | 14 | An absolute target names the gateway itself; it is no forward proxy | RFC 9112 §3.2.2 | `gateway::an_absolute_form_request_must_name_the_gateway_itself` |
+//! | 15 | Where fields are required, a request with none of them is refused: the gateway is not for browsing | experience | `gateway::a_required_field_keeps_others_out` |
 
 mod texts;
 

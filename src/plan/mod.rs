@@ -4,6 +4,28 @@
 //! [`ResponsePlan`]; what corsair says itself is written by the [`Responder`]. Everything here is a function of its
 //! arguments, a time among them where one counts: no socket, no clock, no buffer that fills and no task may enter
 //! this room. The code that does what is decided stands above, in [`proxy`](crate::proxy), and holds no policy.
+//!
+//! # The rules
+//!
+//! | | rule | source | test |
+//! |---|---|---|---|
+//! | 1 | Asked first is the syntax, then Host and route, then CORS, and last what the route admits: a preflight is answered whatever it is for | Fetch, "CORS-preflight fetch" | `plan::request::tests::faults_of_the_head_are_found_before_anything_else`, `plan::request::tests::the_gateway_answers_preflights_whatever_the_target` |
+//! | 2 | A refusal knows what CORS says of the request, so that a script can read it | Fetch, "CORS check" | `plan::request::tests::a_refusal_knows_what_cors_says_so_that_a_script_can_read_it` |
+//! | 3 | A browser never half-closes: behind a request with `Origin` or `Sec-Fetch-…` a FIN is an abort | measured | `upstream::a_page_that_aborts_by_a_fin_makes_corsair_close_the_upstream_connection` |
+//! | 4 | Behind any other request it is the end of what the client has to say, and it gets its answer | RFC 9112 §9.6 | `bodies::a_client_that_half_closes_after_its_request_still_gets_the_answer` |
+//! | 5 | A request is sent again once, on a new connection, if it is safe, has no body, went over a connection that was used before, and nothing came back | RFC 9110 §9.2.2; RFC 9112 §9.3.1 | `plan::attempts::tests::what_a_stale_connection_swallowed_is_sent_once_more_if_it_is_safe_and_has_no_body`, `plan::attempts::tests::it_is_tried_no_third_time`, `upstream::a_get_on_a_stale_pooled_connection_is_retried_once_on_a_fresh_one` |
+//! | 6 | Any other is never sent twice | RFC 9110 §9.2.2 | `rules::responses::rule_36_what_a_stale_connection_swallowed_is_repeated_only_if_safe_and_without_a_body`, `upstream::a_post_is_delivered_exactly_once_and_its_loss_is_a_502` |
+//! | 7 | On a new connection an end without an answer is the answer: a 502 | RFC 9112 §9.3.1 | `upstream::a_request_on_a_fresh_connection_is_not_retried` |
+//! | 8 | A response that has begun is never asked for again | RFC 9112 §9.3.1 | `upstream::a_response_once_begun_is_never_retried` |
+//! | 9 | A 408 on a connection that was used before is for its idleness and no answer; on a new one it is an answer | RFC 9110 §15.5.9 | `regression::a_408_for_the_idle_connection_reaches_no_client`, `regression::a_408_that_is_an_answer_reaches_its_client` |
+//! | 10 | One deadline, the times for connecting and for the answer together, covers all until the head of the response, over all attempts and hops | experience | `gateway::one_deadline_for_connecting_and_answering_covers_all_hops_of_a_redirect`, `plan::attempts::tests::one_deadline_holds_over_all_attempts_but_for_the_time_of_an_upload` |
+//! | 11 | An upload stops the clock, that of a redirect behind it too, and stops it once | experience | `limits::a_slow_upload_does_not_run_into_the_response_timeout`, `regression::an_upload_does_not_use_up_the_deadline_of_the_redirect_behind_it`, `plan::attempts::tests::one_deadline_holds_over_all_attempts_but_for_the_time_of_an_upload` |
+//! | 12 | What is left of a body when a redirect drops it belongs to no request: it goes nowhere, and neither connection is used again | RFC 9112 §9.3 | `regression::a_body_left_over_after_a_followed_redirect_reaches_no_target` |
+//! | 13 | Whoever refuses in the middle of an upload will not read the rest: the connection ends behind the answer | RFC 9112 §9.6; RFC 9110 §15.5.14 | `plan::response::tests::a_refusal_in_the_middle_of_an_upload_closes_after_it` |
+//! | 14 | Where corsair answers itself, only a body that has come completely is skipped; for the rest of one nobody waits | RFC 9112 §9.3, §9.6 | `plan::action::tests::of_a_refused_body_only_one_that_has_come_completely_is_skipped`, `plan::action::tests::what_is_left_of_the_body_of_a_failed_exchange_depends_on_how_far_it_was_read` |
+//! | 15 | An upgrade with a body is none: nothing says when the tunnel would begin | RFC 9110 §7.8 | `regression::an_upgrade_with_a_body_is_no_tunnel` |
+//! | 16 | An https server that is given by name is called by that name, any other by the one that the client used | RFC 9110 §7.2, §15.5.20 | `upstream_tls::an_https_server_given_by_name_gets_its_own_host_and_server_name`, `rules::request_syntax::rule_20_absolute_form_becomes_origin_form_and_its_host_counts` |
+//! | 17 | An error of corsair's own has a length, a date and the word for its cause, and tells nothing of the upstream | RFC 9209 §2.1.1; RFC 9112 §9.6 | `plan::respond::tests::every_error_has_a_status_line_a_length_a_date_and_a_name`, `upstream::a_refused_connection_is_a_502_at_once` |
 
 mod date;
 

@@ -4,6 +4,37 @@
 //! loop over the requests of a connection, `request` one turn of it, `exchange` a request's way to an upstream and
 //! back, [`relay`] the bodies. No socket option, no parsing rule and no CORS rule may enter here; they live on the
 //! floors below.
+//!
+//! # The rules
+//!
+//! | | rule | source | test |
+//! |---|---|---|---|
+//! | 1 | Where no byte has come nobody waits for an answer: a connection that stays silent, new or kept alive, is closed without one | RFC 9110 §15.5.9 | `rules::limits::rule_42_the_time_for_a_head_is_a_total`, `limits::an_idle_kept_alive_connection_is_closed_without_an_answer`, `idle::parked_connections_expire_silently_each_by_its_own_timeout` |
+//! | 2 | From the first byte a head has a total time, and then it is a 408 | RFC 9110 §15.5.9 | `rules::limits::rule_42_the_time_for_a_head_is_a_total`, `idle::a_parked_client_that_sends_one_byte_and_stops_gets_408` |
+//! | 3 | Beyond the limit of a head an `Origin` is looked for in 256 KiB and for a second, and no further | measured | `cors::the_search_for_an_origin_ends_after_a_bounded_number_of_bytes`, `cors::the_search_for_an_origin_ends_after_a_second` |
+//! | 4 | A body has a limit on silence and a lowest rate; to break either is the client's fault, a 408 | RFC 9110 §15.5.9 | `limits::a_body_that_stalls_is_408`, `limits::a_body_that_trickles_below_the_minimum_rate_is_408`, `regression::min_rate_is_what_it_says`, `proxy::relay::watchdog::tests::only_what_the_client_sends_counts_for_its_rate` |
+//! | 5 | Time in which the upstream takes nothing is not the client's | experience | `proxy::relay::watchdog::tests::time_in_which_the_upstream_takes_nothing_is_not_the_clients` |
+//! | 6 | Interim responses do not put off the deadline of the final one | RFC 9110 §15.6.5 | `proxy::relay::watchdog::tests::whatever_moves_is_not_standing_still` |
+//! | 7 | A head that trickles in does not put it off either | RFC 9110 §15.6.5 | `regression::a_trickled_response_head_times_out_behind_a_streamed_body` |
+//! | 8 | An answer that comes before the upload has ended leaves at once, and arrives | RFC 9112 §9.5, §9.6 | `bodies::an_early_413_reaches_a_client_that_is_still_sending`, `bodies::our_own_413_reaches_a_client_that_is_still_sending` |
+//! | 9 | It is not cut because the rest of the upload stands still | experience | `regression::an_early_response_is_not_cut_because_the_upload_is_not_read`, `bodies::a_response_arrives_while_the_upload_beside_it_stands_still` |
+//! | 10 | What still comes behind an answer that ends the connection is read and thrown away, for a bounded time and up to a bounded amount | RFC 9112 §9.6 | `limits::what_follows_a_refusal_is_read_for_timeout_linger_and_no_longer`, `limits::what_follows_a_refusal_is_read_up_to_limit_linger_and_no_further` |
+//! | 11 | A client that ends its direction gets the answers to all that it asked | RFC 9112 §9.6 | `regression::pipelined_requests_are_answered_although_the_client_half_closed`, `idle::a_parked_client_may_end_its_direction_behind_its_last_request` |
+//! | 12 | A client that is gone takes its upstream connection with it, whatever was going on | experience | `upstream::a_client_that_resets_makes_corsair_close_the_upstream_connection`, `regression::a_reset_is_noticed_behind_a_half_close`, `regression::a_reset_is_noticed_behind_pipelined_input` |
+//! | 13 | Once a head is sent, a body that breaks is seen to be broken: no last chunk, no clean end | RFC 9112 §8 | `bodies::a_truncated_body_is_never_a_clean_end`, `splice::a_body_cut_in_its_pipe_is_never_a_clean_end` |
+//! | 14 | So is one that TLS cuts without a word | RFC 9112 §9.8 | `upstream_tls::a_tls_end_without_close_notify_under_a_close_delimited_body_is_seen_as_cut` |
+//! | 15 | HTTP/1.0 clients read to the end, whatever the length said: what was cut for them ends in a reset | RFC 9112 §8 | `regression::a_cut_response_to_http10_is_a_reset` |
+//! | 16 | Silence inside a body of the upstream is a cut | RFC 9112 §8 | `upstream::silence_inside_a_body_is_a_visible_cut_after_timeout_upstream_idle` |
+//! | 17 | A client that takes nothing is cut after a time | experience | `limits::a_client_that_takes_nothing_is_cut_after_timeout_send`, `regression::a_tls_client_that_stops_reading_is_cut_after_send` |
+//! | 18 | What has come leaves, and is not held back for what has not | experience | `bodies::a_head_arrives_before_its_body`, `bodies::an_event_arrives_while_the_next_one_is_held_back`, `splice::what_has_come_is_not_held_back_for_what_has_not` |
+//! | 19 | Nothing more is read from one side than the other has taken, but for a bounded amount | experience | `process::a_client_that_does_not_read_stops_the_upstream` |
+//! | 20 | There is a tunnel only behind a 101 that was asked for; what came behind either head belongs to it | RFC 9110 §7.8 | `websocket::a_101_for_another_protocol_is_a_502`, `websocket::bytes_sent_behind_the_request_belong_to_the_tunnel`, `websocket::bytes_sent_behind_the_101_belong_to_the_tunnel` |
+//! | 21 | In a tunnel a half-close passes on, and the other direction lives | RFC 9112 §9.6 | `websocket::a_half_close_is_passed_on_and_the_other_direction_lives` |
+//! | 22 | But for a bounded time, which counts from that end and not from the last byte | experience | `regression::a_half_closed_tunnel_has_its_time_from_the_end_not_from_the_last_byte` |
+//! | 23 | One clock watches both directions of a tunnel, and neither the times of a body nor those between requests apply | experience | `proxy::relay::tunnel::tests::movement_in_either_direction_keeps_it_open`, `websocket::an_idle_tunnel_outlives_the_other_timeouts_and_ends_by_its_own` |
+//! | 24 | What fails in a tunnel is recorded of the end that failed | experience | `proxy::relay::tunnel::tests::the_end_that_fails_is_the_one_it_is_recorded_of` |
+//! | 25 | The states of an exchange change by one table each: what has ended stays so, and the first reason to end stays | experience | `proxy::relay::state::tests::a_body_that_has_ended_or_was_cut_stays_so`, `proxy::relay::state::tests::a_target_that_discards_takes_nothing_any_more_and_only_a_flush_makes_sure`, `proxy::relay::state::tests::the_first_reason_to_end_stays_and_a_pause_is_none` |
+//! | 26 | Another attempt begins with nothing but what the client has done | experience | `proxy::relay::flow::tests::another_attempt_begins_with_nothing_but_what_the_client_has_done` |
 
 mod outcome;
 

@@ -7,6 +7,22 @@
 //! - `lease`: a connection while one exchange has it
 //! - [`pool`]: connections between two exchanges
 //! - [`connector`]: from a name to an open connection
+//!
+//! # The rules
+//!
+//! | | rule | source | test |
+//! |---|---|---|---|
+//! | 1 | A connection is looked at before it is used again: one that has ended, or on which something came, is dropped | RFC 9112 §9.2, §9.5 | `upstream::pool::tests::one_that_has_died_or_says_something_is_passed_over` |
+//! | 2 | For a request that cannot be sent twice the kernel itself is asked | RFC 9110 §9.2.2 | `upstream::a_post_is_not_lost_when_the_idle_connection_was_already_closed` |
+//! | 3 | It is kept only where request and response ended exactly on their framing, and nobody wants to close | RFC 9112 §9.3 | `upstream::a_connection_that_is_not_surely_clean_is_closed`, `upstream::an_answer_before_the_end_of_the_upload_does_not_return_the_connection` |
+//! | 4 | The newest goes first, and only to the endpoint that it was opened to | experience | `upstream::pool::tests::the_newest_goes_first_and_each_endpoint_has_its_own` |
+//! | 5 | Idle ones are bounded for each endpoint and in all, and their age | experience | `upstream::pool::tests::of_too_many_for_one_endpoint_the_oldest_is_closed`, `upstream::pool::tests::there_are_never_more_than_the_total`, `upstream::pool::tests::none_waits_longer_than_the_limit` |
+//! | 6 | What an upstream announces, less a second, shortens that age and never lengthens it | RFC 2068 §19.7.1.1 | `upstream::pool::tests::what_an_upstream_announces_shortens_the_wait_and_never_lengthens_it` |
+//! | 7 | The address that was judged is the one that is connected to; no second resolution comes between | experience | `gateway::a_name_is_judged_by_the_address_it_resolves_to`, `gateway::no_second_resolution_comes_between_the_judgement_and_the_connection` |
+//! | 8 | Before it is used again, a connection's address is judged again | experience | `upstream::pool::tests::a_peer_that_is_no_longer_admitted_is_closed` |
+//! | 9 | A certificate is verified for chain, dates and name before a byte of a request is sent, unless the operator switches that off | RFC 9110 §4.3.4 | `upstream_tls::a_server_that_cannot_be_trusted_is_a_502_and_gets_no_request_byte`, `upstream_tls::verification_can_be_switched_off_knowingly` |
+//! | 10 | A server that cannot be connected to is passed over for the next one | experience | `upstream::a_dead_server_among_several_is_skipped` |
+//! | 11 | A tunnel's connection is never kept | RFC 9110 §7.8 | `websocket::a_tunnel_connection_never_returns_to_the_pool` |
 
 mod balance;
 

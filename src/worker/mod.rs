@@ -9,6 +9,20 @@
 //! - `serve`: a connection until it ends or is parked
 //! - `parking`: when a connection leaves the runtime, comes back, or is closed
 //! - `accept`: where connections come from
+//!
+//! # The rules
+//!
+//! | | rule | source | test |
+//! |---|---|---|---|
+//! | 1 | Each worker has a listening socket of its own | measured | `process::every_worker_has_a_listening_socket_of_its_own` |
+//! | 2 | A drain gives idle connections a last chance: a request that is on its way is served, then they are closed | RFC 9112 §9.5 | `idle::a_drain_gives_parked_connections_a_last_chance_and_then_closes_them`, `process::idle_kept_alive_connections_are_closed_by_a_drain` |
+//! | 3 | What is asked during a drain is answered with `Connection: close` | RFC 9112 §9.6 | `idle::what_is_asked_during_a_drain_is_answered_with_connection_close` |
+//! | 4 | A connection on its way from one worker to another is not lost by a stop | experience | `balance::a_stop_loses_no_connection_on_its_way_to_another_worker` |
+//! | 5 | A connection moves only from a worker with clearly more to do to the one with least | measured | `worker::handover::tests::a_connection_moves_only_from_clearly_more_to_least`, `balance::eight_long_streams_on_two_workers_are_four_each` |
+//! | 6 | The limit of connections is counted exactly, wherever they are served, and used up to the last | experience | `regression::a_limit_of_connections_is_used_up_to_the_last`, `balance::handed_over_connections_count_against_the_limit_and_free_their_slots` |
+//! | 7 | A panic ends one connection, is counted, and frees its slot | experience | `worker::ticket::tests::a_panic_ends_one_connection_is_counted_and_frees_its_slot` |
+//! | 8 | Without descriptors what exists is served on, and accepting goes on when one is freed | experience | `net::listen::tests::an_accept_without_descriptors_goes_on_when_one_is_freed`, `net::listen::tests::every_error_of_accept_has_its_remedy` |
+//! | 9 | A handshake has the time of a head | experience | `client_tls::a_handshake_that_stalls_is_closed_after_timeout_head` |
 
 mod handover;
 
