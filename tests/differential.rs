@@ -139,7 +139,7 @@ fn is_underscore_alias(name: &[u8]) -> bool {
     name.contains(&b'_') && ALIASED.iter().any(|known| dashed.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// Every difference there may be, with its rule of http1.md.
+/// Every difference there may be, with its rule of `corsair::http1`.
 const DIFFERENCES: &[Difference] = &[
     Difference {
         rule: "rule 12: a line that ends in LF alone is refused",

@@ -21,7 +21,8 @@ pub struct Plan {
     pub persistence: Persistence,
     /// Which part of corsair takes it.
     pub service: Service,
-    /// A FIN behind the request means that the client is gone: browsers never half-close.
+    /// A FIN behind the request means that the client is gone: browsers never half-close (rule 3 of
+    /// [`plan`](super)).
     pub fin_is_abort: bool,
 }
 

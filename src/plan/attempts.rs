@@ -60,7 +60,7 @@ impl Attempts {
         }
     }
 
-    /// By when there must be a response head, over all attempts.
+    /// By when there must be a response head, over all attempts (rule 10 of [`plan`](super)).
     #[must_use]
     pub const fn deadline(&self) -> Instant {
         self.deadline
@@ -75,7 +75,7 @@ impl Attempts {
     /// What follows an attempt that ended `now`.
     ///
     /// What a stale connection has swallowed is sent once more, if it is safe and has no body
-    /// (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+    /// (RFC 9110 §9.2.2, RFC 9112 §9.3.1; rules 5 to 8 of [`plan`](super)).
     pub fn after(&mut self, end: AttemptEnd, now: Instant) -> Step {
         match end {
             AttemptEnd::Redirected => {

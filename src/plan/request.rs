@@ -44,8 +44,8 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
     (plan, action)
 }
 
-/// What to do, asked in this order: syntax, Host, route, CORS, then what the route admits. A preflight is
-/// answered before it is asked for anything that it cannot carry.
+/// What to do, asked in this order (rule 1 of [`plan`](super)): syntax, Host, route, CORS, then what the route
+/// admits. A preflight is answered before it is asked for anything that it cannot carry.
 fn action(
     plan: &mut Plan,
     request: Request<'_>,

@@ -91,7 +91,8 @@ impl Connection {
     }
 
     /// Shuts the writing side, then reads and throws away what the client still sends, within bounds: closing
-    /// with unread input would reset the connection and could destroy the answer (RFC 9112 §9.6).
+    /// with unread input would reset the connection and could destroy the answer (RFC 9112 §9.6; rule 10 of
+    /// [`proxy`](super)).
     async fn linger(&mut self) {
         let core = Rc::clone(&self.core);
         let deadline = Instant::now() + core.config.timeouts.linger;

@@ -22,8 +22,8 @@ use crate::{
     net::{buffer::Buffer, stream::Stream, timer::Timer},
 };
 
-/// How far, and for how long, an `Origin` is looked for beyond the limit of a head: without it a
-/// script could not read why its request is refused.
+/// How far, and for how long, an `Origin` is looked for beyond the limit of a head (rule 3 of [`proxy`](super)):
+/// without it a script could not read why its request is refused.
 const SCAN_BYTES: usize = 256 << 10;
 const SCAN_TIME: Duration = Duration::from_secs(1);
 
@@ -175,7 +175,8 @@ impl Receiver<'_, '_> {
         Some(Wait::Fault(error))
     }
 
-    /// Nothing has come yet: expiry is silent, for a browser's spare connection asked nothing.
+    /// Nothing has come yet: expiry is silent, for a browser's spare connection asked nothing (rule 1 of
+    /// [`proxy`](super)).
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
         let is_long = self.idle.wait(cx.waker(), self.may_leave);
         let deadline = &mut self.progress.deadline;

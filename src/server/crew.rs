@@ -89,7 +89,7 @@ impl Crew {
                 self.emptied.recv().await;
             }
             // All together, and only now that their queues are empty: what waits in the queue of a socket is
-            // reset when that one is closed.
+            // reset when that one is closed (rule 2 of `server`).
             drop(groups);
             for _ in 0..self.workers {
                 self.ended.recv().await;

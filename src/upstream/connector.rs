@@ -42,8 +42,8 @@ pub struct Remote<'a> {
 }
 
 /// Opens a connection. Only addresses that `admits` are connected to, and no second resolution comes between
-/// that question and the connection: a name that changes meanwhile leads nowhere else. No deadline here: the
-/// caller drops the future.
+/// that question and the connection (rule 7 of [`upstream`](super)): a name that changes meanwhile leads nowhere
+/// else. No deadline here: the caller drops the future.
 ///
 /// # Errors
 /// Those of resolving, connecting and the handshake; [`Error::TargetAddressProhibited`] when no address of

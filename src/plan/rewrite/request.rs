@@ -65,7 +65,7 @@ impl<'a> Onward<'a> {
         let [path, rest] = exchange.target.origin_form(request);
         let prefix = if path == b"*" { "" } else { &*server.prefix };
         let host = match exchange.authority.map(|authority| authority.of(request.bytes)) {
-            // An https server given by name expects to be called by it.
+            // An https server given by name expects to be called by it (rule 16 of `plan`).
             Some(host) if !server.wants_own_host() => host,
             _ => server.authority.as_bytes(),
         };

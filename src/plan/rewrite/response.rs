@@ -158,7 +158,8 @@ pub fn interim(
     writer.finish().map_err(|_| Error::ResponseHeadTooLarge)
 }
 
-/// Fields of a target that would act on the gateway's own origin, which all targets share.
+/// Fields of a target that would act on the gateway's own origin, which all targets share (rule 3 of
+/// [`gateway`](crate::gateway)).
 const fn acts_on_origin(id: FieldId) -> bool {
     matches!(
         id,
@@ -172,7 +173,8 @@ const fn acts_on_origin(id: FieldId) -> bool {
     )
 }
 
-/// Media types that a browser cannot take for a document of our origin; whatever else comes is sandboxed.
+/// Media types that a browser cannot take for a document of our origin; whatever else comes is sandboxed (rule 4 of
+/// [`gateway`](crate::gateway)).
 fn is_inert(content_type: &[u8]) -> bool {
     // Of a list browsers take the last that they can read (Fetch, "extract a MIME type").
     if memchr::memchr(b',', content_type).is_some() {

@@ -259,7 +259,7 @@ impl AsyncRead for ClientSide<'_> {
                     buf.advance(size);
                     return Poll::Ready(Ok(()));
                 }
-                // The response that has begun wins.
+                // The response that has begun wins (rule 48 of `http1`).
                 Err(Error::RequestBody(_) | Error::RequestBodyTooLarge) if state.response_begun() => {
                     upload.cut();
                 }

@@ -1,7 +1,8 @@
 //! A connection that has become a tunnel: bytes both ways until both ends are done (RFC 9110 §7.8).
 //!
 //! Half-close is passed on in each direction. One clock watches both; once one direction has ended, the other
-//! has a bounded time left. An end that fails ends the tunnel, and is who it is recorded of.
+//! has a bounded time left. An end that fails ends the tunnel, and is who it is recorded of (rules 20 to 24 of
+//! [`proxy`](crate::proxy)).
 
 use std::{
     cell::Cell,
