@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Corsair, Fields, Origin, Response, Then, answer, pause};
+use support::{Corsair, Fields, Origin, Response, Then, answer};
 
 /// The page's origin in these tests.
 const APP: &str = "https://app.example.com";

@@ -37,10 +37,10 @@ pub(crate) struct Checkout<'a> {
     pub(crate) fresh_only: bool,
     /// The request cannot be sent twice: that a pooled connection lives is asked of the kernel.
     pub(crate) ask_kernel: bool,
-    /// How long the last connection that was opened took.
-    pub(crate) times: OpeningTimes,
     /// Connections that were tried to open.
     pub(crate) opened: u32,
+    /// How long the last of them took.
+    pub(crate) times: Option<OpeningTimes>,
 }
 
 /// A connection, and which server of the upstream is at its other end.
@@ -156,7 +156,7 @@ impl<'a> Checkout<'a> {
             })
             .await
         };
-        (self.times, self.opened) = (times, self.opened + 1);
+        (self.times, self.opened) = (Some(times), self.opened + 1);
         let unresolved = is_name && times.dns.is_none();
         let (stream, peer) = opened.map_err(|error| {
             if error == Error::ConnectTimeout && unresolved { Error::DnsTimeout } else { error }

@@ -80,22 +80,22 @@ pub(crate) struct TunnelEnds {
 enum Attempt {
     Done(After),
     Tunnel(Box<TunnelEnds>),
-    Redirected(Hop),
+    Redirected(Box<Hop>),
     Failed { error: Error, reused: bool, received: bool },
 }
 
 /// Takes a request to where it goes, and its response back.
-pub(crate) async fn exchange(mut job: Job<'_>, mut exchange: Exchange) -> Exchanged {
+pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exchanged {
     let mut attempts = Attempts::new(job.plan, &job.config.timeouts, job.begun.into_std());
     let mut begun = job.begun;
     loop {
-        let attempt = job.attempt(&exchange, &attempts, begun).await;
+        let attempt = job.attempt(exchange, &attempts, begun).await;
         job.outcome.body_in = job.client.body().payload();
         let end = match attempt {
             Attempt::Done(after) => return Exchanged::Done(after),
             Attempt::Tunnel(ends) => return Exchanged::Tunnel(ends),
             Attempt::Redirected(hop) => {
-                exchange.follow(hop);
+                exchange.follow(*hop);
                 AttemptEnd::Redirected
             }
             Attempt::Failed { error, reused, received } => AttemptEnd::Failed { error, reused, received },
@@ -191,15 +191,15 @@ impl<'a> Job<'a> {
             begun,
             fresh_only: attempts.fresh_only(),
             ask_kernel: !self.plan.is_repeatable(),
-            times: Default::default(),
             opened: 0,
+            times: None,
         };
         let connected = checkout.take(exchange, &mut self.client, self.timer).await;
         let outcome = &mut *self.outcome;
         outcome.attempts += checkout.opened;
-        if checkout.opened > 0 {
-            outcome.opening = checkout.times;
-            outcome.upstream = checkout.times.tried.map(Peer::Ip);
+        if let Some(times) = checkout.times {
+            outcome.opening = times;
+            outcome.upstream = times.tried.map(Peer::Ip);
         }
         let connected = connected?;
         let lease = &connected.lease;

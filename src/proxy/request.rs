@@ -2,12 +2,13 @@
 //!
 //! Runs in a frame ([`super::frame`]): what is kept here is kept while a request is under way, and no longer.
 
-use std::{cell::RefCell, convert::Infallible, mem, rc::Rc, time::Duration};
+use std::{cell::RefCell, convert::Infallible, mem, pin::pin, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
     connection::{After, Connection, responder},
+    core::Core,
     exchange::{Exchanged, Job, TunnelEnds, exchange},
     frame::Desk,
     outcome::Outcome,
@@ -54,7 +55,8 @@ pub(crate) async fn serve_requests(desk: Rc<Desk<Asked, Served>>) -> Infallible 
     loop {
         let Asked { mut connection, buffer, head, head_took } = desk.next().await;
         mem::swap(&mut connection.timer, &mut timer);
-        let (after, buffer) = request(&mut connection, buffer, head, head_took).await;
+        // Pinned where it is made: awaited as a value it would be copied, in all its size.
+        let (after, buffer) = pin!(request(&mut connection, buffer, head, head_took)).await;
         mem::swap(&mut connection.timer, &mut timer);
         let early = Some(buffer).filter(|buffer| !buffer.is_empty() && after == After::KeepAlive);
         desk.done(Served { connection, after, early });
@@ -79,18 +81,21 @@ async fn request(
     if core.is_draining() {
         plan.persistence = Persistence::Close;
     }
-    let outcome = Outcome::default();
-    let mut turn =
-        Turn { config: &core.config, connection, plan, head: &head, inbound: &inbound, begun, outcome };
+    let mut turn = Turn {
+        config: &core.config,
+        connection,
+        plan,
+        head: &head,
+        inbound: &inbound,
+        begun,
+        outcome: Outcome::default(),
+    };
     let after = match action {
         Action::Respond(answer) => turn.respond(answer).await,
-        Action::Exchange(exchange) => turn.exchange(exchange).await,
+        Action::Exchange(mut exchange) => pin!(turn.exchange(&mut exchange)).await,
     };
-    let Turn { plan, outcome, .. } = turn;
+    turn.record(&core, head_took);
     let inbound = inbound.into_inner();
-    let request = Request { bytes: inbound.all(), head: &head };
-    Finished { client: &connection.client, request, plan: &plan, outcome: &outcome, begun, head_took }
-        .record(&core);
     core.put_fields(head.fields);
     (after, inbound)
 }
@@ -146,29 +151,35 @@ impl Turn<'_> {
     }
 
     /// Takes the request to its upstream.
-    async fn exchange(&mut self, planned: Exchange) -> After {
+    async fn exchange(&mut self, planned: &mut Exchange) -> After {
         let core = Rc::clone(&self.connection.core);
         let Connection { stream, timer, forwarding, client, .. } = &mut *self.connection;
         let limits = request_body_limits(&self.config.limits);
         let body = BodyReader::new(self.plan.framing, Recode::Verbatim, limits);
         let state = ExchangeState::new();
-        let client_side =
-            ClientSide::new(stream, self.inbound, self.head.len, body, &state, self.plan.fin_is_abort);
-        let job = Job {
+        let mut job = Job {
             core: &core,
             config: self.config,
             plan: &self.plan,
             forwarding: forwarding.get_or_init(|| Forwarding::of(client)),
             head: self.head,
             inbound: self.inbound,
-            client: client_side,
+            client: ClientSide::new(
+                stream,
+                self.inbound,
+                self.head.len,
+                body,
+                &state,
+                self.plan.fin_is_abort,
+            ),
             state: &state,
             timer,
             outcome: &mut self.outcome,
             begun: self.begun,
             response: None,
         };
-        match exchange(job, planned).await {
+        let exchanged = pin!(exchange(&mut job, planned)).await;
+        match exchanged {
             Exchanged::Done(after) => self.settled(after),
             Exchanged::Tunnel(ends) => {
                 self.tunnel(*ends).await;
@@ -194,6 +205,15 @@ impl Turn<'_> {
     fn settled(&mut self, after: After) -> After {
         let is_quiet = |turn: &mut Self| turn.inbound.borrow().is_empty() && turn.connection.stream.is_idle();
         if after == After::Close && !is_quiet(self) { After::Linger } else { after }
+    }
+
+    /// Counts and logs what the request came to.
+    fn record(&self, core: &Core, head_took: Option<Duration>) {
+        let Self { connection, plan, outcome, begun, .. } = self;
+        let inbound = self.inbound.borrow();
+        let request = Request { bytes: inbound.all(), head: self.head };
+        Finished { client: &connection.client, request, plan, outcome, begun: *begun, head_took }
+            .record(core);
     }
 
     /// Relays until the tunnel ends.

@@ -72,7 +72,7 @@ pub(crate) struct UpstreamSide<'a> {
     interim: usize,
     phase: Phase,
     /// Where a redirect leads.
-    pub(crate) hop: Option<Hop>,
+    pub(crate) hop: Option<Box<Hop>>,
     /// The final head's consequences.
     pub(crate) plan: Option<ResponsePlan>,
     /// More came than the response.
@@ -171,7 +171,7 @@ impl<'a> UpstreamSide<'a> {
                 Ok(HeadArrived::Interim)
             }
             Arrived::Redirect(hop) => {
-                self.hop = Some(hop);
+                self.hop = Some(Box::new(hop));
                 self.phase = Phase::Over(Ended::Redirect);
                 Ok(HeadArrived::Redirect)
             }
