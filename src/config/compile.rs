@@ -6,7 +6,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::{
-    configuration::{Config, Service},
+    configuration::{Config, Mode},
     dns,
     gateway::{self, Gateway, GatewayParts},
     keys::Key,
@@ -74,7 +74,7 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
     Some(Config {
         process,
         listeners,
-        service: service(endpoints, gateway, client_tls?)?,
+        mode: mode(endpoints, gateway, client_tls?)?,
         cors: cors?,
         timeouts,
         limits,
@@ -86,15 +86,15 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
 }
 
 /// What requests are answered with; `None` where a part of it is faulty.
-fn service(endpoints: Vec<Endpoint>, parts: GatewayParts, tls: Arc<rustls::ClientConfig>) -> Option<Service> {
+fn mode(endpoints: Vec<Endpoint>, parts: GatewayParts, tls: Arc<rustls::ClientConfig>) -> Option<Mode> {
     let upstream = (!endpoints.is_empty()).then(|| Upstream { endpoints, tls: Arc::clone(&tls) });
     let GatewayParts { forms, rules, redirects, require_headers, allow_hosts, .. } = parts;
     let (rules, allow_hosts) = (rules?, allow_hosts?);
     let gateway = forms.map(|forms| Gateway { forms, rules, redirects, require_headers, allow_hosts, tls });
     match (gateway, upstream) {
-        (Some(gateway), Some(upstream)) => Some(Service::Both { gateway, upstream }),
-        (Some(gateway), None) => Some(Service::Gateway(gateway)),
-        (None, Some(upstream)) => Some(Service::Reverse(upstream)),
+        (Some(gateway), Some(upstream)) => Some(Mode::Both { gateway, upstream }),
+        (Some(gateway), None) => Some(Mode::Gateway(gateway)),
+        (None, Some(upstream)) => Some(Mode::Reverse(upstream)),
         // Without an upstream the gateway is on, so one was typed, and none is understood.
         (None, None) => None,
     }
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(config.listeners.len(), 1);
         assert_eq!(config.listeners[0].address, "127.0.0.1:3000".parse().unwrap());
         assert!(config.listeners[0].tls.is_none());
-        let Service::Gateway(gateway) = &config.service else { panic!("not a gateway alone") };
+        let Mode::Gateway(gateway) = &config.mode else { panic!("not a gateway alone") };
         assert!(gateway.forms.query && gateway.forms.path);
         assert!(!gateway.rules.is_list() && gateway.require_headers.is_empty());
         assert_eq!(gateway.redirects, Redirects::Follow);

@@ -13,7 +13,7 @@ pub struct Config {
     /// What is served, where; never empty.
     pub listeners: Vec<Listener>,
     /// What a request is answered with.
-    pub service: Service,
+    pub mode: Mode,
     /// Who may read the answers.
     pub cors: CorsPolicy,
     /// Every wait.
@@ -31,27 +31,27 @@ pub struct Config {
 }
 
 impl Config {
-    /// The reverse proxy's side of the service.
+    /// The reverse proxy's side of it.
     #[must_use]
     pub const fn upstream(&self) -> Option<&Upstream> {
-        match &self.service {
-            Service::Reverse(upstream) | Service::Both { upstream, .. } => Some(upstream),
-            Service::Gateway(_) => None,
+        match &self.mode {
+            Mode::Reverse(upstream) | Mode::Both { upstream, .. } => Some(upstream),
+            Mode::Gateway(_) => None,
         }
     }
 
-    /// The gateway's side of the service.
+    /// The gateway's side of it.
     #[must_use]
     pub const fn gateway(&self) -> Option<&Gateway> {
-        match &self.service {
-            Service::Gateway(gateway) | Service::Both { gateway, .. } => Some(gateway),
-            Service::Reverse(_) => None,
+        match &self.mode {
+            Mode::Gateway(gateway) | Mode::Both { gateway, .. } => Some(gateway),
+            Mode::Reverse(_) => None,
         }
     }
 }
 
 /// What a request is answered with.
-pub enum Service {
+pub enum Mode {
     /// Everything goes to the upstream.
     Reverse(Upstream),
     /// Requests name their target themselves.

@@ -136,6 +136,8 @@ settings! {
             "Send Cross-Origin-Resource-Policy: cross-origin, same-site or same-origin; unset by default";
         Verdict = "cors.verdict", flag "no-verdict": Opposite = "true",
             "Leave out the Corsair-Cors header that explains the verdict";
+        ReportOnly = "cors.report_only": Switch = "false",
+            "Decide, count and log, but change nothing";
     }
     "Gateway" {
         GatewayForms, flag "gateway": List("query,path"),

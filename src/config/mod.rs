@@ -47,7 +47,7 @@ pub mod compile;
 pub(crate) mod sample;
 
 pub use self::{
-    configuration::{Config, Service},
+    configuration::{Config, Mode},
     dns::Dns,
     gateway::{Gateway, Redirects},
     keys::{Flag, Key, Kind, Row},

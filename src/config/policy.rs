@@ -9,7 +9,6 @@ use crate::cors::{CorsPolicy, CorsSettings, PolicyFault, Preflight, ResourcePoli
 /// The policy in its own terms.
 pub(super) fn settings(reader: &mut Reader<'_>) -> CorsSettings {
     CorsSettings {
-        report_only: false,
         allow_origins: reader.list(Key::AllowOrigin),
         allow_credentials: reader.switch(Key::AllowCredentials),
         allow_methods: reader.list(Key::AllowMethod),
@@ -34,6 +33,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> CorsSettings {
             values::choice(text, &policies)
         }),
         verdict: reader.switch(Key::Verdict),
+        report_only: reader.switch(Key::ReportOnly),
     }
 }
 

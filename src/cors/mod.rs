@@ -34,6 +34,7 @@
 //! | 21 | A head that cannot be understood is answered for the `Origin` that can be read in it, and with `*` where that is the policy | Fetch, "CORS check" | `cors::answer::tests::an_error_for_an_unreadable_head_uses_the_origin_that_was_found` |
 //! | 22 | Browsers send `Origin` behind the author's fields: of a head that is too long, the rest is searched for it where the answer depends on it (as far as rule 3 of [`proxy`](crate::proxy) says) | measured | `cors::an_origin_far_behind_the_head_limit_is_still_found` |
 //! | 23 | No field that is written holds bytes that were not validated | RFC 9110 §5.5 | `cors::soundness::whatever_is_asked_the_fields_are_sound` |
+//! | 24 | A policy that only reports decides, and changes nothing | experience | `cors::decide::tests::a_policy_that_only_reports_decides_but_answers_nothing`, `cors::answer::tests::a_policy_that_only_reports_writes_nothing_but_the_upstreams_vary` |
 
 mod reason;
 

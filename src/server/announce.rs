@@ -9,7 +9,7 @@ use std::{
 
 use super::{listeners::ListenerGroup, memory::memory_bound};
 use crate::{
-    config::{Config, Endpoint, Gateway, Listener, Service},
+    config::{Config, Endpoint, Gateway, Listener, Mode},
     gateway::GatewayForms,
     uri::Scheme,
 };
@@ -46,7 +46,7 @@ fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> Strin
         let _ = writeln!(lines, "  {name:<8} {text}");
     };
     line("listens", &listens.join(", "));
-    line("mode", &mode(&config.service));
+    line("mode", &mode_line(&config.mode));
     line("cors", config.cors.describe());
     if let Some((listener, address)) = config.listeners.iter().zip(addresses).next() {
         line("try", &command(config, listener, *address));
@@ -57,11 +57,11 @@ fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> Strin
     lines
 }
 
-fn mode(service: &Service) -> String {
-    match service {
-        Service::Reverse(upstream) => reverse(&upstream.endpoints),
-        Service::Gateway(gateway) => gateway_line(gateway),
-        Service::Both { gateway, upstream } => {
+fn mode_line(mode: &Mode) -> String {
+    match mode {
+        Mode::Reverse(upstream) => reverse(&upstream.endpoints),
+        Mode::Gateway(gateway) => gateway_line(gateway),
+        Mode::Both { gateway, upstream } => {
             format!("{}; the rest: {}", gateway_line(gateway), reverse(&upstream.endpoints))
         }
     }
