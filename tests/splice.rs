@@ -3,12 +3,12 @@
 
 mod support;
 
-use std::{io::Write, thread};
+use std::{io::Write, thread, time::Duration};
 
 use support::{
     Corsair, Fault, Gate,
     Impairment::{CutAfter, ResetAfter},
-    Network, Origin, Then, noise, sha256,
+    Network, Origin, Then, noise, pause, sha256,
 };
 
 /// Longer than every buffer on the way together.
@@ -288,4 +288,41 @@ fn more_streams_than_pipes_are_all_served() {
     for client in &mut clients {
         assert!(client.response().body == data);
     }
+}
+
+#[test]
+fn what_waits_in_a_pipe_is_left_behind_by_a_redirect() {
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: b\r\n\r\n";
+    let target = Origin::on_head(|exchange| {
+        // Longer than a buffer, so that both directions are looked at.
+        exchange.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1 << 20));
+        exchange.send(vec![b'x'; 1 << 20]);
+        Then::KeepAlive
+    });
+    let moved = format!(
+        "HTTP/1.1 303 See Other\r\nLocation: http://{}/moved\r\nContent-Length: 0\r\n\r\n",
+        target.address()
+    );
+    let first = Origin::on_head(move |exchange| {
+        // What has been sent of the body fills the way by now: nobody reads it.
+        pause(Duration::from_millis(100));
+        exchange.send(&moved);
+        Then::Hold
+    });
+    let corsair = Corsair::start(&["--allow-target", "loopback", "--workers", "1"]);
+    for length in (200 << 10..1200 << 10).step_by(40 << 10) {
+        let body = smuggled.repeat(length / smuggled.len());
+        let mut client = corsair.connect();
+        client.send(format!(
+            "POST /?url=http://{}/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+            first.address(),
+            body.len()
+        ));
+        let mut writer = client.writer();
+        let upload = thread::spawn(move || writer.write_all(body.as_bytes()));
+        assert_eq!(client.response().body.len(), 1 << 20, "{length}");
+        drop(client);
+        let _ = upload.join();
+    }
+    assert!(target.lines().iter().all(|line| line == "GET /moved"), "{:?}", target.lines());
 }

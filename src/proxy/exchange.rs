@@ -109,24 +109,20 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
             }
             Step::Fail(error) => return job.failed(error),
         }
-        job.state.begin_anew();
+        job.client.begin_anew();
     }
 }
 
 impl<'a> Job<'a> {
+    /// What follows from an error that no further attempt mends.
     fn failed(&self, error: Error) -> Exchanged {
         let body = self.client.body_progress();
-        if error.client_is_gone() {
-            return Exchanged::Cut(error, After::Reset);
-        }
-        match self.response.filter(|_| self.state.response_begun()) {
-            Some(response) if response.cut_needs_reset(self.head.version) => {
-                Exchanged::Cut(error, After::Reset)
-            }
-            _ if self.state.response_begun() => {
-                Exchanged::Cut(error, After::closing(body == BodyProgress::Read))
-            }
-            _ => Exchanged::Failed(error, body),
+        let needs_reset = |response: ResponsePlan| response.cut_needs_reset(self.head.version);
+        match self.state.response_begun() {
+            _ if error.client_is_gone() => Exchanged::Cut(error, After::Reset),
+            true if self.response.is_some_and(needs_reset) => Exchanged::Cut(error, After::Reset),
+            true => Exchanged::Cut(error, After::closing(body == BodyProgress::Read)),
+            false => Exchanged::Failed(error, body),
         }
     }
 

@@ -62,6 +62,13 @@ impl<'a> ClientSide<'a> {
         Self { stream, inbound, head_len, body, state, fin_is_abort, next_check: None, piped: None }
     }
 
+    /// Begins another attempt at the request. What waited in a pipe for the upstream of the one before is dropped with
+    /// the pipe: it belongs to no other.
+    pub(crate) fn begin_anew(&mut self) {
+        self.piped = None;
+        self.state.begin_anew();
+    }
+
     /// The body of the request.
     pub(crate) const fn body(&self) -> &BodyReader {
         &self.body
