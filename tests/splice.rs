@@ -3,12 +3,12 @@
 
 mod support;
 
-use std::{io::Write, thread, time::Duration};
+use std::{fs, io::Write, thread, time::Duration};
 
 use support::{
-    Corsair, Fault, Gate,
+    Client, Corsair, Fault, Gate,
     Impairment::{CutAfter, ResetAfter},
-    Network, Origin, Then, noise, pause, sha256,
+    Network, Origin, Then, eventually, noise, pause, sha256,
 };
 
 /// Longer than every buffer on the way together.
@@ -325,4 +325,29 @@ fn what_waits_in_a_pipe_is_left_behind_by_a_redirect() {
         let _ = upload.join();
     }
     assert!(target.lines().iter().all(|line| line == "GET /moved"), "{:?}", target.lines());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn pipes_that_nobody_needs_any_more_are_closed() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n"));
+        exchange.send(noise(LONG, 5));
+        Then::Close
+    });
+    let corsair = Corsair::reverse(origin.address(), &["--workers", "1"]);
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", corsair.pid())).unwrap().count();
+    let before = descriptors();
+    let clients: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = corsair.connect();
+            client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+            // A body that waits in its pipe for a client that reads no further.
+            client.head();
+            client
+        })
+        .collect();
+    eventually("pipes", || descriptors() > before + 3 * clients.len());
+    clients.into_iter().for_each(Client::reset);
+    eventually("no more of them", || descriptors() <= before);
 }

@@ -9,6 +9,7 @@
 //! - `serve`: a connection until it ends or is parked
 //! - `parking`: when a connection leaves the runtime, comes back, or is closed
 //! - `accept`: where connections come from
+//! - `upkeep`: what is looked after now and then
 //!
 //! # The rules
 //!
@@ -23,6 +24,7 @@
 //! | 7 | A panic ends one connection, is counted, and frees its slot | experience | `worker::ticket::tests::a_panic_ends_one_connection_is_counted_and_frees_its_slot` |
 //! | 8 | Without descriptors what exists is served on, and accepting goes on when one is freed | experience | `net::listen::tests::an_accept_without_descriptors_goes_on_when_one_is_freed`, `net::listen::tests::every_error_of_accept_has_its_remedy` |
 //! | 9 | A handshake has the time of a head | experience | `client_tls::a_handshake_that_stalls_is_closed_after_timeout_head` |
+//! | 10 | Pipes that long bodies have left behind are closed when nobody needs them, and the memory of their exchanges goes back | experience | `splice::pipes_that_nobody_needs_any_more_are_closed`, `net::pipe::linux::tests::a_sweep_closes_the_pipes_that_nobody_has_needed` |
 
 mod handover;
 
@@ -36,6 +38,8 @@ mod parking;
 
 mod accept;
 
+mod upkeep;
+
 use std::{io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
 use rustls::ServerConfig;
@@ -43,7 +47,7 @@ use tokio::{
     runtime::{Builder, LocalOptions},
     sync::{Semaphore, mpsc, watch},
     task::{JoinHandle, spawn_local},
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 pub use self::handover::{Handover, Mailbox, Seat};
@@ -52,6 +56,7 @@ use self::{
     handover::Terms,
     parking::{close_parked, park_idle, wake_parked},
     ticket::Worker,
+    upkeep::{give_back, sweep},
 };
 use crate::{
     config::Config,
@@ -60,9 +65,6 @@ use crate::{
     plan::Identity,
     proxy::core::Core,
 };
-
-/// How often idle upstream connections are looked through, while there are any.
-const SWEEP: Duration = Duration::from_secs(5);
 
 /// A listener on loan.
 #[derive(Debug)]
@@ -141,6 +143,7 @@ fn start_tasks(
     }
     accepting.push(spawn_local(take_over(Rc::clone(worker), mailbox, stop.clone())));
     spawn_local(sweep(Rc::clone(worker)));
+    spawn_local(give_back(Rc::clone(worker)));
     spawn_local(park_idle(Rc::clone(worker)));
     spawn_local(wake_parked(Rc::clone(worker)));
     Ok(accepting)
@@ -160,15 +163,4 @@ async fn drain(worker: &Rc<Worker>, drain_timeout: Duration) {
     // Their tickets hold the worker.
     while worker.parked.close_some() {}
     worker.tasks.clear();
-}
-
-/// Closes idle upstream connections that have expired or died; sleeps for good while there are none.
-async fn sweep(worker: Rc<Worker>) {
-    loop {
-        worker.core.pool.wait_until_used().await;
-        while !worker.core.pool.is_empty() {
-            sleep(SWEEP).await;
-            worker.core.pool.sweep();
-        }
-    }
 }

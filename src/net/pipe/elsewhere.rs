@@ -31,6 +31,20 @@ impl PipePool {
     pub const fn is_exhausted(&self) -> bool {
         true
     }
+
+    /// None.
+    #[must_use]
+    pub const fn free(&self) -> usize {
+        0
+    }
+
+    /// There is nothing to close.
+    pub const fn sweep(&self) {}
+
+    /// Never.
+    pub async fn wait_until_free(&self) {
+        std::future::pending().await
+    }
 }
 
 /// A pipe that nobody can have.

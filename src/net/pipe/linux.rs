@@ -16,6 +16,7 @@ use rustix::{
 use tokio::{
     io::{Interest, ReadBuf},
     net::TcpStream,
+    sync::Notify,
 };
 
 use super::PIPE_CAPACITY;
@@ -26,13 +27,22 @@ pub struct PipePool {
     free: RefCell<Vec<Ends>>,
     /// Pipes that may still be taken.
     permits: Cell<usize>,
+    /// The least number of free pipes since the last sweep: nobody has needed so many.
+    unneeded: Cell<usize>,
+    /// There is a free pipe.
+    freed: Notify,
 }
 
 impl PipePool {
     /// A pool of at most `size` pipes; none is opened yet.
     #[must_use]
     pub fn new(size: usize) -> Rc<Self> {
-        Rc::new(Self { free: RefCell::default(), permits: Cell::new(size) })
+        Rc::new(Self {
+            free: RefCell::default(),
+            permits: Cell::new(size),
+            unneeded: Cell::new(0),
+            freed: Notify::new(),
+        })
     }
 
     /// An empty pipe; `None` when all are in use, or when the process has no descriptors left.
@@ -42,6 +52,7 @@ impl PipePool {
         let recycled = self.free.borrow_mut().pop();
         let ends = recycled.or_else(|| Ends::open().ok())?;
         self.permits.set(permits);
+        self.unneeded.set(self.unneeded.get().min(self.free()));
         Some(Pipe { ends: Some(ends), held: 0, behind: Vec::new(), pool: Rc::clone(self) })
     }
 
@@ -49,6 +60,27 @@ impl PipePool {
     #[must_use]
     pub const fn is_exhausted(&self) -> bool {
         self.permits.get() == 0
+    }
+
+    /// Pipes that wait for their next use.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.free.borrow().len()
+    }
+
+    /// Closes the free pipes that nobody has needed since the last call.
+    pub fn sweep(&self) {
+        let mut free = self.free.borrow_mut();
+        let needed = free.len().saturating_sub(self.unneeded.get());
+        free.truncate(needed);
+        self.unneeded.set(needed);
+    }
+
+    /// Waits until there is a free pipe to look after.
+    pub async fn wait_until_free(&self) {
+        while self.free() == 0 {
+            self.freed.notified().await;
+        }
     }
 }
 
@@ -206,6 +238,7 @@ impl Drop for Pipe {
             && let Some(ends) = self.ends.take()
         {
             self.pool.free.borrow_mut().push(ends);
+            self.pool.freed.notify_one();
         }
     }
 }
@@ -246,6 +279,21 @@ mod tests {
 
     async fn drain(pipe: &mut Pipe, target: &TcpStream) -> usize {
         poll_fn(|cx| pipe.poll_drain(cx, target)).await.unwrap()
+    }
+
+    #[test]
+    fn a_sweep_closes_the_pipes_that_nobody_has_needed() {
+        let pool = PipePool::new(4);
+        let take = |count: usize| -> Vec<Pipe> { (0..count).map(|_| pool.take().unwrap()).collect() };
+        drop(take(4));
+        pool.sweep();
+        assert_eq!(pool.free(), 4, "all of them were needed a moment ago");
+        drop(take(1));
+        pool.sweep();
+        assert_eq!(pool.free(), 1, "one of four was needed");
+        pool.sweep();
+        assert_eq!(pool.free(), 0);
+        assert_eq!(take(4).len(), 4, "there are as many as before");
     }
 
     #[test]

@@ -1,0 +1,41 @@
+//! What is looked after now and then: connections and pipes that nobody needs, and memory that a busy minute took.
+
+use std::{rc::Rc, time::Duration};
+
+use tokio::time::sleep;
+
+use super::ticket::Worker;
+
+/// How often idle upstream connections are looked through, while there are any.
+const SWEEP: Duration = Duration::from_secs(5);
+/// How often free pipes are looked through, while there are any: what nobody needs is gone after twice that.
+const GIVE_BACK: Duration = Duration::from_secs(2);
+
+/// Closes idle upstream connections that have expired or died; sleeps for good while there are none.
+pub(super) async fn sweep(worker: Rc<Worker>) {
+    loop {
+        worker.core.pool.wait_until_used().await;
+        while !worker.core.pool.is_empty() {
+            sleep(SWEEP).await;
+            worker.core.pool.sweep();
+        }
+    }
+}
+
+/// Closes pipes that long bodies have left behind and gives the memory of their exchanges back; sleeps for good while
+/// there are none.
+pub(super) async fn give_back(worker: Rc<Worker>) {
+    let pipes = &worker.core.pipes;
+    loop {
+        pipes.wait_until_free().await;
+        while pipes.free() > 0 {
+            sleep(GIVE_BACK).await;
+            pipes.sweep();
+            // Not while anything goes on: memory given back and taken again costs page faults.
+            if worker.core.buffers.taken() == 0 {
+                worker.serving.shrink();
+                worker.tasks.shrink();
+            }
+        }
+    }
+}
