@@ -134,6 +134,9 @@ fn is_underscore_alias(name: &[u8]) -> bool {
         "x-forwarded-for",
         "x-forwarded-host",
         "x-forwarded-proto",
+        "forwarded-for",
+        "client-ip",
+        "real-ip",
     ];
     let dashed: Vec<u8> = name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
     name.contains(&b'_') && ALIASED.iter().any(|known| dashed.eq_ignore_ascii_case(known.as_bytes()))

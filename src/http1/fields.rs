@@ -17,6 +17,8 @@ macro_rules! field_ids {
             CorsResponse,
             /// `Sec-Fetch-*`: sent by browsers, never by scripts.
             SecFetch,
+            /// `X-Forwarded-*`, `X-Real-IP` and all others by which proxies tell of the client and of what it asked for.
+            ForwardingClaim,
             /// Any other name.
             Other,
         }
@@ -145,8 +147,23 @@ impl FieldId {
                 Self::CorsResponse
             }
             [b's' | b'S', ..] if starts_with_ignore_case(name, b"sec-fetch-") => Self::SecFetch,
+            _ if is_forwarding_claim(name) && !has_underscore(name) => Self::ForwardingClaim,
             _ => Self::Other,
         }
+    }
+
+    /// Fields by which a proxy tells a back end who the client is, how it came, and what it asked for: what a client
+    /// says of that itself goes no further (RFC 7239 §8.1).
+    #[must_use]
+    pub const fn is_forwarding(self) -> bool {
+        matches!(
+            self,
+            Self::Forwarded
+                | Self::XForwardedFor
+                | Self::XForwardedHost
+                | Self::XForwardedProto
+                | Self::ForwardingClaim
+        )
     }
 
     /// Fields that belong to one connection and never travel further (RFC 9110 §7.6.1), whether or not
@@ -171,6 +188,7 @@ impl FieldId {
     #[must_use]
     pub const fn is_forbidden_in_trailers(self) -> bool {
         self.is_hop_by_hop()
+            || self.is_forwarding()
             || matches!(
                 self,
                 Self::AccessControlRequestHeaders
@@ -192,7 +210,6 @@ impl FieldId {
                     | Self::CrossOriginResourcePolicy
                     | Self::Date
                     | Self::Expect
-                    | Self::Forwarded
                     | Self::Host
                     | Self::Location
                     | Self::MaxForwards
@@ -204,9 +221,6 @@ impl FieldId {
                     | Self::Trailer
                     | Self::Vary
                     | Self::Via
-                    | Self::XForwardedFor
-                    | Self::XForwardedHost
-                    | Self::XForwardedProto
                     | Self::XFrameOptions
             )
     }
@@ -238,8 +252,11 @@ impl FieldId {
     /// reads `_` as `-` (rule 16).
     #[must_use]
     pub fn is_underscore_alias(name: &[u8]) -> bool {
-        if memchr::memchr(b'_', name).is_none() || name.len() >= LONGEST_KNOWN {
+        if !has_underscore(name) {
             return false;
+        }
+        if name.len() >= LONGEST_KNOWN {
+            return is_forwarding_claim(name);
         }
         let mut spelled = [0; LONGEST_KNOWN];
         for (to, from) in spelled.iter_mut().zip(name) {
@@ -247,19 +264,63 @@ impl FieldId {
         }
         let id = Self::of(spelled.get(..name.len()).unwrap_or_default());
         id.is_hop_by_hop()
-            || matches!(
-                id,
-                Self::ContentLength
-                    | Self::Expect
-                    | Self::Host
-                    | Self::Trailer
-                    | Self::Forwarded
-                    | Self::Via
-                    | Self::XForwardedFor
-                    | Self::XForwardedHost
-                    | Self::XForwardedProto
-            )
+            || id.is_forwarding()
+            || matches!(id, Self::ContentLength | Self::Expect | Self::Host | Self::Trailer | Self::Via)
     }
+}
+
+fn has_underscore(name: &[u8]) -> bool {
+    memchr::memchr(b'_', name).is_some()
+}
+
+/// Whether a name is one of those by which proxies and delivery networks tell of the client, with `_` for `-`, too.
+/// Their number grows, so that the words count of which they are made: how they begin, or how they end.
+fn is_forwarding_claim(name: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 5] =
+        [b"x-forward", b"x-original-", b"x-originating-", b"x-real-", b"forwarded-"];
+    /// Of names whose beginning is that of a vendor; whole words, which a dash or nothing stands before.
+    const ENDINGS: [&[u8]; 13] = [
+        b"client-ip",
+        b"clientip",
+        b"connecting-ip",
+        b"connecting-ipv6",
+        b"external-address",
+        b"proxyuser-ip",
+        b"real-ip",
+        b"remote-addr",
+        b"remote-ip",
+        b"socketip",
+        b"src-ip",
+        b"user-ip",
+        b"viewer-address",
+    ];
+    const WHOLE: [&[u8]; 7] = [
+        b"front-end-https",
+        b"x-arr-ssl",
+        b"x-host",
+        b"x-http-host-override",
+        b"x-rewrite-url",
+        b"x-scheme",
+        b"x-url-scheme",
+    ];
+    let is_spelled = |spelled: &[u8], known: &[u8]| {
+        spelled.len() == known.len()
+            && spelled.iter().zip(known).all(|(byte, known)| match byte {
+                b'_' => *known == b'-',
+                byte => byte.to_ascii_lowercase() == *known,
+            })
+    };
+    let begins = |known: &&[u8]| name.get(..known.len()).is_some_and(|start| is_spelled(start, known));
+    let ends = |known: &&[u8]| match name.split_at_checked(name.len().wrapping_sub(known.len())) {
+        Some((before, end)) => matches!(before, [] | [.., b'-' | b'_']) && is_spelled(end, known),
+        None => false,
+    };
+    // Most names are told apart by their first and last byte.
+    let may_begin = matches!(name, [b'x' | b'X' | b'f' | b'F', ..]);
+    let may_end = matches!(name, [.., b'p' | b'P' | b'6' | b'r' | b'R' | b's' | b'S']);
+    may_begin
+        && (BEGINNINGS.iter().any(|known| begins(known)) || WHOLE.iter().any(|known| is_spelled(name, known)))
+        || may_end && ENDINGS.iter().any(|known| ends(known))
 }
 
 /// Whether the token `name` is `known` but for case; `known` is made of lower-case letters, digits and `-`.
@@ -383,17 +444,20 @@ mod tests {
                 .collect();
             assert_eq!(FieldId::of(&mixed), *id, "{text}");
             let is_other = |close: &[u8]| !KNOWN.iter().any(|(known, _)| known == &close);
+            // Some are of a family that is known by its words.
+            let unknown =
+                |close: &[u8]| matches!(FieldId::of(close), FieldId::Other | FieldId::ForwardingClaim);
             for at in 0..name.len() {
                 let mut close = name.to_vec();
                 close[at] = b'!';
-                assert_eq!(FieldId::of(&close), FieldId::Other, "{}", String::from_utf8_lossy(&close));
+                assert!(unknown(&close), "{}", String::from_utf8_lossy(&close));
                 close.remove(at);
-                assert!(is_other(&close) == (FieldId::of(&close) == FieldId::Other));
+                assert!(is_other(&close) == unknown(&close));
             }
             for longer in
                 [[name, b"-".as_slice()].concat(), [b"x", *name].concat(), [name, b" ".as_slice()].concat()]
             {
-                assert_eq!(FieldId::of(&longer), FieldId::Other, "{}", String::from_utf8_lossy(&longer));
+                assert!(unknown(&longer), "{}", String::from_utf8_lossy(&longer));
             }
         }
     }
@@ -414,10 +478,103 @@ mod tests {
             ("Sec-Fetch-Mode", FieldId::SecFetch),
             ("sec-fetch-", FieldId::SecFetch),
             ("Sec-WebSocket-Key", FieldId::Other),
+            ("X-Forwarded-Port", FieldId::ForwardingClaim),
+            ("x-forwarded-", FieldId::ForwardingClaim),
+            ("X-FORWARDED", FieldId::ForwardingClaim),
+            ("X-Forwarded_Port", FieldId::Other),
             ("", FieldId::Other),
             ("a-name-that-is-much-longer-than-every-one-that-is-known", FieldId::Other),
         ] {
             assert_eq!(FieldId::of(name.as_bytes()), id, "{name}");
+        }
+    }
+
+    /// By which proxies of many makes tell of a client.
+    const CLAIMS: &[&str] = &[
+        "Forwarded",
+        "Forwarded-For",
+        "X-Forwarded",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "X-Forwarded-Port",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Ssl",
+        "X-Forwarded-Scheme",
+        "X-Forwarded-Server",
+        "X-Forwarded-Uri",
+        "X-Forwarded-User",
+        "X-Forwarded-Client-Cert",
+        "X-Forwarded-Anything-That-Comes-To-Somebodys-Mind-In-The-Years-That-Are-Ahead-Of-Us",
+        "X-Forward-For",
+        "X-ForwardedFor",
+        "X-Original-URL",
+        "X-Original-Host",
+        "X-Original-Forwarded-For",
+        "X-Originating-IP",
+        "X-Real-IP",
+        "X-Real-Port",
+        "X-Client-IP",
+        "Client-IP",
+        "True-Client-IP",
+        "CF-Connecting-IP",
+        "CF-Connecting-IPv6",
+        "X-Cluster-Client-IP",
+        "Fastly-Client-IP",
+        "Fly-Client-IP",
+        "Proxy-Client-IP",
+        "WL-Proxy-Client-IP",
+        "X-Azure-ClientIP",
+        "X-Azure-SocketIP",
+        "Ali-CDN-Real-IP",
+        "Cdn-Src-Ip",
+        "X-Remote-IP",
+        "X-Remote-Addr",
+        "X-ProxyUser-Ip",
+        "X-AppEngine-User-IP",
+        "CloudFront-Viewer-Address",
+        "X-Envoy-External-Address",
+        "Front-End-Https",
+        "X-Scheme",
+        "X-Url-Scheme",
+        "X-Rewrite-URL",
+        "X-Host",
+        "X-HTTP-Host-Override",
+    ];
+
+    #[test]
+    fn what_a_client_says_of_itself_is_known_by_the_words_of_the_name() {
+        for claim in CLAIMS {
+            for name in [(*claim).to_owned(), claim.to_lowercase(), claim.to_uppercase()] {
+                let id = FieldId::of(name.as_bytes());
+                assert!(id.is_forwarding() && id.is_forbidden_in_trailers(), "{name}");
+            }
+            for name in [claim.replace('-', "_"), claim.replacen('-', "_", 1)] {
+                assert_eq!(FieldId::is_underscore_alias(name.as_bytes()), claim.contains('-'), "{name}");
+                assert!(!claim.contains('-') || FieldId::of(name.as_bytes()) == FieldId::Other, "{name}");
+            }
+        }
+        for name in [
+            "Origin",
+            "X-Request-Id",
+            "X-Requested-With",
+            "X-Forgotten",
+            "X-Realtime",
+            "X-Hostname",
+            "X-Schema",
+            "X-Originator",
+            "X-Client",
+            "X-Clients",
+            "X-Ship",
+            "X-Recipient-Ip",
+            "Notclient-Ip",
+            "X-Zip",
+            "Forward",
+            "IP",
+            "DNT",
+            "User-Agent",
+        ] {
+            assert!(!FieldId::of(name.as_bytes()).is_forwarding(), "{name}");
         }
     }
 
@@ -463,6 +620,8 @@ mod tests {
             "Vary",
             "Origin",
             "X-Forwarded-For",
+            "X-Forwarded-Port",
+            "X-Real-IP",
             "Forwarded",
             "Access-Control-Allow-Origin",
             "Access-Control-Request-Method",
@@ -495,6 +654,10 @@ mod tests {
             ("X_Forwarded_For", true),
             ("X-Forwarded_For", true),
             ("x_forwarded-proto", true),
+            ("X_Forwarded_Prefix", true),
+            ("x-real_ip", true),
+            ("TRUE_CLIENT_IP", true),
+            ("client_ip", true),
             ("Keep_Alive", true),
             ("Proxy_Connection", true),
             ("HTTP2_Settings", true),

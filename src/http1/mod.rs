@@ -26,7 +26,7 @@
 //! | 13 | No blank before a colon or a field, no folding | RFC 9112 §2.2, §5.1, §5.2 | `rules::request_syntax::rule_13_blanks_before_a_colon_or_a_field_and_folding_are_refused` |
 //! | 14 | A field name is a token; a line that is no field is refused, not dropped | RFC 9112 §5; RFC 9110 §5.1 | `rules::request_syntax::rule_14_a_field_name_is_a_token_and_no_line_is_dropped` |
 //! | 15 | A value holds no control byte; SP and HTAB alone are trimmed; 8-bit bytes pass | RFC 9110 §5.5, §5.6.3 | `rules::request_syntax::rule_15_a_value_holds_no_control_byte_and_only_blanks_are_trimmed` |
-//! | 16 | A name that is a framing, routing or hop-by-hop field when `_` is read as `-` is refused | RFC 9110 §5.1 | `rules::request_syntax::rule_16_an_underscore_is_no_dash_of_a_framing_or_routing_field` |
+//! | 16 | A name that is a framing, routing, forwarding or hop-by-hop field when `_` is read as `-` is refused | RFC 9110 §5.1 | `rules::request_syntax::rule_16_an_underscore_is_no_dash_of_a_framing_or_routing_field` |
 //! | 17 | A request line is a token, a visible target and `HTTP/1.x`, parted by single blanks; another major version is 505 | RFC 9112 §2.3, §3 | `rules::request_syntax::rule_17_a_request_line_is_three_parts_and_a_version` |
 //! | 18 | corsair speaks HTTP/1.1 both ways; an HTTP/1.0 client gets neither chunks nor 1xx | RFC 9112 §2.3, §6.1; RFC 9110 §15.2 | `rules::request_syntax::rule_18_the_version_is_our_own_both_ways` |
 //! | 19 | A target has the form that its method asks for, and no fragment | RFC 9112 §3.2 | `rules::request_syntax::rule_19_a_target_has_the_form_that_its_method_asks_for` |
@@ -39,7 +39,7 @@
 //! | 26 | A 101 answers an offer of its protocol; what comes behind it is the tunnel's | RFC 9110 §7.8, §15.2.2 | `rules::hop_by_hop::rule_26_a_101_is_taken_only_for_what_was_offered` |
 //! | 27 | Each 1xx is relayed at once, unframed; their number is bounded; a final response follows | RFC 9110 §15.2 | `rules::hop_by_hop::rule_27_every_interim_response_is_relayed_and_followed_by_the_final_one` |
 //! | 28 | `100-continue` is forwarded and never a deadlock; a body not sent is never a request | RFC 9110 §10.1.1 | `rules::hop_by_hop::rule_28_an_expectation_is_forwarded_and_never_a_deadlock` |
-//! | 29 | The upstream learns the real peer; `Via` both ways; `Max-Forwards` counts | RFC 9110 §7.6.2, §7.6.3; RFC 7239 §4 | `rules::hop_by_hop::rule_29_the_real_peer_is_forwarded_and_what_the_client_claims_is_dropped` |
+//! | 29 | The upstream learns the real peer, and nothing that the client claims of it under any name of that family; `Via` both ways; `Max-Forwards` counts | RFC 9110 §7.6.2, §7.6.3; RFC 7239 §4 | `rules::hop_by_hop::rule_29_the_real_peer_is_forwarded_and_what_the_client_claims_is_dropped` |
 //! | 30 | A status line is `HTTP/1.x`, three digits and a reason without control bytes; anything else is 502 | RFC 9112 §4 | `rules::responses::rule_30_what_is_no_http_1_status_line_is_a_502` |
 //! | 31 | Doubtful framing of a response is 502, without a byte of its body | RFC 9112 §6.3 | `rules::responses::rule_31_doubtful_framing_is_a_502_without_a_body_byte` |
 //! | 32 | HEAD, 204 and 304 have no body, whatever their fields say | RFC 9112 §6.3; RFC 9110 §8.6, §9.3.2 | `rules::responses::rule_32_a_response_without_a_body_ends_with_its_head` |

@@ -281,7 +281,10 @@ fn rule_28_an_unknown_expectation_is_417_and_no_100_comes_before_a_413() {
 fn rule_29_the_real_peer_is_forwarded_and_what_the_client_claims_is_dropped() {
     let scene = Scene::new(&[]);
     let claims = "X-Forwarded-For: 9.9.9.9\r\nForwarded: for=9.9.9.9\r\nX-Forwarded-Host: evil\r\n\
-                  x-forwarded-proto: https\r\n";
+                  x-forwarded-proto: https\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Prefix: /evil\r\n\
+                  X-Forwarded-Ssl: on\r\nX-Forwarded-Scheme: https\r\nX-Forwarded-Server: evil\r\n\
+                  X-Real-IP: 9.9.9.9\r\nTrue-Client-IP: 9.9.9.9\r\nCF-Connecting-IP: 9.9.9.9\r\n\
+                  X-Original-URL: /admin\r\nX-Forwarded: for=9.9.9.9\r\nX-Cluster-Client-IP: 9.9.9.9\r\n";
     // The lines that corsair adds are checked, and left out, by the scene.
     scene.assert_forwarded(&get(claims), &get(""));
     let raw = get("X-Request-Id: mine\r\ntraceparent: its\r\n");

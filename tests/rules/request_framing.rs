@@ -245,6 +245,10 @@ fn rule_07_trailers_are_checked_and_never_become_fields() {
         ("Content-Type: a/b\r\nContent-Encoding: gzip\r\nContent-Range: 1\r\n", ""),
         ("X-Forwarded-For: 9.9.9.9\r\nForwarded: for=9.9.9.9\r\nVia: 1.1 x\r\n", ""),
         ("Content_Length: 5\r\nX_Forwarded_For: 9.9.9.9\r\n", ""),
+        (
+            "X-Forwarded-Port: 1\r\nX-Real-IP: 9.9.9.9\r\nx_real_ip: 9.9.9.9\r\nTrue-Client-IP: 9.9.9.9\r\n",
+            "",
+        ),
     ] {
         scene.assert_forwarded(&chunked(&with(trailers)), &chunked(&with(expected)));
     }

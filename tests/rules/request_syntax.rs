@@ -129,6 +129,11 @@ fn rule_16_an_underscore_is_no_dash_of_a_framing_or_routing_field() {
         "X-Forwarded_For",
         "X_Forwarded-Proto",
         "X_Forwarded_Host",
+        "X_Forwarded_Prefix",
+        "X-Forwarded_Port",
+        "X_Real_IP",
+        "true_client-ip",
+        "X_ORIGINAL_URL",
     ];
     scene.assert_refused(names.map(|name| (400, get(&format!("{name}: 5\r\n")))));
     for name in ["api_key", "X_Custom", "content_type", "_"] {

@@ -295,6 +295,7 @@ fn method_of(message: &str) -> &str {
 /// What corsair adds to a request; nothing of it may come from the client.
 static ADDITIONS: LazyLock<Regex> = LazyLock::new(|| {
     let lines = [
+        r"X-Real-IP: 127\.0\.0\.1",
         r"X-Forwarded-For: 127\.0\.0\.1",
         r"X-Forwarded-Proto: http",
         r"X-Forwarded-Host: (?<host>[^\r\n]*)",

@@ -165,7 +165,43 @@ fn is_alias(name: &[u8]) -> bool {
         "x_forwarded-proto",
     ];
     let spelled: Vec<u8> = name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
-    name.contains(&b'_') && DANGEROUS.iter().any(|dangerous| is(&spelled, dangerous))
+    name.contains(&b'_')
+        && (DANGEROUS.iter().any(|dangerous| is(&spelled, dangerous)) || is_forwarding_claim(&spelled))
+}
+
+/// Whether proxies use a name to tell of a client and of what it asked for.
+#[must_use]
+pub fn is_forwarding_claim(name: &[u8]) -> bool {
+    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+    let begins = ["x-forward", "x-original-", "x-originating-", "x-real-", "forwarded-"];
+    let ends = [
+        "-client-ip",
+        "-clientip",
+        "-connecting-ip",
+        "-connecting-ipv6",
+        "-external-address",
+        "-proxyuser-ip",
+        "-real-ip",
+        "-remote-addr",
+        "-remote-ip",
+        "-socketip",
+        "-src-ip",
+        "-user-ip",
+        "-viewer-address",
+    ];
+    let whole = [
+        "forwarded",
+        "front-end-https",
+        "x-arr-ssl",
+        "x-host",
+        "x-http-host-override",
+        "x-rewrite-url",
+        "x-scheme",
+        "x-url-scheme",
+    ];
+    begins.iter().any(|known| name.starts_with(known))
+        || ends.iter().any(|known| format!("-{name}").ends_with(known))
+        || whole.contains(&&*name)
 }
 
 /// Splits field lines; `None` if one of them is none.

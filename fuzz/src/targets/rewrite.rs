@@ -204,9 +204,12 @@ fn goes_up(
     assert!(sent.lines.count("content-length") + sent.lines.count("transfer-encoding") <= 1, "{text}");
     assert_eq!(sent.lines.all("host"), [onward.host], "{text}");
     assert!(head::is_authority(onward.host), "{text}");
-    for own in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"] {
+    let set = ["x-real-ip", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
+    for own in set {
         assert_eq!(sent.lines.count(own), 1, "{own} in {text}");
     }
+    let claims = sent.lines.0.iter().filter(|(name, _)| head::is_forwarding_claim(name)).count();
+    assert_eq!(claims, set.len(), "{text}");
     assert_eq!(sent.lines.all("x-forwarded-for"), [client.address.ip().to_string().as_bytes()]);
     let vias = sent.lines.all("via");
     let own = vias.iter().filter(|via| is_own_via(via, identity)).count();
@@ -236,7 +239,8 @@ fn goes_up(
         }
     }
     assert!(sent.lines.count("expect") == 0 || !given.old.0, "{text}");
-    let set_here = |name: &str| SET_IN_REQUESTS.contains(&name);
+    let set_here =
+        |name: &str| SET_IN_REQUESTS.contains(&name) || head::is_forwarding_claim(name.as_bytes());
     assert_eq!(travelling(&given.lines, &set_here), travelling_again(&sent.lines, &set_here), "{text}");
     assert!(rewrite::request(request, exchange, &onward, &sender, &mut out[..len / 2]).is_err());
 }

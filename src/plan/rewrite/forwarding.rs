@@ -1,4 +1,4 @@
-//! What every request of a client says of it: `X-Forwarded-*` and `Forwarded` (RFC 7239).
+//! What every request of a client says of it: `X-Real-IP`, `X-Forwarded-*` and `Forwarded` (RFC 7239).
 
 use std::{fmt::Write as _, net::IpAddr};
 
@@ -16,7 +16,7 @@ pub struct Forwarding {
 }
 
 /// Room for the lines of any client, so that they are rendered in one piece of memory.
-const FORWARDING_ROOM: usize = 192;
+const FORWARDING_ROOM: usize = 256;
 
 impl Forwarding {
     /// The lines that tell of `client`.
@@ -33,7 +33,9 @@ impl Forwarding {
         let (before_address, behind_address) =
             if address.is_ipv4() { ("", ";host=\"") } else { ("\"[", "]\";host=\"") };
         let mut rendered = String::with_capacity(FORWARDING_ROOM);
-        rendered.push_str("X-Forwarded-For: ");
+        rendered.push_str("X-Real-IP: ");
+        push_address(&mut rendered, address);
+        rendered.push_str("\r\nX-Forwarded-For: ");
         push_address(&mut rendered, address);
         rendered.push_str(protocol);
         let before_host = rendered.len();

@@ -111,12 +111,8 @@ pub fn request(
     for field in end_to_end(bytes, &head.fields) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
         let keep = match field.id {
-            FieldId::Host
-            | FieldId::ContentLength
-            | FieldId::Forwarded
-            | FieldId::XForwardedFor
-            | FieldId::XForwardedHost
-            | FieldId::XForwardedProto => false,
+            FieldId::Host | FieldId::ContentLength => false,
+            id if id.is_forwarding() => false,
             FieldId::Expect => head.version == Version::Http11 && !onward.without_body,
             FieldId::Cookie | FieldId::Origin | FieldId::Referer => !onward.is_gateway,
             FieldId::Authorization => !onward.without_credentials,

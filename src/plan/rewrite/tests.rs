@@ -70,7 +70,8 @@ fn sent_by(text: &str, change: impl FnOnce(&mut Way<'_>)) -> Written {
 }
 
 /// Names of the fields that corsair itself adds to every request.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
+    "X-Real-IP",
     "X-Forwarded-For",
     "X-Forwarded-Proto",
     "X-Forwarded-Host",
@@ -198,7 +199,8 @@ fn a_length_of_zero_reaches_the_upstream() {
 #[test]
 fn the_client_is_who_it_is_and_not_who_it_says() {
     let spoofed = "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\
-                   Forwarded: for=6.6.6.6\r\nForwarded: for=7.7.7.7";
+                   Forwarded: for=6.6.6.6\r\nForwarded: for=7.7.7.7\r\nX-Real-IP: 6.6.6.6\r\nTrue-Client-IP: 6.6.6.6\r\n\
+                   X-Forwarded-Port: 1\r\nx-forwarded-prefix: /evil\r\nX-Original-URL: /admin";
     for (address, secure, plain, quoted) in [
         ("192.0.2.7:1", false, "192.0.2.7", "192.0.2.7"),
         ("[2001:db8::1]:1", true, "2001:db8::1", "\"[2001:db8::1]\""),
@@ -210,7 +212,10 @@ fn the_client_is_who_it_is_and_not_who_it_says() {
             way.client.secure = secure;
         });
         let protocol = if secure { "https" } else { "http" };
-        assert_eq!(written.all("X-Forwarded-For"), [plain]);
+        assert_eq!((written.all("X-Forwarded-For"), written.all("X-Real-IP")), (vec![plain], vec![plain]));
+        for claim in ["True-Client-IP", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Original-URL"] {
+            assert!(!written.has(claim), "{claim}");
+        }
         assert_eq!(written.all("X-Forwarded-Proto"), [protocol]);
         assert_eq!(written.all("X-Forwarded-Host"), ["h:81"]);
         assert_eq!(written.all("Forwarded"), [format!("for={quoted};host=\"h:81\";proto={protocol}")]);
