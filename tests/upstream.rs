@@ -293,14 +293,33 @@ fn a_page_that_aborts_by_a_fin_makes_corsair_close_the_upstream_connection() {
         Then::Hold
     });
     let corsair = Corsair::reverse(origin.address(), &[]);
-    for field in ["Origin: https://app.example.com", "Sec-Fetch-Mode: cors"] {
-        let mut client = corsair.connect();
-        client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n"));
-        origin.wait("the request arrives", |seen| seen.open == 1);
-        client.shutdown_write();
-        let closed = origin.happens(Duration::from_millis(1500), |seen| seen.open == 0);
-        assert!(closed, "{field}");
+    let agent =
+        "Accept: text/event-stream\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101";
+    for fields in ["Origin: https://app.example.com", "Sec-Fetch-Mode: cors", agent] {
+        aborts_by_a_fin(&corsair, &origin, &format!("{fields}\r\n"));
     }
+}
+
+#[test]
+fn without_half_closing_every_fin_is_an_abort() {
+    let origin = Origin::on_head(|exchange| {
+        exchange.request();
+        Then::Hold
+    });
+    let corsair = Corsair::reverse(origin.address(), &["--half-close=false"]);
+    for fields in ["", "User-Agent: curl/8.5.0\r\n"] {
+        aborts_by_a_fin(&corsair, &origin, fields);
+    }
+}
+
+/// Ends the client's side behind a request, and expects the upstream connection to be closed for that.
+fn aborts_by_a_fin(corsair: &Corsair, origin: &Origin, fields: &str) {
+    let mut client = corsair.connect();
+    client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+    origin.wait("the request arrives", |seen| seen.open == 1);
+    client.shutdown_write();
+    let closed = origin.happens(Duration::from_millis(1500), |seen| seen.open == 0);
+    assert!(closed, "{fields}");
 }
 
 #[test]

@@ -108,6 +108,8 @@ settings! {
             "Client connections at a time; by default 9 for every 20 file descriptors";
         DrainTimeout = "drain_timeout", flag "drain-timeout": Value("DURATION") = "30s",
             "How long running exchanges may take to end after TERM";
+        HalfClose = "half_close", flag "half-close": Switch = "true",
+            "Answer a client that ends its side behind its request; false takes that for an abort, as a browser's is";
     }
     "CORS" {
         AllowOrigin = "cors.allow_origins", flag "allow-origin": List("ORIGIN") = "*",

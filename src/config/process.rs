@@ -15,6 +15,8 @@ pub struct Process {
     pub pipes: usize,
     /// How long running exchanges may take to end after TERM.
     pub drain_timeout: Duration,
+    /// Whether a client that is no browser may end its side behind its request and still gets the answer.
+    pub half_close: bool,
 }
 
 /// What the settings and the machine make of it.
@@ -40,6 +42,7 @@ pub(super) fn read(machine: Machine, reader: &mut Reader<'_>) -> Process {
         max_connections,
         pipes: pipes(machine, max_connections, workers),
         drain_timeout: reader.value(Key::DrainTimeout, values::duration),
+        half_close: reader.switch(Key::HalfClose),
     }
 }
 
@@ -102,6 +105,16 @@ mod tests {
                 faults,
                 [format!("--workers: \"{typed}\" is out of range; expected 1 to 1024, or auto")]
             );
+        }
+    }
+
+    #[test]
+    fn half_closed_clients_are_answered_unless_told_otherwise() {
+        for (settings, expected) in
+            [(&[][..], true), (&[(Key::HalfClose, "false")], false), (&[(Key::HalfClose, "true")], true)]
+        {
+            let (process, faults) = sample::faults(settings, |reader| read(machine(9), reader));
+            assert_eq!((process.half_close, faults), (expected, vec![]));
         }
     }
 

@@ -73,6 +73,7 @@ field_ids! {
     Trailer = "trailer",
     TransferEncoding = "transfer-encoding",
     Upgrade = "upgrade",
+    UserAgent = "user-agent",
     Vary = "vary",
     Via = "via",
     XFinalUrl = "x-final-url",
@@ -318,9 +319,8 @@ fn is_forwarding_claim(name: &[u8]) -> bool {
     // Most names are told apart by their first and last byte.
     let may_begin = matches!(name, [b'x' | b'X' | b'f' | b'F', ..]);
     let may_end = matches!(name, [.., b'p' | b'P' | b'6' | b'r' | b'R' | b's' | b'S']);
-    may_begin
-        && (BEGINNINGS.iter().any(|known| begins(known)) || WHOLE.iter().any(|known| is_spelled(name, known)))
-        || may_end && ENDINGS.iter().any(|known| ends(known))
+    may_begin && (BEGINNINGS.iter().any(begins) || WHOLE.iter().any(|known| is_spelled(name, known)))
+        || may_end && ENDINGS.iter().any(ends)
 }
 
 /// Whether the token `name` is `known` but for case; `known` is made of lower-case letters, digits and `-`.

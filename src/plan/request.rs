@@ -26,14 +26,13 @@ use crate::{
 pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &[u8]) -> (Plan, Action) {
     let options = ConnectionOptions::of(request.values(FieldId::Connection));
     let upgrade = is_websocket_upgrade(request, options);
-    let fields = &request.head.fields;
     let mut plan = Plan {
         cors: decide(&config.cors, request, upgrade),
         method: request.head.method,
         framing: Framing::None,
         persistence: Persistence::asked(options, request.head.version),
         service: Service::Local,
-        fin_is_abort: fields.has(FieldId::Origin) || fields.has(FieldId::SecFetch),
+        fin_is_abort: !config.process.half_close || is_of_browser(request),
     };
     let action = action(&mut plan, request, config, client, own_id, upgrade).unwrap_or_else(|error| {
         if error.closes() {
@@ -42,6 +41,15 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
         Action::Respond(Answer::Fault(error))
     });
     (plan, action)
+}
+
+/// Whether a browser has sent this (rule 3 of [`plan`](super)). What it asks of its own page's origin over plain http
+/// carries neither `Origin` nor `Sec-Fetch-*`, but always its name.
+fn is_of_browser(request: Request<'_>) -> bool {
+    let fields = &request.head.fields;
+    fields.has(FieldId::Origin)
+        || fields.has(FieldId::SecFetch)
+        || request.values(FieldId::UserAgent).any(|agent| agent.starts_with(b"Mozilla/"))
 }
 
 /// What to do, asked in this order (rule 1 of [`plan`](super)): syntax, Host, route, CORS, then what the route

@@ -61,6 +61,23 @@ fn the_connection_lives_on_as_long_as_both_sides_agree() {
 }
 
 #[test]
+fn a_fin_is_an_abort_behind_what_a_browser_sent() {
+    let cases = [
+        ("GET / HTTP/1.1\r\nHost: h", false),
+        ("GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: curl/8.5.0", false),
+        ("GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: libwww Mozilla/5.0", false),
+        ("GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: Mozilla", false),
+        ("GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)", true),
+        ("POST / HTTP/1.1\r\nHost: h\r\nuser-agent:Mozilla/5.0\r\nContent-Length: 1", true),
+        ("GET / HTTP/1.1\r\nHost: h\r\nOrigin: null", true),
+        ("GET / HTTP/1.1\r\nHost: h\r\nSec-Fetch-Dest: empty", true),
+    ];
+    check(REVERSE, &cases, |(plan, _)| plan.fin_is_abort);
+    let arguments = &[REVERSE, &["--half-close=false"]].concat();
+    check(arguments, &cases.map(|(head, _)| (head, true)), |(plan, _)| plan.fin_is_abort);
+}
+
+#[test]
 fn faults_of_the_head_are_found_before_anything_else() {
     let cases = [
         ("GET / HTTP/1.1\r\nHost: h", "upstream"),
