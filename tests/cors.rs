@@ -370,6 +370,84 @@ fn an_upgrade_from_another_origin_never_reaches_the_upstream() {
     assert_eq!(upstream.connections(), 0);
 }
 
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+#[test]
+fn an_applications_own_page_is_never_refused() {
+    let upstream = Origin::echo();
+    for more in [&ALLOW_APP[..], &["--allow-origin", APP, "--refuse-other-origins"]] {
+        let corsair = Corsair::reverse(upstream.address(), more);
+        let port = corsair.address().port();
+        for host in ["127.0.0.1", "localhost", "LocalHost", "[::1]"] {
+            let own = format!("http://{}:{port}", host.to_lowercase());
+            for (method, more) in [("POST", "Content-Length: 0\r\n"), ("GET", UPGRADE), ("OPTIONS", "")] {
+                let response = corsair.ask(format!(
+                    "{method} / HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: {own}\r\n{more}\r\n"
+                ));
+                assert_ne!(response.status, 403, "{method} {host}");
+                if more != UPGRADE {
+                    assert_eq!(response.field("corsair-cors"), Some("same-origin"), "{method} {host}");
+                    assert_eq!(response.status, 200);
+                    assert_no_cors(&response.fields);
+                }
+            }
+        }
+        // Another port or scheme of the same machine is another origin.
+        for other in [format!("http://127.0.0.1:{}", port ^ 1), format!("https://127.0.0.1:{port}")] {
+            let upgrade = corsair
+                .ask(format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {other}\r\n{UPGRADE}\r\n"));
+            assert_eq!(upgrade.status, 403, "{other}");
+        }
+    }
+}
+
+#[test]
+fn a_rebound_page_is_no_page_of_the_applications_own() {
+    let upstream = Origin::echo();
+    let corsair = Corsair::reverse(upstream.address(), &ALLOW_APP);
+    let port = corsair.address().port();
+    let ask = |corsair: &Corsair| {
+        corsair.ask(format!(
+            "GET / HTTP/1.1\r\nHost: rebound.example:{port}\r\nOrigin: http://rebound.example:{port}\r\n{UPGRADE}\r\n"
+        ))
+    };
+    assert_eq!(ask(&corsair).status, 403);
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[test]
+fn an_answer_that_no_browser_accepts_is_called_so() {
+    let upstream = Origin::on_head(|exchange| {
+        let Some(request) = exchange.request() else { return Then::Close };
+        let lines = match request.target.as_str() {
+            "/two" => {
+                "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Origin: https://app.example.com\r\n"
+            }
+            "/star" => "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\n",
+            _ => "Access-Control-Allow-Origin: https://app.example.com\r\n",
+        };
+        exchange.send(answer("200 OK", lines, "ok"));
+        Then::KeepAlive
+    });
+    let corsair = Corsair::reverse(upstream.address(), &["--upstream-headers", "keep"]);
+    let verdict = |target: &str, more: &str| {
+        let response = corsair.get(target, &format!("Origin: {APP}\r\n{more}"));
+        response.field("corsair-cors").unwrap_or_default().to_owned()
+    };
+    assert_eq!(verdict("/one", ""), "allowed");
+    assert_eq!(verdict("/one", "Cookie: a=b\r\n"), "allowed; credentials=off");
+    for target in ["/two", "/star"] {
+        let said = verdict(target, "");
+        assert!(said.starts_with("unusable; reason=\"the upstream sent "), "{target}: {said}");
+    }
+    let corsair = Corsair::reverse(upstream.address(), &ALLOW_APP);
+    for line in ["Cookie: a=b", "Authorization: Bearer x"] {
+        let response = corsair.get("/two", &format!("Origin: {APP}\r\n{line}\r\n"));
+        assert_eq!(response.field("corsair-cors"), Some("allowed; credentials=off"), "{line}");
+    }
+}
+
 /// Requests with `{o}` for the Origin line, and the status of corsair's own answer to each.
 fn faults() -> Vec<(u16, String)> {
     let long = "a".repeat(20_000);

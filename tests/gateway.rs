@@ -57,6 +57,47 @@ fn the_root_without_a_target_says_what_is_missing() {
 }
 
 #[test]
+fn dropped_cookies_are_told() {
+    let origin = Origin::on_head(|exchange| {
+        let Some(request) = exchange.request() else { return Then::Close };
+        let lines = if request.target == "/sets" { "Set-Cookie: a=b\r\n" } else { "" };
+        exchange.send(answer("200 OK", lines, "ok"));
+        Then::KeepAlive
+    });
+    let corsair = gateway(&[]);
+    for (path, line, verdict) in [
+        ("plain", "", "allowed"),
+        ("plain", "Cookie: a=b\r\n", "allowed; cookies=dropped"),
+        ("sets", "", "allowed; cookies=dropped"),
+    ] {
+        let target = format!("/http://{}/{path}", origin.address());
+        let response = corsair.get(&target, &format!("Origin: https://app.example.com\r\n{line}"));
+        assert_eq!(response.field("corsair-cors"), Some(verdict), "{path} {line}");
+    }
+}
+
+#[test]
+fn what_the_gateway_removed_is_not_exposed() {
+    let lines = "Set-Cookie: a=b\r\nStrict-Transport-Security: max-age=1\r\nClear-Site-Data: \"*\"\r\n\
+                 X-Frame-Options: DENY\r\nService-Worker-Allowed: /\r\nCross-Origin-Opener-Policy: same-origin\r\n\
+                 Content-Security-Policy: default-src 'self'\r\nX-Total: 5\r\n";
+    let origin = Origin::on_head(move |exchange| {
+        exchange.request();
+        exchange.send(answer("200 OK", lines, "ok"));
+        Then::KeepAlive
+    });
+    for more in [&[][..], &["--allow-origin", "https://app.example.com", "--allow-credentials"]] {
+        let target = format!("/http://{}/", origin.address());
+        let response = gateway(more).get(&target, "Origin: https://app.example.com\r\n");
+        let exposed = response.fields.members("access-control-expose-headers");
+        assert!(exposed.contains(&"x-total".to_owned()), "{exposed:?}");
+        for name in &exposed {
+            assert!(response.fields.has(name), "{name} is exposed, and not there: {:?}", response.fields);
+        }
+    }
+}
+
+#[test]
 fn a_browser_is_told_in_html_how_to_use_it() {
     let response = gateway(&[]).get("/", "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n");
     assert_eq!(response.status, 400);

@@ -71,9 +71,11 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
     refuse_a_loop(&addresses, &endpoints, reader);
     warn_of_idle_flags(&listeners, &gateway, &endpoints, reader);
     let example_fields = example_fields(&cors_settings, &gateway, reader);
+    let allow_hosts = gateway.allow_hosts.clone();
     Some(Config {
         process,
         listeners,
+        allow_hosts: allow_hosts?,
         mode: mode(endpoints, gateway, client_tls?)?,
         cors: cors?,
         timeouts,

@@ -4,7 +4,7 @@ use super::{
     dns::Dns, gateway::Gateway, limits::Limits, listen::Listener, log::Log, pool::Pooling, process::Process,
     timeouts::Timeouts, upstream::Upstream,
 };
-use crate::cors::CorsPolicy;
+use crate::{access::AllowHosts, cors::CorsPolicy};
 
 /// All that the process does, decided.
 pub struct Config {
@@ -14,6 +14,9 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// What a request is answered with.
     pub mode: Mode,
+    /// Names by which loopback listeners are called. A page that comes under any other, though it is bound to loopback,
+    /// is none of what is served here.
+    pub allow_hosts: AllowHosts,
     /// Who may read the answers.
     pub cors: CorsPolicy,
     /// Every wait.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{
-    decide::{CorsDecision, PreflightAnswer, Refusal, Stage},
+    decide::{CorsDecision, Credentials, PreflightAnswer, Refusal, Stage},
     lines::Lines,
     lists::{write_exposed, write_vary},
     policy::{Allowed, CorsPolicy},
@@ -46,6 +46,24 @@ pub fn write_preflight(
     write_preflight_lines(decision, policy, &lines, out);
 }
 
+/// The response of an upstream, and what becomes of it on its way to the client.
+#[derive(Clone, Copy)]
+pub struct Upstream<'a> {
+    /// As it came.
+    pub response: Response<'a>,
+    /// What happens on the way.
+    pub passage: Passage<'a>,
+}
+
+/// What happens to a response on its way to the client, beyond what holds for every hop.
+#[derive(Clone, Copy, Default)]
+pub struct Passage<'a> {
+    /// Which of its fields leave; absent where all do.
+    pub leaves: Option<&'a dyn Fn(&Field) -> bool>,
+    /// Cookies go neither to the upstream nor back.
+    pub drops_cookies: bool,
+}
+
 /// Writes the CORS fields of a response: of the upstream's, or, without one, of corsair's own.
 ///
 /// The caller leaves out of the upstream's fields those that [`CorsPolicy::replaces`] and [`strips`] name;
@@ -57,16 +75,16 @@ pub fn write_response_fields(
     decision: CorsDecision,
     policy: &CorsPolicy,
     request_bytes: &[u8],
-    upstream: Option<Response<'_>>,
+    upstream: Option<Upstream<'_>>,
     extra: &[&str],
     out: &mut HeadWriter<'_>,
 ) {
     let standing = Standing::of(decision, request_bytes);
-    if let Some(response) = upstream {
+    if let Some(Upstream { response, passage }) = upstream {
         let lines = Lines { bytes: response.bytes, fields: || response.head.fields.iter() };
-        write_fields(standing, policy, &lines, extra, out);
+        write_fields(standing, policy, &lines, passage, extra, out);
     } else {
-        write_fields(standing, policy, &no_lines(), extra, out);
+        write_fields(standing, policy, &no_lines(), Passage::default(), extra, out);
     }
 }
 
@@ -80,10 +98,10 @@ pub fn write_origin_fields(
 ) {
     let standing = match origin.map(|origin| (origin, policy.judge(origin))) {
         None => Standing::Unasked,
-        Some((origin, Ok(()))) => Standing::Allowed { origin, fault: None },
+        Some((origin, Ok(()))) => Standing::Allowed { origin, sent: Credentials::default(), fault: None },
         Some((_, Err(reason))) => Standing::Refused { reason, request: &[] },
     };
-    write_fields(standing, policy, &no_lines(), extra, out);
+    write_fields(standing, policy, &no_lines(), Passage::default(), extra, out);
 }
 
 /// Writes a reason in words, such as `header not allowed: x-foo`.
@@ -112,8 +130,10 @@ fn no_lines<'a>() -> Lines<'a, impl Fn() -> std::slice::Iter<'a, Field>> {
 pub(super) enum Standing<'a> {
     /// It named no origin.
     Unasked,
+    /// It named the very origin that it was addressed to.
+    Own,
     /// Its origin may read the response, even if it says that something else was wrong.
-    Allowed { origin: &'a [u8], fault: Option<Reason> },
+    Allowed { origin: &'a [u8], sent: Credentials, fault: Option<Reason> },
     /// Its origin may not.
     Refused { reason: Reason, request: &'a [u8] },
 }
@@ -122,12 +142,16 @@ impl<'a> Standing<'a> {
     pub(super) fn of(decision: CorsDecision, request: &'a [u8]) -> Self {
         match decision {
             CorsDecision::NotCors => Self::Unasked,
-            CorsDecision::Allow { origin } | CorsDecision::Preflight(PreflightAnswer { origin, .. }) => {
-                Self::Allowed { origin: origin.of(request), fault: None }
+            CorsDecision::SameOrigin => Self::Own,
+            CorsDecision::Allow { origin, sent } => {
+                Self::Allowed { origin: origin.of(request), sent, fault: None }
             }
-            CorsDecision::MalformedPreflight { origin } => {
-                Self::Allowed { origin: origin.of(request), fault: decision.reason() }
-            }
+            CorsDecision::Preflight(PreflightAnswer { origin, .. })
+            | CorsDecision::MalformedPreflight { origin } => Self::Allowed {
+                origin: origin.of(request),
+                sent: Credentials::default(),
+                fault: decision.reason(),
+            },
             CorsDecision::Refuse(Refusal { reason, .. }) | CorsDecision::Withhold(reason) => {
                 Self::Refused { reason, request }
             }
@@ -140,6 +164,7 @@ pub(super) fn write_fields<'a, F, I>(
     standing: Standing<'_>,
     policy: &CorsPolicy,
     upstream: &Lines<'a, F>,
+    passage: Passage<'_>,
     extra: &[&'a str],
     out: &mut HeadWriter<'_>,
 ) where
@@ -149,24 +174,34 @@ pub(super) fn write_fields<'a, F, I>(
     if policy.report_only {
         return write_vary(upstream, false, out);
     }
-    let (origin, fault) = match standing {
+    let (origin, sent, fault) = match standing {
         Standing::Refused { reason, request } => {
             write_vary(upstream, true, out);
             out.lines(&policy.rendered.always);
             return write_refusal(policy, reason, request, out);
         }
-        Standing::Allowed { origin, fault } => (Some(origin), fault),
-        Standing::Unasked => (None, None),
+        Standing::Own => {
+            // It leaves without a `*`, so that a cache must not give it to others.
+            write_vary(upstream, true, out);
+            out.lines(&policy.rendered.always);
+            if policy.verdict {
+                out.lines(b"Corsair-Cors: same-origin\r\n");
+            }
+            return;
+        }
+        Standing::Allowed { origin, sent, fault } => (Some(origin), sent, fault),
+        Standing::Unasked => (None, Credentials::default(), None),
     };
     write_vary(upstream, policy.depends_on_origin(), out);
     let kept = !policy.strips_upstream_headers() && upstream.all(FieldId::CorsResponse).next().is_some();
     let readable = origin.is_some() || policy.is_any_origin();
+    let is_plain = !kept && !passage.drops_cookies && !sent.any();
     match origin {
         _ if kept || !readable => out.lines(&policy.rendered.always),
         // `*` is right for every request only if it is sent to every request: a cache may answer one with
         // an origin from what it stored for one without (Fetch, "CORS protocol and HTTP caches").
         None => out.lines(&policy.rendered.allowed),
-        Some(_) if fault.is_none() => out.lines(&policy.rendered.allowed_explained),
+        Some(_) if fault.is_none() && is_plain => out.lines(&policy.rendered.allowed_explained),
         Some(_) => out.lines(&policy.rendered.allowed),
     }
     if let Some(origin) = origin.filter(|_| policy.depends_on_origin()) {
@@ -179,15 +214,91 @@ pub(super) fn write_fields<'a, F, I>(
     } else if kept && policy.timing && readable {
         out.field(b"Timing-Allow-Origin", b"*");
     }
-    match fault {
-        Some(reason) => write_refusal(policy, reason, &[], out),
-        None if kept && origin.is_some() => out.lines(&policy.rendered.verdict),
-        None => {}
+    match (fault, origin) {
+        (Some(reason), _) => write_refusal(policy, reason, &[], out),
+        (None, Some(origin)) if !is_plain => {
+            write_verdict(policy, upstream, (origin, sent), (kept, passage.drops_cookies), out);
+        }
+        (None, _) => {}
     }
     if policy.expose_all && readable && !kept {
         let verdict = (origin.is_some() && policy.verdict).then_some("Corsair-Cors");
         let own = || policy.rendered.own_names.iter().copied().chain(verdict).chain(extra.iter().copied());
-        write_exposed(policy, upstream, own, out);
+        write_exposed(policy, upstream, passage.leaves, own, out);
+    }
+}
+
+/// The verdict on an allowed request where more than `allowed` may be to be said: what the browser will make of it.
+fn write_verdict<'a, F, I>(
+    policy: &CorsPolicy,
+    upstream: &Lines<'a, F>,
+    (origin, sent): (&[u8], Credentials),
+    (kept, drops_cookies): (bool, bool),
+    out: &mut HeadWriter<'_>,
+) where
+    F: Fn() -> I,
+    I: Iterator<Item = &'a Field>,
+{
+    if !policy.verdict {
+        return;
+    }
+    let theirs = kept.then(|| Permission::of(upstream));
+    if let Some(reason) = theirs.as_ref().and_then(|permission| permission.unusable(origin, sent)) {
+        return out.field_parts(b"Corsair-Cors", [b"unusable; reason=\"", reason.as_bytes(), b"\""]);
+    }
+    let grants_credentials =
+        theirs.map_or_else(|| policy.allows_credentials(), |permission| permission.credentials);
+    if drops_cookies && (sent.cookies || upstream.all(FieldId::SetCookie).next().is_some()) {
+        out.lines(b"Corsair-Cors: allowed; cookies=dropped\r\n");
+    } else if sent.any() && !grants_credentials {
+        out.lines(b"Corsair-Cors: allowed; credentials=off\r\n");
+    } else {
+        out.lines(&policy.rendered.verdict);
+    }
+}
+
+/// What an upstream's own fields grant, as a browser reads them.
+struct Permission<'a> {
+    /// The values of `Access-Control-Allow-Origin`, of which there should be one.
+    origins: [Option<&'a [u8]>; 2],
+    credentials: bool,
+}
+
+impl<'a> Permission<'a> {
+    fn of<F, I>(upstream: &Lines<'a, F>) -> Self
+    where
+        F: Fn() -> I,
+        I: Iterator<Item = &'a Field>,
+    {
+        let values = |name: &'static [u8]| {
+            upstream
+                .all(FieldId::CorsResponse)
+                .filter(move |field| field.name.of(upstream.bytes).eq_ignore_ascii_case(name))
+                .map(|field| field.value.of(upstream.bytes))
+        };
+        let mut origins = values(b"access-control-allow-origin");
+        let mut credentials = values(b"access-control-allow-credentials");
+        Self {
+            origins: [origins.next(), origins.next()],
+            credentials: credentials.next() == Some(b"true") && credentials.next().is_none(),
+        }
+    }
+
+    /// Why no browser shows the response to a script of this origin (Fetch, "CORS check").
+    fn unusable(&self, origin: &[u8], sent: Credentials) -> Option<&'static str> {
+        match self.origins {
+            [None, _] => Some("the upstream sent no access-control-allow-origin"),
+            [Some(_), Some(_)] => Some("the upstream sent more than one access-control-allow-origin"),
+            [Some(value), None] if memchr::memchr(b',', value).is_some() => {
+                Some("the upstream sent more than one access-control-allow-origin")
+            }
+            [Some(b"*"), None] if self.credentials || sent.any() => {
+                Some("the upstream sent access-control-allow-origin: * with credentials")
+            }
+            [Some(b"*"), None] => None,
+            [Some(value), None] if value == origin => None,
+            [Some(_), None] => Some("the upstream sent the access-control-allow-origin of another origin"),
+        }
     }
 }
 
@@ -218,11 +329,13 @@ pub(super) fn write_preflight_lines<'a, F, I>(
             write_refusal(policy, reason, request.bytes, out);
         }
         CorsDecision::NotCors
+        | CorsDecision::SameOrigin
         | CorsDecision::Allow { .. }
         | CorsDecision::MalformedPreflight { .. }
         | CorsDecision::Refuse(Refusal { stage: Stage::Actual, .. })
         | CorsDecision::Withhold(_) => {
-            write_fields(Standing::of(decision, request.bytes), policy, &no_lines(), &[], out);
+            let standing = Standing::of(decision, request.bytes);
+            write_fields(standing, policy, &no_lines(), Passage::default(), &[], out);
         }
     }
 }
@@ -292,7 +405,107 @@ mod tests {
         let decision = request.decide(policy, Method::Get, false);
         let upstream = Sample::new(upstream.iter().copied());
         let standing = Standing::of(decision, &request.bytes);
-        written(|out| write_fields(standing, policy, &upstream.lines(), extra, out))
+        written(|out| write_fields(standing, policy, &upstream.lines(), Passage::default(), extra, out))
+    }
+
+    /// The verdict on a request with these fields beside its origin.
+    fn verdict(
+        policy: &CorsPolicy,
+        fields: &[(&str, &str)],
+        upstream: &[(&str, &str)],
+        drops_cookies: bool,
+    ) -> String {
+        let request = Sample::new([("Origin", GOOD)].iter().chain(fields).copied());
+        let upstream = Sample::new(upstream.iter().copied());
+        let standing = Standing::of(request.decide(policy, Method::Get, false), &request.bytes);
+        let passage = Passage { leaves: None, drops_cookies };
+        let text = written(|out| write_fields(standing, policy, &upstream.lines(), passage, &[], out));
+        let mut verdicts =
+            text.split_terminator("\r\n").filter_map(|line| line.strip_prefix("Corsair-Cors: "));
+        let verdict = verdicts.next().unwrap_or_default().to_owned();
+        assert_eq!(verdicts.next(), None, "{text}");
+        verdict
+    }
+
+    const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+    const ALLOW_CREDENTIALS: (&str, &str) = ("access-control-allow-credentials", "true");
+
+    #[test]
+    fn what_no_browser_accepts_is_never_called_allowed() {
+        let keep = policy(|settings| settings.upstream_headers = UpstreamHeaders::Keep);
+        let several = "unusable; reason=\"the upstream sent more than one access-control-allow-origin\"";
+        let star = "unusable; reason=\"the upstream sent access-control-allow-origin: * with credentials\"";
+        let other =
+            "unusable; reason=\"the upstream sent the access-control-allow-origin of another origin\"";
+        let none = "unusable; reason=\"the upstream sent no access-control-allow-origin\"";
+        let cookie = ("Cookie", "a=b");
+        for (fields, upstream, expected) in [
+            (&[][..], &[][..], "allowed"),
+            (&[], &[(ALLOW_ORIGIN, "*")], "allowed"),
+            (&[], &[(ALLOW_ORIGIN, GOOD)], "allowed"),
+            (&[], &[(ALLOW_ORIGIN, GOOD), ALLOW_CREDENTIALS], "allowed"),
+            (&[cookie], &[(ALLOW_ORIGIN, GOOD), ALLOW_CREDENTIALS], "allowed"),
+            (&[cookie], &[(ALLOW_ORIGIN, GOOD)], "allowed; credentials=off"),
+            (&[], &[(ALLOW_ORIGIN, "*"), (ALLOW_ORIGIN, "*")], several),
+            (&[], &[(ALLOW_ORIGIN, GOOD), ("access-control-allow-origin", GOOD)], several),
+            (&[], &[(ALLOW_ORIGIN, "https://app.example.com, *")], several),
+            (&[], &[(ALLOW_ORIGIN, "*"), ALLOW_CREDENTIALS], star),
+            (&[cookie], &[(ALLOW_ORIGIN, "*")], star),
+            (&[("Authorization", "x")], &[(ALLOW_ORIGIN, "*")], star),
+            (&[], &[(ALLOW_ORIGIN, EVIL)], other),
+            (&[], &[(ALLOW_ORIGIN, "null")], other),
+            (&[], &[(ALLOW_ORIGIN, "https://app.example.com/")], other),
+            (&[], &[("Access-Control-Expose-Headers", "x")], none),
+            (&[], &[ALLOW_CREDENTIALS], none),
+        ] {
+            assert_eq!(verdict(&keep, fields, upstream, false), expected, "{fields:?} {upstream:?}");
+        }
+        // What is replaced is nothing of theirs.
+        let replace = policy(|_| {});
+        assert_eq!(verdict(&replace, &[], &[(ALLOW_ORIGIN, "*"), (ALLOW_ORIGIN, "*")], false), "allowed");
+        let silent = policy(|settings| {
+            settings.upstream_headers = UpstreamHeaders::Keep;
+            settings.verdict = false;
+        });
+        assert_eq!(verdict(&silent, &[cookie], &[(ALLOW_ORIGIN, "*")], false), "");
+    }
+
+    #[test]
+    fn credentials_without_effect_are_told() {
+        let (without, with) = (listed(|_| {}), listed(|settings| settings.allow_credentials = true));
+        let (off, dropped) = ("allowed; credentials=off", "allowed; cookies=dropped");
+        for (policy, fields, upstream, drops_cookies, expected) in [
+            (&without, &[][..], &[][..], false, "allowed"),
+            (&without, &[("Cookie", "a=b")], &[], false, off),
+            (&without, &[("Authorization", "x")], &[], false, off),
+            (&without, &[], &[("Set-Cookie", "a=b")], false, "allowed"),
+            (&with, &[("Cookie", "a=b")], &[], false, "allowed"),
+            (&with, &[("Authorization", "x")], &[("Set-Cookie", "a=b")], false, "allowed"),
+            (&without, &[], &[], true, "allowed"),
+            (&without, &[("Cookie", "a=b")], &[], true, dropped),
+            (&without, &[("Authorization", "x")], &[], true, off),
+            (&without, &[], &[("Set-Cookie", "a=b")], true, dropped),
+            (&with, &[("Cookie", "a=b")], &[], true, dropped),
+            (&with, &[("Authorization", "x")], &[], true, "allowed"),
+        ] {
+            assert_eq!(
+                verdict(policy, fields, upstream, drops_cookies),
+                expected,
+                "{fields:?} {upstream:?} {drops_cookies}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_an_application_tells_itself_needs_no_permission() {
+        for policy in [policy(|_| {}), listed(|settings| settings.allow_credentials = true)] {
+            let upstream = Sample::new([("Vary", "Accept"), ("X-A", "1")]);
+            let standing = Standing::of(CorsDecision::SameOrigin, b"");
+            let passage = Passage::default();
+            let text =
+                written(|out| write_fields(standing, &policy, &upstream.lines(), passage, &["Via"], out));
+            assert_eq!(text, "Vary: Accept, Origin\r\nCorsair-Cors: same-origin\r\n");
+        }
     }
 
     /// The lines of a response, sorted; without the exposed names, which have their own tests.
@@ -453,7 +666,8 @@ mod tests {
             settings.timing = true;
         };
         let theirs = [("access-control-max-age", "5")];
-        let verdict = "Corsair-Cors: allowed";
+        // Theirs allow no origin.
+        let verdict = "Corsair-Cors: unusable; reason=\"the upstream sent no access-control-allow-origin\"";
         assert_eq!(
             response(&listed(keep), Some(GOOD), &theirs),
             [verdict, "Timing-Allow-Origin: https://app.example.com", "Vary: Origin"]

@@ -18,10 +18,15 @@ const REQUEST_LOCAL_NETWORK: &[u8] = b"access-control-request-local-network";
 pub enum CorsDecision {
     /// No `Origin`: no CORS request. Forward it.
     NotCors,
+    /// Its `Origin` is the very one that it is addressed to: an application that talks to itself, which no policy
+    /// refuses. Forward it; the response needs no permission.
+    SameOrigin,
     /// Forward it; the response carries the fields that let its origin read it.
     Allow {
         /// The value of `Origin`, a serialized origin.
         origin: Span,
+        /// What it brought of its user's.
+        sent: Credentials,
     },
     /// Answer 204 here; the upstream never sees it.
     Preflight(PreflightAnswer),
@@ -35,6 +40,23 @@ pub enum CorsDecision {
     Refuse(Refusal),
     /// Forward it, but let no `Access-Control-*` field back: the browser hides the response.
     Withhold(Reason),
+}
+
+/// The credentials that a request carries; asked of allowed ones, and where the verdict is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// `Cookie`.
+    pub cookies: bool,
+    /// `Authorization`.
+    pub authorization: bool,
+}
+
+impl Credentials {
+    /// Whether there are any.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.cookies || self.authorization
+    }
 }
 
 /// An allowed preflight. `Access-Control-Request-Headers` may stand in several lines, so the answer reads
@@ -101,7 +123,7 @@ impl CorsDecision {
             Self::Preflight(_) => Some(204),
             Self::MalformedPreflight { .. } => Some(400),
             Self::Refuse(_) => Some(403),
-            Self::NotCors | Self::Allow { .. } | Self::Withhold(_) => None,
+            Self::NotCors | Self::SameOrigin | Self::Allow { .. } | Self::Withhold(_) => None,
         }
     }
 
@@ -109,18 +131,19 @@ impl CorsDecision {
     #[must_use]
     pub const fn stage(self) -> Option<Stage> {
         match self {
-            Self::NotCors => None,
+            Self::NotCors | Self::SameOrigin => None,
             Self::Preflight(_) | Self::MalformedPreflight { .. } => Some(Stage::Preflight),
             Self::Refuse(Refusal { stage, .. }) => Some(stage),
             Self::Allow { .. } | Self::Withhold(_) => Some(Stage::Actual),
         }
     }
 
-    /// `none`, `allowed` or `refused`: what was decided, for the log.
+    /// `none`, `same-origin`, `allowed` or `refused`: what was decided, for the log.
     #[must_use]
     pub const fn result(self) -> &'static str {
         match self {
             Self::NotCors => "none",
+            Self::SameOrigin => "same-origin",
             Self::Allow { .. } | Self::Preflight(_) => "allowed",
             Self::MalformedPreflight { .. } | Self::Refuse(_) | Self::Withhold(_) => "refused",
         }
@@ -130,7 +153,7 @@ impl CorsDecision {
     #[must_use]
     pub const fn reason(self) -> Option<Reason> {
         match self {
-            Self::NotCors | Self::Allow { .. } | Self::Preflight(_) => None,
+            Self::NotCors | Self::SameOrigin | Self::Allow { .. } | Self::Preflight(_) => None,
             Self::MalformedPreflight { .. } => Some(Reason::HeadersInvalid),
             Self::Refuse(Refusal { reason, .. }) | Self::Withhold(reason) => Some(reason),
         }
@@ -138,13 +161,19 @@ impl CorsDecision {
 }
 
 /// Decides what CORS makes of a request. `upgrade` says whether it asks for another protocol: browsers
-/// open WebSockets across origins without asking, so the policy is enforced here.
+/// open WebSockets across origins without asking, so the policy is enforced here. `is_own` says whether an origin is
+/// the one that the request is addressed to.
 ///
 /// Source: Fetch, "CORS check" and "CORS-preflight fetch".
 #[must_use]
-pub fn decide(policy: &CorsPolicy, request: Request<'_>, upgrade: bool) -> CorsDecision {
+pub fn decide(
+    policy: &CorsPolicy,
+    request: Request<'_>,
+    upgrade: bool,
+    is_own: impl FnOnce(&[u8]) -> bool,
+) -> CorsDecision {
     let lines = Lines { bytes: request.bytes, fields: || request.head.fields.iter() };
-    decide_lines(policy, request.head.method, &lines, upgrade)
+    decide_lines(policy, request.head.method, &lines, upgrade, is_own)
 }
 
 /// Whether the policy allows this origin; for a request of which no more than its `Origin` could be read.
@@ -159,6 +188,7 @@ pub(super) fn decide_lines<'a, F, I>(
     method: Method,
     lines: &Lines<'a, F>,
     upgrade: bool,
+    is_own: impl FnOnce(&[u8]) -> bool,
 ) -> CorsDecision
 where
     F: Fn() -> I,
@@ -170,23 +200,48 @@ where
         Some(_) => Err(Reason::SeveralOrigins),
         None => policy.judge(first.value.of(lines.bytes)).map(|()| first.value),
     };
+    let is_own = || !matches!(judged, Err(Reason::SeveralOrigins)) && is_own(first.value.of(lines.bytes));
     if method == Method::Options
         && policy.answers_preflight()
         && let Some(asked) = lines.only(FieldId::AccessControlRequestMethod)
     {
-        return match judged {
+        let decision = match judged {
             Ok(origin) => decide_preflight(policy, origin, asked.value, lines),
             Err(reason) => CorsDecision::Refuse(Refusal { stage: Stage::Preflight, reason }),
         };
+        // No browser asks for leave to talk to the origin of the page itself.
+        return match decision {
+            CorsDecision::Refuse(_) if is_own() => CorsDecision::SameOrigin,
+            decision => decision,
+        };
+    }
+    if is_own() {
+        return CorsDecision::SameOrigin;
     }
     match judged {
-        Ok(origin) => CorsDecision::Allow { origin },
+        Ok(origin) => CorsDecision::Allow { origin, sent: credentials(policy, lines) },
         // Where any origin may open a WebSocket, a malformed one is no more dangerous than none.
         Err(reason) if policy.refuses_other_origins() || (upgrade && policy.depends_on_origin()) => {
             CorsDecision::Refuse(Refusal { stage: Stage::Actual, reason })
         }
         Err(reason) => CorsDecision::Withhold(reason),
     }
+}
+
+/// What a request brings of its user's, where it will be told.
+fn credentials<'a, F, I>(policy: &CorsPolicy, lines: &Lines<'a, F>) -> Credentials
+where
+    F: Fn() -> I,
+    I: Iterator<Item = &'a Field>,
+{
+    let mut sent = Credentials::default();
+    if policy.verdict() {
+        for field in lines.iter() {
+            sent.cookies |= field.id == FieldId::Cookie;
+            sent.authorization |= field.id == FieldId::Authorization;
+        }
+    }
+    sent
 }
 
 /// A preflight from an allowed origin.
@@ -276,6 +331,43 @@ mod tests {
         format!("{} {} {status} {reason}", decision.stage().map_or("none", Stage::label), decision.result())
             .trim_end()
             .to_owned()
+    }
+
+    #[test]
+    fn an_application_that_talks_to_itself_is_never_refused() {
+        let own = "https://corsair.example";
+        let policies = [
+            listed(|_| {}),
+            listed(|settings| settings.refuse_other_origins = true),
+            listed(|settings| settings.allow_origins = strings(&[own])),
+            policy(|_| {}),
+        ];
+        for policy in &policies {
+            for (method, fields, upgrade) in [
+                ("POST", &[("Origin", own)][..], false),
+                ("GET", &[("Origin", own), ("Cookie", "a=b")], true),
+                ("OPTIONS", &[("Origin", own)], false),
+            ] {
+                let sample = Sample::new(fields.iter().copied());
+                let decide = |is_own: bool| {
+                    let lines = sample.lines();
+                    decide_lines(policy, Method::of(method.as_bytes()), &lines, upgrade, |origin| {
+                        assert_eq!(origin, own.as_bytes());
+                        is_own
+                    })
+                };
+                assert_eq!(decide(true), CorsDecision::SameOrigin, "{method}");
+                assert_eq!(decide(true).edge_status(policy), None);
+                assert_ne!(decide(false), CorsDecision::SameOrigin, "{method}");
+            }
+            // Two origins are none, and so is a preflight that no browser sends.
+            let several = Sample::new([("Origin", own), ("Origin", own)]);
+            let decision = decide_lines(policy, Method::Post, &several.lines(), true, |_| true);
+            assert_ne!(decision, CorsDecision::SameOrigin);
+            let asks = Sample::new([("Origin", own), ("Access-Control-Request-Method", "PUT")]);
+            let decision = decide_lines(policy, Method::Options, &asks.lines(), false, |_| true);
+            assert!(decision.reason().is_none(), "{decision:?}");
+        }
     }
 
     #[test]

@@ -34,10 +34,11 @@ where
 }
 
 /// Writes `Access-Control-Expose-Headers` with the names of this response's fields: those of `own`, then
-/// the upstream's. A literal `*` would not do where credentials are sent.
+/// the upstream's of which `leaves` says that they are sent on. A literal `*` would not do where credentials are sent.
 pub(super) fn write_exposed<'a, F, I, N>(
     policy: &CorsPolicy,
     upstream: &Lines<'a, F>,
+    leaves: Option<&dyn Fn(&Field) -> bool>,
     own: impl Fn() -> N,
     out: &mut HeadWriter<'_>,
 ) where
@@ -49,7 +50,8 @@ pub(super) fn write_exposed<'a, F, I, N>(
     let candidates = || {
         let theirs = upstream.iter().filter_map(|field| {
             let name = field.name.of(upstream.bytes);
-            (is_exposable(policy, field.id) && !nominated.contains(name)).then_some(name)
+            let leaves = leaves.is_none_or(|leaves| leaves(field));
+            (leaves && is_exposable(policy, field.id) && !nominated.contains(name)).then_some(name)
         });
         own().map(str::as_bytes).chain(theirs)
     };
@@ -163,7 +165,7 @@ mod tests {
     fn exposed(fields: &[(&str, &str)], own: &[&'static str]) -> String {
         let upstream = Sample::new(fields.iter().copied());
         let policy = policy(|settings| settings.timing = true);
-        written(|out| write_exposed(&policy, &upstream.lines(), || own.iter().copied(), out))
+        written(|out| write_exposed(&policy, &upstream.lines(), None, || own.iter().copied(), out))
     }
 
     #[test]
@@ -198,6 +200,17 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_leave_is_not_exposed() {
+        let upstream = Sample::new([("ETag", "1"), ("X-Stays", "1"), ("X-Leaves", "1")]);
+        let policy = policy(|_| {});
+        let leaves = |field: &Field| field.name.of(&upstream.bytes) != b"X-Stays";
+        let line = written(|out| {
+            write_exposed(&policy, &upstream.lines(), Some(&leaves), || ["Via"].into_iter(), out);
+        });
+        assert_eq!(line, "Access-Control-Expose-Headers: Via, ETag, X-Leaves\r\n");
+    }
+
+    #[test]
     fn a_name_is_exposed_once() {
         let upstream = [("link", "a"), ("Link", "b"), ("via", "1"), ("LINK", "c"), ("x-y", "1")];
         assert_eq!(exposed(&upstream, &["Via", "Via"]), "Access-Control-Expose-Headers: Via, link, x-y\r\n");
@@ -214,7 +227,7 @@ mod tests {
         let names: Vec<String> = (0..1000).map(|n| format!("x-some-field-{n}")).collect();
         let upstream = Sample::new(names.iter().map(|name| (name.as_str(), "1")));
         let policy = policy(|_| {});
-        let line = written(|out| write_exposed(&policy, &upstream.lines(), || [].into_iter(), out));
+        let line = written(|out| write_exposed(&policy, &upstream.lines(), None, || [].into_iter(), out));
         assert!((MAX_EXPOSED - 50..MAX_EXPOSED + 50).contains(&line.len()));
         let value = line.trim_end().strip_prefix("Access-Control-Expose-Headers: ").unwrap();
         assert!(value.split(", ").all(|name| names.iter().any(|known| known == name)));
@@ -244,7 +257,7 @@ mod tests {
         ) {
             let upstream = Sample::new(names.iter().map(|name| (name.as_str(), "close")));
             let policy = policy(|_| {});
-            let line = written(|out| write_exposed(&policy, &upstream.lines(), || [].into_iter(), out));
+            let line = written(|out| write_exposed(&policy, &upstream.lines(), None, || [].into_iter(), out));
             let value = line.trim_end().strip_prefix("Access-Control-Expose-Headers: ").unwrap_or_default();
             let mut expected: Vec<String> = Vec::new();
             for name in names.iter().filter(|name| name.len() < 3) {

@@ -29,12 +29,14 @@
 //! | 16 | Under any origin `*` is sent with and without `Origin`: a cache may answer the one from the other. What goes without it, to a value that is no origin, varies by `Origin` | Fetch, "CORS protocol and HTTP caches" | `cors::answer::tests::without_an_origin_a_list_only_varies_and_a_star_is_sent_all_the_same`, `cors::answer::tests::a_response_to_another_origin_carries_no_permission` |
 //! | 17 | Credentials need a list of origins; then the origin is echoed and nothing is a `*` | Fetch, "CORS protocol and credentials" | `cors::compile::tests::credentials_need_a_list_of_origins`, `cors::with_credentials_the_origin_is_echoed_and_lists_are_never_a_star` |
 //! | 18 | `null` is never granted credentials: any sandboxed frame can be it | experience | `cors::compile::tests::null_is_never_granted_credentials` |
-//! | 19 | Exposed are the names that really leave and that scripts cannot read anyway, but never `Set-Cookie`; or those that the policy lists | Fetch, "CORS-exposed header-name list" | `cors::lists::tests::exposed_are_the_names_of_this_response_that_scripts_cannot_read_anyway`, `cors::answer::tests::exposed_are_own_names_extra_names_and_the_upstreams_or_those_of_a_list` |
+//! | 19 | Exposed are the names that really leave and that scripts cannot read anyway, but never `Set-Cookie`; or those that the policy lists | Fetch, "CORS-exposed header-name list" | `cors::lists::tests::exposed_are_the_names_of_this_response_that_scripts_cannot_read_anyway`, `cors::lists::tests::what_does_not_leave_is_not_exposed`, `gateway::what_the_gateway_removed_is_not_exposed`, `cors::answer::tests::exposed_are_own_names_extra_names_and_the_upstreams_or_those_of_a_list` |
 //! | 20 | What corsair answers itself carries what a success would: an error that a script cannot read is none | Fetch, "CORS check" | `cors::every_error_that_corsair_makes_is_readable_by_the_page`, `cors::timeouts_are_readable_by_the_page`, `cors::upstream_failures_are_readable_by_the_page`, `cors::the_gateways_own_texts_are_readable_by_the_page`, `plan::respond::tests::every_error_carries_the_cors_fields_of_a_success` |
 //! | 21 | A head that cannot be understood is answered for the `Origin` that can be read in it, and with `*` where that is the policy | Fetch, "CORS check" | `cors::answer::tests::an_error_for_an_unreadable_head_uses_the_origin_that_was_found` |
 //! | 22 | Browsers send `Origin` behind the author's fields: of a head that is too long, the rest is searched for it where the answer depends on it (as far as rule 3 of [`proxy`](crate::proxy) says) | measured | `cors::an_origin_far_behind_the_head_limit_is_still_found` |
 //! | 23 | No field that is written holds bytes that were not validated | RFC 9110 §5.5 | `cors::soundness::whatever_is_asked_the_fields_are_sound` |
 //! | 24 | A policy that only reports decides, and changes nothing | experience | `cors::decide::tests::a_policy_that_only_reports_decides_but_answers_nothing`, `cors::answer::tests::a_policy_that_only_reports_writes_nothing_but_the_upstreams_vary` |
+//! | 25 | A request whose `Origin` is the one that it is addressed to is an application talking to itself: no policy refuses it, and its response needs no permission. Several origins are never it | Fetch, "CORS check"; RFC 6454 §5 | `cors::origin::tests::an_origin_is_the_same_by_scheme_host_and_port_however_the_host_is_spelled`, `cors::decide::tests::an_application_that_talks_to_itself_is_never_refused`, `cors::an_applications_own_page_is_never_refused`, `cors::a_rebound_page_is_no_page_of_the_applications_own` |
+//! | 26 | What cannot work is said in the verdict: an answer of the upstream's that no browser accepts, credentials that the policy does not grant, cookies that the gateway has dropped | Fetch, "CORS check" | `cors::answer::tests::what_no_browser_accepts_is_never_called_allowed`, `cors::answer::tests::credentials_without_effect_are_told`, `cors::an_answer_that_no_browser_accepts_is_called_so`, `gateway::dropped_cookies_are_told` |
 
 mod reason;
 
@@ -61,9 +63,11 @@ mod sample;
 mod soundness;
 
 pub use self::{
-    answer::{strips, write_origin_fields, write_preflight, write_reason, write_response_fields},
-    decide::{CorsDecision, PreflightAnswer, Refusal, Stage, decide, decide_origin},
-    origin::is_serialized_origin,
+    answer::{
+        Passage, Upstream, strips, write_origin_fields, write_preflight, write_reason, write_response_fields,
+    },
+    decide::{CorsDecision, Credentials, PreflightAnswer, Refusal, Stage, decide, decide_origin},
+    origin::{is_same_origin, is_serialized_origin},
     policy::{CorsPolicy, CorsSettings, PolicyFault, Preflight, ResourcePolicy, UpstreamHeaders},
     reason::Reason,
 };

@@ -33,6 +33,60 @@ pub fn is_serialized_origin(origin: &[u8]) -> bool {
     origin == NULL || Parts::of(origin).is_some()
 }
 
+/// Whether `origin` is that of what is reached under `authority`, by TLS where it is `secure`: a page of it talks to
+/// itself. Names compare without case, addresses by what they are, and a port that is not written is the scheme's own
+/// (RFC 6454 §5; RFC 3986 §6.2.3).
+#[must_use]
+pub fn is_same_origin(origin: &[u8], secure: bool, authority: &[u8]) -> bool {
+    let (scheme, port) = if secure { (&b"https://"[..], 443) } else { (&b"http://"[..], 80) };
+    let Some(named) = origin.strip_prefix(scheme) else { return false };
+    // That which browsers send, byte for byte, asks for nothing more.
+    let is_same = named.eq_ignore_ascii_case(authority) || {
+        match (split_authority(named, port), split_authority(authority, port)) {
+            (Some(named), Some(reached)) => named == reached,
+            (None, _) | (_, None) => false,
+        }
+    };
+    is_same && is_serialized_origin(origin)
+}
+
+/// Host and port of an authority, to be compared.
+fn split_authority(authority: &[u8], default_port: u16) -> Option<(HostName<'_>, u16)> {
+    let text = str::from_utf8(authority).ok()?;
+    let host_end =
+        if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
+    let (host, port) = text.split_at(host_end);
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => default_port,
+        Some("") => default_port,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
+        None | Some(_) => return None,
+    };
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = match literal {
+        Some(literal) => HostName::Ipv6(literal.parse().ok()?),
+        None => HostName::Name(host),
+    };
+    Some((host, port))
+}
+
+/// A host as an authority names it.
+#[derive(Clone, Copy)]
+enum HostName<'a> {
+    Name(&'a str),
+    Ipv6(Ipv6Addr),
+}
+
+impl PartialEq for HostName<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Name(name), Self::Name(other)) => name.eq_ignore_ascii_case(other),
+            (Self::Ipv6(ip), Self::Ipv6(other)) => ip == other,
+            (Self::Name(_), Self::Ipv6(_)) | (Self::Ipv6(_), Self::Name(_)) => false,
+        }
+    }
+}
+
 /// Whether `origin` is that of a page served by the machine it is read on.
 pub(super) fn is_loopback(origin: &[u8]) -> bool {
     Parts::of(origin).is_some_and(|parts| parts.is_loopback())
@@ -270,6 +324,49 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_origin_is_the_same_by_scheme_host_and_port_however_the_host_is_spelled() {
+        for (origin, secure, authority, expected) in [
+            ("http://app.example", false, "app.example", true),
+            ("http://app.example", false, "APP.Example", true),
+            ("http://app.example", false, "app.example:80", true),
+            ("http://app.example", false, "app.example:", true),
+            ("https://app.example", true, "app.example:443", true),
+            ("https://app.example", true, "app.example", true),
+            ("http://app.example:8080", false, "app.example:8080", true),
+            ("http://app.example:8080", false, "app.example:08080", true),
+            ("http://127.0.0.1:3000", false, "127.0.0.1:3000", true),
+            ("http://[::1]:3000", false, "[::1]:3000", true),
+            ("http://[::1]", false, "[0:0:0:0:0:0:0:1]:80", true),
+            ("http://[2001:db8::a]", false, "[2001:DB8::A]", true),
+            ("https://app.example", false, "app.example", false),
+            ("http://app.example", true, "app.example", false),
+            ("http://app.example", true, "app.example:80", false),
+            ("http://app.example:443", false, "app.example", false),
+            ("http://app.example:8080", false, "app.example", false),
+            ("http://app.example", false, "app.example:8080", false),
+            ("http://app.example", false, "app.example.", false),
+            ("http://app.example", false, "www.app.example", false),
+            ("http://www.app.example", false, "app.example", false),
+            ("http://localhost:3000", false, "127.0.0.1:3000", false),
+            ("http://app.example/", false, "app.example/", false),
+            ("http://a@app.example", false, "a@app.example", false),
+            ("http://", false, "", false),
+            ("http://:80", false, ":80", false),
+            ("null", false, "null", false),
+            ("http://[::1", false, "[::1", false),
+            ("http://app.example:x", false, "app.example:x", false),
+            ("HTTP://app.example", false, "app.example", false),
+        ] {
+            assert_eq!(
+                is_same_origin(origin.as_bytes(), secure, authority.as_bytes()),
+                expected,
+                "{origin} {secure} {authority}"
+            );
+        }
+        assert!(!is_same_origin(b"http://\xff", false, b"\xfe"));
+    }
 
     #[test]
     fn a_serialized_origin_is_scheme_host_and_a_port_that_is_not_the_default() {

@@ -26,6 +26,7 @@
 //! | 15 | An upgrade with a body is none: nothing says when the tunnel would begin | RFC 9110 §7.8 | `regression::an_upgrade_with_a_body_is_no_tunnel` |
 //! | 16 | An https server that is given by name is called by that name, any other by the one that the client used | RFC 9110 §7.2, §15.5.20 | `upstream_tls::an_https_server_given_by_name_gets_its_own_host_and_server_name`, `rules::request_syntax::rule_20_absolute_form_becomes_origin_form_and_its_host_counts` |
 //! | 17 | An error of corsair's own has a length, a date and the word for its cause, and tells nothing of the upstream | RFC 9209 §2.1.1; RFC 9112 §9.6 | `plan::respond::tests::every_error_has_a_status_line_a_length_a_date_and_a_name`, `upstream::a_refused_connection_is_a_502_at_once` |
+//! | 18 | What a page of the origin that a request is for asks of it is the application's own; on a loopback listener only under a name that this is called by, for DNS rebinding makes any other its own origin as well | RFC 6454 §5; experience | `plan::request::tests::a_page_of_the_application_is_known_by_where_it_is_addressed`, `cors::a_rebound_page_is_no_page_of_the_applications_own` |
 
 mod date;
 

@@ -10,13 +10,14 @@ use super::{
 };
 use crate::{
     config::Config,
-    cors::decide,
+    cors::{decide, is_same_origin},
     error::Error,
     http1::{
         connection::{ConnectionOptions, Persistence},
         fields::FieldId,
         framing::Framing,
         head::{Method, Request, Version},
+        span::Span,
         target::RequestTarget,
     },
 };
@@ -26,21 +27,41 @@ use crate::{
 pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &[u8]) -> (Plan, Action) {
     let options = ConnectionOptions::of(request.values(FieldId::Connection));
     let upgrade = is_websocket_upgrade(request, options);
+    let addressed = addressed(request);
+    let is_own = |origin: &[u8]| {
+        let authority = addressed.ok().and_then(|(_, authority)| authority);
+        authority.is_some_and(|authority| is_own(origin, authority.of(request.bytes), config, client))
+    };
     let mut plan = Plan {
-        cors: decide(&config.cors, request, upgrade),
+        cors: decide(&config.cors, request, upgrade, is_own),
         method: request.head.method,
         framing: Framing::None,
         persistence: Persistence::asked(options, request.head.version),
         service: Service::Local,
         fin_is_abort: !config.process.half_close || is_of_browser(request),
     };
-    let action = action(&mut plan, request, config, client, own_id, upgrade).unwrap_or_else(|error| {
-        if error.closes() {
-            plan.persistence = Persistence::Close;
-        }
-        Action::Respond(Answer::Fault(error))
-    });
+    let action =
+        action(&mut plan, request, addressed, config, client, own_id, upgrade).unwrap_or_else(|error| {
+            if error.closes() {
+                plan.persistence = Persistence::Close;
+            }
+            Action::Respond(Answer::Fault(error))
+        });
     (plan, action)
+}
+
+/// The form of the target, and the authority that the request is for.
+fn addressed(request: Request<'_>) -> Result<(RequestTarget, Option<Span>), Error> {
+    let target = RequestTarget::parse(request)?;
+    Ok((target, target.authority(request)?))
+}
+
+/// Whether a page of `origin` asks for something of its own origin, reached under `authority`. On a loopback listener
+/// the name must be one that it is called by: any name can be bound to loopback, behind the browser's back (rule 18 of
+/// [`plan`](super)).
+fn is_own(origin: &[u8], authority: &[u8], config: &Config, client: &Client) -> bool {
+    is_same_origin(origin, client.secure, authority)
+        && (!client.loopback_listener || config.allow_hosts.admits(authority))
 }
 
 /// Whether a browser has sent this (rule 3 of [`plan`](super)). What it asks of its own page's origin over plain http
@@ -57,14 +78,14 @@ fn is_of_browser(request: Request<'_>) -> bool {
 fn action(
     plan: &mut Plan,
     request: Request<'_>,
+    addressed: Result<(RequestTarget, Option<Span>), Error>,
     config: &Config,
     client: &Client,
     own_id: &[u8],
     upgrade: bool,
 ) -> Result<Action, Error> {
     plan.framing = Framing::of_request(request)?;
-    let target = RequestTarget::parse(request)?;
-    let authority = target.authority(request)?;
+    let (target, authority) = addressed?;
     expectation(request)?;
     if target == RequestTarget::Authority {
         return Err(Error::MethodNotAllowed);

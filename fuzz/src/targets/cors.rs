@@ -4,7 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use corsair::{
     cors::{
-        CorsDecision, CorsPolicy, CorsSettings, Preflight, ResourcePolicy, Stage, UpstreamHeaders, decide,
+        CorsDecision, CorsPolicy, CorsSettings, Passage, Preflight, ResourcePolicy, Stage, Upstream,
+        UpstreamHeaders, decide,
         write_origin_fields, write_preflight, write_response_fields,
     },
     error::Error,
@@ -31,6 +32,7 @@ pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
     let settings = settings(&mut input);
     let upgrade = input.flag();
+    let own = input.flag();
     let error = input.pick(&[
         Error::ConnectRefused,
         Error::RequestBodyTooLarge,
@@ -51,8 +53,8 @@ pub fn check(data: &[u8]) {
     let upstream = parts.next().and_then(response);
     let request = Request { bytes: &bytes, head: &head };
     let Read::Complete(slow, _) = head::request(&bytes, 1024) else { panic!("{}", shown(&bytes)) };
-    let decision = decide(&policy, request, upgrade);
-    let expected = Expected::of(&settings, &slow, upgrade);
+    let decision = decide(&policy, request, upgrade, |_| own);
+    let expected = Expected::of(&settings, &slow, upgrade, own);
     assert_eq!(
         (decision.stage().map_or("none", Stage::label), decision.result()),
         (expected.kind, expected.result),
@@ -64,7 +66,8 @@ pub fn check(data: &[u8]) {
     assert_eq!(decision.reason().is_some(), expected.result == "refused");
 
     let given = upstream.as_ref().map(|(bytes, head)| Response { bytes, head });
-    let lines = written(|out| write_response_fields(decision, &policy, &bytes, given, &["Via"], out));
+    let passed = given.map(|response| Upstream { response, passage: Passage::default() });
+    let lines = written(|out| write_response_fields(decision, &policy, &bytes, passed, &["Via"], out));
     let kept = settings.upstream_headers == UpstreamHeaders::Keep && given.is_some_and(speaks_of_cors);
     response_is_sound(&settings, &slow, &expected, &lines, kept);
     let lines = written(|out| write_preflight(decision, &policy, request, out));
@@ -153,7 +156,17 @@ struct Expected {
 }
 
 impl Expected {
-    fn of(settings: &CorsSettings, request: &head::Request, upgrade: bool) -> Self {
+    /// With `own` a single origin is the one that the request is addressed to.
+    fn of(settings: &CorsSettings, request: &head::Request, upgrade: bool, own: bool) -> Self {
+        let plain = Self::of_another(settings, request, upgrade);
+        let is_preflight = plain.kind == "preflight" && plain.status != Some(403);
+        if !own || is_preflight || request.lines.count("origin") != 1 {
+            return plain;
+        }
+        Self { kind: "none", result: "same-origin", status: None, origin: None }
+    }
+
+    fn of_another(settings: &CorsSettings, request: &head::Request, upgrade: bool) -> Self {
         let lines = &request.lines;
         let origins = lines.all("origin");
         let allowed = |kind, status, origin: &[u8]| Self {
@@ -260,7 +273,7 @@ fn response_is_sound(
     }
     let any = is_any(settings);
     origin_is_named_rightly(settings, expected, lines);
-    let readable = expected.origin.is_some() || any && expected.kind == "none";
+    let readable = expected.origin.is_some() || any && expected.result == "none";
     assert_eq!(lines.count("access-control-allow-origin") == 1, readable && !kept, "{lines:?}");
     if !readable {
         allows_nothing(lines);
@@ -270,12 +283,19 @@ fn response_is_sound(
         assert_eq!(lines.all("access-control-allow-credentials"), [b"true"], "{lines:?}");
     }
     let vary = lines.members("vary");
-    if !any || expected.origin.is_none() && expected.kind != "none" {
+    if !any || expected.origin.is_none() && expected.result != "none" {
         assert!(vary.contains(&b"origin".to_vec()) || vary.contains(&b"*".to_vec()), "{lines:?}");
     }
     assert_eq!(lines.count("access-control-max-age"), 0);
     let explained = request.lines.count("origin") > 0 && settings.verdict;
     assert_eq!(lines.count("corsair-cors") == 1, explained, "{lines:?}");
+    let verdict = lines.all("corsair-cors").first().map(|verdict| verdict.to_vec());
+    let sent = request.lines.count("cookie") + request.lines.count("authorization") > 0;
+    if let (Some(verdict), "allowed", false) = (verdict, expected.result, kept) {
+        let off = sent && !settings.allow_credentials;
+        let told: &[u8] = if off { b"allowed; credentials=off" } else { b"allowed" };
+        assert!(expected.kind != "actual" || verdict == told, "{lines:?}");
+    }
 }
 
 fn preflight_is_sound(settings: &CorsSettings, request: &head::Request, expected: &Expected, lines: &Lines) {
@@ -330,7 +350,7 @@ fn own_answers_are_readable(
     }
     if !settings.report_only {
         origin_is_named_rightly(settings, expected, &head.lines);
-        let readable = expected.origin.is_some() || is_any(settings) && expected.kind == "none";
+        let readable = expected.origin.is_some() || is_any(settings) && expected.result == "none";
         assert_eq!(head.lines.count("access-control-allow-origin") == 1, readable, "{head:?}");
         if readable && settings.expose_headers == ["all"] {
             let exposed = head.lines.members("access-control-expose-headers");

@@ -252,3 +252,32 @@ fn the_gateway_answers_preflights_whatever_the_target() {
         assert_eq!(action(&planned(&gateway, &client(), &text)), "Cors", "{target}");
     }
 }
+
+#[test]
+fn a_page_of_the_application_is_known_by_where_it_is_addressed() {
+    let listed = config(&["--upstream=http://127.0.0.1:9001", "--allow-origin=https://a.example"]);
+    let named = config(&["--upstream=http://127.0.0.1:9001", "--allow-origin=null", "--allow-host=app.test"]);
+    let remote = client();
+    let local = Client { loopback_listener: true, ..client() };
+    let secure = Client { secure: true, ..client() };
+    for (config, client, start, origin, expected) in [
+        (&listed, &remote, "/ HTTP/1.1\r\nHost: app.test", "http://app.test", "same-origin"),
+        (&listed, &remote, "/ HTTP/1.1\r\nHost: App.test:80", "http://app.test", "same-origin"),
+        (&listed, &remote, "http://app.test/ HTTP/1.1\r\nHost: b", "http://app.test", "same-origin"),
+        (&listed, &remote, "http://b/ HTTP/1.1\r\nHost: app.test", "http://app.test", "refused"),
+        (&listed, &remote, "/ HTTP/1.0\r\nX: y", "http://app.test", "refused"),
+        (&listed, &remote, "/ HTTP/1.1\r\nHost: app.test", "https://app.test", "refused"),
+        (&listed, &secure, "/ HTTP/1.1\r\nHost: app.test", "https://app.test", "same-origin"),
+        (&listed, &secure, "/ HTTP/1.1\r\nHost: app.test", "http://app.test", "refused"),
+        (&listed, &local, "/ HTTP/1.1\r\nHost: localhost:3000", "http://localhost:3000", "same-origin"),
+        (&listed, &local, "/ HTTP/1.1\r\nHost: [::1]:3000", "http://[::1]:3000", "same-origin"),
+        (&listed, &local, "/ HTTP/1.1\r\nHost: app.test:3000", "http://app.test:3000", "refused"),
+        (&named, &local, "/ HTTP/1.1\r\nHost: app.test:3000", "http://app.test:3000", "same-origin"),
+        (&named, &local, "/ HTTP/1.1\r\nHost: app.test\r\nHost: app.test", "http://app.test", "refused"),
+    ] {
+        for end in ["", "Connection: upgrade\r\nUpgrade: websocket\r\n"] {
+            let text = format!("GET {start}\r\nOrigin: {origin}\r\n{end}\r\n");
+            assert_eq!(planned(config, client, &text).0.cors.result(), expected, "{text:?}");
+        }
+    }
+}

@@ -127,7 +127,9 @@ fn write(
     let parsed =
         to.map(|(method, lines)| sample::request(format!("{method} / HTTP/1.1\r\nHost: h\r\n{lines}\r\n")));
     let recipient = match &parsed {
-        Ok(parsed) => Recipient::Request(parsed.request(), decide(&config.cors, parsed.request(), false)),
+        Ok(parsed) => {
+            Recipient::Request(parsed.request(), decide(&config.cors, parsed.request(), false, |_| false))
+        }
         Err(origin) => Recipient::Unknown(*origin),
     };
     let mut out = vec![0; room];

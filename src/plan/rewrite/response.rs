@@ -2,11 +2,11 @@
 
 use super::fields::{content_length, end_to_end, frame};
 use crate::{
-    cors::{CorsDecision, CorsPolicy, strips, write_response_fields},
+    cors::{CorsDecision, CorsPolicy, Passage, Upstream, strips, write_response_fields},
     error::Error,
     http1::{
         emit::HeadWriter,
-        fields::{self, FieldId},
+        fields::{self, Field, FieldId},
         framing::Framing,
         head::Response,
     },
@@ -118,12 +118,19 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     if !date {
         homeward.date.write(&mut writer);
     }
+    let leaves = |field: &Field| {
+        !acts_on_origin(field.id)
+            && !(field.id == FieldId::Location
+                && homeward.gateway.is_some_and(|gateway| gateway.location == Location::Dropped))
+    };
+    let leaves: Option<&dyn Fn(&Field) -> bool> = homeward.gateway.is_some().then_some(&leaves);
+    let passage = Passage { leaves, drops_cookies: homeward.gateway.is_some() };
     let added = if homeward.gateway.is_some() { ADDED_BY_GATEWAY } else { ADDED };
     write_response_fields(
         homeward.cors,
         homeward.policy,
         homeward.request_bytes,
-        Some(response),
+        Some(Upstream { response, passage }),
         added,
         &mut writer,
     );

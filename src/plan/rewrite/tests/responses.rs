@@ -24,7 +24,7 @@ fn homeward_head(
     let upstream = sample::response(upstream);
     let identity = identity();
     let homeward = Homeward {
-        cors: decide(&config.cors, asked.request(), false),
+        cors: decide(&config.cors, asked.request(), false, |_| false),
         policy: &config.cors,
         request_bytes: &asked.bytes,
         framing,
