@@ -556,10 +556,42 @@ fn origin_and_referer_are_not_sent_to_the_target() {
 }
 
 #[test]
+fn a_target_is_told_neither_who_asks_nor_through_which_gateway() {
+    let origin = Origin::echo();
+    let fields = "X-Forwarded-For: 192.0.2.9\r\nX-Forwarded-Host: other.example\r\nForwarded: for=192.0.2.9\r\n\
+                  X-Real-IP: 192.0.2.9\r\nX-Forwarded-Prefix: /x\r\n";
+    assert_eq!(gateway(&[]).get(&format!("/http://{}/", origin.address()), fields).status, 200);
+    let request = origin.only_request();
+    for name in [
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-prefix",
+        "forwarded",
+        "x-real-ip",
+    ] {
+        assert!(!request.fields.has(name), "{name}: {:?}", request.fields);
+    }
+}
+
+#[test]
+fn a_targets_challenge_never_reaches_the_browser_under_its_name() {
+    let challenge = "WWW-Authenticate: Basic realm=\"x\"\r\nProxy-Authenticate: Basic\r\n";
+    let origin = Origin::always(answer("401 Unauthorized", challenge, "who?"));
+    let response =
+        gateway(&[]).get(&format!("/http://{}/", origin.address()), "Origin: https://a.example\r\n");
+    assert_eq!(response.status, 401);
+    assert!(!response.fields.has("www-authenticate") && !response.fields.has("proxy-authenticate"));
+    assert_eq!(response.field("x-www-authenticate"), Some("Basic realm=\"x\""));
+    assert!(response.field("access-control-expose-headers").unwrap().contains("X-WWW-Authenticate"));
+}
+
+#[test]
 fn a_target_cannot_act_on_the_gateways_own_origin() {
     let fields = "Content-Type: text/html\r\nContent-Security-Policy: default-src *\r\nX-Frame-Options: DENY\r\n\
                   Cross-Origin-Opener-Policy: same-origin\r\nClear-Site-Data: \"*\"\r\n\
-                  Strict-Transport-Security: max-age=9\r\nService-Worker-Allowed: /\r\n";
+                  Strict-Transport-Security: max-age=9\r\nService-Worker-Allowed: /\r\nNEL: {}\r\nReport-To: {}\r\n\
+                  Alt-Svc: h3=\":443\"\r\nSet-Login: logged-in\r\nRefresh: 0;url=http://127.0.0.1/\r\n";
     let origin = Origin::always(answer("200 OK", fields, "<p>"));
     let response = gateway(&[]).get(&format!("/http://{}/", origin.address()), "");
     for name in [
@@ -568,6 +600,11 @@ fn a_target_cannot_act_on_the_gateways_own_origin() {
         "clear-site-data",
         "strict-transport-security",
         "service-worker-allowed",
+        "nel",
+        "report-to",
+        "alt-svc",
+        "set-login",
+        "refresh",
     ] {
         assert!(!response.fields.has(name), "{name}");
     }

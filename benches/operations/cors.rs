@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use corsair::{
-    cors::{CorsDecision, Passage, Upstream, decide, write_preflight, write_response_fields},
+    cors::{CorsDecision, Transit, Upstream, decide, write_preflight, write_response_fields},
     http1::emit::HeadWriter,
 };
 
@@ -50,7 +50,7 @@ fn answer(arguments: &[&str]) -> Operation {
     let mut out = vec![0; 4 << 10];
     Box::new(move || {
         let mut writer = HeadWriter::new(black_box(&mut out));
-        let upstream = Some(Upstream { response: answered.response(), passage: Passage::default() });
+        let upstream = Some(Upstream { response: answered.response(), transit: Transit::default() });
         write_response_fields(decision, &config.cors, asked.request().bytes, upstream, &["Via"], &mut writer);
         black_box(writer.finish()).expect("room enough");
     })

@@ -52,12 +52,12 @@ pub struct Upstream<'a> {
     /// As it came.
     pub response: Response<'a>,
     /// What happens on the way.
-    pub passage: Passage<'a>,
+    pub transit: Transit<'a>,
 }
 
 /// What happens to a response on its way to the client, beyond what holds for every hop.
 #[derive(Clone, Copy, Default)]
-pub struct Passage<'a> {
+pub struct Transit<'a> {
     /// Which of its fields leave; absent where all do.
     pub leaves: Option<&'a dyn Fn(&Field) -> bool>,
     /// Cookies go neither to the upstream nor back.
@@ -80,11 +80,11 @@ pub fn write_response_fields(
     out: &mut HeadWriter<'_>,
 ) {
     let standing = Standing::of(decision, request_bytes);
-    if let Some(Upstream { response, passage }) = upstream {
+    if let Some(Upstream { response, transit }) = upstream {
         let lines = Lines { bytes: response.bytes, fields: || response.head.fields.iter() };
-        write_fields(standing, policy, &lines, passage, extra, out);
+        write_fields(standing, policy, &lines, transit, extra, out);
     } else {
-        write_fields(standing, policy, &no_lines(), Passage::default(), extra, out);
+        write_fields(standing, policy, &no_lines(), Transit::default(), extra, out);
     }
 }
 
@@ -101,7 +101,7 @@ pub fn write_origin_fields(
         Some((origin, Ok(()))) => Standing::Allowed { origin, sent: Credentials::default(), fault: None },
         Some((_, Err(reason))) => Standing::Refused { reason, request: &[] },
     };
-    write_fields(standing, policy, &no_lines(), Passage::default(), extra, out);
+    write_fields(standing, policy, &no_lines(), Transit::default(), extra, out);
 }
 
 /// Writes a reason in words, such as `header not allowed: x-foo`.
@@ -164,7 +164,7 @@ pub(super) fn write_fields<'a, F, I>(
     standing: Standing<'_>,
     policy: &CorsPolicy,
     upstream: &Lines<'a, F>,
-    passage: Passage<'_>,
+    transit: Transit<'_>,
     extra: &[&'a str],
     out: &mut HeadWriter<'_>,
 ) where
@@ -195,7 +195,7 @@ pub(super) fn write_fields<'a, F, I>(
     write_vary(upstream, policy.depends_on_origin(), out);
     let kept = !policy.strips_upstream_headers() && upstream.all(FieldId::CorsResponse).next().is_some();
     let readable = origin.is_some() || policy.is_any_origin();
-    let is_plain = !kept && !passage.drops_cookies && !sent.any();
+    let is_plain = !kept && !transit.drops_cookies && !sent.any();
     match origin {
         _ if kept || !readable => out.lines(&policy.rendered.always),
         // `*` is right for every request only if it is sent to every request: a cache may answer one with
@@ -217,14 +217,14 @@ pub(super) fn write_fields<'a, F, I>(
     match (fault, origin) {
         (Some(reason), _) => write_refusal(policy, reason, &[], out),
         (None, Some(origin)) if !is_plain => {
-            write_verdict(policy, upstream, (origin, sent), (kept, passage.drops_cookies), out);
+            write_verdict(policy, upstream, (origin, sent), (kept, transit.drops_cookies), out);
         }
         (None, _) => {}
     }
     if policy.expose_all && readable && !kept {
         let verdict = (origin.is_some() && policy.verdict).then_some("Corsair-Cors");
         let own = || policy.rendered.own_names.iter().copied().chain(verdict).chain(extra.iter().copied());
-        write_exposed(policy, upstream, passage.leaves, own, out);
+        write_exposed(policy, upstream, transit.leaves, own, out);
     }
 }
 
@@ -335,7 +335,7 @@ pub(super) fn write_preflight_lines<'a, F, I>(
         | CorsDecision::Refuse(Refusal { stage: Stage::Actual, .. })
         | CorsDecision::Withhold(_) => {
             let standing = Standing::of(decision, request.bytes);
-            write_fields(standing, policy, &no_lines(), Passage::default(), &[], out);
+            write_fields(standing, policy, &no_lines(), Transit::default(), &[], out);
         }
     }
 }
@@ -405,7 +405,7 @@ mod tests {
         let decision = request.decide(policy, Method::Get, false);
         let upstream = Sample::new(upstream.iter().copied());
         let standing = Standing::of(decision, &request.bytes);
-        written(|out| write_fields(standing, policy, &upstream.lines(), Passage::default(), extra, out))
+        written(|out| write_fields(standing, policy, &upstream.lines(), Transit::default(), extra, out))
     }
 
     /// The verdict on a request with these fields beside its origin.
@@ -418,8 +418,8 @@ mod tests {
         let request = Sample::new([("Origin", GOOD)].iter().chain(fields).copied());
         let upstream = Sample::new(upstream.iter().copied());
         let standing = Standing::of(request.decide(policy, Method::Get, false), &request.bytes);
-        let passage = Passage { leaves: None, drops_cookies };
-        let text = written(|out| write_fields(standing, policy, &upstream.lines(), passage, &[], out));
+        let transit = Transit { leaves: None, drops_cookies };
+        let text = written(|out| write_fields(standing, policy, &upstream.lines(), transit, &[], out));
         let mut verdicts =
             text.split_terminator("\r\n").filter_map(|line| line.strip_prefix("Corsair-Cors: "));
         let verdict = verdicts.next().unwrap_or_default().to_owned();
@@ -501,9 +501,9 @@ mod tests {
         for policy in [policy(|_| {}), listed(|settings| settings.allow_credentials = true)] {
             let upstream = Sample::new([("Vary", "Accept"), ("X-A", "1")]);
             let standing = Standing::of(CorsDecision::SameOrigin, b"");
-            let passage = Passage::default();
+            let transit = Transit::default();
             let text =
-                written(|out| write_fields(standing, &policy, &upstream.lines(), passage, &["Via"], out));
+                written(|out| write_fields(standing, &policy, &upstream.lines(), transit, &["Via"], out));
             assert_eq!(text, "Vary: Accept, Origin\r\nCorsair-Cors: same-origin\r\n");
         }
     }

@@ -64,7 +64,7 @@ mod soundness;
 
 pub use self::{
     answer::{
-        Passage, Upstream, strips, write_origin_fields, write_preflight, write_reason, write_response_fields,
+        Transit, Upstream, strips, write_origin_fields, write_preflight, write_reason, write_response_fields,
     },
     decide::{CorsDecision, Credentials, PreflightAnswer, Refusal, Stage, decide, decide_origin},
     origin::{is_same_origin, is_serialized_origin},

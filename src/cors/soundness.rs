@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    answer::{Passage, Standing, write_fields, write_preflight_lines},
+    answer::{Standing, Transit, write_fields, write_preflight_lines},
     decide::decide_origin,
     policy::{CorsPolicy, CorsSettings, Preflight, ResourcePolicy, UpstreamHeaders},
     sample::{Sample, strings, written},
@@ -72,7 +72,7 @@ proptest! {
         let decision = request.decide(&policy, if options { Method::Options } else { Method::Get }, false);
         let upstream = Sample::new(upstream);
         let standing = Standing::of(decision, &request.bytes);
-        let actual = written(|out| write_fields(standing, &policy, &upstream.lines(), Passage::default(), &["Via"], out));
+        let actual = written(|out| write_fields(standing, &policy, &upstream.lines(), Transit::default(), &["Via"], out));
         let edge = written(|out| write_preflight_lines(decision, &policy, &request.lines(), out));
         let allowed = origin.as_ref().is_some_and(|origin| decide_origin(&policy, origin));
         for text in [actual, edge] {

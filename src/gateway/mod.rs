@@ -14,8 +14,8 @@
 //! |---|---|---|---|
 //! | 1 | Cookies go neither to a target nor to the browser | RFC 6265 §8.5 | `gateway::cookies_are_stripped_both_ways` |
 //! | 2 | A target learns neither the page nor its origin | experience | `gateway::origin_and_referer_are_not_sent_to_the_target` |
-//! | 3 | Fields that act on an origin are dropped, in interim responses and in a 101 too | experience | `plan::rewrite::tests::responses::a_target_cannot_act_on_the_gateways_origin`, `gateway::a_target_cannot_act_on_the_gateways_own_origin`, `plan::response::tests::a_target_cannot_act_on_the_gateways_origin_by_switching_or_in_advance` |
-//! | 4 | What a browser could take for a document of this origin is put into a sandbox, an unknown, missing, listed or doubled type above all | CSP 3, `sandbox`; MIME Sniffing | `plan::rewrite::tests::responses::what_a_browser_could_take_for_a_document_is_put_into_a_sandbox`, `plan::rewrite::tests::responses::a_target_that_names_no_media_type_is_sandboxed_for_browsers_guess`, `plan::rewrite::tests::responses::of_a_list_of_media_types_browsers_take_the_last` |
+//! | 3 | Fields that act on an origin are dropped, in interim responses and in a 101 too: of what belongs to the platform, only what is known to be harmless leaves | experience | `gateway::fields::tests::what_acts_on_an_origin_stays_and_what_describes_a_message_leaves`, `gateway::fields::tests::a_field_that_the_platform_adds_to_one_of_its_families_stays`, `plan::rewrite::tests::responses::a_target_cannot_act_on_the_gateways_origin`, `gateway::a_target_cannot_act_on_the_gateways_own_origin`, `plan::response::tests::a_target_cannot_act_on_the_gateways_origin_by_switching_or_in_advance` |
+//! | 4 | What a browser could take for a document of this origin is put into a sandbox, an unknown, missing, listed or doubled type above all | CSP 3, `sandbox`; MIME Sniffing | `plan::rewrite::tests::responses::what_is_known_to_be_inert_is_not_guessed_at`, `plan::rewrite::tests::responses::what_a_browser_could_take_for_a_document_is_put_into_a_sandbox`, `plan::rewrite::tests::responses::a_target_that_names_no_media_type_is_sandboxed_for_browsers_guess`, `plan::rewrite::tests::responses::of_a_list_of_media_types_browsers_take_the_last` |
 //! | 5 | `Authorization` does not follow a redirect to another origin | Fetch, "HTTP-redirect fetch" | `gateway::authorization_stays_with_the_origin_it_was_meant_for` |
 //! | 6 | A redirect changes method and body as a browser would | Fetch, "HTTP-redirect fetch"; RFC 9110 §15.4 | `gateway::redirect::tests::a_redirect_changes_the_method_as_fetch_does`, `gateway::a_redirect_is_followed_with_the_method_and_body_that_its_status_asks_for` |
 //! | 7 | One that keeps a body is left to the browser, with a `Location` in the gateway | RFC 9110 §15.4.8 | `gateway::a_redirect_that_keeps_a_body_is_answered_with_a_location_in_the_gateway`, `plan::response::tests::a_redirect_that_keeps_the_body_is_left_to_the_browser` |
@@ -27,8 +27,14 @@
 //! | 13 | A gateway on loopback serves loopback names and those that it is told, so that a page whose name was bound to 127.0.0.1 cannot use it | experience | `gateway::a_loopback_listener_serves_only_loopback_hosts` |
 //! | 14 | An absolute target names the gateway itself; it is no forward proxy | RFC 9112 §3.2.2 | `gateway::an_absolute_form_request_must_name_the_gateway_itself` |
 //! | 15 | Where fields are required, a request with none of them is refused: the gateway is not for browsing | experience | `gateway::a_required_field_keeps_others_out` |
+//! | 16 | What is not to be seen of the client and of the gateway, a target is not told: it is no back end of ours | RFC 7239 §8.3 | `gateway::fields::tests::a_target_is_told_neither_who_asks_nor_through_whom`, `plan::rewrite::tests::a_target_is_told_neither_who_asks_nor_what_the_gateway_is_called`, `gateway::a_target_is_told_neither_who_asks_nor_through_which_gateway` |
+//! | 17 | A target's challenge leaves as `X-WWW-Authenticate`: under its own name a browser would ask for a password, and hand it to the next target that asks | RFC 7617 §2.2 | `gateway::fields::tests::a_challenge_leaves_under_a_name_that_no_browser_asks_for_a_password_by`, `plan::rewrite::tests::responses::a_targets_challenge_reaches_scripts_and_no_browser`, `gateway::a_targets_challenge_never_reaches_the_browser_under_its_name` |
+//! | 18 | A 3xx that is no redirect to Fetch leaves without its `Location`, which some browsers would follow | Fetch, "redirect status" | `plan::response::tests::the_location_of_a_3xx_that_is_no_redirect_does_not_leave` |
+//! | 19 | Scripts are told of no field that does not leave | Fetch, "CORS protocol" | `plan::rewrite::tests::responses::scripts_are_told_of_no_field_that_does_not_leave` |
 
 mod texts;
+
+mod fields;
 
 mod form;
 
@@ -37,6 +43,7 @@ mod parse;
 mod redirect;
 
 pub use self::{
+    fields::{Passage, RENAMED_CHALLENGE, passage, tells_of_the_client},
     form::{Form, GatewayForms},
     parse::{GatewayRequest, parse},
     redirect::{Hop, HopMethod, next_hop, to_gateway_location},

@@ -71,8 +71,12 @@ impl Target {
         has_body: bool,
     ) -> Result<Redirected, Error> {
         let status = response.head.status;
-        if !matches!(status, 301 | 302 | 303 | 307 | 308) || self.redirects == Redirects::Pass {
-            return Ok(Redirected::No);
+        match status {
+            _ if self.redirects == Redirects::Pass => return Ok(Redirected::No),
+            301 | 302 | 303 | 307 | 308 => {}
+            // No redirect to Fetch, but some browsers follow it.
+            300..=399 => return Ok(Redirected::Unreadable),
+            _ => return Ok(Redirected::No),
         }
         let mut locations = response.values(FieldId::Location);
         let location = match (locations.next(), locations.next()) {

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use corsair::{
     cors::{
-        CorsDecision, CorsPolicy, CorsSettings, Passage, Preflight, ResourcePolicy, Stage, Upstream,
+        CorsDecision, CorsPolicy, CorsSettings, Transit, Preflight, ResourcePolicy, Stage, Upstream,
         UpstreamHeaders, decide,
         write_origin_fields, write_preflight, write_response_fields,
     },
@@ -66,7 +66,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(decision.reason().is_some(), expected.result == "refused");
 
     let given = upstream.as_ref().map(|(bytes, head)| Response { bytes, head });
-    let passed = given.map(|response| Upstream { response, passage: Passage::default() });
+    let passed = given.map(|response| Upstream { response, transit: Transit::default() });
     let lines = written(|out| write_response_fields(decision, &policy, &bytes, passed, &["Via"], out));
     let kept = settings.upstream_headers == UpstreamHeaders::Keep && given.is_some_and(speaks_of_cors);
     response_is_sound(&settings, &slow, &expected, &lines, kept);

@@ -234,15 +234,30 @@ fn a_switch_is_taken_only_as_it_was_asked_for() {
 #[test]
 fn a_target_cannot_act_on_the_gateways_origin_by_switching_or_in_advance() {
     // Browsers take cookies and HSTS out of the answer to a WebSocket's handshake too.
-    let acting = "Set-Cookie: a=b\r\nStrict-Transport-Security: max-age=1\r\nClear-Site-Data: \"*\"";
+    let acting = "Set-Cookie: a=b\r\nStrict-Transport-Security: max-age=1\r\nClear-Site-Data: \"*\"\r\nNEL: {}\r\n\
+                  WWW-Authenticate: Basic\r\nAlt-Svc: h3=\":443\"";
     let setup = asked(&["--allow-target=any"], WEBSOCKET_TO_TARGET);
-    let head = format!("HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n{acting}\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: y\r\n\
+         Sec-WebSocket-Protocol: z\r\n{acting}\r\n\r\n"
+    );
     let Ok(Outcome::Switch(written)) = see(&setup, &head) else { panic!("no switch") };
     let Ok(Outcome::Interim(hints)) = see(&setup, &format!("HTTP/1.1 103 x\r\n{acting}\r\n\r\n")) else {
         panic!("no interim response")
     };
+    assert_eq!(
+        (written.all("Sec-WebSocket-Accept"), written.all("Sec-WebSocket-Protocol")),
+        (vec!["y"], vec!["z"])
+    );
     for written in [written, Written::response(&hints)] {
-        for name in ["Set-Cookie", "Strict-Transport-Security", "Clear-Site-Data"] {
+        for name in [
+            "Set-Cookie",
+            "Strict-Transport-Security",
+            "Clear-Site-Data",
+            "NEL",
+            "WWW-Authenticate",
+            "Alt-Svc",
+        ] {
             assert!(!written.has(name), "{name}: {written:?}");
         }
     }
@@ -279,13 +294,32 @@ fn a_gateway_follows_redirects_up_to_a_bound() {
 }
 
 #[test]
+fn the_location_of_a_3xx_that_is_no_redirect_does_not_leave() {
+    for status in [300, 304, 305, 306, 309, 399] {
+        for mode in ["follow", "rewrite"] {
+            let setup = asked(&[&format!("--redirects={mode}")], TO_TARGET);
+            let head = format!(
+                "HTTP/1.1 {status} x\r\nLocation: http://b.example/\r\nlocation: /c\r\nRefresh: 0;url=/d\r\n\r\n"
+            );
+            let (written, plan) = see_final(&setup, &head);
+            assert_eq!(plan.status, status);
+            assert!(!written.has("Location") && !written.has("Refresh"), "{status}: {written:?}");
+            assert!(
+                !written.all("Access-Control-Expose-Headers").concat().contains("Location"),
+                "{written:?}"
+            );
+        }
+        let head = format!("HTTP/1.1 {status} x\r\nLocation: /b\r\n\r\n");
+        let (written, _) = see_final(&asked(&["--redirects=pass"], TO_TARGET), &head);
+        assert_eq!(written.all("Location"), ["/b"], "{status} passed");
+        let (written, _) = see_final(&asked(REVERSE, GET), &head);
+        assert_eq!(written.all("Location"), ["/b"], "{status} of a reverse proxy");
+    }
+}
+
+#[test]
 fn what_is_no_redirect_passes_with_its_location() {
-    for (head, location) in [
-        ("HTTP/1.1 300 x\r\nLocation: /b", Some("/b")),
-        ("HTTP/1.1 304 x\r\nLocation: /b", Some("/b")),
-        ("HTTP/1.1 201 x\r\nLocation: /b", Some("/b")),
-        ("HTTP/1.1 302 x", None),
-    ] {
+    for (head, location) in [("HTTP/1.1 201 x\r\nLocation: /b", Some("/b")), ("HTTP/1.1 302 x", None)] {
         let (written, _) = see_final(&asked(&[], TO_TARGET), &format!("{head}\r\n\r\n"));
         assert_eq!(written.all("Location"), Vec::from_iter(location), "{head:?}");
     }

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     config::Endpoint,
     error::Error,
+    gateway::tells_of_the_client,
     http1::{
         emit::HeadWriter,
         fields::{self, FieldId},
@@ -32,6 +33,7 @@ pub struct Onward<'a> {
     /// How the body is framed.
     pub framing: Framing,
     /// The browser's `Cookie`, `Origin` and `Referer` stay here: they belong to the origin that all targets share.
+    /// Nor is a target told who the client is, and what the gateway is called.
     pub is_gateway: bool,
     /// A redirect has led to another origin: no credentials go there.
     pub without_credentials: bool,
@@ -137,7 +139,7 @@ pub fn request(
                 traceparent = true;
                 true
             }
-            _ => true,
+            id => !(onward.is_gateway && tells_of_the_client(id, field.name.of(bytes))),
         };
         if keep {
             writer.parsed_field(bytes, field);
@@ -156,8 +158,10 @@ pub fn request(
     } else {
         frame(&mut writer, onward.framing);
     }
-    let host = exchange.authority.map_or(onward.host, |authority| authority.of(bytes));
-    sender.forwarding.write(&mut writer, host);
+    if !onward.is_gateway {
+        let host = exchange.authority.map_or(onward.host, |authority| authority.of(bytes));
+        sender.forwarding.write(&mut writer, host);
+    }
     writer.lines(&sender.identity.via);
     if !request_id {
         writer.field(b"X-Request-Id", &sender.request_id.text());

@@ -2,8 +2,9 @@
 
 use super::fields::{content_length, end_to_end, frame};
 use crate::{
-    cors::{CorsDecision, CorsPolicy, Passage, Upstream, strips, write_response_fields},
+    cors::{CorsDecision, CorsPolicy, Transit, Upstream, strips, write_response_fields},
     error::Error,
+    gateway::{Passage, RENAMED_CHALLENGE, passage},
     http1::{
         emit::HeadWriter,
         fields::{self, Field, FieldId},
@@ -60,6 +61,8 @@ const ADDED: &[&str] = &["Via"];
 
 const ADDED_BY_GATEWAY: &[&str] = &["Via", "X-Final-URL"];
 
+const ADDED_WITH_CHALLENGE: &[&str] = &["Via", "X-Final-URL", RENAMED_CHALLENGE];
+
 /// Writes the head of a final response; its length.
 ///
 /// # Errors
@@ -71,6 +74,7 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     let strips_cors = strips(homeward.cors, homeward.policy);
     let mut date = false;
     let mut inert = None;
+    let (mut nosniff, mut challenged) = (false, false);
     for field in end_to_end(bytes, &head.fields) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
         let keep = match field.id {
@@ -94,7 +98,19 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
                 inert = Some(inert.unwrap_or(true) && is_inert(field.value.of(bytes)));
                 true
             }
-            id if acts_on_origin(id) => homeward.gateway.is_none(),
+            id if homeward.gateway.is_some() => match passage(id, field.name.of(bytes)) {
+                Passage::Leaves if is_nosniff(field, bytes) => {
+                    nosniff = true;
+                    false
+                }
+                Passage::Leaves => true,
+                Passage::Renamed => {
+                    challenged = true;
+                    writer.field(RENAMED_CHALLENGE.as_bytes(), field.value.of(bytes));
+                    false
+                }
+                Passage::Stays => false,
+            },
             _ => true,
         };
         if keep {
@@ -107,6 +123,9 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
         if inert != Some(true) {
             writer.lines(b"Content-Security-Policy: sandbox\r\n");
         }
+        if inert == Some(true) || nosniff {
+            writer.lines(b"X-Content-Type-Options: nosniff\r\n");
+        }
     }
     match (homeward.framing, homeward.declared) {
         (Framing::None, Some(length)) => content_length(&mut writer, length),
@@ -118,24 +137,35 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     if !date {
         homeward.date.write(&mut writer);
     }
-    let leaves = |field: &Field| {
-        !acts_on_origin(field.id)
-            && !(field.id == FieldId::Location
-                && homeward.gateway.is_some_and(|gateway| gateway.location == Location::Dropped))
+    let added = match homeward.gateway {
+        None => ADDED,
+        Some(_) if challenged => ADDED_WITH_CHALLENGE,
+        Some(_) => ADDED_BY_GATEWAY,
     };
+    let leaves = |field: &Field| homeward.gateway.is_none_or(|gateway| leaves(&gateway, field, bytes));
     let leaves: Option<&dyn Fn(&Field) -> bool> = homeward.gateway.is_some().then_some(&leaves);
-    let passage = Passage { leaves, drops_cookies: homeward.gateway.is_some() };
-    let added = if homeward.gateway.is_some() { ADDED_BY_GATEWAY } else { ADDED };
+    let transit = Transit { leaves, drops_cookies: homeward.gateway.is_some() };
     write_response_fields(
         homeward.cors,
         homeward.policy,
         homeward.request_bytes,
-        Some(Upstream { response, passage }),
+        Some(Upstream { response, transit }),
         added,
         &mut writer,
     );
     writer.lines(&homeward.identity.via);
     writer.finish().map_err(|_| Error::ResponseHeadTooLarge)
+}
+
+/// Whether a field of a target leaves under its own name, so that it may be named to scripts.
+fn leaves(gateway: &GatewayAnswer<'_>, field: &Field, bytes: &[u8]) -> bool {
+    let is_dropped = field.id == FieldId::Location && gateway.location == Location::Dropped;
+    !is_dropped && passage(field.id, field.name.of(bytes)) == Passage::Leaves
+}
+
+/// Whether this is `X-Content-Type-Options`, which is written once.
+fn is_nosniff(field: &Field, bytes: &[u8]) -> bool {
+    field.id == FieldId::Other && field.name.of(bytes).eq_ignore_ascii_case(b"x-content-type-options")
 }
 
 /// Writes the head of an interim response, or of a 101 with the fields that `switch` adds; its length
@@ -154,7 +184,7 @@ pub fn interim(
     writer.status_line(head.status, head.reason.of(bytes));
     for field in end_to_end(bytes, &head.fields) {
         let stays = matches!(field.id, FieldId::ContentLength | FieldId::Trailer | FieldId::CorsResponse)
-            || is_gateway && acts_on_origin(field.id);
+            || is_gateway && passage(field.id, field.name.of(bytes)) != Passage::Leaves;
         if !stays {
             writer.parsed_field(bytes, field);
         }
@@ -165,20 +195,15 @@ pub fn interim(
     writer.finish().map_err(|_| Error::ResponseHeadTooLarge)
 }
 
-/// Fields of a target that would act on the gateway's own origin, which all targets share (rule 3 of
-/// [`gateway`](crate::gateway)).
-const fn acts_on_origin(id: FieldId) -> bool {
-    matches!(
-        id,
-        FieldId::SetCookie
-            | FieldId::ContentSecurityPolicy
-            | FieldId::XFrameOptions
-            | FieldId::CrossOriginOpenerPolicy
-            | FieldId::ClearSiteData
-            | FieldId::StrictTransportSecurity
-            | FieldId::ServiceWorkerAllowed
-    )
-}
+/// Media types that are no documents, and the one whose viewer shows nothing in a sandbox.
+const INERT: &[&str] = &[
+    "application/json",
+    "application/octet-stream",
+    "application/pdf",
+    "text/css",
+    "text/event-stream",
+    "text/plain",
+];
 
 /// Media types that a browser cannot take for a document of our origin; whatever else comes is sandboxed (rule 4 of
 /// [`gateway`](crate::gateway)).
@@ -189,9 +214,7 @@ fn is_inert(content_type: &[u8]) -> bool {
     }
     let essence = fields::trim(content_type.split(|byte| *byte == b';').next().unwrap_or_default());
     let is_xml = essence.len() >= 4 && essence[essence.len() - 4..].eq_ignore_ascii_case(b"+xml");
-    ["application/json", "application/octet-stream", "text/css", "text/event-stream", "text/plain"]
-        .iter()
-        .any(|inert| essence.eq_ignore_ascii_case(inert.as_bytes()))
+    INERT.iter().any(|inert| essence.eq_ignore_ascii_case(inert.as_bytes()))
         || !is_xml
             && ["image/", "font/", "audio/", "video/"].iter().any(|prefix| {
                 // What is no media type is guessed at.

@@ -296,6 +296,20 @@ fn a_gateway_keeps_the_browsers_secrets_here() {
 }
 
 #[test]
+fn a_target_is_told_neither_who_asks_nor_what_the_gateway_is_called() {
+    let head = "GET / HTTP/1.1\r\nHost: gateway.example\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Port: 81\r\n\
+                X-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nTrue-Client-IP: 6.6.6.6\r\nX-Kept: 1";
+    let written = sent_by(head, |way| {
+        way.onward.is_gateway = true;
+        way.onward.host = b"t.example";
+    });
+    let names: Vec<&str> = written.fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["Host", "X-Kept", "Via", "X-Request-Id", "traceparent"]);
+    let told = format!("{written:?}");
+    assert!(!told.contains("6.6.6.6") && !told.contains("192.0.2.7") && !told.contains("gateway"), "{told}");
+}
+
+#[test]
 fn a_request_head_that_does_not_fit_is_too_large() {
     let text = b"GET / HTTP/1.1\r\nHost: h\r\nX-A: b\r\n\r\n";
     let whole = onward_head(text, ROOM, |_| {}).unwrap().len();

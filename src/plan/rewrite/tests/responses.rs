@@ -125,6 +125,12 @@ fn a_target_cannot_act_on_the_gateways_origin() {
         "Clear-Site-Data: \"*\"",
         "Strict-Transport-Security: max-age=1",
         "Service-Worker-Allowed: /",
+        "NEL: {}",
+        "report-to: {}",
+        "Alt-Svc: h3=\":443\"",
+        "Refresh: 0;url=https://evil.example/",
+        "Set-Cookie2: e=f",
+        "Proxy-Authenticate: Basic",
         "X-Final-URL: https://evil.example/",
     ];
     let lines = format!("Content-Type: application/json\r\n{}\r\nX-Kept: 1", acting.join("\r\n"));
@@ -135,11 +141,49 @@ fn a_target_cannot_act_on_the_gateways_origin() {
     }
     assert_eq!(written.all("X-Final-URL"), ["https://t.example/x"]);
     assert_eq!(written.all("X-Kept"), ["1"]);
-    assert!(written.all("Access-Control-Expose-Headers")[0].contains("X-Final-URL"));
+    assert_eq!(written.all("Access-Control-Expose-Headers"), ["Corsair-Cors, Via, X-Final-URL, X-Kept"]);
     // A reverse proxy's own application may say all that.
     let own = received(REVERSE, None, &lines);
     for line in acting {
         assert!(own.has(line.split(':').next().unwrap()), "{line}");
+    }
+}
+
+#[test]
+fn a_targets_challenge_reaches_scripts_and_no_browser() {
+    let written = from_target("www-authenticate: Basic realm=\"x\"\r\nWWW-Authenticate: Bearer\r\nETag: 1");
+    assert!(!written.has("WWW-Authenticate"));
+    assert_eq!(written.all("X-WWW-Authenticate"), ["Basic realm=\"x\"", "Bearer"]);
+    assert_eq!(
+        written.all("Access-Control-Expose-Headers"),
+        ["Corsair-Cors, Via, X-Final-URL, X-WWW-Authenticate, ETag"]
+    );
+    // An application's own users are asked.
+    assert_eq!(received(REVERSE, None, "WWW-Authenticate: Basic").all("WWW-Authenticate"), ["Basic"]);
+}
+
+#[test]
+fn scripts_are_told_of_no_field_that_does_not_leave() {
+    let written = from_target(
+        "Connection: X-Hop\r\nX-Hop: 1\r\nNEL: {}\r\nAlt-Svc: clear\r\nX-Frame-Options: DENY\r\nETag: 1\r\n\
+         Keep-Alive: timeout=5\r\nRefresh: 1\r\nAuthentication-Info: a=b\r\nLink: </a>",
+    );
+    assert_eq!(written.all("Access-Control-Expose-Headers"), ["Corsair-Cors, Via, X-Final-URL, ETag, Link"]);
+}
+
+#[test]
+fn what_is_known_to_be_inert_is_not_guessed_at() {
+    for (lines, nosniff) in [
+        ("Content-Type: application/json", true),
+        ("Content-Type: application/pdf", true),
+        ("Content-Type: image/png\r\nX-Content-Type-Options: nosniff", true),
+        ("x-content-type-options: none\r\nContent-Type: image/png", true),
+        ("Content-Type: text/html", false),
+        ("Content-Type: text/html\r\nX-Content-Type-Options: nosniff", true),
+        ("X: y", false),
+    ] {
+        let expected = if nosniff { vec!["nosniff"] } else { vec![] };
+        assert_eq!(from_target(lines).all("X-Content-Type-Options"), expected, "{lines:?}");
     }
 }
 
@@ -161,6 +205,7 @@ fn what_a_browser_could_take_for_a_document_is_put_into_a_sandbox() {
         ("Content-Type: Application/JSON ; charset=utf-8", false),
         ("Content-Type: text/plain", false),
         ("Content-Type: image/png", false),
+        ("Content-Type: application/pdf", false),
         ("Content-Type: text/event-stream", false),
         ("Content-Type: application/octet-stream", false),
     ] {

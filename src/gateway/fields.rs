@@ -1,0 +1,323 @@
+//! Which fields of a target's response leave under which name, and which of a request a target is not told.
+
+use crate::http1::fields::{FieldId, starts_with_ignore_case};
+
+/// The name under which a target's `WWW-Authenticate` leaves, for scripts to read.
+pub const RENAMED_CHALLENGE: &str = "X-WWW-Authenticate";
+
+/// What becomes of a field of a target's response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It leaves as it is.
+    Leaves,
+    /// It leaves as [`RENAMED_CHALLENGE`].
+    Renamed,
+    /// It goes no further.
+    Stays,
+}
+
+/// Fields of which the platform has a whole family, and means to add to it: none leaves but those of [`ALLOWED`].
+/// In lower case, by their first letter; one that ends in a dash stands for all names that begin with it.
+const FAMILIES: [&[&str]; 26] = by_letter([
+    (
+        'a',
+        &[
+            "accept-",
+            "activate-",
+            "ad-auction-",
+            "allow-",
+            "alt-",
+            "alternate-",
+            "attribution-",
+            "authentication-",
+        ],
+    ),
+    ('c', &["clear-", "connection-", "content-security-", "critical-", "cross-origin-"]),
+    ('d', &["delegate-", "document-"]),
+    ('e', &["expect-"]),
+    ('f', &["feature-policy"]),
+    ('i', &["idp-", "integrity-policy", "integrity-policy-"]),
+    ('l', &["login-status"]),
+    ('n', &["nel", "no-vary-search"]),
+    ('o', &["observe-", "optional-", "origin-"]),
+    ('p', &["permissions-", "persistent-auth", "private-", "proxy-", "public-key-"]),
+    ('r', &["refresh", "report-", "reporting-", "require-"]),
+    (
+        's',
+        &[
+            "sec-",
+            "secure-session-",
+            "service-worker",
+            "service-worker-",
+            "set-",
+            "shared-storage-",
+            "speculation-",
+            "strict-",
+            "supports-",
+        ],
+    ),
+    ('u', &["upgrade-insecure-", "use-as-dictionary"]),
+    ('w', &["www-"]),
+    (
+        'x',
+        &[
+            // What a server in front of corsair would obey.
+            "x-accel-",
+            "x-lighttpd-",
+            "x-reproxy-",
+            "x-sendfile",
+            // What browsers obey, or did.
+            "x-chromium-",
+            "x-content-security-",
+            "x-dns-prefetch-",
+            "x-permitted-cross-",
+            "x-ua-compatible",
+            "x-webkit-csp",
+            "x-webkit-csp-",
+            "x-xss-protection",
+        ],
+    ),
+]);
+
+/// Members of a family that describe a representation, or what may be asked for.
+const ALLOWED: [&[&str]; 26] = by_letter([
+    (
+        'a',
+        &[
+            "accept-additions",
+            "accept-encoding",
+            "accept-features",
+            "accept-patch",
+            "accept-post",
+            "accept-query",
+            "accept-ranges",
+        ],
+    ),
+    ('p', &["proxy-status"]),
+    (
+        's',
+        &[
+            "sec-websocket-accept",
+            "sec-websocket-extensions",
+            "sec-websocket-protocol",
+            "sec-websocket-version",
+        ],
+    ),
+]);
+
+/// What becomes of a field of this name, which was classified as `id`.
+///
+/// Nothing of one target may act on the origin that all targets share (rule 3 of [`gateway`](super)): of what
+/// belongs to the platform, only what was found to be harmless leaves; names that nobody but the target's own
+/// scripts knows leave as they are.
+#[must_use]
+pub fn passage(id: FieldId, name: &[u8]) -> Passage {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "known fields that no line names describe a message")]
+    match id {
+        FieldId::SetCookie
+        | FieldId::SetCookie2
+        | FieldId::ContentSecurityPolicy
+        | FieldId::XFrameOptions
+        | FieldId::CrossOriginOpenerPolicy
+        | FieldId::CrossOriginResourcePolicy
+        | FieldId::ClearSiteData
+        | FieldId::StrictTransportSecurity
+        | FieldId::ServiceWorkerAllowed
+        | FieldId::SecFetch => Passage::Stays,
+        FieldId::Other if !is_of(&FAMILIES, name) => Passage::Leaves,
+        FieldId::Other if name.eq_ignore_ascii_case(b"www-authenticate") => Passage::Renamed,
+        FieldId::Other if is_of(&ALLOWED, name) => Passage::Leaves,
+        FieldId::Other => Passage::Stays,
+        _ => Passage::Leaves,
+    }
+}
+
+/// Names, beside `Forwarded` and `X-Forwarded-…`, by which proxies tell of a client or of themselves.
+const TELLS: [&[&str]; 26] = by_letter([
+    (
+        'c',
+        &[
+            "cdn-loop",
+            "cf-connecting-",
+            "cf-ipcountry",
+            "cf-visitor",
+            "cf-worker",
+            "client-ip",
+            "cloudfront-",
+        ],
+    ),
+    ('f', &["fastly-client-ip", "fly-client-ip", "fly-forwarded-", "forwarded-", "front-end-https"]),
+    ('r', &["remote-addr"]),
+    ('t', &["true-client-ip"]),
+    ('w', &["wl-proxy-client-ip"]),
+    (
+        'x',
+        &[
+            "x-appengine-",
+            "x-azure-clientip",
+            "x-azure-socketip",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "x-coming-from",
+            "x-envoy-",
+            "x-forwarded",
+            "x-forwarded-",
+            "x-host",
+            "x-original-for",
+            "x-original-forwarded-",
+            "x-original-host",
+            "x-original-ip",
+            "x-original-proto",
+            "x-original-url",
+            "x-proxyuser-ip",
+            "x-real-ip",
+            "x-real-port",
+            "x-remote-addr",
+            "x-remote-ip",
+            "x-rewrite-url",
+            "x-scheme",
+            "x-url-scheme",
+        ],
+    ),
+    ('p', &["proxy-client-ip"]),
+]);
+
+/// Whether a field of a request tells of the client, or of the gateway: a target is no back end of ours (rule 16 of
+/// [`gateway`](super)).
+#[must_use]
+pub fn tells_of_the_client(id: FieldId, name: &[u8]) -> bool {
+    matches!(
+        id,
+        FieldId::Forwarded | FieldId::XForwardedFor | FieldId::XForwardedHost | FieldId::XForwardedProto
+    ) || id == FieldId::Other && is_of(&TELLS, name)
+}
+
+/// Whether the table has this name, or a beginning of it that ends in a dash.
+fn is_of(table: &[&[&str]; 26], name: &[u8]) -> bool {
+    let Some(letter) = name.first().map(u8::to_ascii_lowercase).filter(u8::is_ascii_lowercase) else {
+        return false;
+    };
+    let members = table.get(usize::from(letter - b'a')).copied().unwrap_or_default();
+    members.iter().map(|member| member.as_bytes()).any(|member| {
+        name.len() == member.len() && name.eq_ignore_ascii_case(member)
+            || member.last() == Some(&b'-') && starts_with_ignore_case(name, member)
+    })
+}
+
+/// A table with a place for each letter.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "evaluated by the compiler, where a fault is a build error"
+)]
+const fn by_letter<const N: usize>(
+    rows: [(char, &'static [&'static str]); N],
+) -> [&'static [&'static str]; 26] {
+    let mut table: [&[&str]; 26] = [&[]; 26];
+    let mut row = 0;
+    while row < N {
+        table[rows[row].0 as usize - 'a' as usize] = rows[row].1;
+        row += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passage_of(name: &str) -> Passage {
+        passage(FieldId::of(name.as_bytes()), name.as_bytes())
+    }
+
+    /// Describe a message, its representation, its caching, its range, its rate or its way; and what a target and
+    /// its own scripts have agreed on.
+    const LEAVES: &str = "
+        Accept-Patch Accept-Post Accept-Query Accept-Ranges Age Allow Cache-Control Cache-Status
+        CDN-Cache-Control Content-Digest Content-Disposition Content-Encoding Content-Language Content-Length
+        Content-Location Content-Range Content-Type Date Deprecation Digest ETag Expires Last-Modified Link Location
+        Memento-Datetime Pragma Preference-Applied Priority Proxy-Status RateLimit RateLimit-Limit RateLimit-Policy
+        RateLimit-Remaining RateLimit-Reset Repr-Digest Retry-After Server Server-Timing Signature Signature-Input
+        SourceMap Sunset Surrogate-Control Surrogate-Key Tk Timing-Allow-Origin Traceparent Tracestate Trailer Vary
+        Via Warning X-SourceMap X-Content-Type-Options X-Request-Id X-RateLimit-Limit X-RateLimit-Remaining
+        X-Total-Count X-Robots-Tag X-Powered-By X-Cache X-Amzn-RequestId X-Custom X-A x WAF Notes Nelson Cluster
+        CF-Ray Mcp-Session-Id Mcp-Protocol-Version OpenAI-Processing-Ms anthropic-ratelimit-requests-limit
+        GitHub-Media-Type Docker-Content-Digest Request-Id DPoP-Nonce api_key Sec-WebSocket-Accept
+        Sec-WebSocket-Protocol Sec-WebSocket-Extensions Sec-WebSocket-Version Access-Control-Allow-Origin
+    ";
+
+    /// Act on an origin, on a connection, on what a browser keeps, or on a server in front of corsair.
+    const STAYS: &str = "
+        Accept-CH Accept-CH-Lifetime Activate-Storage-Access Ad-Auction-Signals Ad-Auction-Allowed
+        Allow-CSP-From Allow-Fenced-Frame-Automatic-Beacons Alt-Svc Alternate-Protocol
+        Attribution-Reporting-Register-Source Attribution-Reporting-Register-Trigger Authentication-Control
+        Authentication-Info Clear-Site-Data Connection-Allowlist Content-Security-Policy
+        Content-Security-Policy-Report-Only Critical-CH Cross-Origin-Embedder-Policy
+        Cross-Origin-Embedder-Policy-Report-Only Cross-Origin-Opener-Policy Cross-Origin-Opener-Policy-Report-Only
+        Cross-Origin-Resource-Policy Delegate-CH Document-Isolation-Policy Document-Policy
+        Document-Policy-Report-Only Expect-CT Expect-Staple Feature-Policy IdP-SignIn-Status Integrity-Policy
+        Integrity-Policy-Report-Only Login-Status NEL No-Vary-Search Observe-Browsing-Topics
+        Optional-WWW-Authenticate Origin-Agent-Cluster Origin-Isolation Origin-Policy Origin-Trial
+        Permissions-Policy Permissions-Policy-Report-Only Persistent-Auth Proxy-Authenticate
+        Proxy-Authentication-Info Public-Key-Pins Public-Key-Pins-Report-Only Refresh Report-To
+        Reporting-Endpoints Require-Document-Policy Sec-Session-Challenge Sec-Session-Registration Sec-GPC
+        Sec-Fetch-Mode Sec-Purpose Secure-Session-Challenge Secure-Session-Registration Service-Worker
+        Service-Worker-Allowed Set-Cookie Set-Cookie2 Set-Login Shared-Storage-Write Speculation-Rules
+        Strict-Transport-Security Supports-Loading-Mode Upgrade-Insecure-Requests Use-As-Dictionary
+        X-Accel-Redirect X-Accel-Buffering X-Chromium-Appcache-Fallback-Override X-Content-Security-Policy
+        X-Content-Security-Policy-Report-Only X-DNS-Prefetch-Control X-Frame-Options X-LIGHTTPD-send-file
+        X-Permitted-Cross-Domain-Policies X-Reproxy-URL X-Sendfile X-UA-Compatible X-WebKit-CSP X-XSS-Protection
+    ";
+
+    #[test]
+    fn what_acts_on_an_origin_stays_and_what_describes_a_message_leaves() {
+        for (names, expected) in [(LEAVES, Passage::Leaves), (STAYS, Passage::Stays)] {
+            for name in names.split_whitespace() {
+                for spelled in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
+                    assert_eq!(passage_of(&spelled), expected, "{spelled}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_that_the_platform_adds_to_one_of_its_families_stays() {
+        for name in
+            ["Sec-New", "Cross-Origin-New-Policy", "Report-New", "Set-New", "Accept-CH-New", "Document-New"]
+        {
+            assert_eq!(passage_of(name), Passage::Stays, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_leaves_under_a_name_that_no_browser_asks_for_a_password_by() {
+        for name in ["WWW-Authenticate", "www-authenticate"] {
+            assert_eq!(passage_of(name), Passage::Renamed, "{name}");
+        }
+        assert_eq!(passage_of(RENAMED_CHALLENGE), Passage::Leaves);
+    }
+
+    #[test]
+    fn a_target_is_told_neither_who_asks_nor_through_whom() {
+        let tells = |name: &str| tells_of_the_client(FieldId::of(name.as_bytes()), name.as_bytes());
+        for name in "
+            Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto X-Forwarded-Port X-Forwarded-Prefix
+            X-Forwarded-Ssl X-Forwarded-Scheme X-Forwarded-Server X-Forwarded-By X-Forwarded Forwarded-For X-Real-IP
+            X-Real-Port True-Client-IP X-Client-IP X-Cluster-Client-IP CF-Connecting-IP CF-Connecting-IPv6
+            Fastly-Client-IP Fly-Client-IP X-Original-Forwarded-For X-Original-Host X-Original-URL X-Rewrite-URL
+            X-Host X-Scheme X-Remote-IP X-ProxyUser-Ip X-Envoy-External-Address X-AppEngine-User-IP Client-IP
+            Proxy-Client-IP WL-Proxy-Client-IP X-Azure-ClientIP Front-End-Https
+        "
+        .split_whitespace()
+        {
+            for spelled in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
+                assert!(tells(&spelled), "{spelled}");
+            }
+        }
+        for name in
+            ["Accept", "Authorization", "X-Request-Id", "Traceparent", "X-Api-Key", "X-Requested-With", "X-F"]
+        {
+            assert!(!tells(name), "{name}");
+        }
+    }
+}
