@@ -64,6 +64,8 @@ pub enum Error {
     TargetAddressProhibited,
     /// One of the fields that the gateway requires is missing.
     FieldRequired,
+    /// What is loaded would act as the origin that a gateway's targets share.
+    DestinationRefused,
     /// The CORS policy refuses this origin, method or field.
     CorsRefused,
     /// Our own name is in `Via` already (RFC 9110 §7.6.3).
@@ -129,9 +131,11 @@ impl Error {
             Self::ClientSendTimeout => Row(499, Client, "connection_write_timeout"),
             Self::RouteNotFound => Row(404, Client, "destination_not_found"),
             Self::TargetMissing | Self::TargetInvalid(_) => Row(400, Client, "http_request_error"),
-            Self::HostNotAllowed | Self::TargetDenied | Self::FieldRequired | Self::CorsRefused => {
-                Row(403, Proxy, "http_request_denied")
-            }
+            Self::HostNotAllowed
+            | Self::TargetDenied
+            | Self::FieldRequired
+            | Self::DestinationRefused
+            | Self::CorsRefused => Row(403, Proxy, "http_request_denied"),
             Self::TargetAddressProhibited => Row(403, Proxy, "destination_ip_prohibited"),
             Self::LoopDetected | Self::TooManyRedirects => Row(508, Proxy, "proxy_loop_detected"),
             Self::Internal => Row(500, Proxy, "proxy_internal_error"),
@@ -238,6 +242,10 @@ impl fmt::Display for Error {
                 "the target's address is not public; the operator can allow it with --allow-target public,HOST[:PORT]"
             }
             Self::FieldRequired => "a header field that this gateway requires is missing",
+            Self::DestinationRefused => {
+                "what a page loads as a worker, script, style, frame or document would act as the origin that all \
+                 targets share; read it with fetch(), or serve the gateway from a listener of its own"
+            }
             Self::CorsRefused => "the CORS policy does not allow this request",
             Self::LoopDetected => "the request has passed through this proxy already",
             Self::TooManyRedirects => "the target redirects too many times",

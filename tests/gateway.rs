@@ -129,11 +129,20 @@ fn a_target_that_is_no_url_is_400_with_its_text() {
 }
 
 #[test]
-fn another_path_is_404_with_its_text() {
+fn what_is_not_understood_is_told_how_it_is_written() {
     let corsair = gateway(&[]);
-    for target in ["/favicon.ico", "/index.html", "/healthcheck/x", "/javascript:alert(1)"] {
+    for target in [
+        "/favicon.ico",
+        "/index.html",
+        "/healthcheck/x",
+        "/javascript:alert(1)",
+        "/api.example.org/x",
+        "//x",
+        "/proxy",
+    ] {
         let response = corsair.get(target, "");
-        assert_eq!((response.status, response.text().trim_end()), (404, "Route not found."), "{target}");
+        assert_eq!(response.status, 400, "{target}");
+        assert!(response.text().contains("/?url=https%3A%2F%2F"), "{target}: {}", response.text());
     }
 }
 
@@ -155,6 +164,12 @@ const FORMS: &[(&str, &str)] = &[
     ("/HTTP://{origin}/upper", "/upper"),
     ("/http://{origin}/a%2Fb", "/a%2Fb"),
     ("/http://{origin}/a//b", "/a//b"),
+    ("/?http://{origin}/plain?a=1&b=2", "/plain?a=1&b=2"),
+    ("/?http%3A%2F%2F{encoded}%2Fplain", "/plain"),
+    ("//http://{origin}/plain", "/plain"),
+    ("/http%3A%2F%2F{encoded}%2Fplain%3Fa%3D1", "/plain?a=1"),
+    ("/proxy?url=http://{origin}/plain", "/plain"),
+    ("/raw?url=http%3A%2F%2F{encoded}%2Fplain", "/plain"),
 ];
 
 #[test]
@@ -178,7 +193,7 @@ fn a_form_that_is_switched_off_is_no_route() {
     let target = format!("http://{}/x", origin.address());
     let query_only = gateway(&["--gateway", "query"]);
     assert_eq!(query_only.get(&format!("/?url={target}"), "").status, 200);
-    assert_eq!(query_only.get(&format!("/{target}"), "").status, 404);
+    assert_eq!(query_only.get(&format!("/{target}"), "").status, 400);
     let path_only = gateway(&["--gateway", "path"]);
     assert_eq!(path_only.get(&format!("/{target}"), "").status, 200);
     assert_ne!(path_only.get(&format!("/?url={target}"), "").status, 200);
@@ -505,6 +520,59 @@ fn authorization_stays_with_the_origin_it_was_meant_for() {
         let seen = if kept { origin.seen() } else { other.seen() };
         assert_eq!(seen.requests.last().unwrap().fields.has("authorization"), kept);
     }
+}
+
+#[test]
+fn a_rewritten_redirect_to_another_origin_leaves_credentials_behind() {
+    let other = Origin::echo();
+    for (form, arguments, method, body) in [
+        ("/http://", &["--redirects", "rewrite"][..], "GET", ""),
+        ("/?url=http://", &["--redirects", "rewrite"], "GET", ""),
+        ("/http://", &[], "POST", "Content-Length: 4\r\n"),
+        ("/?url=http://", &[], "POST", "Content-Length: 4\r\n"),
+    ] {
+        let ask = |corsair: &Corsair, target: &str| {
+            let data = if body.is_empty() { "" } else { "data" };
+            corsair.ask(format!(
+                "{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer s3cret\r\n{body}\r\n{data}"
+            ))
+        };
+        for (location, kept) in
+            [("/same".to_owned(), true), (format!("http://{}/other", other.address()), false)]
+        {
+            let origin = redirecting(307, location.clone());
+            let corsair = gateway(arguments);
+            let response = ask(&corsair, &format!("{form}{}/go", origin.address()));
+            assert_eq!(response.status, 307, "{form} {location}");
+            let next = response.field("location").unwrap().to_owned();
+            assert_eq!(ask(&corsair, &next).status, 200, "{next}");
+            let seen = if kept { origin.seen() } else { other.seen() };
+            let last = seen.requests.last().unwrap();
+            assert_eq!((last.method.as_str(), last.fields.has("authorization")), (method, kept), "{next}");
+        }
+    }
+}
+
+#[test]
+fn the_applications_password_and_origin_are_kept_from_targets_beside_it() {
+    let (application, evil) = (Origin::echo(), Origin::echo());
+    let upstream = format!("http://{}", application.address());
+    let corsair = gateway(&["--upstream", &upstream, "--gateway", "query"]);
+    let target = format!("/?url=http://{}/", evil.address());
+    let image = "Sec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n";
+    assert_eq!(corsair.get(&target, &format!("{image}Authorization: Basic dTpw\r\n")).status, 200);
+    assert!(!evil.only_request().fields.has("authorization"));
+    for lines in ["Service-Worker: script\r\nSec-Fetch-Dest: serviceworker\r\n", "Sec-Fetch-Dest: script\r\n"]
+    {
+        let response = corsair.get(&target, &format!("{lines}Origin: https://a.example\r\n"));
+        assert_eq!(response.status, 403, "{lines}");
+        assert!(response.text().contains("fetch()"), "{}", response.text());
+        assert_eq!(response.field("access-control-allow-origin"), Some("*"));
+    }
+    assert_eq!(evil.seen().requests.len(), 1);
+    // What the application asks of its own server is not touched.
+    assert_eq!(corsair.get("/sw.js", "Service-Worker: script\r\nAuthorization: Basic dTpw\r\n").status, 200);
+    assert!(application.only_request().fields.has("authorization"));
 }
 
 #[test]

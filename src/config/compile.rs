@@ -70,6 +70,7 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
     }
     refuse_a_loop(&addresses, &endpoints, reader);
     warn_of_idle_flags(&listeners, &gateway, &endpoints, reader);
+    warn_of_a_shared_origin(&gateway, &endpoints, reader);
     let example_fields = example_fields(&cors_settings, &gateway, reader);
     let allow_hosts = gateway.allow_hosts.clone();
     Some(Config {
@@ -182,6 +183,15 @@ fn warn_of_idle_flags(
         }
     } else if !listeners.iter().any(Listener::is_loopback) {
         warn_if_typed(Key::AllowHost, "has no effect: it is asked on loopback listeners only", reader);
+    }
+}
+
+/// To a browser the targets and the application are one origin.
+fn warn_of_a_shared_origin(gateway: &GatewayParts, endpoints: &[Endpoint], reader: &mut Reader<'_>) {
+    if gateway.forms.is_some() && !endpoints.is_empty() {
+        let message = "its targets share the origin of the application behind --upstream, so that their scripts, styles, \
+                       frames and documents are refused; a corsair of its own, on another listener, is safer";
+        reader.warn(Key::GatewayForms, message);
     }
 }
 

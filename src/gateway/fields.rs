@@ -47,7 +47,6 @@ const FAMILIES: [&[&str]; 26] = by_letter([
         &[
             "sec-",
             "secure-session-",
-            "service-worker",
             "service-worker-",
             "set-",
             "shared-storage-",
@@ -122,6 +121,7 @@ pub fn passage(id: FieldId, name: &[u8]) -> Passage {
         | FieldId::CrossOriginResourcePolicy
         | FieldId::ClearSiteData
         | FieldId::StrictTransportSecurity
+        | FieldId::ServiceWorker
         | FieldId::ServiceWorkerAllowed
         | FieldId::SecFetch => Passage::Stays,
         FieldId::Other if !is_of(&FAMILIES, name) => Passage::Leaves,

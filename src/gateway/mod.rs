@@ -16,7 +16,7 @@
 //! | 2 | A target learns neither the page nor its origin | experience | `gateway::origin_and_referer_are_not_sent_to_the_target` |
 //! | 3 | Fields that act on an origin are dropped, in interim responses and in a 101 too: of what belongs to the platform, only what is known to be harmless leaves | experience | `gateway::fields::tests::what_acts_on_an_origin_stays_and_what_describes_a_message_leaves`, `gateway::fields::tests::a_field_that_the_platform_adds_to_one_of_its_families_stays`, `plan::rewrite::tests::responses::a_target_cannot_act_on_the_gateways_origin`, `gateway::a_target_cannot_act_on_the_gateways_own_origin`, `plan::response::tests::a_target_cannot_act_on_the_gateways_origin_by_switching_or_in_advance` |
 //! | 4 | What a browser could take for a document of this origin is put into a sandbox, an unknown, missing, listed or doubled type above all | CSP 3, `sandbox`; MIME Sniffing | `plan::rewrite::tests::responses::what_is_known_to_be_inert_is_not_guessed_at`, `plan::rewrite::tests::responses::what_a_browser_could_take_for_a_document_is_put_into_a_sandbox`, `plan::rewrite::tests::responses::a_target_that_names_no_media_type_is_sandboxed_for_browsers_guess`, `plan::rewrite::tests::responses::of_a_list_of_media_types_browsers_take_the_last` |
-//! | 5 | `Authorization` does not follow a redirect to another origin | Fetch, "HTTP-redirect fetch" | `gateway::authorization_stays_with_the_origin_it_was_meant_for` |
+//! | 5 | `Authorization` does not follow a redirect to another origin: a rewritten `Location` carries the mark `credentials=omit`, for to the browser it is the same origin | Fetch, "HTTP-redirect fetch" | `gateway::a_rewritten_redirect_to_another_origin_leaves_credentials_behind`, `plan::route::tests::a_request_that_carries_the_mark_of_a_redirect_goes_without_credentials`, `gateway::parse::tests::the_mark_of_a_redirect_to_another_origin_is_read_where_it_is_not_the_targets`, `gateway::authorization_stays_with_the_origin_it_was_meant_for` |
 //! | 6 | A redirect changes method and body as a browser would | Fetch, "HTTP-redirect fetch"; RFC 9110 §15.4 | `gateway::redirect::tests::a_redirect_changes_the_method_as_fetch_does`, `gateway::a_redirect_is_followed_with_the_method_and_body_that_its_status_asks_for` |
 //! | 7 | One that keeps a body is left to the browser, with a `Location` in the gateway | RFC 9110 §15.4.8 | `gateway::a_redirect_that_keeps_a_body_is_answered_with_a_location_in_the_gateway`, `plan::response::tests::a_redirect_that_keeps_the_body_is_left_to_the_browser` |
 //! | 8 | Ten are followed, then it is a 508 | RFC 9110 §15.4 | `gateway::a_redirect_loop_ends_in_508_after_a_bounded_number_of_requests` |
@@ -31,6 +31,10 @@
 //! | 17 | A target's challenge leaves as `X-WWW-Authenticate`: under its own name a browser would ask for a password, and hand it to the next target that asks | RFC 7617 §2.2 | `gateway::fields::tests::a_challenge_leaves_under_a_name_that_no_browser_asks_for_a_password_by`, `plan::rewrite::tests::responses::a_targets_challenge_reaches_scripts_and_no_browser`, `gateway::a_targets_challenge_never_reaches_the_browser_under_its_name` |
 //! | 18 | A 3xx that is no redirect to Fetch leaves without its `Location`, which some browsers would follow | Fetch, "redirect status" | `plan::response::tests::the_location_of_a_3xx_that_is_no_redirect_does_not_leave` |
 //! | 19 | Scripts are told of no field that does not leave | Fetch, "CORS protocol" | `plan::rewrite::tests::responses::scripts_are_told_of_no_field_that_does_not_leave` |
+//! | 20 | Credentials go to a target only where a script can have set them for it; those that browsers keep for an origin never where an application shares it | Fetch, "HTTP-network-or-cache fetch" | `plan::route::tests::credentials_go_to_a_target_only_where_a_script_can_have_set_them`, `gateway::the_applications_password_and_origin_are_kept_from_targets_beside_it` |
+//! | 21 | As a target is spelled by other tools it is understood; what is not is answered with how it is written | experience | `gateway::parse::tests::a_target_is_read_in_every_form`, `gateway::every_form_of_a_target_reaches_it`, `gateway::what_is_not_understood_is_told_how_it_is_written` |
+//! | 22 | What would run as the shared origin is refused: workers always, and beside an application its scripts, styles, frames and documents | Fetch, "request destination"; Service Workers, "Service-Worker" | `plan::route::tests::what_would_act_as_the_gateways_origin_is_not_loaded`, `gateway::the_applications_password_and_origin_are_kept_from_targets_beside_it` |
+//! | 23 | `ws` and `wss` are read as http and https, and may only be upgraded | RFC 6455 §3 | `gateway::parse::tests::a_websockets_scheme_is_read_as_the_one_of_http`, `plan::route::tests::a_websockets_target_may_only_be_upgraded` |
 
 mod texts;
 
@@ -44,8 +48,8 @@ mod redirect;
 
 pub use self::{
     fields::{Passage, RENAMED_CHALLENGE, passage, tells_of_the_client},
-    form::{Form, GatewayForms},
-    parse::{GatewayRequest, parse},
+    form::{Form, GatewayForms, Naming},
+    parse::{GatewayRequest, is_path_of_other_tools, parse},
     redirect::{Hop, HopMethod, next_hop, to_gateway_location},
     texts::{HEALTHY, INVALID, MISSING, MISSING_HTML, NOT_FOUND, USAGE},
 };

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use url::{Position, Url, form_urlencoded};
 
-use super::form::Form;
+use super::form::{Form, Naming, OMITS_CREDENTIALS};
 use crate::{
     error::Error,
     http1::{fields::trim, head::Method},
@@ -66,12 +66,13 @@ pub fn next_hop(
 }
 
 /// A `Location` in the gateway form in which the present target was given, so that the browser stays here;
-/// nothing when it leads to no http or https URL. A fragment is kept: it is the browser's.
+/// nothing when it leads to no http or https URL. A fragment is kept: it is the browser's. One that leads to another
+/// origin is marked, and so is all that follows it: no credentials go there, though the browser sends them.
 ///
 /// # Errors
 /// [`Error::TargetInvalid`] as in [`next_hop`].
 pub fn to_gateway_location(
-    form: Form,
+    naming: Naming,
     current: &TargetUrl,
     location: &[u8],
 ) -> Result<Option<String>, Error> {
@@ -79,13 +80,22 @@ pub fn to_gateway_location(
     let fragment = url[Position::AfterQuery..].to_owned();
     let target = TargetUrl::vetted(url)?;
     let mut rewritten = String::with_capacity(target.as_str().len() * 2 + fragment.len());
-    match form {
+    let omits_credentials = naming.omits_credentials || !target.same_origin(current);
+    match naming.form {
         Form::Query => {
             rewritten.push_str("/?url=");
             rewritten.extend(form_urlencoded::byte_serialize(target.as_str().as_bytes()));
+            if omits_credentials {
+                rewritten.push('&');
+                rewritten.push_str(OMITS_CREDENTIALS);
+            }
         }
         Form::Path => {
             rewritten.push('/');
+            if omits_credentials {
+                rewritten.push_str(OMITS_CREDENTIALS);
+                rewritten.push('/');
+            }
             rewritten.push_str(target.as_str());
         }
     }
@@ -203,7 +213,7 @@ mod tests {
             let hop = next_hop(&current, 302, location.as_bytes(), Method::Get);
             assert!(matches!(hop, Err(Error::TargetInvalid(_))), "{location}");
             for form in [Form::Query, Form::Path] {
-                let rewritten = to_gateway_location(form, &current, location.as_bytes());
+                let rewritten = to_gateway_location(form.into(), &current, location.as_bytes());
                 assert!(matches!(rewritten, Err(Error::TargetInvalid(_))), "{location}");
             }
         }
@@ -214,14 +224,28 @@ mod tests {
         let current = url("https://a.example/b/c");
         for (location, query, path) in [
             ("x?y=1&z", "/?url=https%3A%2F%2Fa.example%2Fb%2Fx%3Fy%3D1%26z", "/https://a.example/b/x?y=1&z"),
-            ("//b.example", "/?url=https%3A%2F%2Fb.example%2F", "/https://b.example/"),
+            (
+                "//b.example",
+                "/?url=https%3A%2F%2Fb.example%2F&credentials=omit",
+                "/credentials=omit/https://b.example/",
+            ),
+            (
+                "http://a.example/#top",
+                "/?url=http%3A%2F%2Fa.example%2F&credentials=omit#top",
+                "/credentials=omit/http://a.example/#top",
+            ),
             ("/x#top", "/?url=https%3A%2F%2Fa.example%2Fx#top", "/https://a.example/x#top"),
         ] {
-            let rewrite = |form| to_gateway_location(form, &current, location.as_bytes()).unwrap();
+            let rewrite =
+                |form: Form| to_gateway_location(form.into(), &current, location.as_bytes()).unwrap();
             assert_eq!(rewrite(Form::Query).as_deref(), Some(query));
             assert_eq!(rewrite(Form::Path).as_deref(), Some(path));
         }
-        assert_eq!(to_gateway_location(Form::Path, &current, b"mailto:a@b.example"), Ok(None));
-        assert_eq!(to_gateway_location(Form::Path, &current, b""), Ok(None));
+        // What has been marked stays so, wherever it leads.
+        let marked = Naming { omits_credentials: true, ..Form::Path.into() };
+        let rewritten = to_gateway_location(marked, &current, b"/x");
+        assert_eq!(rewritten.unwrap().as_deref(), Some("/credentials=omit/https://a.example/x"));
+        assert_eq!(to_gateway_location(Form::Path.into(), &current, b"mailto:a@b.example"), Ok(None));
+        assert_eq!(to_gateway_location(Form::Path.into(), &current, b""), Ok(None));
     }
 }

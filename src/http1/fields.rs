@@ -63,6 +63,7 @@ field_ids! {
     ProxyConnection = "proxy-connection",
     ProxyStatus = "proxy-status",
     Referer = "referer",
+    ServiceWorker = "service-worker",
     ServiceWorkerAllowed = "service-worker-allowed",
     SetCookie = "set-cookie",
     SetCookie2 = "set-cookie2",

@@ -107,14 +107,14 @@ fn action(
         Found::Healthcheck => return Ok(Action::Respond(Answer::Healthcheck)),
         Found::Destination(destination) => destination,
     };
-    route::admit(request, config, &destination)?;
+    // A body would have to end before the tunnel begins, and nothing says when.
+    let upgrade = upgrade && plan.framing == Framing::None;
+    route::admit(request, config, &destination, upgrade)?;
     let max_forwards = match max_forwards(request) {
         Some(0) if request.head.method == Method::Options => return Ok(Action::Respond(Answer::LastHop)),
         Some(0) => return Err(Error::MethodNotAllowed),
         more => more.map(|forwards| forwards - 1),
     };
-    // A body would have to end before the tunnel begins, and nothing says when.
-    let upgrade = upgrade && plan.framing == Framing::None;
     Ok(Action::Exchange(Exchange { destination, target, authority, upgrade, max_forwards }))
 }
 

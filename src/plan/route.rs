@@ -9,7 +9,12 @@ use crate::{
     config::{Config, Gateway},
     error::Error,
     gateway::{self, GatewayRequest},
-    http1::{head::Request, span::Span, target::RequestTarget},
+    http1::{
+        fields::{FieldId, trim},
+        head::Request,
+        span::Span,
+        target::RequestTarget,
+    },
 };
 
 /// What a route leads to.
@@ -42,7 +47,8 @@ pub(super) fn route(
     } else {
         gateway::parse(gateway.forms, &[path, rest].concat())
     };
-    let is_form = matches!(asked, Ok(GatewayRequest::Target(..)) | Err(_));
+    let is_form =
+        matches!(asked, Ok(GatewayRequest::Target(..)) | Err(_)) && !gateway::is_path_of_other_tools(path);
     if config.upstream().is_some() && !is_form {
         return Ok((Service::Reverse, Ok(Found::Destination(Destination::Upstream))));
     }
@@ -52,12 +58,14 @@ pub(super) fn route(
         return Err(Error::HostNotAllowed);
     }
     let found = match asked {
-        Ok(GatewayRequest::Target(url, form)) => {
-            Ok(Found::Destination(Destination::Target(Target::named(url, form, gateway.redirects))))
+        Ok(GatewayRequest::Target(url, naming)) => {
+            let mut target = Target::named(url, naming, gateway.redirects);
+            target.without_credentials |= !is_script_with_credentials(request, config);
+            Ok(Found::Destination(Destination::Target(target)))
         }
         Ok(GatewayRequest::Healthcheck) => Ok(Found::Healthcheck),
-        Ok(GatewayRequest::Missing) => Err(Error::TargetMissing),
-        Ok(GatewayRequest::NotFound) => Err(Error::RouteNotFound),
+        // What is not understood is told how it is written.
+        Ok(GatewayRequest::Missing | GatewayRequest::NotFound) => Err(Error::TargetMissing),
         Err(error) => Err(error),
     };
     Ok((Service::Gateway, found))
@@ -66,11 +74,85 @@ pub(super) fn route(
 /// Whether the gateway serves this request to that target; asked before anything is resolved.
 ///
 /// # Errors
-/// [`Error::FieldRequired`], and those of [`crate::access::TargetRules::admit_name`].
-pub(super) fn admit(request: Request<'_>, config: &Config, destination: &Destination) -> Result<(), Error> {
+/// [`Error::DestinationRefused`], [`Error::FieldRequired`], [`Error::TargetInvalid`] for a WebSocket's target without
+/// an `upgrade`, and those of [`crate::access::TargetRules::admit_name`].
+pub(super) fn admit(
+    request: Request<'_>,
+    config: &Config,
+    destination: &Destination,
+    upgrade: bool,
+) -> Result<(), Error> {
     let (Destination::Target(target), Some(gateway)) = (destination, config.gateway()) else { return Ok(()) };
+    if acts_as_our_origin(request, config) {
+        return Err(Error::DestinationRefused);
+    }
     requires(request, gateway)?;
+    if target.is_websocket && !upgrade {
+        return Err(Error::TargetInvalid(
+            "a ws:// target takes WebSockets alone; write http:// or https:// for the rest",
+        ));
+    }
     gateway.rules.admit_name(target.url.host(), target.url.port()).map(|_| ())
+}
+
+/// What runs as the origin that it was loaded from, whatever page has loaded it (Fetch, "request destination").
+const WORKERS: [&[u8]; 3] = [b"serviceworker", b"sharedworker", b"worker"];
+
+/// What acts in a page of the application that shares the gateway's origin, or as one.
+const OF_AN_APPLICATION: [&[u8]; 13] = [
+    b"audioworklet",
+    b"document",
+    b"embed",
+    b"fencedframe",
+    b"frame",
+    b"iframe",
+    b"object",
+    b"paintworklet",
+    b"script",
+    b"speculationrules",
+    b"style",
+    b"webidentity",
+    b"xslt",
+];
+
+/// Whether what the browser loads would act as the gateway's origin, or within it (rule 22 of [`gateway`]).
+fn acts_as_our_origin(request: Request<'_>, config: &Config) -> bool {
+    let shares = config.upstream().is_some();
+    let acts = |destination: &[u8]| {
+        let is_of = |list: &[&[u8]]| list.iter().any(|known| destination.eq_ignore_ascii_case(known));
+        is_of(&WORKERS) || shares && is_of(&OF_AN_APPLICATION)
+    };
+    request.head.fields.has(FieldId::ServiceWorker) || sec_fetch(request, b"sec-fetch-dest").any(acts)
+}
+
+/// Schemes whose credentials a browser keeps for an origin, and sends with whatever a page loads from it.
+const KEPT_BY_BROWSERS: [&[u8]; 4] = [b"basic", b"digest", b"negotiate", b"ntlm"];
+
+/// Whether credentials, if there are any, can have been set by a script, and for this very target (rule 20 of
+/// [`gateway`]): a browser adds those that it has kept for the origin by itself.
+fn is_script_with_credentials(request: Request<'_>, config: &Config) -> bool {
+    let mut credentials = request.values(FieldId::Authorization).peekable();
+    if credentials.peek().is_none() {
+        return true;
+    }
+    let is_kept = |value: &[u8]| {
+        let scheme = value.split(|byte| matches!(byte, b' ' | b'\t' | b',')).next().unwrap_or_default();
+        KEPT_BY_BROWSERS.iter().any(|kept| scheme.eq_ignore_ascii_case(kept))
+    };
+    let is_scripts = |mode: &[u8]| [&b"cors"[..], b"same-origin"].contains(&mode);
+    sec_fetch(request, b"sec-fetch-mode").all(is_scripts)
+        && !(config.upstream().is_some() && credentials.any(is_kept))
+}
+
+/// The values of the `Sec-Fetch-…` fields of this name.
+fn sec_fetch<'a>(request: Request<'a>, name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let bytes = request.bytes;
+    let named = request
+        .head
+        .fields
+        .all(FieldId::SecFetch)
+        .filter(move |field| field.name.of(bytes).eq_ignore_ascii_case(name));
+    named.map(move |field| trim(field.value.of(bytes)))
 }
 
 fn requires(request: Request<'_>, gateway: &Gateway) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use crate::{
     config::Redirects,
     error::Error,
-    gateway::{Form, Hop, HopMethod, next_hop, to_gateway_location},
+    gateway::{Form, Hop, HopMethod, Naming, next_hop, to_gateway_location},
     http1::{
         fields::FieldId,
         head::{Method, Response},
@@ -29,8 +29,11 @@ pub struct Target {
     pub get: bool,
     /// Fields that describe a body go no further.
     pub without_body: bool,
-    /// The origin has changed since the client named its target: no credentials go there.
-    pub crossed: bool,
+    /// No credentials go there: the origin has changed since the client named its target, or they cannot be meant
+    /// for it.
+    pub without_credentials: bool,
+    /// WebSockets alone go there.
+    pub is_websocket: bool,
 }
 
 /// What becomes of a response that may redirect.
@@ -48,8 +51,18 @@ pub(super) enum Redirected {
 impl Target {
     /// The target that a request names.
     #[must_use]
-    pub const fn named(url: TargetUrl, form: Form, redirects: Redirects) -> Self {
-        Self { url, form, redirects, hops: 0, get: false, without_body: false, crossed: false }
+    pub const fn named(url: TargetUrl, naming: Naming, redirects: Redirects) -> Self {
+        let Naming { form, omits_credentials, is_websocket } = naming;
+        Self {
+            url,
+            form,
+            redirects,
+            hops: 0,
+            get: false,
+            without_body: false,
+            without_credentials: omits_credentials,
+            is_websocket,
+        }
     }
 
     /// The method that this target is asked with, when the client's is `asked`.
@@ -95,7 +108,8 @@ impl Target {
             }
             return Ok(Redirected::Follow(hop));
         }
-        let rewritten = to_gateway_location(self.form, &self.url, location)?;
+        let naming = Naming { omits_credentials: self.without_credentials, ..self.form.into() };
+        let rewritten = to_gateway_location(naming, &self.url, location)?;
         Ok(rewritten.map_or(Redirected::Unreadable, Redirected::Rewrite))
     }
 
@@ -104,7 +118,7 @@ impl Target {
         self.hops += 1;
         self.get |= hop.method == HopMethod::Get;
         self.without_body |= hop.drop_body_fields;
-        self.crossed |= hop.cross_origin;
+        self.without_credentials |= hop.cross_origin;
         self.url = hop.target;
     }
 }

@@ -84,7 +84,7 @@ const fn hex(digit: u8) -> Option<u8> {
 struct Before {
     /// The last bytes in lower case.
     recent: [u8; 5],
-    /// `http:` or `https:`, after which the URL standard wants no slashes.
+    /// `http:`, `https:`, `ws:` or `wss:`, after which the URL standard wants no slashes.
     scheme: bool,
     /// Slashes of either kind since.
     slashes: usize,
@@ -106,7 +106,7 @@ impl Before {
                 self.slashes = self.slashes.saturating_add(1);
                 self.depth = self.depth.max(unit.depth);
             }
-            b':' if self.recent.ends_with(b"http") || self.recent == *b"https" => {
+            b':' if [&b"http"[..], b"https", b"ws", b"wss"].iter().any(|it| self.recent.ends_with(it)) => {
                 *self = Self { scheme: true, depth: unit.depth, ..Self::default() };
             }
             byte => {
@@ -272,6 +272,11 @@ mod tests {
             // the gateway's path form
             ("/https://u:p@h/a@b?token=s", "/https://***@h/a@b?token=***"),
             ("/https:/u:p@h/", "/https:/***@h/"),
+            ("/wss:/u:p@h/", "/wss:/***@h/"),
+            ("/ws:u:p@h/", "/ws:***@h/"),
+            ("//https%3A%2Fu%3Ap%40h%2F", "//***%40h%2F"),
+            ("/?https:u:p@h/", "/?https:***@h/"),
+            ("/credentials=omit/https:/u:p@h/", "/credentials=omit/https:/***@h/"),
             ("/https:u:p@h/", "/https:***@h/"),
             ("/https:\\\\u:p@h/", "/https:\\\\***@h/"),
             ("/https:///u%2Fv:p@h/", "/https:///***@h/"),

@@ -33,6 +33,7 @@ fn errors() -> Vec<Error> {
         TargetDenied,
         TargetAddressProhibited,
         FieldRequired,
+        DestinationRefused,
         CorsRefused,
         LoopDetected,
         TooManyRedirects,
@@ -84,6 +85,7 @@ const fn is_listed(error: Error) -> bool {
         | TargetDenied
         | TargetAddressProhibited
         | FieldRequired
+        | DestinationRefused
         | CorsRefused
         | LoopDetected
         | TooManyRedirects

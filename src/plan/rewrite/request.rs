@@ -35,7 +35,7 @@ pub struct Onward<'a> {
     /// The browser's `Cookie`, `Origin` and `Referer` stay here: they belong to the origin that all targets share.
     /// Nor is a target told who the client is, and what the gateway is called.
     pub is_gateway: bool,
-    /// A redirect has led to another origin: no credentials go there.
+    /// No credentials go there.
     pub without_credentials: bool,
     /// A redirect has dropped the body, and the fields that describe it.
     pub without_body: bool,
@@ -51,7 +51,7 @@ impl<'a> Onward<'a> {
             host: target.url.authority().as_bytes(),
             framing: if target.without_body { Framing::None } else { framing },
             is_gateway: true,
-            without_credentials: target.crossed,
+            without_credentials: target.without_credentials,
             without_body: target.without_body,
         }
     }

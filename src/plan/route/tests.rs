@@ -40,9 +40,14 @@ fn a_gateway_takes_its_forms_and_refuses_the_rest() {
         ("/https://t.example/a?b", "https://t.example/a?b"),
         ("/http:/t.example/a", "http://t.example/a"),
         ("/healthcheck", "Healthcheck"),
+        ("/?https://t.example/a", "https://t.example/a"),
+        ("//https://t.example/a", "https://t.example/a"),
+        ("/https%3A%2F%2Ft.example%2Fa", "https://t.example/a"),
+        ("/proxy?url=https://t.example/a", "https://t.example/a"),
         ("/", "TargetMissing"),
         ("/?x=y", "TargetMissing"),
-        ("/nothing", "RouteNotFound"),
+        ("/nothing", "TargetMissing"),
+        ("/t.example/a", "TargetMissing"),
     ] {
         assert_eq!(routed(&config(ANY), &client(), &get(target)), ("gateway", to.to_owned()), "{target}");
     }
@@ -60,6 +65,9 @@ fn a_gateway_beside_an_upstream_takes_its_forms_only() {
         ("/", ("reverse", "upstream")),
         ("/healthcheck", ("reverse", "upstream")),
         ("/nothing?x=y", ("reverse", "upstream")),
+        ("/proxy?url=http://t.example/", ("reverse", "upstream")),
+        ("/raw/?url=nonsense", ("reverse", "upstream")),
+        ("//http://t.example/", ("gateway", "http://t.example/")),
     ] {
         let (route, to) = routed(&config(BOTH), &client(), &get(target));
         assert_eq!((route, to.as_str()), expected, "{target}");
@@ -69,7 +77,7 @@ fn a_gateway_beside_an_upstream_takes_its_forms_only() {
 #[test]
 fn a_form_that_is_switched_off_is_no_route() {
     let query = config(&["--gateway=query", "--allow-target=any"]);
-    assert_eq!(routed(&query, &client(), &get("/http://t.example/")).1, "RouteNotFound");
+    assert_eq!(routed(&query, &client(), &get("/http://t.example/")).1, "TargetMissing");
     let path = config(&["--gateway=path", "--allow-target=any"]);
     assert_eq!(routed(&path, &client(), &get("/?url=http://t.example/")).1, "TargetMissing");
 }
@@ -138,4 +146,107 @@ fn a_gateway_that_requires_a_field_is_not_for_browsing() {
         assert_eq!(routed(&config, &client(), &format!("{head}\r\n{line}")).1, "http://t.example/");
     }
     assert_eq!(routed(&config, &client(), &get("/healthcheck")).1, "Healthcheck");
+}
+
+/// Whether the credentials of a request to a target go there.
+fn sends_credentials(config: &Config, lines: &str) -> bool {
+    let head = format!("GET /?url=http://t.example/ HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n\r\n");
+    match planned(config, &client(), &head).1 {
+        Action::Exchange(Exchange { destination: Destination::Target(target), .. }) => {
+            !target.without_credentials
+        }
+        action @ (Action::Respond(_) | Action::Exchange(_)) => panic!("{lines:?}: {action:?}"),
+    }
+}
+
+#[test]
+fn credentials_go_to_a_target_only_where_a_script_can_have_set_them() {
+    for (lines, alone, beside) in [
+        ("X: y", true, true),
+        ("Authorization: Bearer t", true, true),
+        ("Authorization: Basic dTpw", true, false),
+        ("Authorization: bAsIc dTpw", true, false),
+        ("Authorization: Basic\tdTpw", true, false),
+        ("Authorization: Digest username=u", true, false),
+        ("Authorization: NTLM TlRM", true, false),
+        ("Authorization: Negotiate YII", true, false),
+        ("Authorization: Bearer t\r\nAuthorization: Basic dTpw", true, false),
+        ("Authorization: Basically t", true, true),
+        ("Sec-Fetch-Mode: cors\r\nAuthorization: Bearer t", true, true),
+        ("Sec-Fetch-Mode: same-origin\r\nAuthorization: Bearer t", true, true),
+        ("Sec-Fetch-Mode: cors\r\nAuthorization: Basic dTpw", true, false),
+        ("Sec-Fetch-Mode: no-cors\r\nAuthorization: Basic dTpw", false, false),
+        ("Sec-Fetch-Mode: navigate\r\nAuthorization: Bearer t", false, false),
+        ("Sec-Fetch-Mode: websocket\r\nAuthorization: Basic dTpw", false, false),
+        ("sec-fetch-mode: no-cors\r\nSec-Fetch-Mode: cors\r\nAuthorization: Bearer t", false, false),
+        ("Sec-Fetch-Mode:\r\nAuthorization: Bearer t", false, false),
+        ("Sec-Fetch-Dest: empty\r\nSec-Fetch-Site: cross-site\r\nAuthorization: Bearer t", true, true),
+    ] {
+        assert_eq!(sends_credentials(&config(ANY), lines), alone, "{lines:?}");
+        assert_eq!(sends_credentials(&config(BOTH), lines), beside, "{lines:?} beside an upstream");
+    }
+}
+
+#[test]
+fn a_request_that_carries_the_mark_of_a_redirect_goes_without_credentials() {
+    for (target, sends) in [
+        ("/?url=http%3A%2F%2Ft.example%2F&credentials=omit", false),
+        ("/credentials=omit/http://t.example/", false),
+        ("/http://t.example/", true),
+    ] {
+        let head = format!("{}\r\nAuthorization: Bearer t\r\n\r\n", get(target));
+        let Action::Exchange(exchange) = planned(&config(ANY), &client(), &head).1 else {
+            panic!("{target}")
+        };
+        assert_eq!(!exchange.gateway_target().unwrap().without_credentials, sends, "{target}");
+    }
+}
+
+#[test]
+fn what_would_act_as_the_gateways_origin_is_not_loaded() {
+    for (destination, alone, beside) in [
+        ("serviceworker", false, false),
+        ("ServiceWorker", false, false),
+        ("worker", false, false),
+        ("sharedworker", false, false),
+        ("script", true, false),
+        ("style", true, false),
+        ("object", true, false),
+        ("embed", true, false),
+        ("frame", true, false),
+        ("iframe", true, false),
+        ("document", true, false),
+        ("audioworklet", true, false),
+        ("xslt", true, false),
+        ("empty", true, true),
+        ("image", true, true),
+        ("video", true, true),
+        ("font", true, true),
+        ("", true, true),
+    ] {
+        for target in ["/?url=http://t.example/", "/http://t.example/"] {
+            let head = format!("{}\r\nSec-Fetch-Dest: {destination}", get(target));
+            for (arguments, loads) in [(ANY, alone), (BOTH, beside)] {
+                let (route, to) = routed(&config(arguments), &client(), &head);
+                let expected = if loads { "http://t.example/" } else { "DestinationRefused" };
+                assert_eq!((route, to.as_str()), ("gateway", expected), "{destination:?} {arguments:?}");
+            }
+        }
+    }
+    for arguments in [ANY, BOTH] {
+        let head = format!("{}\r\nService-Worker: script", get("/http://t.example/sw.js"));
+        assert_eq!(routed(&config(arguments), &client(), &head).1, "DestinationRefused");
+    }
+    // The application's own scripts are its own.
+    let head = format!("{}\r\nService-Worker: script\r\nSec-Fetch-Dest: serviceworker", get("/sw.js"));
+    assert_eq!(routed(&config(BOTH), &client(), &head), ("reverse", "upstream".to_owned()));
+}
+
+#[test]
+fn a_websockets_target_may_only_be_upgraded() {
+    for target in ["/ws://t.example/", "/?url=ws://t.example/", "/?ws://t.example/"] {
+        assert!(routed(&config(ANY), &client(), &get(target)).1.starts_with("TargetInvalid"), "{target}");
+        let upgrade = format!("{}\r\nConnection: upgrade\r\nUpgrade: websocket", get(target));
+        assert_eq!(routed(&config(ANY), &client(), &upgrade).1, "http://t.example/", "{target}");
+    }
 }
