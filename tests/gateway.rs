@@ -40,6 +40,18 @@ fn encoded(text: &str) -> String {
 }
 
 #[test]
+fn at_the_healthcheck_there_is_nothing_for_another_method() {
+    let corsair = gateway(&[]);
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get", "BREW"] {
+        let response = corsair.ask(format!("{method} /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        assert_eq!(response.status, 404, "{method}");
+    }
+    let mut client = corsair.connect();
+    client.send("HEAD /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(client.response_to("HEAD").status, 200);
+}
+
+#[test]
 fn healthcheck_answers_ok() {
     let response = gateway(&[]).get("/healthcheck", "");
     assert_eq!((response.status, response.text().trim_end()), (200, "OK"));

@@ -11,7 +11,7 @@ use crate::{
     gateway::{self, GatewayRequest},
     http1::{
         fields::{FieldId, trim},
-        head::Request,
+        head::{Method, Request},
         span::Span,
         target::RequestTarget,
     },
@@ -63,7 +63,11 @@ pub(super) fn route(
             target.without_credentials |= !is_script_with_credentials(request, config);
             Ok(Found::Destination(Destination::Target(target)))
         }
-        Ok(GatewayRequest::Healthcheck) => Ok(Found::Healthcheck),
+        Ok(GatewayRequest::Healthcheck) if matches!(request.head.method, Method::Get | Method::Head) => {
+            Ok(Found::Healthcheck)
+        }
+        // There is nothing at that path for another method.
+        Ok(GatewayRequest::Healthcheck) => Err(Error::RouteNotFound),
         // What is not understood is told how it is written.
         Ok(GatewayRequest::Missing | GatewayRequest::NotFound) => Err(Error::TargetMissing),
         Err(error) => Err(error),
