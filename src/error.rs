@@ -27,7 +27,7 @@ pub enum Error {
     RequestHead(&'static str),
     /// A major version other than 1 (RFC 9110 §15.6.6).
     RequestVersion,
-    /// A transfer coding other than one final `chunked` (RFC 9112 §6.1).
+    /// Other transfer codings before a final `chunked` (RFC 9112 §6.1).
     RequestCoding,
     /// The request line alone is longer than `limits.head`.
     RequestLineTooLong,
@@ -43,7 +43,8 @@ pub enum Error {
     RequestBodyTimeout,
     /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
     Expectation,
-    /// A method that has no meaning here: CONNECT without a tunnel.
+    /// A method that has no meaning here: CONNECT without a tunnel. Who sent it may take what follows for a
+    /// tunnel's.
     MethodNotAllowed,
     /// The client closed or reset its connection; nobody is left to be answered.
     ClientGone,
@@ -191,8 +192,8 @@ impl Error {
         matches!(self, Self::ClientGone | Self::ClientSendTimeout)
     }
 
-    /// Whether the client connection cannot carry another request after this, because the end of the
-    /// present one is unknown (RFC 9112 §9.6).
+    /// Whether the client connection cannot carry another request after this, because nobody knows, or both ends
+    /// do not agree on, where the present one ends (RFC 9112 §9.6).
     #[must_use]
     pub const fn closes(self) -> bool {
         matches!(
@@ -206,6 +207,7 @@ impl Error {
                 | Self::RequestBodyTooLarge
                 | Self::RequestBody(_)
                 | Self::RequestBodyTimeout
+                | Self::MethodNotAllowed
                 | Self::ClientGone
                 | Self::ClientSendTimeout
                 | Self::Internal

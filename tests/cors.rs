@@ -474,7 +474,7 @@ fn faults() -> Vec<(u16, String)> {
         (431, format!("GET / HTTP/1.1\r\nHost: a\r\n{{o}}X-Long: {long}\r\n\r\n")),
         (431, format!("GET / HTTP/1.1\r\nHost: a\r\nX-Long: {long}\r\n{{o}}\r\n")),
         (431, format!("GET / HTTP/1.1\r\nHost: a\r\n{}{{o}}\r\n", "X-A: 1\r\n".repeat(150))),
-        (501, "POST / HTTP/1.1\r\nHost: a\r\n{o}Transfer-Encoding: gzip\r\n\r\n".to_owned()),
+        (501, "POST / HTTP/1.1\r\nHost: a\r\n{o}Transfer-Encoding: gzip, chunked\r\n\r\n".to_owned()),
         (505, "GET / HTTP/3.0\r\nHost: a\r\n{o}\r\n".to_owned()),
     ]
 }

@@ -33,7 +33,7 @@ struct Head {
 
 fn ours(bytes: &[u8]) -> Reading {
     let mut end = HeadEnd::default();
-    let len = match end.find(bytes) {
+    let len = match end.find_request(bytes) {
         Ok(Some(len)) => len,
         Ok(None) => return Reading::Incomplete,
         Err(_) => return Reading::Refused,

@@ -26,7 +26,7 @@ fn request(text: &str) -> Operation {
     Box::new(move || {
         let bytes = black_box(bytes.as_slice());
         let mut end = HeadEnd::default();
-        let len = end.find(bytes).ok().flatten().expect("a complete head");
+        let len = end.find_request(bytes).ok().flatten().expect("a complete head");
         let head = parse_request(bytes, &end, len, MAX_FIELDS, mem::take(&mut fields));
         fields = black_box(head).expect("a head that is right").fields.recycled();
     })
@@ -38,7 +38,7 @@ fn response(text: &str) -> Operation {
     Box::new(move || {
         let bytes = black_box(bytes.as_mut_slice());
         let mut end = HeadEnd::default();
-        let len = end.find(bytes).ok().flatten().expect("a complete head");
+        let len = end.find_response(bytes).ok().flatten().expect("a complete head");
         let head = parse_response(bytes, &end, len, MAX_FIELDS, mem::take(&mut fields));
         fields = black_box(head).expect("a head that is right").fields.recycled();
     })

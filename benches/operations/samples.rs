@@ -120,7 +120,7 @@ impl Asked {
     /// Parses a head that is right.
     pub(super) fn new(text: &str) -> Self {
         let mut end = HeadEnd::default();
-        let len = end.find(text.as_bytes()).ok().flatten().expect("a complete head");
+        let len = end.find_request(text.as_bytes()).ok().flatten().expect("a complete head");
         let head = parse_request(text.as_bytes(), &end, len, MAX_FIELDS, Fields::default());
         Self { bytes: text.into(), head: head.expect("a head that is right") }
     }
@@ -141,7 +141,7 @@ impl Answered {
     pub(super) fn new(text: &str) -> Self {
         let mut bytes = text.as_bytes().to_vec();
         let mut end = HeadEnd::default();
-        let len = end.find(&bytes).ok().flatten().expect("a complete head");
+        let len = end.find_response(&bytes).ok().flatten().expect("a complete head");
         let head = parse_response(&mut bytes, &end, len, MAX_FIELDS, Fields::default());
         Self { bytes, head: head.expect("a head that is right") }
     }

@@ -1,10 +1,10 @@
 //! How a body ends: the gate where request smuggling is stopped.
 //!
 //! RFC 9112 §6.3 gives one list of rules; these two functions are that list. Where it offers a choice
-//! between repairing and refusing, we refuse.
+//! between repairing and refusing, we refuse; but a response may say its one length more than once.
 
 use super::{
-    fields::FieldId,
+    fields::{self, FieldId},
     head::{Fields, Method, Request, Response, Version},
 };
 use crate::error::Error;
@@ -27,38 +27,80 @@ const LENGTH_INVALID: &str = "Content-Length is not a plain number";
 const BOTH: &str = "there are both Content-Length and Transfer-Encoding";
 const CODING_IN_10: &str = "Transfer-Encoding stands in an HTTP/1.0 message";
 
+const CODING_NOT_CHUNKED: &str = "the transfer coding is not one chunked";
+
 /// What the framing fields of a head say.
 struct Declared {
     length: Option<u64>,
     codings: Codings,
 }
 
+/// What all `Transfer-Encoding` lines of a head say together.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Codings {
     Absent,
+    /// One `chunked`.
     Chunked,
-    Unknown,
+    /// Names of other codings, with no end yet.
+    Others,
+    /// Other codings, and a final `chunked`: understood by who knows those (RFC 9112 §6.1).
+    OthersChunked,
+    /// Nobody can say where it ends (RFC 9112 §6.3).
+    Broken,
 }
 
-/// Reads `Content-Length` and `Transfer-Encoding`, without deciding anything.
-fn declared(bytes: &[u8], fields: &Fields) -> Result<Declared, &'static str> {
+impl Codings {
+    /// With one more line behind those before it.
+    fn and(self, value: &[u8]) -> Self {
+        value.split(|byte| *byte == b',').map(fields::trim).fold(self, Self::and_one)
+    }
+
+    fn and_one(self, coding: &[u8]) -> Self {
+        let is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        match self {
+            Self::Absent if is_chunked => Self::Chunked,
+            Self::Others if is_chunked => Self::OthersChunked,
+            Self::Absent | Self::Others
+                if fields::is_token(coding) && !coding.eq_ignore_ascii_case(b"identity") =>
+            {
+                Self::Others
+            }
+            Self::Absent | Self::Chunked | Self::Others | Self::OthersChunked | Self::Broken => Self::Broken,
+        }
+    }
+}
+
+/// Reads `Content-Length` and `Transfer-Encoding`, without deciding anything; `length_of` says what a line of
+/// `Content-Length` does with those before it.
+fn declared(
+    bytes: &[u8],
+    fields: &Fields,
+    length_of: impl for<'v> Fn(Option<&'v [u8]>, &'v [u8]) -> Result<&'v [u8], &'static str>,
+) -> Result<Declared, &'static str> {
     let mut length = None;
     let mut codings = Codings::Absent;
     for field in fields.iter() {
         if field.id == FieldId::ContentLength {
-            if length.is_some() {
-                return Err(LENGTHS_DIFFER);
-            }
-            length = Some(decimal(field.value.of(bytes)).ok_or(LENGTH_INVALID)?);
+            length = Some(length_of(length, field.value.of(bytes))?);
         } else if field.id == FieldId::TransferEncoding {
-            let once = matches!(codings, Codings::Absent);
-            codings = if once && field.value.of(bytes).eq_ignore_ascii_case(b"chunked") {
-                Codings::Chunked
-            } else {
-                Codings::Unknown
-            };
+            codings = codings.and(field.value.of(bytes));
         }
     }
+    let length = length.map(|length| decimal(length).ok_or(LENGTH_INVALID)).transpose()?;
     Ok(Declared { length, codings })
+}
+
+/// The only length of a request.
+fn only_length<'v>(before: Option<&'v [u8]>, value: &'v [u8]) -> Result<&'v [u8], &'static str> {
+    if before.is_some() { Err(LENGTHS_DIFFER) } else { Ok(value) }
+}
+
+/// The length of a response, which may be said again, and in a list, if it is spelled the same each time (Fetch,
+/// "extract a length").
+fn same_length<'v>(before: Option<&'v [u8]>, value: &'v [u8]) -> Result<&'v [u8], &'static str> {
+    let mut lengths = value.split(|byte| *byte == b',').map(fields::trim);
+    let length = before.or_else(|| lengths.next()).unwrap_or_default();
+    if lengths.all(|other| other == length) { Ok(length) } else { Err(LENGTHS_DIFFER) }
 }
 
 /// `1*DIGIT` up to 2^64-1. `str::parse` would accept `+5`, which some origins read as 5 and others refuse.
@@ -82,20 +124,22 @@ impl Framing {
     ///
     /// # Errors
     /// [`Error::RequestHead`] when both fields are present, when there are several lengths, when a length is
-    /// not plain digits, or for a transfer coding in HTTP/1.0; [`Error::RequestCoding`] for anything but one
-    /// `chunked`.
+    /// not plain digits, for a transfer coding in HTTP/1.0, and for one whose end nobody can know;
+    /// [`Error::RequestCoding`] for other codings before a final `chunked`.
     ///
     /// Source: RFC 9112 §6.1–6.3.
     pub fn of_request(request: Request<'_>) -> Result<Self, Error> {
-        let declared = declared(request.bytes, &request.head.fields).map_err(Error::RequestHead)?;
+        let declared =
+            declared(request.bytes, &request.head.fields, only_length).map_err(Error::RequestHead)?;
         match (declared.codings, declared.length) {
             (Codings::Absent, None) => Ok(Self::None),
             (Codings::Absent, Some(length)) => Ok(Self::of_length(length)),
-            (Codings::Unknown, _) => Err(Error::RequestCoding),
-            (Codings::Chunked, Some(_)) => Err(Error::RequestHead(BOTH)),
-            (Codings::Chunked, None) if request.head.version == Version::Http10 => {
+            (Codings::Others | Codings::Broken, _) => Err(Error::RequestHead(CODING_NOT_CHUNKED)),
+            (Codings::Chunked | Codings::OthersChunked, _) if request.head.version == Version::Http10 => {
                 Err(Error::RequestHead(CODING_IN_10))
             }
+            (Codings::OthersChunked, _) => Err(Error::RequestCoding),
+            (Codings::Chunked, Some(_)) => Err(Error::RequestHead(BOTH)),
             (Codings::Chunked, None) => Ok(Self::Chunked),
         }
     }
@@ -104,7 +148,8 @@ impl Framing {
     /// response without a body (HEAD, 304) may still do.
     ///
     /// # Errors
-    /// [`Error::ResponseHead`] as for requests; a response is never passed on with doubtful framing.
+    /// [`Error::ResponseHead`] as for requests, but for a length that is said again; a response is never passed on
+    /// with doubtful framing.
     ///
     /// Source: RFC 9112 §6.3; RFC 9110 §8.6.
     pub fn of_response(response: Response<'_>, method: Method) -> Result<(Self, Option<u64>), Error> {
@@ -112,10 +157,11 @@ impl Framing {
         if matches!(status, 100..=199 | 204) {
             return Ok((Self::None, None));
         }
-        let declared = declared(response.bytes, &response.head.fields).map_err(Error::ResponseHead)?;
+        let declared =
+            declared(response.bytes, &response.head.fields, same_length).map_err(Error::ResponseHead)?;
         let framing = match (declared.codings, declared.length) {
-            (Codings::Unknown, _) => {
-                return Err(Error::ResponseHead("the transfer coding is not one chunked"));
+            (Codings::Others | Codings::OthersChunked | Codings::Broken, _) => {
+                return Err(Error::ResponseHead(CODING_NOT_CHUNKED));
             }
             (Codings::Chunked, Some(_)) => return Err(Error::ResponseHead(BOTH)),
             (Codings::Chunked, None) if response.head.version == Version::Http10 => {

@@ -5,27 +5,28 @@
 //!
 //! # The rules
 //!
-//! What corsair as a whole does with HTTP/1 on the wire. Where an RFC leaves the choice between repairing and
-//! refusing, it refuses: with the status named, 400 otherwise, and the connection ends. Each rule is a test over
+//! What corsair as a whole does with HTTP/1 on the wire. Where an RFC leaves the choice between repairing a request
+//! and refusing it, it refuses: with the status named, 400 otherwise, and the connection ends. What is wrong with a
+//! response is 502, unless every browser would have read it, and all in one way (rule 45). Each rule is a test over
 //! real sockets, in `tests/rules`; a test beside them holds this table against theirs.
 //!
 //! | | rule | source | test |
 //! |---|---|---|---|
 //! | 1 | `Content-Length` beside `Transfer-Encoding` is refused | RFC 9112 §6.1, §6.3 | `rules::request_framing::rule_01_content_length_with_transfer_encoding_is_refused` |
-//! | 2 | One `chunked`, in any case, is the only transfer coding; any other is 501 | RFC 9112 §6.1, §7 | `rules::request_framing::rule_02_every_transfer_coding_but_one_chunked_is_refused` |
+//! | 2 | One `chunked`, in any case, is the only transfer coding; others before a final `chunked` are 501, all else is 400 | RFC 9112 §6.1, §7 | `rules::request_framing::rule_02_every_transfer_coding_but_one_chunked_is_refused` |
 //! | 3 | A transfer coding in an HTTP/1.0 message is refused | RFC 9112 §6.1 | `rules::request_framing::rule_03_a_transfer_coding_in_http_10_is_refused` |
-//! | 4 | `Content-Length` is one line of plain digits below 2^64, and leaves without leading zeros | RFC 9110 §8.6; RFC 9112 §6.3 | `rules::request_framing::rule_04_content_length_is_plain_digits_within_64_bits` |
+//! | 4 | `Content-Length` of a request is one line of plain digits below 2^64, and leaves without leading zeros | RFC 9110 §8.6; RFC 9112 §6.3 | `rules::request_framing::rule_04_content_length_is_plain_digits_within_64_bits` |
 //! | 5 | Chunk sizes are plain hexadecimal, every line of the framing ends in CRLF, data is followed by exactly CRLF | RFC 9112 §7.1; erratum 7633 | `rules::request_framing::rule_05_chunked_framing_is_strict` |
 //! | 6 | Chunk extensions are checked, dropped and bounded over the message | RFC 9112 §7.1.1 | `rules::request_framing::rule_06_chunk_extensions_are_checked_and_dropped` |
 //! | 7 | Trailers are checked as fields are, filtered, and never merged into the head | RFC 9110 §6.5.1; RFC 9112 §7.1.2 | `rules::request_framing::rule_07_trailers_are_checked_and_never_become_fields` |
 //! | 8 | A request cut short is never completed towards the upstream | RFC 9112 §8 | `rules::request_framing::rule_08_a_body_cut_by_the_client_is_never_completed` |
 //! | 9 | A body follows its framing whatever the method, and is consumed | RFC 9112 §6 | `rules::request_framing::rule_09_a_body_follows_any_method_and_is_consumed` |
-//! | 10 | Nothing behind a refused or last request is parsed | RFC 9112 §9.6 | `rules::request_framing::rule_10_nothing_behind_a_close_or_a_refusal_is_parsed` |
+//! | 10 | Nothing behind a refused or last request, or a CONNECT, is parsed | RFC 9112 §9.6 | `rules::request_framing::rule_10_nothing_behind_a_close_or_a_refusal_is_parsed` |
 //! | 11 | A head is rendered from its parts; no line goes over as it stands but one that we would spell so | RFC 9112 §2.2, §5 | `rules::request_syntax::rule_11_the_head_is_rendered_anew` |
-//! | 12 | Lines end in CRLF; a bare CR or LF is refused; two empty lines may stand before a request | RFC 9112 §2.2 | `rules::request_syntax::rule_12_lines_end_in_crlf_and_hold_no_bare_cr` |
-//! | 13 | No blank before a colon or a field, no folding | RFC 9112 §2.2, §5.1, §5.2 | `rules::request_syntax::rule_13_blanks_before_a_colon_or_a_field_and_folding_are_refused` |
+//! | 12 | Lines of a request end in CRLF; a bare CR or LF is refused; two empty lines may stand before it, and start no clock | RFC 9112 §2.2 | `rules::request_syntax::rule_12_lines_end_in_crlf_and_hold_no_bare_cr` |
+//! | 13 | No blank before a colon or a field of a request, no folding | RFC 9112 §2.2, §5.1, §5.2 | `rules::request_syntax::rule_13_blanks_before_a_colon_or_a_field_and_folding_are_refused` |
 //! | 14 | A field name is a token; a line that is no field is refused, not dropped | RFC 9112 §5; RFC 9110 §5.1 | `rules::request_syntax::rule_14_a_field_name_is_a_token_and_no_line_is_dropped` |
-//! | 15 | A value holds no control byte; SP and HTAB alone are trimmed; 8-bit bytes pass | RFC 9110 §5.5, §5.6.3 | `rules::request_syntax::rule_15_a_value_holds_no_control_byte_and_only_blanks_are_trimmed` |
+//! | 15 | A value of a request holds no control byte; SP and HTAB alone are trimmed; 8-bit bytes pass | RFC 9110 §5.5, §5.6.3 | `rules::request_syntax::rule_15_a_value_holds_no_control_byte_and_only_blanks_are_trimmed` |
 //! | 16 | A name that is a framing, routing, forwarding or hop-by-hop field when `_` is read as `-` is refused | RFC 9110 §5.1 | `rules::request_syntax::rule_16_an_underscore_is_no_dash_of_a_framing_or_routing_field` |
 //! | 17 | A request line is a token, a visible target and `HTTP/1.x`, parted by single blanks; another major version is 505 | RFC 9112 §2.3, §3 | `rules::request_syntax::rule_17_a_request_line_is_three_parts_and_a_version` |
 //! | 18 | corsair speaks HTTP/1.1 both ways; an HTTP/1.0 client gets neither chunks nor 1xx | RFC 9112 §2.3, §6.1; RFC 9110 §15.2 | `rules::request_syntax::rule_18_the_version_is_our_own_both_ways` |
@@ -55,7 +56,7 @@
 //! | 42 | The time for a head is a total; stalls end in 408, 504 or silence | RFC 9110 §15.5.9, §15.6.5 | `rules::limits::rule_42_the_time_for_a_head_is_a_total` |
 //! | 43 | Who does not read stops who writes, in every direction | RFC 9112 §9.3.2 | `rules::limits::rule_43_a_client_that_does_not_read_stops_the_upstream` |
 //! | 44 | An error has a length, says whether it closes, and arrives | RFC 9112 §9.6 | `rules::limits::rule_44_an_error_reaches_a_client_that_is_still_sending` |
-//! | 45 | What could be repaired in a request is refused; folding in a response becomes blanks | RFC 9112 §2.2, §5.2, §6.3 | `rules::choices::rule_45_what_could_be_repaired_is_refused` |
+//! | 45 | What could be repaired in a request is refused; what every browser reads in a response, and all in one way, is read, and leaves in good form | RFC 9112 §2.2, §4, §5.1, §5.2, §6.3 | `rules::choices::rule_45_what_could_be_repaired_is_refused` |
 //! | 46 | Canonical chunks pass as they are, all others become canonical | RFC 9112 §7.1 | `rules::choices::rule_46_canonical_chunks_pass_as_they_are_and_all_others_become_so` |
 //! | 47 | A close-delimited response leaves chunked to HTTP/1.1, and the connection lives | RFC 9112 §6.3, §9.3 | `rules::choices::rule_47_a_close_delimited_response_leaves_chunked_and_the_connection_lives` |
 //! | 48 | A response that has begun wins over a 413 | RFC 9110 §15.5.14 | `rules::choices::rule_48_a_response_that_has_begun_wins_over_a_413` |

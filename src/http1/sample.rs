@@ -38,7 +38,7 @@ impl ParsedResponse {
 pub(crate) fn try_request(bytes: impl Into<Vec<u8>>) -> Result<ParsedRequest, Error> {
     let bytes = bytes.into();
     let mut end = HeadEnd::default();
-    let len = end.find(&bytes).map_err(super::head::HeadFault::in_request)?.expect("a complete head");
+    let len = end.find_request(&bytes).map_err(super::head::HeadFault::in_request)?.expect("a complete head");
     let head = parse_request(&bytes, &end, len, MAX_FIELDS, Fields::default())?;
     Ok(ParsedRequest { bytes, head })
 }
@@ -47,7 +47,8 @@ pub(crate) fn try_request(bytes: impl Into<Vec<u8>>) -> Result<ParsedRequest, Er
 pub(crate) fn try_response(bytes: impl Into<Vec<u8>>) -> Result<ParsedResponse, Error> {
     let mut bytes = bytes.into();
     let mut end = HeadEnd::default();
-    let len = end.find(&bytes).map_err(super::head::HeadFault::in_response)?.expect("a complete head");
+    let len =
+        end.find_response(&bytes).map_err(super::head::HeadFault::in_response)?.expect("a complete head");
     let head = parse_response(&mut bytes, &end, len, MAX_FIELDS, Fields::default())?;
     Ok(ParsedResponse { bytes, head })
 }

@@ -40,13 +40,18 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
         service: Service::Local,
         fin_is_abort: !config.process.half_close || is_of_browser(request),
     };
-    let action =
-        action(&mut plan, request, addressed, config, client, own_id, upgrade).unwrap_or_else(|error| {
-            if error.closes() {
-                plan.persistence = Persistence::Close;
-            }
-            Action::Respond(Answer::Fault(error))
-        });
+    let action = action(&mut plan, request, addressed, config, client, own_id, upgrade)
+        .unwrap_or_else(|error| Action::Respond(Answer::Fault(error)));
+    // After a CONNECT that became no tunnel, its sender may go on as if it had (RFC 9112 §9.6).
+    let is_last = request.head.method == Method::Connect
+        || match action {
+            Action::Respond(Answer::Fault(error)) => error.closes(),
+            Action::Respond(answer) => answer == Answer::LastHop,
+            Action::Exchange(_) => false,
+        };
+    if is_last {
+        plan.persistence = Persistence::Close;
+    }
     (plan, action)
 }
 

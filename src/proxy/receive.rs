@@ -132,6 +132,17 @@ impl Receiver<'_, '_> {
                     drop(buffer);
                     return self.poll_idle(cx);
                 }
+                Poll::Pending if !self.progress.end.has_begun(buffer.unread()) => {
+                    // A client that sends such lines for ever must not begin to wait anew with each.
+                    self.may_leave = false;
+                    if buffer.unread().ends_with(b"\n") {
+                        self.progress.end.forget();
+                        drop(buffer);
+                    } else {
+                        self.buffer = Some(buffer);
+                    }
+                    return self.poll_idle(cx);
+                }
                 Poll::Pending => {
                     self.buffer = Some(buffer);
                     let begun = *self.progress.begun.get_or_insert_with(Instant::now);
@@ -157,7 +168,7 @@ impl Receiver<'_, '_> {
             return Some(Wait::Complete(head));
         }
         let too_long = bytes.len() >= limits.head;
-        let error = match end.find(bytes) {
+        let error = match end.find_request(bytes) {
             Ok(Some(len)) if len <= limits.head => {
                 match parse_request(bytes, end, len, limits.fields, recycled) {
                     Ok(head) => return Some(Wait::Complete(head)),
@@ -175,7 +186,7 @@ impl Receiver<'_, '_> {
         Some(Wait::Fault(error))
     }
 
-    /// Nothing has come yet: expiry is silent, for a browser's spare connection asked nothing (rule 1 of
+    /// Nothing has come yet but perhaps an empty line (rule 12 of [`http1`](crate::http1)): expiry is silent, for a browser's spare connection asked nothing (rule 1 of
     /// [`proxy`](super)).
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
         let is_long = self.idle.wait(cx.waker(), self.may_leave);

@@ -27,6 +27,51 @@ fn rule_45_what_could_be_repaired_is_refused() {
 }
 
 #[test]
+fn rule_45_a_response_is_read_as_browsers_read_it_and_leaves_in_good_form() {
+    let scene = Scene::new(&[]);
+    let length = "Content-Length: 2";
+    for (head, expected) in [
+        (format!("HTTP/1.1 200\r\n{length}\r\n\r\n"), ""),
+        (format!("HTTP/1.1 200\n{length}\n\n"), ""),
+        (format!("HTTP/1.1 200 OK\nX-A: a\n{length}\nX-B: b\n\n"), "X-A: a\r\nX-B: b\r\n"),
+        (format!("HTTP/1.1 200 OK\r\nX-A: a\n{length}\r\n\n"), "X-A: a\r\n"),
+        (format!("HTTP/1.1 200 OK\nX-A: a\n b\n{length}\n\n"), "X-A: a  b\r\n"),
+        (format!("HTTP/1.1 200 OK\r\nExpires : 0\r\n{length}\r\n\r\n"), "Expires: 0\r\n"),
+        ("HTTP/1.1 200 OK\r\nX-A\t :a\r\nContent-Length : 2\r\n\r\n".to_owned(), "X-A: a\r\n"),
+        (format!("HTTP/1.1 200 OK\r\n{length}\r\n{length}\r\n\r\n"), ""),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\n".to_owned(), ""),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2,2\r\ncontent-length:2\r\n\r\n".to_owned(), ""),
+        (format!("HTTP/1.1 200 OK\r\nX-A: \x01a\x0b\x7f\r\n{length}\r\n\r\n"), "X-A: \x01a\x0b\x7f\r\n"),
+        (format!("HTTP/1.1 103\nX-A : a\n\nHTTP/1.1 200\n{length}\n\n"), ""),
+    ] {
+        scene.say(&format!("{head}ok"), Then::KeepAlive);
+        for (cut, mut client) in scene.relayed("GET", "HTTP/1.1\r\nHost: a\r\n\r\n") {
+            if head.contains("103") {
+                assert_eq!(latin1(&client.until(b"\r\n\r\n")), "HTTP/1.1 103 \r\nX-A: a\r\n\r\n", "{cut:?}");
+            }
+            let sent = latin1(&client.until(b"\r\n\r\nok"));
+            let line = if head.contains("OK") { "HTTP/1.1 200 OK" } else { "HTTP/1.1 200 " };
+            let start = format!("{line}\r\n{expected}Content-Length: 2\r\n");
+            assert!(sent.starts_with(&start), "{head:?} {cut:?}: {sent:?}");
+            assert_eq!(sent.matches("ontent-").count(), 1, "{head:?} {cut:?}: {sent:?}");
+            client.send("GET /good HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(client.response().text(), "good", "{head:?} {cut:?}");
+        }
+    }
+    // Chunked framing stays strict.
+    let framed = |body: &str| format!("HTTP/1.1 200 OK\nTransfer-Encoding : chunked\n\n{body}");
+    for body in ["2\nok\n0\n\n", "2\r\nok\r\n0\r\nA : b\r\n\r\n", "2\r\nok\r\n0\r\nA: b\n\r\n"] {
+        for (cut, _, response) in scene.responses(&framed(body), Then::Hold) {
+            match response {
+                Err(Fault::Truncated { .. }) => {}
+                Ok(response) if response.status == 502 => {}
+                other => panic!("{body:?} {cut:?}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn rule_45_a_folded_field_of_a_response_is_unfolded() {
     let scene = Scene::new(&[]);
     let text = "HTTP/1.1 200 OK\r\nX-A: one\r\n two\r\n\tthree\r\nContent-Length: 2\r\n\r\nok";

@@ -29,12 +29,17 @@ fn rule_01_content_length_with_transfer_encoding_is_refused() {
 
 #[test]
 fn rule_02_every_transfer_coding_but_one_chunked_is_refused() {
-    let unknown = [
+    let broken = [
         "gzip",
         "identity",
         "chunked, chunked",
         "chunked, identity",
-        "gzip, chunked",
+        "chunked, gzip",
+        "identity, chunked",
+        "gzip;q=1, chunked",
+        "gzip,, chunked",
+        "gzip, chunked, chunked",
+        "chunked, gzip, chunked",
         "chunked;q=1",
         "",
         ",chunked",
@@ -48,15 +53,27 @@ fn rule_02_every_transfer_coding_but_one_chunked_is_refused() {
         "identity\r\nTransfer-Encoding: chunked",
         "chunked\r\nTransfer-Encoding: identity",
         "\r\nTransfer-Encoding: chunked",
+        "chunked\r\nTransfer-Encoding: gzip",
         "gzip\r\nContent-Length: 5",
+        "\x0bchunked",
+        "\x0cchunked",
+        "chunked\x0b",
+        "gzip, chunked\x0b",
+    ]
+    .map(|value| (400, value));
+    let unknown = [
+        "gzip, chunked",
+        "gzip,CHUNKED",
+        "x-a ,\tbr, Chunked",
+        "gzip\r\nTransfer-Encoding: chunked",
+        "gzip, chunked\r\nContent-Length: 5",
     ]
     .map(|value| (501, value));
-    let controls = ["\x0bchunked", "\x0cchunked", "chunked\x0b"].map(|value| (400, value));
     let scene = Scene::new(&[]);
     scene.assert_refused(
-        unknown
+        broken
             .iter()
-            .chain(&controls)
+            .chain(&unknown)
             .map(|(status, value)| (*status, post(&format!("Transfer-Encoding: {value}"), "0\r\n\r\n"))),
     );
     for value in ["chunked", "CHUNKED", "\tChunked \t"] {
@@ -70,7 +87,8 @@ fn rule_03_a_transfer_coding_in_http_10_is_refused() {
     Scene::new(&[]).assert_refused([
         (400, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         (400, "GET / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        (501, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
+        (400, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
+        (400, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
     ]);
 }
 
@@ -347,7 +365,14 @@ fn rule_10_nothing_behind_a_close_or_a_refusal_is_parsed() {
     scene.assert_refused([
         (400, format!("GET /bad HTTP/1.1\r\nHost: a\r\nBad Name: 1\r\n\r\n{smuggled}")),
         (400, format!("POST /bad HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n{smuggled}")),
-        (501, format!("POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n{smuggled}")),
+        (400, format!("POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n{smuggled}")),
+        (501, format!("POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n{smuggled}")),
+        (405, format!("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n{smuggled}")),
+        (405, format!("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\nContent-Length: 1\r\n\r\nx{smuggled}")),
+        (417, format!("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\nExpect: x\r\n\r\n{smuggled}")),
+        (405, format!("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n{smuggled}")),
+        (204, format!("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n{smuggled}")),
+        (204, format!("OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n{smuggled}")),
         (505, format!("GET /bad HTTP/2.0\r\nHost: a\r\n\r\n{smuggled}")),
     ]);
     let (broken, most) = (format!("5\r\nhello\r\n{smuggled}"), "5\r\nhello\r\n");

@@ -1,6 +1,8 @@
 //! Rules 11 to 22: what a request head may look like, and what becomes of it.
 
-use super::scene::Scene;
+use std::time::{Duration, Instant};
+
+use super::scene::{GOOD, Scene};
 
 /// A GET with these field lines.
 fn get(fields: &str) -> String {
@@ -63,6 +65,49 @@ fn rule_12_lines_end_in_crlf_and_hold_no_bare_cr() {
     for empty in ["\r\n", "\r\n\r\n"] {
         scene.assert_forwarded(&format!("{empty}{}", get("")), &get(""));
     }
+}
+
+#[test]
+fn rule_12_an_empty_line_behind_a_body_starts_no_clock() {
+    let flags = ["--timeout-head", "250ms", "--timeout-keep-alive", "1200ms"];
+    let scene = Scene::new(&flags);
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+    for lines in ["\r\n", "\r\n\r\n", "\r"] {
+        // With the body, and behind the answer.
+        for together in [true, false] {
+            let mut client = scene.corsair.connect();
+            client.send(format!("{post}{}", if together { lines } else { "" }));
+            assert_eq!(client.response().status, 200, "{lines:?}");
+            if !together {
+                client.send(lines);
+            }
+            assert!(client.is_quiet_for(Duration::from_millis(600)), "{lines:?}: an answer nobody asked for");
+            let rest = if lines == "\r" { "\n" } else { "" };
+            client.send(format!("{rest}{}", GOOD));
+            assert_eq!(client.response().text(), "good", "{lines:?}");
+        }
+        // The wait ends without a word, and its end does not move.
+        let mut silent = scene.corsair.connect();
+        silent.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        silent.response();
+        let begun = Instant::now();
+        silent.send(lines);
+        silent.expect_fin();
+        assert!((Duration::from_secs(1)..Duration::from_secs(3)).contains(&begun.elapsed()), "{lines:?}");
+    }
+    // Nor does it hide a third one, or the clock of what follows.
+    let mut third = scene.corsair.connect();
+    third.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    third.response();
+    for _ in 0..2 {
+        third.send("\r\n");
+        assert!(third.is_quiet_for(Duration::from_millis(50)));
+    }
+    third.send("\r\n");
+    assert_eq!(third.response().status, 400);
+    let mut stalled = scene.corsair.connect();
+    stalled.send("\r\nG");
+    assert_eq!(stalled.response().status, 408);
 }
 
 #[test]

@@ -232,7 +232,8 @@ impl Connection {
         }
     }
 
-    fn fields(&mut self) -> Result<Fields, Fault> {
+    /// Field lines; control bytes may stand in the values of a response's head.
+    fn fields(&mut self, of_response: bool) -> Result<Fields, Fault> {
         let mut fields = Fields::default();
         loop {
             let line = match self.line() {
@@ -249,7 +250,10 @@ impl Connection {
                 return malformed(format!("field line {line:?}"));
             };
             let value = value.trim_matches([' ', '\t']);
-            if !is_token(name) || value.chars().any(|c| (c < ' ' && c != '\t') || c == '\x7f') {
+            let is_bad = |c: char| {
+                if of_response { matches!(c, '\r' | '\0') } else { (c < ' ' && c != '\t') || c == '\x7f' }
+            };
+            if !is_token(name) || value.chars().any(is_bad) {
                 return malformed(format!("field line {line:?}"));
             }
             fields.0.push((name.to_owned(), value.to_owned()));
@@ -263,7 +267,8 @@ impl Connection {
         if start.chars().any(|c| c < ' ' || c == '\x7f') {
             return malformed(format!("start line {start:?}"));
         }
-        Ok(Head { start, fields: self.fields()? })
+        let fields = self.fields(start.starts_with("HTTP/"))?;
+        Ok(Head { start, fields })
     }
 
     /// The body that follows `head`.
@@ -326,7 +331,7 @@ impl Connection {
             });
             let Some(size) = size else { return malformed(format!("chunk size line {line:?}")) };
             if size == 0 {
-                body.trailers = self.fields()?;
+                body.trailers = self.fields(false)?;
                 return Ok(body);
             }
             self.append(head, &mut body.bytes, size)?;

@@ -1,4 +1,4 @@
-//! Heads: lines, each of them ended by CRLF, until an empty one.
+//! Heads: lines until an empty one. Those of a request end in CRLF; in a response, LF alone will do.
 //!
 //! Source: RFC 9112 §2–5, RFC 9110 §5.
 
@@ -129,15 +129,34 @@ pub fn is_value(value: &[u8]) -> bool {
     value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
 }
 
+/// Whether a value of a response holds nothing that could end it.
+#[must_use]
+pub fn is_response_value(value: &[u8]) -> bool {
+    !value.iter().any(|byte| [0, b'\r', b'\n'].contains(byte))
+}
+
+/// What a reader forgives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// Nothing.
+    Strict,
+    /// What a browser forgives a server.
+    Browser,
+}
+
 /// The lines up to the empty one that ends a head, and where that ends. `leading` empty lines may come first.
-fn lines(bytes: &[u8], leading: usize) -> Read<Vec<&[u8]>> {
+fn lines(bytes: &[u8], leading: usize, reader: Reader) -> Read<Vec<&[u8]>> {
     let mut lines: Vec<&[u8]> = Vec::new();
     let mut empty = 0;
     let mut at = 0;
     while let Some(lf) = bytes[at..].iter().position(|byte| *byte == b'\n') {
         let line = &bytes[at..at + lf];
         at += lf + 1;
-        let Some(line) = line.strip_suffix(b"\r") else { return Read::Malformed("LF without CR") };
+        let line = match line.strip_suffix(b"\r") {
+            Some(line) => line,
+            None if reader == Reader::Browser => line,
+            None => return Read::Malformed("LF without CR"),
+        };
         match (line.is_empty(), lines.is_empty()) {
             (true, false) => return Read::Complete(lines, at),
             (true, true) if empty < leading => empty += 1,
@@ -205,12 +224,17 @@ pub fn is_forwarding_claim(name: &[u8]) -> bool {
 }
 
 /// Splits field lines; `None` if one of them is none.
-fn fields(lines: &[&[u8]]) -> Option<Lines> {
+fn fields(lines: &[&[u8]], reader: Reader) -> Option<Lines> {
     let mut fields = Vec::new();
     for line in lines {
         let colon = line.iter().position(|byte| *byte == b':')?;
         let (name, value) = (&line[..colon], blanks_off(&line[colon + 1..]));
-        if !is_token(name) || !is_value(value) {
+        let (name, is_value) = match reader {
+            Reader::Strict => (name, is_value(value)),
+            Reader::Browser if matches!(name.first(), Some(b' ' | b'\t')) => return None,
+            Reader::Browser => (blanks_off(name), is_response_value(value)),
+        };
+        if !is_token(name) || !is_value {
             return None;
         }
         fields.push((name.to_vec(), value.to_vec()));
@@ -224,8 +248,8 @@ pub fn trailers(section: &[u8]) -> Option<Lines> {
     if section == b"\r\n" || section.is_empty() {
         return Some(Lines::default());
     }
-    match lines(section, 0) {
-        Read::Complete(lines, end) if end == section.len() => fields(&lines),
+    match lines(section, 0, Reader::Strict) {
+        Read::Complete(lines, end) if end == section.len() => fields(&lines, Reader::Strict),
         _ => None,
     }
 }
@@ -233,7 +257,7 @@ pub fn trailers(section: &[u8]) -> Option<Lines> {
 /// Reads a request head.
 #[must_use]
 pub fn request(bytes: &[u8], max_fields: usize) -> Read<Request> {
-    let (lines, end) = match lines(bytes, 2) {
+    let (lines, end) = match lines(bytes, 2, Reader::Strict) {
         Read::Complete(lines, end) => (lines, end),
         Read::Incomplete => return Read::Incomplete,
         Read::Malformed(rule) => return Read::Malformed(rule),
@@ -250,7 +274,7 @@ pub fn request(bytes: &[u8], max_fields: usize) -> Read<Request> {
     if target.is_empty() || target.iter().any(|byte| *byte <= b' ' || *byte >= 0x7f) {
         return Read::Malformed("target");
     }
-    let Some(fields) = fields(&lines[1..]) else { return Read::Malformed("field line") };
+    let Some(fields) = fields(&lines[1..], Reader::Strict) else { return Read::Malformed("field line") };
     if fields.0.iter().any(|(name, _)| is_alias(name)) {
         return Read::Malformed("underscore");
     }
@@ -261,10 +285,21 @@ pub fn request(bytes: &[u8], max_fields: usize) -> Read<Request> {
     Read::Complete(Request { method, target, old: Old(minor == 0), lines: fields }, end)
 }
 
-/// Reads a response head; a line break in front of a blank becomes two blanks.
+/// Whether a head is spelled without anything that only a browser forgives, but for the bytes of its values.
+#[must_use]
+pub fn is_in_good_form(bytes: &[u8]) -> bool {
+    let Read::Complete(lines, end) = lines(bytes, 0, Reader::Strict) else { return false };
+    let is_line = |line: &&[u8]| {
+        let colon = line.iter().position(|byte| *byte == b':');
+        colon.is_some_and(|colon| is_token(&line[..colon]) && line[colon + 1..].first() == Some(&b' '))
+    };
+    end == bytes.len() && lines[0].get(12) == Some(&b' ') && lines[1..].iter().all(is_line)
+}
+
+/// Reads a response head; every byte of a line break in front of a blank becomes a blank.
 #[must_use]
 pub fn response(bytes: &[u8], max_fields: usize) -> Read<Response> {
-    let (raw, end) = match lines(bytes, 0) {
+    let (raw, end) = match lines(bytes, 0, Reader::Browser) {
         Read::Complete(lines, end) => (lines, end),
         Read::Incomplete => return Read::Incomplete,
         Read::Malformed(rule) => return Read::Malformed(rule),
@@ -274,7 +309,14 @@ pub fn response(bytes: &[u8], max_fields: usize) -> Read<Response> {
         let folded = matches!(line.first(), Some(b' ' | b'\t'));
         match unfolded.last_mut() {
             Some(_) if folded && number == 1 => return Read::Malformed("blank before the first field"),
-            Some(last) if folded => last.extend_from_slice(&[b"  ", *line].concat()),
+            Some(last) if folded => {
+                if !last.contains(&b':') {
+                    return Read::Malformed("folded before its colon");
+                }
+                let start = line.as_ptr() as usize - bytes.as_ptr() as usize;
+                let has_cr = bytes[..start].ends_with(b"\r\n");
+                last.extend_from_slice(&[if has_cr { b"  " } else { &b" "[..] }, *line].concat());
+            }
             _ => unfolded.push(line.to_vec()),
         }
     }
@@ -282,6 +324,7 @@ pub fn response(bytes: &[u8], max_fields: usize) -> Read<Response> {
     let Some(rest) = first.strip_prefix(b"HTTP/1.") else { return Read::Malformed("version") };
     let [minor, b' ', a, b, c, rest @ ..] = rest else { return Read::Malformed("status line") };
     let reason = match rest {
+        [] => rest,
         [b' ', reason @ ..] => reason,
         _ => return Read::Malformed("status"),
     };
@@ -292,7 +335,7 @@ pub fn response(bytes: &[u8], max_fields: usize) -> Read<Response> {
         return Read::Malformed("reason");
     }
     let lines: Vec<&[u8]> = unfolded[1..].iter().map(Vec::as_slice).collect();
-    let Some(fields) = fields(&lines) else { return Read::Malformed("field line") };
+    let Some(fields) = fields(&lines, Reader::Browser) else { return Read::Malformed("field line") };
     if fields.0.len() > max_fields {
         return Read::Malformed("too many fields");
     }

@@ -113,7 +113,7 @@ fn settings(input: &mut Input<'_>) -> CorsSettings {
 
 fn request(bytes: &[u8]) -> Option<(Vec<u8>, RequestHead)> {
     let mut end = HeadEnd::default();
-    let len = end.find(bytes).ok()??;
+    let len = end.find_request(bytes).ok()??;
     let head = parse_request(bytes, &end, len, 1024, Fields::default()).ok()?;
     Some((bytes[..len].to_vec(), head))
 }
@@ -121,7 +121,7 @@ fn request(bytes: &[u8]) -> Option<(Vec<u8>, RequestHead)> {
 fn response(bytes: &[u8]) -> Option<(Vec<u8>, ResponseHead)> {
     let mut bytes = bytes.to_vec();
     let mut end = HeadEnd::default();
-    let len = end.find(&bytes).ok()??;
+    let len = end.find_response(&bytes).ok()??;
     let head = parse_response(&mut bytes, &end, len, 1024, Fields::default()).ok()?;
     Some((bytes, head))
 }

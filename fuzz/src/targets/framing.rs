@@ -39,7 +39,7 @@ pub fn check(data: &[u8]) {
 
 fn request(bytes: Vec<u8>) {
     let mut end = HeadEnd::default();
-    let Ok(Some(len)) = end.find(&bytes) else { return };
+    let Ok(Some(len)) = end.find_request(&bytes) else { return };
     let Ok(head) = parse_request(&bytes, &end, len, 1024, Fields::default()) else { return };
     let Read::Complete(expected, _) = head::request(&bytes, 1024) else {
         panic!("accepted: {}", shown(&bytes));
@@ -59,7 +59,7 @@ fn lengths_meet(head: &RequestHead) -> bool {
 
 fn response(mut bytes: Vec<u8>, method: &str) {
     let mut end = HeadEnd::default();
-    let Ok(Some(len)) = end.find(&bytes) else { return };
+    let Ok(Some(len)) = end.find_response(&bytes) else { return };
     let original = bytes.clone();
     let Ok(head) = parse_response(&mut bytes, &end, len, 1024, Fields::default()) else { return };
     let Read::Complete(expected, _) = head::response(&original, 1024) else {

@@ -76,7 +76,7 @@ fn read(bytes: &[u8], max_fields: usize, mut size: impl FnMut() -> usize) -> Out
     let mut here = 0;
     while here < bytes.len() {
         here = here.saturating_add(size()).min(bytes.len());
-        match end.find(&bytes[..here]) {
+        match end.find_response(&bytes[..here]) {
             Ok(Some(len)) => {
                 assert!(len <= here);
                 let parsed = parse_response(&mut bytes[..here], &end, len, max_fields, Fields::default());

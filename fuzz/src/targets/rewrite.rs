@@ -228,7 +228,7 @@ pub fn check(data: &[u8]) {
 
 fn request(bytes: &[u8]) -> Option<(Vec<u8>, RequestHead)> {
     let mut end = HeadEnd::default();
-    let len = end.find(bytes).ok()??;
+    let len = end.find_request(bytes).ok()??;
     let head = parse_request(bytes, &end, len, 1024, Fields::default()).ok()?;
     Some((bytes[..len].to_vec(), head))
 }
@@ -236,7 +236,7 @@ fn request(bytes: &[u8]) -> Option<(Vec<u8>, RequestHead)> {
 fn response(bytes: &[u8]) -> Option<(Vec<u8>, ResponseHead)> {
     let mut bytes = bytes.to_vec();
     let mut end = HeadEnd::default();
-    let len = end.find(&bytes).ok()??;
+    let len = end.find_response(&bytes).ok()??;
     let head = parse_response(&mut bytes, &end, len, 1024, Fields::default()).ok()?;
     bytes.truncate(len);
     Some((bytes, head))
@@ -442,6 +442,7 @@ fn goes_home(
     let len = rewrite::response(response, &homeward, &mut out).expect("room enough");
     let text = shown(&out[..len]);
     let Read::Complete(sent, end) = head::response(&out[..len], usize::MAX) else { panic!("{text}") };
+    assert!(head::is_in_good_form(&out[..len]), "{text}");
     assert_eq!((end, sent.status, &sent.reason), (len, given.status, &given.reason), "{text}");
     let again = framing::of_response(&sent, method == Method::Head).map(|(framing, _)| framing);
     let expected = if again == Some(Body::None) { Body::None } else { body(framing) };

@@ -42,8 +42,23 @@ fn plain_length(value: &str) -> Option<u64> {
     format!("0{number}").parse::<u128>().ok().and_then(|number| u64::try_from(number).ok())
 }
 
-/// What the fields declare, by the rules 1 to 4: `Err` where the message must be refused.
-fn declared_slowly(version: &str, fields: &[(&str, &str)]) -> Result<(bool, Option<u64>), ()> {
+/// The one length of a list of lengths that are all spelled alike.
+fn only_spelling<'v>(values: &[&'v str]) -> Option<&'v str> {
+    let mut members: Vec<&str> = values
+        .iter()
+        .flat_map(|value| value.split(','))
+        .map(|member| member.trim_matches([' ', '\t']))
+        .collect();
+    members.dedup();
+    if let [one] = members[..] { Some(one) } else { None }
+}
+
+/// What the fields declare, by the rules 1 to 4 and 45: `Err` where the message must be refused.
+fn declared_slowly(
+    version: &str,
+    fields: &[(&str, &str)],
+    is_response: bool,
+) -> Result<(bool, Option<u64>), ()> {
     let named = |name: &str| -> Vec<&str> {
         let same = |field: &&(&str, &str)| field.0.eq_ignore_ascii_case(name);
         fields.iter().filter(same).map(|field| field.1.trim_matches([' ', '\t'])).collect()
@@ -51,7 +66,8 @@ fn declared_slowly(version: &str, fields: &[(&str, &str)]) -> Result<(bool, Opti
     let (codings, lengths) = (named("Transfer-Encoding"), named("Content-Length"));
     let length = match lengths.as_slice() {
         [] => None,
-        [one] => Some(plain_length(one).ok_or(())?),
+        [one] if !is_response => Some(plain_length(one).ok_or(())?),
+        several if is_response => Some(only_spelling(several).and_then(plain_length).ok_or(())?),
         _ => return Err(()),
     };
     match codings.as_slice() {
@@ -121,7 +137,9 @@ fn a_length_is_plain_digits_up_to_the_largest_number() {
         let expected = plain_length(value).map(Framing::of_length);
         assert_eq!(request_head("1.1", &[("Content-Length", value)]).ok(), expected, "{value:?}");
         let framing = response_head("HTTP/1.1 200 OK", &[("Content-Length", value)], Method::Get);
-        assert_eq!(framing.ok(), expected.map(|framing| (framing, plain_length(value))), "{value:?}");
+        let length = only_spelling(&[value]).and_then(plain_length);
+        let expected = length.map(|length| (Framing::of_length(length), Some(length)));
+        assert_eq!(framing.ok(), expected, "{value:?}");
     }
     assert_eq!(plain_length("18446744073709551615"), Some(u64::MAX));
     assert_eq!(plain_length("18446744073709551616"), None);
@@ -132,19 +150,37 @@ fn the_only_coding_is_one_chunked() {
     for value in CODINGS {
         let expected = value.trim_matches([' ', '\t']).eq_ignore_ascii_case("chunked");
         let framing = request_head("1.1", &[("Transfer-Encoding", value)]);
-        assert_eq!(
-            framing,
-            if expected { Ok(Framing::Chunked) } else { Err(Error::RequestCoding) },
-            "{value:?}"
-        );
+        let refused = match *value {
+            "gzip, chunked" => Error::RequestCoding,
+            _ => Error::RequestHead(CODING_NOT_CHUNKED),
+        };
+        assert_eq!(framing, if expected { Ok(Framing::Chunked) } else { Err(refused) }, "{value:?}");
         let framing = response_head("HTTP/1.1 200 OK", &[("Transfer-Encoding", value)], Method::Get);
         assert_eq!(framing.ok(), expected.then_some((Framing::Chunked, None)), "{value:?}");
     }
-    for (first, second) in
-        [("chunked", "chunked"), ("gzip", "chunked"), ("chunked", ""), ("chunked", "identity")]
-    {
+    for (first, second, status) in [
+        ("chunked", "chunked", 400),
+        ("gzip", "chunked", 501),
+        ("gzip, br", "CHUNKED", 501),
+        ("x-a", "x-b,chunked", 501),
+        ("gzip, chunked", "chunked", 400),
+        ("gzip, chunked", "br", 400),
+        ("chunked", "gzip, chunked", 400),
+        ("chunked", "gzip", 400),
+        ("chunked", "", 400),
+        ("", "chunked", 400),
+        ("gzip,", "chunked", 400),
+        ("gzip;q=1", "chunked", 400),
+        ("\u{a0}gzip", "chunked", 400),
+        ("gzip", "chunked;q=1", 400),
+        ("identity", "chunked", 400),
+        ("chunked", "identity", 400),
+        ("identity", "identity", 400),
+    ] {
         let fields = [("Transfer-Encoding", first), ("transfer-encoding", second)];
-        assert_eq!(request_head("1.1", &fields), Err(Error::RequestCoding), "{first:?}, {second:?}");
+        let error = request_head("1.1", &fields).unwrap_err();
+        assert_eq!((error.status(), error.closes()), (status, true), "{first:?}, {second:?}");
+        assert_eq!(request_head("1.0", &fields).unwrap_err().status(), 400, "{first:?}, {second:?}");
         assert!(response_head("HTTP/1.1 200 OK", &fields, Method::Get).is_err());
     }
 }
@@ -183,12 +219,32 @@ fn a_coding_in_http_10_is_a_fault_that_closes() {
 }
 
 #[test]
-fn repeated_lengths_are_refused_even_when_they_agree() {
-    for (first, second) in [("5", "5"), ("5", "6"), ("5", "05"), ("0", "0"), ("5", "")] {
+fn repeated_lengths_of_a_request_are_refused_and_those_of_a_response_are_one_if_they_agree() {
+    for (first, second, length) in [
+        ("5", "5", Some(5)),
+        ("5,\t5", "5", Some(5)),
+        ("05", "05", Some(5)),
+        ("0", "0", Some(0)),
+        ("5", "6", None),
+        ("5", "5, 6", None),
+        ("5, 6", "5", None),
+        ("5", "05", None),
+        ("5", "", None),
+        ("", "5", None),
+        ("", "", None),
+        ("5,", "5", None),
+        (",", ",", None),
+        ("+5", "+5", None),
+        ("18446744073709551616", "18446744073709551616", None),
+    ] {
         let fields = [("Content-Length", first), ("CONTENT-LENGTH", second)];
         assert!(request_head("1.1", &fields).unwrap_err().closes(), "{fields:?}");
-        assert!(response_head("HTTP/1.1 200 OK", &fields, Method::Get).is_err(), "{fields:?}");
+        let framing = response_head("HTTP/1.1 200 OK", &fields, Method::Get);
+        let expected = length.map(|length| (Framing::of_length(length), Some(length)));
+        assert_eq!(framing.ok(), expected, "{fields:?}");
     }
+    let fields = [("Content-Length", "5"), ("Content-Length", "5"), ("Transfer-Encoding", "chunked")];
+    assert!(response_head("HTTP/1.1 200 OK", &fields, Method::Get).is_err());
 }
 
 #[test]
@@ -262,7 +318,7 @@ proptest! {
         fields in field_lists(),
         version in prop::sample::select(&["1.0", "1.1"][..]),
     ) {
-        let expected = declared_slowly(version, &fields).map(|(chunked, length)| match (chunked, length) {
+        let expected = declared_slowly(version, &fields, false).map(|(chunked, length)| match (chunked, length) {
             (true, _) => Framing::Chunked,
             (false, None | Some(0)) => Framing::None,
             (false, Some(length)) => Framing::Length(length),
@@ -289,7 +345,7 @@ proptest! {
         let expected = if matches!(status, 100..=199 | 204) {
             Ok((Framing::None, None))
         } else {
-            declared_slowly(version, &fields).map(|(chunked, length)| {
+            declared_slowly(version, &fields, true).map(|(chunked, length)| {
                 let framing = match (chunked, length) {
                     _ if method == Method::Head || status == 304 => Framing::None,
                     (true, _) => Framing::Chunked,

@@ -4,7 +4,7 @@ use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::{fault::HeadFault, message::Fields};
 use crate::http1::{
-    fields::{Field, FieldId},
+    fields::{self, Field, FieldId},
     span::Span,
 };
 
@@ -78,19 +78,74 @@ pub(super) fn has_underscore_alias(bytes: &[u8], fields: &Fields) -> bool {
     fields.all(FieldId::Other).any(|field| FieldId::is_underscore_alias(field.name.of(bytes)))
 }
 
-/// Replaces the CRLF of every folded line by blanks.
+/// `name` without the SP and HTAB behind it; in front of it they would be folding.
+fn blanks_behind_off(mut name: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = name {
+        name = rest;
+    }
+    name
+}
+
+/// As [`parse_fields`], for a response that httparse does not take: blanks may stand between name and colon, lines
+/// may end in LF alone, and a value may hold any byte but NUL, CR and LF.
+pub(super) fn parse_lenient_fields(
+    bytes: &[u8],
+    start: usize,
+    end: usize,
+    max_fields: usize,
+) -> Result<Fields, HeadFault> {
+    let mut list = Vec::new();
+    for line in bytes.get(start..end).unwrap_or_default().split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // The one that ends the section; nothing stands behind it.
+        if line.is_empty() {
+            break;
+        }
+        let colon = memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon));
+        let Some((name, [_, value @ ..])) = colon else {
+            return Err(HeadFault::Malformed("a field line has no colon"));
+        };
+        let (name, value) = (blanks_behind_off(name), fields::trim(value));
+        if !fields::is_token(name) {
+            return Err(HeadFault::Malformed("a field name is empty or not a token"));
+        }
+        if memchr::memchr2(b'\r', 0, value).is_some() {
+            return Err(HeadFault::Malformed("a field value holds CR or NUL"));
+        }
+        if list.len() >= max_fields {
+            return Err(HeadFault::TooManyFields);
+        }
+        list.push(Field {
+            name: Span::within(bytes, name),
+            value: Span::within(bytes, value),
+            id: FieldId::of(name),
+        });
+    }
+    Ok(Fields(list))
+}
+
+/// Replaces the line end of every folded line by blanks.
 pub(super) fn unfold(fields: &mut [u8]) -> Result<(), HeadFault> {
     if let [b' ' | b'\t', ..] = fields {
         return Err(HeadFault::Malformed("a blank stands before the first field"));
     }
-    let mut at = 0_usize;
-    while let Some(found) = memchr::memmem::find(fields.get(at..).unwrap_or_default(), b"\r\n") {
-        at = at.saturating_add(found);
-        if let Some([cr, lf, b' ' | b'\t']) = fields.get_mut(at..at.saturating_add(3)) {
-            *cr = b' ';
-            *lf = b' ';
+    let (mut line, mut at) = (0_usize, 0_usize);
+    while let Some(found) = memchr::memchr(b'\n', fields.get(at..).unwrap_or_default()) {
+        let lf = at.saturating_add(found);
+        at = lf.saturating_add(1);
+        if matches!(fields.get(at), Some(b' ' | b'\t')) {
+            if memchr::memchr(b':', fields.get(line..lf).unwrap_or_default()).is_none() {
+                return Err(HeadFault::Malformed("a field line is folded before its colon"));
+            }
+            let cr = lf.saturating_sub(1);
+            for place in fields.get_mut(cr..at).unwrap_or_default() {
+                if matches!(*place, b'\r' | b'\n') {
+                    *place = b' ';
+                }
+            }
+        } else {
+            line = at;
         }
-        at = at.saturating_add(2);
     }
     Ok(())
 }

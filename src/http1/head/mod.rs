@@ -2,7 +2,7 @@
 //!
 //! httparse finds the fields; the rules that it leaves out are ours: every line ends in CRLF, the parts of
 //! the first line are parted by single blanks, at most two empty lines stand before it, no 8-bit byte in the
-//! target, no folding in a request. Nothing is repaired.
+//! target, no folding. In a request nothing is repaired; a response is read as every browser would read it.
 
 mod fault;
 

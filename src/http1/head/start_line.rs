@@ -78,6 +78,8 @@ pub(super) fn parse_status_line(line: &[u8]) -> Result<(Version, u16, &[u8]), Er
                 .into_iter()
                 .fold(0_u16, |sum, byte| sum.saturating_mul(10).saturating_add(digit(byte)));
             match rest {
+                // The blank belongs there, but its absence can mean nothing else.
+                [] => (status, rest),
                 [b' ', reason @ ..] => (status, reason),
                 _ => return Err(Error::ResponseHead("the status is not three digits")),
             }

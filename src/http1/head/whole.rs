@@ -10,7 +10,7 @@ use super::{
 use crate::http1::span::Span;
 
 /// The request head at the start of `bytes`, found and parsed in one go. Nothing, if it is not there as a whole
-/// or if there is anything about it that [`HeadEnd::find`](super::HeadEnd::find) and
+/// or if there is anything about it that [`HeadEnd::find_request`](super::HeadEnd::find_request) and
 /// [`parse_request`](super::parse_request) have to judge: then `recycled`
 /// is left empty, its storage kept.
 #[must_use]
@@ -26,7 +26,7 @@ pub fn parse_whole_request(bytes: &[u8], max_fields: usize, recycled: &mut Field
 }
 
 /// The response head at the start of `bytes`, found and parsed in one go. Nothing, if it is not there as a whole
-/// or if there is anything about it that [`HeadEnd::find`](super::HeadEnd::find) and
+/// or if there is anything about it that [`HeadEnd::find_response`](super::HeadEnd::find_response) and
 /// [`parse_response`](super::parse_response) have to judge: then `recycled`
 /// is left as it was.
 #[must_use]
@@ -90,7 +90,9 @@ mod tests {
             (b"HTTP/1.1 200 OK\nA: b\r\n\r\n", false),
             (b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", false),
             (b"\r\nHTTP/1.1 200 OK\r\n\r\n", false),
-            (b"HTTP/1.1 200\r\n\r\n", false),
+            (b"HTTP/1.1 200\r\n\r\n", true),
+            (b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", false),
+            (b"HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n", false),
         ] {
             let mut recycled = Fields::default();
             let parsed = parse_whole_response(head, MAX_FIELDS, &mut recycled);

@@ -58,7 +58,7 @@ impl<'a> HeadReader<'a> {
                 {
                     return Poll::Ready(Ok(head));
                 }
-                match self.end.find(buffer.unread()).map_err(HeadFault::in_response)? {
+                match self.end.find_response(buffer.unread()).map_err(HeadFault::in_response)? {
                     Some(len) if len <= limits.response_head => {
                         let (end, recycled) = (mem::take(&mut self.end), mem::take(&mut self.fields));
                         let parsed = parse_response(buffer.unread_mut(), &end, len, limits.fields, recycled);

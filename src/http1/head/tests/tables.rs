@@ -83,16 +83,21 @@ pub(super) const FIELDS: &[(&[u8], NamesAndValues)] = &[
     (b"api_key: 1\r\nX_Y: 2\r\n", &[("api_key", b"1"), ("X_Y", b"2")]),
 ];
 
-/// Field lines that no head may have (rules 12 to 15).
+/// Field lines that no head may have (rules 12 to 15 and 45).
 pub(super) const BAD_FIELDS: &[&[u8]] = &[
     b"A\r\n",
     b"A b\r\n",
     b":b\r\n",
     b": b\r\n",
-    b"A : b\r\n",
-    b"A\t: b\r\n",
     b"A B: c\r\n",
     b"A\x00: b\r\n",
+    b"A\x0b : b\r\n",
+    b"A B : c\r\n",
+    b"A: b\n: c\r\n",
+    b"A: b\nC\r\n",
+    b"A: \x01\x00\r\n",
+    b"A : b\rc\r\n",
+    b"A : b\r\r\n",
     b"A\x0b: b\r\n",
     b"A\x85: b\r\n",
     b"A\xa0: b\r\n",
@@ -110,21 +115,13 @@ pub(super) const BAD_FIELDS: &[&[u8]] = &[
     b"A: b\r\r\n",
     b"A: \rb\r\n",
     b"A:\r\r\n",
-    b"A: b\x01\r\n",
-    b"A: b\x0b\r\n",
-    b"A: b\x0c\r\n",
-    b"A: b\x1b\r\n",
-    b"A: b\x7f\r\n",
     b"A\r: b\r\n",
-    b"A:\x0bb\r\n",
     b"Te\nst: x\r\n",
-    b"A: b\nC: d\r\n",
-    b"A: b\n",
     b"Transfer-\r\nEncoding: chunked\r\n",
     b"GET / HTTP/1.1\r\n",
 ];
 
-/// Field lines that a request may not have; a response may, or is repaired (rules 13, 16 and 45).
+/// Field lines that a request may not have; a response may, or is repaired (rules 12, 13, 15, 16 and 45).
 pub(super) const BAD_IN_REQUESTS: &[&[u8]] = &[
     b"A: b\r\n c\r\n",
     b"A: b\r\n\tc\r\n",
@@ -137,6 +134,31 @@ pub(super) const BAD_IN_REQUESTS: &[&[u8]] = &[
     b"x_forwarded_proto: https\r\n",
     b"Keep_Alive: 1\r\n",
     b"Proxy_Authorization: x\r\n",
+    b"A: b\n",
+    b"A: b\nC: d\r\n",
+    b"A:\x0bb\r\n",
+    b"A: b\x7f\r\n",
+    b"A: b\x1b\r\n",
+    b"A: b\x0c\r\n",
+    b"A: b\x0b\r\n",
+    b"A: b\x01\r\n",
+    b"A\t: b\r\n",
+    b"A : b\r\n",
+];
+
+/// Responses that every browser reads, and the fields that they have (rule 45).
+pub(super) const LENIENT_RESPONSES: &[(&[u8], NamesAndValues)] = &[
+    (b"HTTP/1.1 200\r\n\r\n", &[]),
+    (b"HTTP/1.1 200\n\n", &[]),
+    (b"HTTP/1.1 200 \n\r\n", &[]),
+    (b"HTTP/1.0 200 OK\nA: b\n\n", &[("A", b"b")]),
+    (b"HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\n", &[("A", b"b"), ("C", b"d")]),
+    (b"HTTP/1.1 200 OK\r\n\n", &[]),
+    (b"HTTP/1.1 200 OK\r\nExpires : 0\r\n\r\n", &[("Expires", b"0")]),
+    (b"HTTP/1.1 200 OK\r\nA \t :\tb \r\nC:\r\n\r\n", &[("A", b"b"), ("C", b"")]),
+    (b"HTTP/1.1 200 OK\nA: b\n c\n\td\nE: f\n\n", &[("A", b"b  c \td"), ("E", b"f")]),
+    (b"HTTP/1.1 200 OK\r\nA : b\r\n c\r\n\r\n", &[("A", b"b   c")]),
+    (b"HTTP/1.1 200 OK\r\nA: \x01b\x7f\x0b\r\nC: \x0c\r\n\r\n", &[("A", b"\x01b\x7f\x0b"), ("C", b"\x0c")]),
 ];
 
 /// Status lines that are right: status, reason, version.
@@ -145,6 +167,7 @@ pub(super) const STATUS_LINES: &[(&[u8], [&str; 3])] = &[
     (b"HTTP/1.0 200 OK", ["200", "OK", "Http10"]),
     (b"HTTP/1.7 200 OK", ["200", "OK", "Http11"]),
     (b"HTTP/1.1 200 ", ["200", "", "Http11"]),
+    (b"HTTP/1.1 200", ["200", "", "Http11"]),
     (b"HTTP/1.1 404 Not Found", ["404", "Not Found", "Http11"]),
     (b"HTTP/1.1 100 Continue", ["100", "Continue", "Http11"]),
     (b"HTTP/1.1 999 x", ["999", "x", "Http11"]),
