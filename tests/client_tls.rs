@@ -105,15 +105,37 @@ fn http_1_1_is_negotiated_and_h2_alone_is_refused() {
 }
 
 #[test]
-fn plain_http_on_a_tls_listener_gets_no_response_of_a_request() {
+fn plain_http_on_a_tls_listener_is_told_so_in_plain_http() {
     let origin = Origin::echo();
-    let secure = secure(&origin, &[]);
-    let mut client = secure.corsair.connect();
-    client.offer("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    if let Ok(response) = client.try_response("GET") {
-        assert_eq!(response.status, 400);
+    let secure = secure(&origin, &["--timeout-head", "2s"]);
+    for request in [
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "get / HTTP/1.0\r\n\r\n",
+        "\r\nPOST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi",
+        "G",
+    ] {
+        let mut client = secure.corsair.connect();
+        client.offer(request);
+        let response = client.try_response("GET").unwrap();
+        assert_eq!((response.status, response.closes()), (400, true), "{request:?}");
+        assert!(response.text().contains("https://"), "{request:?}: {}", response.text());
+        assert_eq!(response.field("access-control-allow-origin"), Some("*"), "{request:?}");
+        client.expect_end();
     }
+    // Nothing is said before they speak, and what is neither gets the alert of its own language.
+    assert!(secure.corsair.connect().is_quiet_for(Duration::from_millis(200)));
+    let mut client = secure.corsair.connect();
+    client.offer(b"\x16\x03\x01\x00\x01\x00");
+    assert!(client.try_response("GET").is_err());
+    // A large upload can read its answer too.
+    let mut client = secure.corsair.connect();
+    client.offer(format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n{}",
+        "x".repeat(200_000)
+    ));
+    assert_eq!(client.try_response("POST").unwrap().status, 400);
     assert_eq!(origin.connections(), 0);
+    assert_eq!(secure.ask_and_keep().1.status, 200);
 }
 
 #[test]

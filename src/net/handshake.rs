@@ -21,6 +21,14 @@ const RECORD_BUFFER: usize = 32 << 10;
 /// session, some 10 KiB while it is idle.
 pub const TLS_MEMORY: usize = RECORD_BUFFER + (64 << 10);
 
+/// Waits for the first byte of a client, and leaves it where it is: whether it is text, which begins no TLS record
+/// (RFC 8446 §5.1), so that somebody waits for an answer that can be read. Nothing is held meanwhile.
+pub async fn speaks_plain_text(tcp: &TcpStream) -> bool {
+    let mut first = [0];
+    // What fails here fails in the handshake.
+    tcp.peek(&mut first).await.is_ok_and(|size| size > 0) && matches!(first, [b'!'..=b'~' | b'\r'])
+}
+
 /// Performs the server's side of a handshake.
 ///
 /// # Errors
@@ -191,6 +199,31 @@ mod tests {
                 let name = ServerName::try_from("api.test").unwrap();
                 let client = tls::client_config(None, false).unwrap();
                 assert_eq!(connect(client, name, far).await.map(|_| ()).unwrap_err(), Error::TlsProtocol);
+            }
+        });
+    }
+
+    #[test]
+    fn text_is_told_from_tls_by_its_first_byte_which_stays_to_be_read() {
+        in_worker(async {
+            for (first, expected) in [
+                (&b"G"[..], true),
+                (b"get /", true),
+                (b"\r\n", true),
+                (b"\x16", false),
+                (b"\x16\x03\x01", false),
+                (b"\x15", false),
+                (b"\x80\x2e", false),
+                (b"\x00", false),
+                (b"", false),
+            ] {
+                let (mut near, mut far) = tcp_pair().await;
+                far.write_all(first).await.unwrap();
+                far.shutdown().await.unwrap();
+                assert_eq!(speaks_plain_text(&near).await, expected, "{first:?}");
+                let mut rest = Vec::new();
+                near.read_to_end(&mut rest).await.unwrap();
+                assert_eq!(rest, first);
             }
         });
     }

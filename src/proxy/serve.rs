@@ -12,6 +12,7 @@ use super::{
     request::{Asked, Served, serve_requests},
 };
 use crate::{
+    error::Error,
     net::{parked, stream::Stream},
     plan::Client,
 };
@@ -79,6 +80,13 @@ impl Connections {
         };
         connection.close(after).await;
         None
+    }
+
+    /// Answers a connection on which no request can come, and ends it.
+    pub async fn refuse(&self, stream: Stream, client: Client, error: Error) {
+        let mut connection = Box::new(Connection::new(Rc::clone(&self.core), stream, client));
+        let after = connection.refuse(error, None).await;
+        connection.close(after).await;
     }
 
     /// Gives most of what waits for the next request back to the allocator.

@@ -1,11 +1,19 @@
 //! A connection from its arrival at a worker until it ends or is parked.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
-use tokio::{task::spawn_local, time::timeout};
+use rustls::ServerConfig;
+use tokio::{net::TcpStream, task::spawn_local, time::timeout};
 
 use super::ticket::{Arrival, Worker};
-use crate::net::{handshake, stream::Stream};
+use crate::{
+    error::Error,
+    net::{handshake, stream::Stream},
+    plan::Client,
+};
+
+const PLAIN_HTTP: Error =
+    Error::RequestHead("this is plain HTTP on a port that speaks TLS; use https:// in the URL");
 
 /// Serves a connection until it ends or is parked.
 pub(super) fn serve_arrival(worker: &Rc<Worker>, arrival: Arrival) {
@@ -19,15 +27,13 @@ async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
     let mut next = Some(first);
     while let Some(Arrival { tcp, tls, ticket, patience }) = next.take() {
         let stream = match tls {
-            None => Ok(Ok(Stream::Tcp(tcp))),
+            None => Some(Stream::Tcp(tcp)),
             // Boxed: the handshake's room is not the connection's.
-            Some(tls) => {
-                Box::pin(timeout(worker.core.config.timeouts.head, handshake::accept(tls, tcp))).await
-            }
+            Some(tls) => Box::pin(secure(&worker, tls, tcp, ticket.client)).await,
         };
         let idle = match stream {
-            Ok(Ok(stream)) => worker.serving.serve(stream, ticket.client, patience).await,
-            Ok(Err(_)) | Err(_) => None,
+            Some(stream) => worker.serving.serve(stream, ticket.client, patience).await,
+            None => None,
         };
         match idle {
             Some(idle) => {
@@ -38,5 +44,29 @@ async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
             None => drop(ticket),
         }
         next = worker.tasks.next().await;
+    }
+}
+
+/// The connection after its handshake, for which there is as much time as for a head. Who speaks plain HTTP is told
+/// so; who fails otherwise has nobody to be answered.
+async fn secure(
+    worker: &Worker,
+    config: Arc<ServerConfig>,
+    tcp: TcpStream,
+    client: Client,
+) -> Option<Stream> {
+    let shaken = timeout(worker.core.config.timeouts.head, async {
+        if handshake::speaks_plain_text(&tcp).await {
+            return Err(tcp);
+        }
+        Ok(handshake::accept(config, tcp).await.ok())
+    });
+    match shaken.await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(plain)) => {
+            worker.serving.refuse(Stream::Tcp(plain), client, PLAIN_HTTP).await;
+            None
+        }
+        Err(_elapsed) => None,
     }
 }
