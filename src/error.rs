@@ -80,6 +80,8 @@ pub enum Error {
     DnsTimeout,
     /// The resolver failed, or the name does not exist.
     Dns,
+    /// The Unix socket of the upstream does not exist.
+    SocketMissing,
     /// Every address refused the connection.
     ConnectRefused,
     /// No address could be reached in time.
@@ -142,6 +144,7 @@ impl Error {
             Self::Internal => Row(500, Proxy, "proxy_internal_error"),
             Self::DnsTimeout => Row(504, Upstream, "dns_timeout"),
             Self::Dns => Row(502, Upstream, "dns_error"),
+            Self::SocketMissing => Row(502, Upstream, "destination_unavailable"),
             Self::ConnectRefused => Row(502, Upstream, "connection_refused"),
             Self::ConnectTimeout => Row(504, Upstream, "connection_timeout"),
             Self::ConnectFailed => Row(502, Upstream, "destination_ip_unroutable"),
@@ -254,6 +257,9 @@ impl fmt::Display for Error {
             Self::Internal => "corsair failed to handle this request",
             Self::DnsTimeout => "the name of the upstream could not be resolved in time",
             Self::Dns => "the name of the upstream could not be resolved",
+            Self::SocketMissing => {
+                "the unix socket of the upstream is not there; start the application, or correct the path in --upstream"
+            }
             Self::ConnectRefused => "the upstream refused the connection",
             Self::ConnectTimeout => "the upstream could not be reached in time",
             Self::ConnectFailed => "the upstream cannot be reached",

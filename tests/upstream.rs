@@ -255,6 +255,28 @@ fn an_upstream_may_be_a_unix_socket() {
     assert_eq!(corsair.ask(GET).text(), "unix");
 }
 
+#[test]
+fn a_unix_socket_that_is_not_there_is_said_to_be_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let dead = directory.path().join("dead.sock");
+    drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+    for (path, error, says) in [
+        (directory.path().join("missing.sock"), "destination_unavailable", "not there"),
+        (directory.path().join("missing/app.sock"), "destination_unavailable", "not there"),
+        (file.join("app.sock"), "destination_unavailable", "not there"),
+        (file, "connection_refused", "refused"),
+        (dead, "connection_refused", "refused"),
+    ] {
+        let corsair = Corsair::start(&["--upstream", &format!("unix:{}", path.display())]);
+        let response = corsair.ask(GET);
+        assert_eq!((response.status, cause(&response).as_str()), (502, error), "{path:?}");
+        let text = response.text();
+        assert!(text.contains(says) && !text.contains("app.sock"), "{path:?}: {text}");
+    }
+}
+
 /// A client in the middle of something, and what it was.
 fn busy_clients(corsair: &Corsair) -> Vec<(&'static str, Client)> {
     let mut waiting = corsair.connect();

@@ -85,9 +85,13 @@ pub async fn open(
     Ok((stream, Peer::Ip(peer)))
 }
 
-/// A missing socket and one that nobody listens on mean the same: the application does not run.
+/// A missing socket is told from one that nobody listens on: the one is a path to correct, or an application that never
+/// ran, the other one that has ended.
 fn unix_fault(error: &io::Error) -> Error {
-    if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {
+    let kind = error.kind();
+    if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        Error::SocketMissing
+    } else if kind == io::ErrorKind::ConnectionRefused {
         Error::ConnectRefused
     } else {
         Error::ConnectFailed

@@ -3,7 +3,7 @@
 use crate::error::Error;
 
 /// The tokens of [`Error::token`]: the values of the label `cause`. The last one takes what the others do not.
-pub const CAUSES: [&str; 22] = [
+pub const CAUSES: [&str; 23] = [
     "http_request_error",
     "http_request_denied",
     "connection_terminated",
@@ -17,6 +17,7 @@ pub const CAUSES: [&str; 22] = [
     "destination_ip_prohibited",
     "destination_ip_unroutable",
     "destination_not_found",
+    "destination_unavailable",
     "http_protocol_error",
     "http_response_header_section_size",
     "http_response_incomplete",

@@ -40,6 +40,7 @@ fn errors() -> Vec<Error> {
         Internal,
         DnsTimeout,
         Dns,
+        SocketMissing,
         ConnectRefused,
         ConnectTimeout,
         ConnectFailed,
@@ -92,6 +93,7 @@ const fn is_listed(error: Error) -> bool {
         | Internal
         | DnsTimeout
         | Dns
+        | SocketMissing
         | ConnectRefused
         | ConnectTimeout
         | ConnectFailed
