@@ -46,6 +46,39 @@ fn a_server_that_cannot_be_trusted_is_a_502_and_gets_no_request_byte() {
 }
 
 #[test]
+fn a_certificate_that_stands_itself_in_the_ca_file_is_trusted_in_date_and_for_its_name() {
+    let (authority, files) = (Authority::new(), Authority::new());
+    let here = &["127.0.0.1"][..];
+    let elsewhere = &["other.example.org", "127.0.0.2"][..];
+    for (what, leaf, expected) in [
+        ("self-signed as an authority", Authority::self_signed(here, true, false), 200),
+        ("self-signed as a server", Authority::self_signed(here, false, false), 200),
+        ("signed by somebody unknown", authority.leaf(here), 200),
+        ("an authority, wrong name", Authority::self_signed(elsewhere, true, false), 502),
+        ("a server, wrong name", Authority::self_signed(elsewhere, false, false), 502),
+        ("unknown signer, wrong name", authority.leaf(elsewhere), 502),
+        ("an authority, expired", Authority::self_signed(here, true, true), 502),
+        ("a server, expired", Authority::self_signed(here, false, true), 502),
+        ("unknown signer, expired", authority.expired_leaf(here), 502),
+    ] {
+        let (file, _) = files.write(&leaf);
+        let origin = Origin::start_tls(leaf.server(), support::origin::describe);
+        let corsair = Corsair::start(&["--upstream", &url(&origin), "--ca-file", file.to_str().unwrap()]);
+        assert_eq!(corsair.ask(GET).status, expected, "{what}");
+        assert_eq!(origin.seen().heads, usize::from(expected == 200), "{what}");
+    }
+    // Another one of the same name is another one, and trust in one is none in those beside it.
+    for is_authority in [true, false] {
+        let (file, _) = files.write(&Authority::self_signed(here, is_authority, false));
+        let other = Authority::self_signed(here, is_authority, false);
+        let origin = Origin::start_tls(other.server(), support::origin::describe);
+        let corsair = Corsair::start(&["--upstream", &url(&origin), "--ca-file", file.to_str().unwrap()]);
+        assert_eq!(corsair.ask(GET).status, 502);
+        assert_eq!(origin.seen().heads, 0);
+    }
+}
+
+#[test]
 fn without_a_ca_file_a_private_authority_is_not_trusted() {
     let authority = Authority::new();
     let origin = Origin::start_tls(authority.leaf(&["127.0.0.1"]).server(), support::origin::describe);

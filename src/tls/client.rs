@@ -3,13 +3,15 @@
 use std::{io, path::Path, sync::Arc};
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
-        Resumption,
+        Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
 };
 
 use super::{
@@ -21,7 +23,8 @@ use super::{
 const CLIENT_SESSIONS: usize = 256;
 
 /// How we speak TLS to upstreams: 1.2 and 1.3, `http/1.1`, sessions resumed from a bounded memory, and
-/// certificates verified for chain, dates and name against the built-in roots and those of `extra_ca`.
+/// certificates verified for chain, dates and name against the built-in roots and those of `extra_ca`, where a
+/// server's own certificate may stand too.
 ///
 /// `insecure` accepts any certificate; the peer must still prove that it holds the key of the one it shows.
 /// Sessions are remembered per configuration, so an unverified one is never resumed as a verified one.
@@ -30,14 +33,20 @@ const CLIENT_SESSIONS: usize = 256;
 /// [`TlsFault`] when `extra_ca` is missing, unreadable, not PEM, or holds no usable certificate.
 pub fn client_config(extra_ca: Option<&Path>, insecure: bool) -> Result<Arc<ClientConfig>, TlsFault> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let roots = trusted_roots(extra_ca)?;
+    let extra = extra_ca.map_or_else(|| Ok(Vec::new()), read_certificates)?;
+    let roots = trusted_roots(extra_ca, &extra)?;
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsFault::Setup)?
-        .with_root_certificates(roots)
+        .with_root_certificates(Arc::clone(&roots))
         .with_no_client_auth();
     if insecure {
         config.dangerous().set_certificate_verifier(Arc::new(AnyCertificate(provider)));
+    } else if !extra.is_empty() {
+        let chains = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+        // It fails for a store without roots, and for revocation lists.
+        let chains = chains.map_err(|error| TlsFault::Setup(rustls::Error::General(error.to_string())))?;
+        config.dangerous().set_certificate_verifier(Arc::new(ChainsAndOwn { chains, own: extra }));
     }
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::in_memory_sessions(CLIENT_SESSIONS);
@@ -52,17 +61,83 @@ pub fn is_certificate_error(error: &io::Error) -> bool {
     matches!(cause, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
 }
 
-fn trusted_roots(extra_ca: Option<&Path>) -> Result<RootCertStore, TlsFault> {
+/// The built-in roots and `extra`, the certificates of `file`.
+fn trusted_roots(
+    file: Option<&Path>,
+    extra: &[CertificateDer<'static>],
+) -> Result<Arc<RootCertStore>, TlsFault> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let Some(file) = extra_ca else { return Ok(roots) };
-    for (index, certificate) in read_certificates(file)?.into_iter().enumerate() {
-        roots.add(certificate).map_err(|reason| TlsFault::UnusableCertificate {
-            file: file.to_owned(),
+    for (index, certificate) in extra.iter().enumerate() {
+        roots.add(certificate.clone()).map_err(|reason| TlsFault::UnusableCertificate {
+            file: file.unwrap_or(Path::new("")).to_owned(),
             number: index + 1,
             reason,
         })?;
     }
-    Ok(roots)
+    Ok(Arc::new(roots))
+}
+
+/// Verifies chains, and takes a certificate that the operator named itself, byte for byte, for what it is: a server
+/// that signed its own certificate has no other chain. Its dates and its name count all the same.
+#[derive(Debug)]
+struct ChainsAndOwn {
+    chains: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for ChainsAndOwn {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified =
+            self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            // These two are found behind a fault of the dates and before one of the name.
+            Err(rustls::Error::InvalidCertificate(fault))
+                if is_of_issuer(&fault) && self.own.iter().any(|own| own == end_entity) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate is refused for who signed it: somebody unknown, or itself, as an authority does.
+fn is_of_issuer(fault: &CertificateError) -> bool {
+    if let CertificateError::Other(other) = fault {
+        // The library has no name for it.
+        return other.to_string() == "CaUsedAsEndEntity";
+    }
+    *fault == CertificateError::UnknownIssuer
 }
 
 /// Accepts every certificate, for upstreams that the operator chose not to verify. Signatures are verified:
@@ -112,11 +187,11 @@ mod tests {
     #[test]
     fn extra_trust_is_added_to_the_built_in_roots() {
         let folder = folder();
-        assert_eq!(
-            trusted_roots(Some(&folder.path().join("a.pem"))).unwrap().len(),
-            trusted_roots(None).unwrap().len() + 1
-        );
-        assert!(trusted_roots(None).unwrap().len() > 50);
+        let file = folder.path().join("a.pem");
+        let extra = read_certificates(&file).unwrap();
+        let built_in = trusted_roots(None, &[]).unwrap().len();
+        assert_eq!(trusted_roots(Some(&file), &extra).unwrap().len(), built_in + 1);
+        assert!(built_in > 50);
     }
 
     #[test]
@@ -130,7 +205,7 @@ mod tests {
 
     #[test]
     fn only_faults_of_the_certificate_are_certificate_errors() {
-        let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let certificate = rustls::Error::InvalidCertificate(CertificateError::Expired);
         assert!(is_certificate_error(&io::Error::new(io::ErrorKind::InvalidData, certificate)));
         let protocol = rustls::Error::DecryptError;
         assert!(!is_certificate_error(&io::Error::new(io::ErrorKind::InvalidData, protocol)));

@@ -54,6 +54,22 @@ impl Authority {
         self.sign(names, true)
     }
 
+    /// A certificate for these names that its own key signed, as an authority's (`openssl req -x509`) or as a server's.
+    pub(crate) fn self_signed(names: &[&str], is_authority: bool, expired: bool) -> Leaf {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        if is_authority {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        if expired {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(2020, 2, 1);
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Leaf { certificate_pem: certificate.pem(), certificate: certificate.der().clone(), key }
+    }
+
     fn sign(&self, names: &[&str], expired: bool) -> Leaf {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
