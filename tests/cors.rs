@@ -612,6 +612,36 @@ fn the_gateways_own_texts_are_readable_by_the_page() {
 }
 
 #[test]
+fn an_origin_of_another_scheme_is_allowed_where_it_is_listed_or_any_is() {
+    const SAFARI: &str = "safari-web-extension://140BB581-A2C0-4E8B-9F0D-3C2A1B0E9D8F";
+    let upstream = Origin::echo();
+    let any = Corsair::reverse(upstream.address(), &[]);
+    let listed =
+        ["--allow-origin", SAFARI, "--allow-origin", "file://", "--allow-origin", "~app://[A-Za-z]+"];
+    let listed = Corsair::reverse(upstream.address(), &[&listed[..], &["--allow-credentials"]].concat());
+    let allowed = |corsair: &Corsair, origin: &str| {
+        let response = corsair.get("/", &format!("Origin: {origin}\r\n"));
+        assert_eq!(response.status, 200, "{origin}");
+        response.field("access-control-allow-origin").map(ToOwned::to_owned)
+    };
+    for origin in [SAFARI, "file://", "app://Mine"] {
+        assert_eq!(allowed(&any, origin).as_deref(), Some("*"), "{origin}");
+        assert_eq!(allowed(&listed, origin).as_deref(), Some(origin));
+    }
+    for origin in [&SAFARI.to_lowercase(), "app://Mine/", "file:///", "tauri://localhost"] {
+        assert_eq!(allowed(&any, origin).as_deref(), Some("*"), "{origin}");
+        assert_eq!(allowed(&listed, origin), None, "{origin}");
+    }
+    for origin in ["", "app://a app://b", "file://,file://"] {
+        assert_eq!((allowed(&any, origin), allowed(&listed, origin)), (None, None), "{origin:?}");
+    }
+    let preflight = listed.ask(format!(
+        "OPTIONS / HTTP/1.1\r\nHost: localhost\r\nOrigin: {SAFARI}\r\nAccess-Control-Request-Method: PUT\r\n\r\n"
+    ));
+    assert_eq!((preflight.status, preflight.field("access-control-allow-origin")), (204, Some(SAFARI)));
+}
+
+#[test]
 fn an_error_is_one_line_of_text_or_problem_json() {
     let corsair = Corsair::start(&["--upstream", "http://127.0.0.1:1"]);
     let plain = corsair.get("/", "");

@@ -646,7 +646,7 @@ mod tests {
         assert_eq!(response(&policy, Some("evil"), &[]), [invalid, "Vary: Origin"]);
         // A cache must not give this answer to an origin that is one.
         let any = super::super::sample::policy(|_| {});
-        assert_eq!(response(&any, Some("evil"), &[]), [invalid, "Vary: Origin"]);
+        assert_eq!(response(&any, Some("evil evil"), &[]), [invalid, "Vary: Origin"]);
     }
 
     #[test]

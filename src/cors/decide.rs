@@ -419,15 +419,25 @@ mod tests {
     }
 
     #[test]
-    fn any_origin_means_any_serialized_origin() {
-        for origin in ["null", "http://a", "https://x.example:8443", "chrome-extension://abc"] {
+    fn any_origin_means_any_value_that_can_be_one() {
+        for origin in [
+            "null",
+            "http://a",
+            "https://x.example:8443",
+            "chrome-extension://abc",
+            "safari-web-extension://140BB581-A2C0-4E8B-9F0D-3C2A1B0E9D8F",
+            "file://",
+            "x\"y",
+        ] {
             assert_eq!(
                 outcome(&policy(|_| {}), "GET", &[("Origin", origin)], false),
                 "actual allowed forward"
             );
         }
-        let outcome = outcome(&policy(|_| {}), "GET", &[("Origin", "x\"y")], false);
-        assert_eq!(outcome, "actual refused forward origin is not a serialized origin");
+        for origin in ["", "http://a http://b", "http://a,http://b", "x\ty"] {
+            let outcome = outcome(&policy(|_| {}), "GET", &[("Origin", origin)], false);
+            assert_eq!(outcome, "actual refused forward origin is not a serialized origin", "{origin:?}");
+        }
     }
 
     #[test]
@@ -563,7 +573,7 @@ mod tests {
         assert!(decide_origin(&listed(|_| {}), GOOD.as_bytes()));
         assert!(!decide_origin(&listed(|_| {}), b"https://evil.test"));
         assert!(decide_origin(&policy(|_| {}), b"https://evil.test"));
-        assert!(!decide_origin(&policy(|_| {}), b"evil"));
+        assert!(!decide_origin(&policy(|_| {}), b"evil evil"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Origins: what a serialized one looks like, and which ones a list admits.
 //!
 //! Everything is compared byte for byte against the serialization that browsers send; nothing is decoded,
-//! lower-cased or repaired, so that no two spellings can pass for one origin.
+//! lower-cased or repaired, so that no two spellings can pass for one origin. The grammar tells listed from unlisted
+//! origins; where any is allowed, one is as good as another.
 
 use std::{
     collections::HashSet,
@@ -24,13 +25,41 @@ const FEW: usize = 8;
 /// The opaque origin of sandboxed frames, `data:` and `file:` documents.
 const NULL: &[u8] = b"null";
 
+/// Schemes whose origins are a host and a port for every browser (URL standard, "special scheme"). `file` is special
+/// too, but what its documents send, where it is not `null`, has no host.
+const OF_HOSTS: [&[u8]; 5] = [b"https", b"http", b"wss", b"ws", b"ftp"];
+
+/// Whether `value` can be one origin at all: something, visible, and no list.
+pub(super) fn is_one_value(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',')
+}
+
 /// Whether `origin` is `null` or `scheme://host[:port]` as browsers serialize it: scheme and host in lower
-/// case, the default port left out, no path.
+/// case, the default port left out, no path. Of schemes that browsers and applications have made for themselves
+/// (`safari-web-extension`, `app`, `file`) the scheme alone is in lower case, and the host is what they say, or missing.
 ///
 /// Source: HTML "serialization of an origin"; RFC 6454 §6.2.
 #[must_use]
 pub fn is_serialized_origin(origin: &[u8]) -> bool {
-    origin == NULL || Parts::of(origin).is_some()
+    origin == NULL || Parts::of(origin).is_some() || is_of_other_scheme(origin)
+}
+
+/// Whether `origin` has a scheme of its own kind, and behind it what can be a host and a port (RFC 3986 §3.2.2).
+fn is_of_other_scheme(origin: &[u8]) -> bool {
+    let Some(colon) = memchr::memchr(b':', origin).filter(|_| origin.len() <= MAX_ORIGIN) else {
+        return false;
+    };
+    let (scheme, rest) = origin.split_at(colon);
+    is_scheme(scheme)
+        && !OF_HOSTS.contains(&scheme)
+        && rest.strip_prefix(b"://").is_some_and(|host| host.iter().all(|byte| is_of_other_host(*byte)))
+}
+
+/// A byte of a host that no other part of a URL begins with.
+const fn is_of_other_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']')
+        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'+' | b';' | b'=')
 }
 
 /// Whether `origin` is that of what is reached under `authority`, by TLS where it is `secure`: a page of it talks to
@@ -201,6 +230,10 @@ pub(super) fn canonical(text: &str) -> Option<String> {
 
 /// Whether `text` is what a browser sends for the origin it stands for.
 pub(super) fn is_canonical(text: &str) -> bool {
+    is_of_other_scheme(text.as_bytes()) || is_canonical_with_host(text)
+}
+
+fn is_canonical_with_host(text: &str) -> bool {
     Parts::of(text.as_bytes()).is_some() && canonical(text).is_none_or(|spelled| spelled == text)
 }
 
@@ -230,8 +263,8 @@ impl Wildcard {
         let (scheme, suffix) = text.split_once("://*")?;
         let parent = suffix.strip_prefix('.')?;
         // Both: there are no names below an address, and there is none without a parent.
-        let valid =
-            is_canonical(&format!("{scheme}://{parent}")) && is_canonical(&format!("{scheme}://a{suffix}"));
+        let valid = is_canonical_with_host(&format!("{scheme}://{parent}"))
+            && is_canonical_with_host(&format!("{scheme}://a{suffix}"));
         valid.then(|| Self {
             prefix: format!("{scheme}://").into_bytes().into(),
             suffix: suffix.as_bytes().into(),
@@ -311,10 +344,16 @@ impl OriginList {
         if self.exact.has(origin) {
             return Admission::Allowed;
         }
-        let Some(parts) = Parts::of(origin) else { return Admission::NotAnOrigin };
-        let allowed = (self.loopback && parts.is_loopback())
-            || self.wildcards.iter().any(|wildcard| wildcard.matches(origin))
-            || self.patterns.as_ref().is_some_and(|patterns| patterns.is_match(origin));
+        let matches = || self.patterns.as_ref().is_some_and(|patterns| patterns.is_match(origin));
+        let allowed = match Parts::of(origin) {
+            Some(parts) => {
+                (self.loopback && parts.is_loopback())
+                    || self.wildcards.iter().any(|wildcard| wildcard.matches(origin))
+                    || matches()
+            }
+            None if is_of_other_scheme(origin) => matches(),
+            None => return Admission::NotAnOrigin,
+        };
         if allowed { Admission::Allowed } else { Admission::NotAllowed }
     }
 }
@@ -395,6 +434,75 @@ mod tests {
         ];
         for origin in valid {
             assert!(is_serialized_origin(origin), "{}", origin.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn an_origin_of_another_scheme_is_compared_as_it_is() {
+        let texts = [
+            "safari-web-extension://140BB581-A2C0-4E8B-9F0D-3C2A1B0E9D8F",
+            "file://",
+            "app://.",
+            "app://-",
+            "app://My_App",
+            "capacitor://localhost",
+            "tauri://localhost:0080",
+            "ms-appx-web://Contoso.App",
+        ];
+        let exact = texts.map(|text| text.as_bytes().into()).into();
+        let list = OriginList::new(OriginEntries { exact, ..OriginEntries::default() });
+        let union = RegexSet::new([r"\A(?:safari-web-extension://[0-9A-F-]+|file://)\z"]).unwrap();
+        let patterns = OriginList::new(OriginEntries { patterns: Some(union), ..OriginEntries::default() });
+        for (index, text) in texts.into_iter().enumerate() {
+            assert!(is_serialized_origin(text.as_bytes()) && is_canonical(text), "{text}");
+            assert_eq!(list.admits(text.as_bytes()), Admission::Allowed, "{text}");
+            let expected = if index < 2 { Admission::Allowed } else { Admission::NotAllowed };
+            assert_eq!(patterns.admits(text.as_bytes()), expected, "{text}");
+        }
+        for text in [
+            "safari-web-extension://140bb581-a2c0-4e8b-9f0d-3c2a1b0e9d8f",
+            "safari-web-extension://140BB581-A2C0-4E8B-9F0D-3C2A1B0E9D8",
+            "app://my_app",
+            "file://localhost",
+            "tauri://localhost:80",
+        ] {
+            assert_eq!(list.admits(text.as_bytes()), Admission::NotAllowed, "{text}");
+        }
+        for text in [
+            "Safari-Web-Extension://140BB581",
+            "file:",
+            "file:/",
+            "file:///",
+            "file:///etc/passwd",
+            "app://a/b",
+            "app://a?b",
+            "app://a#b",
+            "app://u@a",
+            "app://a,app://b",
+            "app://a app://b",
+            "app://\u{e9}",
+            "app",
+            "://",
+            "https://",
+            "https://App",
+            "wss://A",
+            "ftp://A",
+        ] {
+            assert!(!is_serialized_origin(text.as_bytes()) && !is_canonical(text), "{text}");
+            assert_eq!(list.admits(text.as_bytes()), Admission::NotAnOrigin, "{text}");
+        }
+        assert!(!is_serialized_origin(format!("app://{}", "a".repeat(MAX_ORIGIN)).as_bytes()));
+        // There are no names below what is no host.
+        assert!(Wildcard::parse("app://*.Example").is_none() && Wildcard::parse("file://*.").is_none());
+    }
+
+    #[test]
+    fn any_one_visible_value_can_be_an_origin() {
+        for value in ["null", "https://a", "HTTPS://A/", "file://", "x\"y", "*", "safari-web-extension://A"] {
+            assert!(is_one_value(value.as_bytes()), "{value}");
+        }
+        for value in ["", "a b", "a,b", ",", "a\tb", "a\u{7f}", "\u{e9}", "https://a https://b", "a\0"] {
+            assert!(!is_one_value(value.as_bytes()), "{value:?}");
         }
     }
 

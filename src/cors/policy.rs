@@ -6,7 +6,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    origin::{Admission, OriginList, is_serialized_origin},
+    origin::{Admission, OriginList, is_one_value},
     reason::Reason,
 };
 use crate::http1::fields::FieldId;
@@ -249,7 +249,7 @@ impl CorsPolicy {
     /// Why it is not allowed.
     pub(super) fn judge(&self, origin: &[u8]) -> Result<(), Reason> {
         let admission = match &self.origins {
-            Origins::Any if is_serialized_origin(origin) => Admission::Allowed,
+            Origins::Any if is_one_value(origin) => Admission::Allowed,
             Origins::Any => Admission::NotAnOrigin,
             Origins::Listed { list, .. } => list.admits(origin),
         };

@@ -71,16 +71,37 @@ pub fn parse(bytes: &[u8]) -> Option<Origin> {
     Some(Origin { scheme: scheme.to_owned(), host: host.to_owned(), port })
 }
 
+/// Whether this is an origin as somebody sends it: `null`, one with parts, or one of a scheme that is not of the web,
+/// whose host may be anything that begins no other part of a URL, or nothing.
+#[must_use]
+pub fn is_origin(bytes: &[u8]) -> bool {
+    if bytes == b"null" || parse(bytes).is_some() {
+        return true;
+    }
+    let Some((scheme, host)) = str::from_utf8(bytes).ok().and_then(|text| text.split_once("://")) else {
+        return false;
+    };
+    // A scheme is judged as that of an origin that is surely one.
+    bytes.len() <= 320
+        && parse(format!("{scheme}://a").as_bytes()).is_some()
+        && !["http", "https", "ws", "wss", "ftp"].contains(&scheme)
+        && host
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || "-._~%:[]!$&'()+;=".contains(character))
+}
+
 /// Whether an entry of a list means this origin. Expressions are among those of [`EXPRESSIONS`].
 #[must_use]
 pub fn entry_admits(entry: &str, bytes: &[u8]) -> bool {
     if entry == "*" {
-        return bytes == b"null" || parse(bytes).is_some();
+        return !bytes.is_empty() && bytes.iter().all(|byte| (0x21..0x7f).contains(byte) && *byte != b',');
     }
     if entry == "null" || bytes == b"null" {
         return entry.as_bytes() == bytes;
     }
-    let Some(origin) = parse(bytes) else { return false };
+    let Some(origin) = parse(bytes) else {
+        return is_origin(bytes) && entry.as_bytes() == bytes;
+    };
     if entry == "loopback" {
         let is_machine = origin.host == "localhost"
             || origin.host == "[::1]"

@@ -15,7 +15,7 @@ use crate::{
 static LISTS: LazyLock<Vec<(Vec<String>, CorsPolicy)>> = LazyLock::new(|| {
     let many: Vec<String> = (0..12).map(|number| format!("https://app{number}.example.com")).collect();
     let expressions: Vec<String> = EXPRESSIONS.iter().map(|(text, _)| (*text).to_owned()).collect();
-    let lists: [&[&str]; 8] = [
+    let lists: [&[&str]; 9] = [
         &["*"],
         &["https://app.example.com"],
         &["https://app.example.com:8443", "http://app.example.com", "null"],
@@ -23,6 +23,7 @@ static LISTS: LazyLock<Vec<(Vec<String>, CorsPolicy)>> = LazyLock::new(|| {
         &["loopback"],
         &["https://*.example.com", "loopback", "https://[2001:db8::1]:8443"],
         &["moz-extension://0a1b2c3d-0000-4000-8000-000000000000", "https://*.xn--bcher-kva.example"],
+        &["safari-web-extension://140BB581-A2C0-4E8B-9F0D-3C2A1B0E9D8F", "file://", "app://."],
         &[],
     ];
     let lists = lists.into_iter().map(|list| list.iter().map(|entry| (*entry).to_owned()).collect());
@@ -30,7 +31,7 @@ static LISTS: LazyLock<Vec<(Vec<String>, CorsPolicy)>> = LazyLock::new(|| {
 });
 
 /// Origins that a list could mean.
-const ORIGINS: [&str; 16] = [
+const ORIGINS: [&str; 18] = [
     "https://app.example.com",
     "https://app.example.com:8443",
     "http://app.example.com",
@@ -42,6 +43,8 @@ const ORIGINS: [&str; 16] = [
     "http://[::1]:3000",
     "https://[2001:db8::1]:8443",
     "moz-extension://0a1b2c3d-0000-4000-8000-000000000000",
+    "safari-web-extension://140BB581-A2C0-4E8B-9F0D-3C2A1B0E9D8F",
+    "file://",
     "https://app7.example.com",
     "https://dev.example.net",
     "https://test.example.com:8000",
@@ -81,7 +84,7 @@ pub fn check(data: &[u8]) {
     }
     let (list, policy) = &LISTS[usize::from(input.byte()) % LISTS.len()];
     let origin = if input.flag() { edited(input) } else { input.rest().to_vec() };
-    let is_origin = origin == b"null" || origin::parse(&origin).is_some();
+    let is_origin = origin::is_origin(&origin);
     assert_eq!(is_serialized_origin(&origin), is_origin, "{}", shown(&origin));
     let expected = list.iter().any(|entry| entry_admits(entry, &origin));
     assert_eq!(decide_origin(policy, &origin), expected, "{list:?} {}", shown(&origin));
@@ -121,7 +124,7 @@ fn entry_means_what_it_says(mut input: Input<'_>) {
     for origin in [origin, entry.as_bytes(), b"null", b"https://evil.test"] {
         let got = decide_origin(&policy, origin);
         if let Some(expression) = entry.strip_prefix('~') {
-            let is_origin = origin::parse(origin).is_some();
+            let is_origin = origin::is_origin(origin);
             assert!(!got || is_origin, "~{expression} admits {}", shown(origin));
         } else {
             assert_eq!(got, entry_admits(entry, origin), "{entry:?} {}", shown(origin));
