@@ -167,7 +167,7 @@ impl ChunkedDecoder {
                 } else {
                     self.extension_bytes = self.extension_bytes.saturating_add(1);
                     if self.extension_bytes > self.limits.extensions {
-                        return Err("the chunk extensions exceed limits.chunk_extensions");
+                        return Err("the chunk extensions exceed --limit-chunk-extensions");
                     }
                     (State::Extension { size, at: extension_step(at, byte)? }, None)
                 }
@@ -189,7 +189,7 @@ impl ChunkedDecoder {
 
     fn trailer_step(&mut self, line: usize, byte: u8) -> Result<(State, Option<Event>), &'static str> {
         if self.trailers.len() >= self.limits.trailers.saturating_add(EMPTY_LINE) {
-            return Err("the trailer section exceeds limits.trailers");
+            return Err("the trailer section exceeds --limit-trailers");
         }
         if byte != b'\n' {
             self.trailers.push(byte);
