@@ -165,9 +165,75 @@ fn a_second_term_ends_at_once() {
     corsair.terminate();
     let address = corsair.address();
     eventually("new connections are refused", || TcpStream::connect(address).is_err());
+    // Sooner it would be the first one over again.
+    pause(Duration::from_millis(150));
     corsair.terminate();
     corsair.wait_exit();
     gate.open();
+}
+
+#[test]
+fn a_term_that_comes_twice_at_once_is_one_drain() {
+    let gate = Gate::new();
+    let origin = origin_in_halves(&gate);
+    let mut corsair = Corsair::reverse(origin.address(), &[]);
+    let mut client = corsair.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").until(b"first");
+    corsair.terminate();
+    corsair.wait_for_log("stopping");
+    corsair.terminate();
+    corsair.signal(rustix::process::Signal::INT);
+    // Had a second one counted, it would have ended by then.
+    pause(Duration::from_millis(50));
+    assert!(corsair.is_running(), "it waits for the download");
+    gate.open();
+    assert_eq!(client.until(b"last."), b"last.");
+    assert_eq!(corsair.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn usr2_and_hup_end_nothing() {
+    let mut corsair = Corsair::start::<&str>(&[]);
+    for (signal, name) in [(rustix::process::Signal::USR2, "USR2: "), (rustix::process::Signal::HUP, "HUP: ")]
+    {
+        corsair.signal(signal);
+        assert!(corsair.wait_for_log(name).contains("WARN"));
+        assert_eq!(corsair.get("/healthcheck", "").status, 200);
+    }
+    corsair.terminate();
+    assert_eq!(corsair.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn without_a_terminal_one_event_tells_what_the_banner_does() {
+    let mut corsair = Corsair::start(&[
+        "-u",
+        "https://api.example.org/v1",
+        "--allow-origin",
+        "https://app.example.com",
+        "--allow-credentials",
+        "--max-connections",
+        "100",
+    ]);
+    let line = corsair.wait_for_log("generation=1");
+    for fact in [
+        format!("version=\"{}\"", env!("CARGO_PKG_VERSION")),
+        format!("listen=\"http://{}\"", corsair.address()),
+        "mode=\"reverse proxy to https://api.example.org/v1\"".to_owned(),
+        "upstreams=\"https://api.example.org/v1\"".to_owned(),
+        "policy=\"".to_owned(),
+        "credentials=true".to_owned(),
+        "memory_bound=".to_owned(),
+        "workers=1".to_owned(),
+        "max_connections=100".to_owned(),
+        "config=\"flags\"".to_owned(),
+        "generation=1".to_owned(),
+    ] {
+        assert!(line.contains(&fact), "{fact} is missing: {line}");
+    }
+    corsair.terminate();
+    assert_eq!(corsair.wait_exit().code(), Some(0));
+    corsair.wait_for_log("stopped");
 }
 
 #[test]

@@ -239,7 +239,8 @@ impl CorsPolicy {
     }
 
     /// Whether responses to this origin may be shown to scripts with credentials.
-    pub(super) const fn allows_credentials(&self) -> bool {
+    #[must_use]
+    pub const fn allows_credentials(&self) -> bool {
         matches!(self.origins, Origins::Listed { credentials: true, .. })
     }
 

@@ -33,19 +33,36 @@ pub(super) fn announce(config: &Config, groups: &[ListenerGroup]) {
             "listening"
         );
     }
+    started(config, &addresses, bound);
+}
+
+/// The facts of the banner as one event, for whoever reads logs.
+fn started(config: &Config, addresses: &[SocketAddr], memory_bound: u64) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        listen = listens(config, addresses),
+        mode = mode_line(&config.mode),
+        upstreams = config.upstream().map(|upstream| servers(&upstream.endpoints)),
+        policy = config.cors.describe(),
+        credentials = config.cors.allows_credentials(),
+        memory_bound,
+        workers = config.process.workers.get(),
+        max_connections = config.process.max_connections,
+        config = "flags",
+        generation = 1,
+        "started"
+    );
 }
 
 /// The banner for `config`, whose listeners got `addresses` (in their order) and whose memory stays within
 /// `memory_bound` bytes. Several lines, each ended.
 fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> String {
-    let listens: Vec<String> =
-        config.listeners.iter().zip(addresses).map(|(listener, address)| url(listener, *address)).collect();
     let mut lines = format!("corsair {}\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, text: &str| {
         // Writing to a String cannot fail.
         let _ = writeln!(lines, "  {name:<8} {text}");
     };
-    line("listens", &listens.join(", "));
+    line("listens", &listens(config, addresses));
     line("mode", &mode_line(&config.mode));
     line("cors", config.cors.describe());
     if let Some((listener, address)) = config.listeners.iter().zip(addresses).next() {
@@ -55,6 +72,12 @@ fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> Strin
     let bound = bytes(memory_bound);
     line("memory", &format!("at most {bound} for {connections} connections, however large the bodies"));
     lines
+}
+
+fn listens(config: &Config, addresses: &[SocketAddr]) -> String {
+    let urls: Vec<String> =
+        config.listeners.iter().zip(addresses).map(|(listener, address)| url(listener, *address)).collect();
+    urls.join(", ")
 }
 
 fn mode_line(mode: &Mode) -> String {
@@ -68,11 +91,15 @@ fn mode_line(mode: &Mode) -> String {
 }
 
 fn reverse(endpoints: &[Endpoint]) -> String {
+    format!("reverse proxy to {}", servers(endpoints))
+}
+
+fn servers(endpoints: &[Endpoint]) -> String {
     let servers: Vec<String> = endpoints
         .iter()
         .map(|Endpoint { scheme, authority, prefix, .. }| format!("{}://{authority}{prefix}", name(*scheme)))
         .collect();
-    format!("reverse proxy to {}", servers.join(", "))
+    servers.join(", ")
 }
 
 fn gateway_line(gateway: &Gateway) -> String {

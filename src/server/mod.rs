@@ -15,13 +15,15 @@
 //! |---|---|---|---|
 //! | 1 | The first TERM or INT drains: new connections are refused, what runs is completed, and the exit code is 0 | experience | `process::term_lets_a_running_download_complete_and_then_ends_with_0`, `process::int_drains_like_term` |
 //! | 2 | The server owns the listeners; it closes them all together, and only when each worker has emptied its queue: to close one alone would reset what waits in it | measured | `balance::a_stop_loses_no_connection_on_its_way_to_another_worker`, `net::listen::tests::a_drain_empties_the_queue_and_then_says_so` |
-//! | 3 | A second signal ends at once | experience | `process::a_second_term_ends_at_once` |
+//! | 3 | A second signal ends at once; one within 100 ms of the first is the same | experience | `process::a_second_term_ends_at_once`, `process::a_term_that_comes_twice_at_once_is_one_drain` |
 //! | 4 | So does the end of `drain_timeout` | experience | `process::a_drain_ends_after_drain_timeout_even_when_a_transfer_does_not` |
 //! | 5 | USR1 opens the access log anew | experience | `access_log::a_log_file_is_written_and_reopened_on_usr1` |
 //! | 6 | A full disk or a reader that is gone fails no request and no drain | experience | `access_log::a_full_disk_fails_no_request_and_no_drain`, `observe::access_log::tests::a_reader_who_leaves_costs_records_only` |
 //! | 7 | The bound on memory that is told at start is one | measured | `memory::memory_stays_within_the_bound_that_was_told_however_slow_both_sides_are`, `memory::memory_stays_within_the_bound_that_was_told_with_tls_on_both_sides` |
 //! | 8 | A process that nobody asks anything uses no CPU | experience | `process::an_idle_process_uses_no_cpu` |
 //! | 9 | A worker that dies ends the process with an error: running on half-dead would be worse | experience | `server::crew::tests::a_worker_that_dies_ends_the_process_with_an_error` |
+//! | 10 | A signal that nothing is made of yet (HUP, USR2) is answered with a warning and ends nothing | experience | `process::usr2_and_hup_end_nothing` |
+//! | 11 | Without a terminal one event tells what the banner does | experience | `process::without_a_terminal_one_event_tells_what_the_banner_does` |
 
 mod fault;
 
@@ -76,6 +78,9 @@ pub fn run(config: Config) -> Result<(), ServeError> {
         && !log.shutdown(LOG_FLUSH)
     {
         tracing::warn!("the access log takes nothing; its last lines are lost");
+    }
+    if result.is_ok() {
+        tracing::info!("stopped");
     }
     result
 }

@@ -1,6 +1,9 @@
 //! The signals that the process obeys.
 
-use std::io;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -12,7 +15,14 @@ pub(super) struct Signals {
     interrupt: Signal,
     reopen: Signal,
     reload: Signal,
+    upgrade: Signal,
+    /// When the last signal to stop came that counted.
+    stopped: Option<Instant>,
 }
+
+/// A signal to stop that follows another within this time is the same one: supervisors send it to the process and
+/// to its group.
+const ONE_STOP: Duration = Duration::from_millis(100);
 
 impl Signals {
     /// Listens for them from now on. Needs a runtime.
@@ -22,15 +32,21 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             reopen: signal(SignalKind::user_defined1())?,
             reload: signal(SignalKind::hangup())?,
+            upgrade: signal(SignalKind::user_defined2())?,
+            stopped: None,
         })
     }
 
-    /// The next signal to stop; USR1 is obeyed meanwhile: the access log is opened anew.
+    /// The next signal to stop; USR1 is obeyed meanwhile: the access log is opened anew. HUP and USR2 change nothing
+    /// yet, and must not end what they are sent to.
     pub(super) async fn stop(&mut self, access_log: Option<&AccessLog>) {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => if self.is_another() { return },
+                _ = self.interrupt.recv() => if self.is_another() { return },
+                _ = self.upgrade.recv() => {
+                    tracing::warn!("USR2: there is no upgrade in place; start the new program and stop this one");
+                }
                 _ = self.reload.recv() => tracing::warn!("HUP: there is no file to reload; flags hold until a restart"),
                 _ = self.reopen.recv() => {
                     if let Some(log) = access_log {
@@ -39,5 +55,15 @@ impl Signals {
                 }
             }
         }
+    }
+
+    /// Whether a signal to stop that has come now is not the last one over again.
+    fn is_another(&mut self) -> bool {
+        let now = Instant::now();
+        let is_another = self.stopped.is_none_or(|last| now.duration_since(last) > ONE_STOP);
+        if is_another {
+            self.stopped = Some(now);
+        }
+        is_another
     }
 }
