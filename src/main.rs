@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
-            ExitCode::from(FAILURE)
+            ExitCode::from(if error.is_usage() { USAGE } else { FAILURE })
         }
     }
 }

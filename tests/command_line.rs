@@ -44,14 +44,16 @@ fn an_open_gateway_says_how_to_restrict_it() {
 
 #[test]
 fn a_flag_beats_its_variable_and_the_variable_beats_the_default() {
-    let bad = &["--drain-timeout=x"];
-    let complaint = |lines: &[String], flag: &str| {
-        lines.iter().any(|line| line.starts_with(&format!("corsair: {flag}: ")))
+    let complaint = |lines: &[String], place: &str| {
+        lines.iter().any(|line| line.starts_with(&format!("corsair: {place}: ")))
     };
-    let lines = faults(bad, &[("CORSAIR_MAX_AGE", "soon")]);
-    assert!(complaint(&lines, "--max-age"), "{lines:?}");
-    let lines = faults(&["--drain-timeout=x", "--max-age=1m"], &[("CORSAIR_MAX_AGE", "soon")]);
-    assert!(!complaint(&lines, "--max-age"), "{lines:?}");
+    let variable = &[("CORSAIR_MAX_AGE", "soon")];
+    let lines = faults(&["--drain-timeout=x"], variable);
+    assert!(complaint(&lines, "CORSAIR_MAX_AGE") && !complaint(&lines, "--max-age"), "{lines:?}");
+    let lines = faults(&["--drain-timeout=x", "--max-age=1m"], variable);
+    assert!(!complaint(&lines, "CORSAIR_MAX_AGE") && lines.len() == 1, "{lines:?}");
+    let lines = faults(&["--drain-timeout=x", "--max-age=x"], variable);
+    assert!(complaint(&lines, "--max-age") && !complaint(&lines, "CORSAIR_MAX_AGE"), "{lines:?}");
     let lines = faults(&["--drain-timeout=x", "--open=false", "-l", ":80"], &[("CORSAIR_OPEN", "true")]);
     assert!(lines.iter().any(|line| line.contains("a gateway on")), "{lines:?}");
     let lines = faults(&["--drain-timeout=x", "-l", ":80"], &[("CORSAIR_OPEN", "1")]);
@@ -78,13 +80,109 @@ fn an_empty_variable_is_one_that_is_not_set_and_an_empty_flag_is_a_fault() {
 #[test]
 fn verbosity_has_variables_too() {
     let lines = faults(&[], &[("CORSAIR_VERBOSE", "2"), ("CORSAIR_QUIET", "1")]);
-    assert_eq!(lines, ["corsair: --quiet: contradicts --verbose; give one of the two"]);
+    assert_eq!(lines, ["corsair: CORSAIR_QUIET: contradicts --verbose; give one of the two"]);
 }
 
 #[test]
 fn an_unknown_flag_is_a_usage_fault_with_a_suggestion() {
-    let lines = faults(&["--upstreem", "http://127.0.0.1:9001"], &[]);
-    assert!(lines.iter().any(|line| line.contains("--upstream")), "{lines:?}");
+    assert_eq!(
+        faults(&["--upstreem", "http://127.0.0.1:9001"], &[]),
+        ["corsair: --upstreem: there is no such flag; did you mean --upstream?"]
+    );
+}
+
+#[test]
+fn no_fault_hides_another_whatever_its_kind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let certificate =
+        rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate").cert;
+    let pem = folder.path().join("a.pem");
+    std::fs::write(&pem, certificate.pem()).expect("written");
+    let pem = pem.to_str().expect("text");
+    for (arguments, places) in [
+        (&["--no-such", "--max-age", "10"][..], &["--no-such", "--max-age"][..]),
+        (&["--max-age", "10", "--no-such"], &["--no-such", "--max-age"]),
+        (&["--no-such", "--other=1", "stray", "--max-age"], &["--no-such", "--other", "stray", "--max-age"]),
+        (&["--tls-cert", "nosuch", "--tls-key", "nosuch"], &["--tls-cert", "--tls-key"]),
+        (&["--tls-cert", pem, "--tls-key", "nosuch"], &["--tls-key"]),
+        (
+            &["--access-log", "/nonexistent/log", "--ca-file", "nosuch", "--hosts-file", "nosuch"],
+            &["--ca-file", "--hosts-file", "--access-log"],
+        ),
+        (&["--access-log", "/"], &["--access-log"]),
+    ] {
+        let lines = faults(arguments, &[]);
+        let found: Vec<&str> = lines.iter().filter_map(|line| line.split(": ").nth(1)).collect();
+        assert_eq!(found, places, "{arguments:?}: {lines:?}");
+    }
+    let lines =
+        faults(&["--no-such", "--workers", "x"], &[("CORSAIR_MAX_AGE", "10"), ("CORSAIR_UPSTREM", "x")]);
+    assert_eq!(lines.len(), 4, "{lines:?}");
+}
+
+#[test]
+fn a_variable_that_was_meant_to_restrict_is_not_ignored() {
+    for (name, value) in [
+        ("CORSAIR_ALLOW_ORIGIN", ""),
+        ("CORSAIR_ALLOW_ORIGINS", "https://a.example"),
+        ("CORSAIR_ALOW_ORIGIN", ""),
+    ] {
+        let lines = faults(&[], &[(name, value)]);
+        assert!(lines.len() == 1 && lines[0].starts_with(&format!("corsair: {name}: ")), "{lines:?}");
+    }
+    let orchestrated =
+        [("CORSAIR_SERVICE_HOST", "10.0.0.1"), ("CORSAIR_PORT", "tcp://10.0.0.1:80"), ("CORSAIR_X", "")];
+    assert_eq!(faults(&["--max-age=10"], &orchestrated).len(), 1);
+}
+
+#[test]
+fn what_was_probably_meant_is_said_in_our_words_and_where_it_was_typed() {
+    for (arguments, hint) in [
+        (
+            &["--port", "8080"][..],
+            "--port: there is no such flag; write --listen 127.0.0.1:8080, or :8080 for all",
+        ),
+        (&["-p", "8080"], "-p: there is no such flag; write --listen 127.0.0.1:8080"),
+        (
+            &["--origin", "https://a.example"],
+            "--origin: there is no such flag; write --allow-origin https://a.example",
+        ),
+        (&["--target", "http://b"], "--target: there is no such flag; write --upstream http://b"),
+        (&["--backend", "http://b"], "--backend: there is no such flag; write --upstream http://b"),
+        (
+            &["http://127.0.0.1:9101"],
+            "http://127.0.0.1:9101: belongs to no flag; write --upstream http://127.0.0.1:9101",
+        ),
+        (
+            &["--allow-credentials", "yes", "--allow-origin=https://a.example"],
+            "--allow-credentials: is a switch",
+        ),
+        (
+            &["--allow-origin", "localhost:5173"],
+            "--allow-origin: \"localhost:5173\" is no origin, it has no scheme; write \"http://localhost:5173\", or",
+        ),
+        (&["--allow-origin", "any"], "--allow-origin: \"any\" is no origin; write \"*\""),
+        (
+            &["--allow-target", "api.example.org/v1"],
+            "--allow-target: \"api.example.org/v1\": has a path, and hosts are judged whole; write api.example.org",
+        ),
+        (
+            &["-l", "::1:3998"],
+            "--listen: \"::1:3998\" is no address to serve; an IPv6 address stands in brackets: write [::1]:3998",
+        ),
+    ] {
+        let lines = faults(arguments, &[]);
+        assert!(
+            lines.len() == 1 && lines[0].starts_with(&format!("corsair: {hint}")),
+            "{arguments:?}: {lines:?}"
+        );
+    }
+    for (name, value, hint) in [
+        ("CORSAIR_MAX_AGE", "10", "\"10\" has no unit; write 10s if seconds are meant"),
+        ("CORSAIR_VERBOSE", "true", "\"true\" is no number; write 1 to hear more, or 2 to hear everything"),
+    ] {
+        assert_eq!(faults(&[], &[(name, value)]), [format!("corsair: {name}: {hint}")]);
+    }
 }
 
 #[test]

@@ -134,8 +134,15 @@ fn parse(rule: &str) -> Result<(Pattern, Option<u16>), String> {
     if rule.is_empty() {
         return Err("is empty; leave it out".to_owned());
     }
-    if rule.contains("://") {
-        return Err("is a URL; write the host alone, as in example.com or example.com:8443".to_owned());
+    if let Some((_, rest)) = rule.split_once("://") {
+        let host = rest.split(['/', '?', '#']).next().filter(|host| parse(host).is_ok());
+        return Err(format!(
+            "is a URL; write the host alone: {}",
+            host.unwrap_or("example.com or example.com:8443")
+        ));
+    }
+    if let Some(fault) = with_path(rule) {
+        return Err(fault);
     }
     if let Ok(ip) = rule.parse::<IpAddr>() {
         return Ok((Pattern::Address(ip.to_canonical()), None));
@@ -170,6 +177,14 @@ fn parse(rule: &str) -> Result<(Pattern, Option<u16>), String> {
             Err("is no host name; write host, host:port, *.example.com, an address or a network".to_owned())
         }
     }
+}
+
+/// What to say of a host that has a path behind it; nothing where it has none, or where a network was meant.
+pub(super) fn with_path(rule: &str) -> Option<String> {
+    let (host, path) = rule.split_once('/')?;
+    let is_network = host.parse::<IpAddr>().is_ok() && path.bytes().all(|byte| byte.is_ascii_digit());
+    (!is_network && parse(host).is_ok())
+        .then(|| format!("has a path, and hosts are judged whole; write {host}"))
 }
 
 /// Host and port of an authority, neither of them checked; nothing when a colon is ambiguous.

@@ -48,8 +48,12 @@ impl RuleSet {
                 return Err("is no rule; write any, and know that it reaches private networks too".to_owned());
             }
             _ if rule.contains('/') && !rule.contains("://") => {
-                let network = parse_network(rule)
-                    .ok_or("is no network; write an address and a prefix, as in 10.0.0.0/8 or fd00::/8")?;
+                let network = parse_network(rule).ok_or_else(|| {
+                    hosts::with_path(rule).unwrap_or_else(|| {
+                        "is no network; write an address and a prefix, as in 10.0.0.0/8 or fd00::/8"
+                            .to_owned()
+                    })
+                })?;
                 self.networks.push(network);
                 return Ok(network.to_string());
             }

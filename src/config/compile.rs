@@ -369,7 +369,8 @@ mod tests {
             "--allow-credentials: needs a list of origins, not \"*\"",
             "--max-age: \"600\" has no unit; write 600s",
             "--redirects: \"folow\"",
-            "--tls-cert: ",
+            "--tls-cert: cannot read a.pem",
+            "--tls-cert: a certificate needs its private key",
             "--limit-fields: ",
             "--timeout-head: ",
             "--dns-server: ",
@@ -383,7 +384,7 @@ mod tests {
                 "{start}: {found:#?}"
             );
         }
-        assert_eq!(found.len(), 12, "{found:#?}");
+        assert_eq!(found.len(), 13, "{found:#?}");
     }
 
     #[test]

@@ -1,82 +1,176 @@
-//! The command line and its environment: settings from flags, and from variables where there is no flag.
+//! The command line: settings from flags, and from variables where there is no flag.
 //!
-//! The grammar is made of the rows of [`Key`]; what a value means is none of its business.
+//! The grammar is made of the rows of [`Key`]; what a value means is none of its business. It is read here and not by
+//! clap, which writes the help: clap stops at the first word that it does not know, and that would hide what is
+//! wrong with all others.
 
-use std::ffi::{OsStr, OsString};
+use std::{ffi::OsString, iter::Peekable, vec};
 
-use clap::{
-    Arg, ArgAction, Command,
-    builder::Resettable,
-    error::ContextKind,
-    parser::{ArgMatches, ValueSource},
-};
+use clap::{Arg, ArgAction, Command};
 
 use super::{
-    keys::{Flag, Key, Kind, Row},
+    environment, intent,
+    keys::{Key, Kind, Row},
     settings::{Settings, Typed, TypedAt},
 };
 
 /// Reads the command line and, for what it leaves out, the environment.
 ///
-/// A variable that is set but empty counts as not set: that is how container tools pass what nobody gave.
+/// What belongs to no setting is noted in the settings, to be reported with everything else.
 ///
 /// # Errors
-/// clap's, for flags that do not exist and values that are missing; for `--help` and `--version` too. It
-/// prints itself and knows its exit code.
+/// The answer to `--help` and `--version`. It prints itself and knows its exit code.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Settings, clap::Error> {
-    settings(command(), arguments)
-}
-
-fn settings(
-    command: Command,
-    arguments: impl IntoIterator<Item = OsString>,
-) -> Result<Settings, clap::Error> {
-    let mut matches = command.try_get_matches_from(arguments).map_err(without_dangerous_tip)?;
-    let mut settings = Settings::default();
-    for &key in Key::ALL {
-        let Row { flag: Some(flag), kind, .. } = key.row() else { continue };
-        let at = match matches.value_source(flag.long) {
-            Some(ValueSource::CommandLine) => TypedAt::Flag,
-            Some(ValueSource::EnvVariable) => TypedAt::Variable,
-            Some(_) | None => continue,
-        };
-        for text in texts(&mut matches, *flag, *kind) {
-            settings.add(key, Typed { text, at });
-        }
-    }
+    let mut settings = typed(arguments)?;
+    environment::add(std::env::vars_os(), &mut settings);
     Ok(settings)
 }
 
-/// What was typed for one flag.
-fn texts(matches: &mut ArgMatches, flag: Flag, kind: Kind) -> Vec<String> {
-    match kind {
-        Kind::Count => vec![matches.get_count(flag.long).to_string()],
-        Kind::Value(_) | Kind::List(_) | Kind::Switch | Kind::Opposite => {
-            matches.remove_many(flag.long).into_iter().flatten().collect()
+/// Reads the command line alone; its first word is the command's own name.
+fn typed(arguments: impl IntoIterator<Item = OsString>) -> Result<Settings, clap::Error> {
+    let mut settings = Settings::default();
+    let mut words = Vec::new();
+    for word in arguments.into_iter().skip(1) {
+        match word.into_string() {
+            Ok(word) => words.push(word),
+            Err(word) => settings.fault(word.to_string_lossy(), "is no text in UTF-8"),
         }
     }
-}
-
-/// A slip of the fingers must not be answered with the advice to open what is closed.
-fn without_dangerous_tip(mut fault: clap::Error) -> clap::Error {
-    let tip = fault.get(ContextKind::SuggestedArg).map(ToString::to_string);
-    if tip.is_some_and(|tip| ["--open", "--insecure-upstream"].contains(&tip.as_str())) {
-        fault.remove(ContextKind::SuggestedArg);
-        fault.remove(ContextKind::Usage);
+    let mut line = Line { words: words.into_iter().peekable(), settings };
+    while let Some(word) = line.words.next() {
+        match (word.strip_prefix("--"), word.strip_prefix('-')) {
+            (Some(long), _) if !long.is_empty() => line.long(&word, long)?,
+            (None, Some(short)) if !short.is_empty() => line.short(&word, short)?,
+            _ => line.settings.fault(&word, intent::of_word(&word)),
+        }
     }
-    fault
+    Ok(line.settings)
 }
 
-/// The grammar, for the environment as it is. Shared with the generators of completions and manual.
+/// A command line that is being read.
+struct Line {
+    words: Peekable<vec::IntoIter<String>>,
+    settings: Settings,
+}
+
+impl Line {
+    /// `--name`, with or without `=value`.
+    fn long(&mut self, word: &str, long: &str) -> Result<(), clap::Error> {
+        let (name, value) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (long, None),
+        };
+        if ["help", "version"].contains(&name) {
+            return Err(answer(name));
+        }
+        match Key::of_flag(name) {
+            Some(key) => self.flag(key, &format!("--{name}"), value),
+            None => self.unknown(word.split('=').next().unwrap_or(word), name, value),
+        }
+        Ok(())
+    }
+
+    /// `-l`, `-l:8080`, `-l=:8080`, or several that take no value in one word.
+    fn short(&mut self, word: &str, letters: &str) -> Result<(), clap::Error> {
+        let name = letters.split('=').next().unwrap_or(letters);
+        if name.len() > 1 && Key::of_flag(name).is_some() {
+            let value = self.value(letters.split_once('=').map(|(_, value)| value));
+            self.settings.fault(word, intent::of_flag(name, value.as_deref()));
+            return Ok(());
+        }
+        for (at, letter) in letters.char_indices() {
+            let rest = letters.get(at + letter.len_utf8()..).unwrap_or_default();
+            let attached = (!rest.is_empty()).then(|| rest.strip_prefix('=').unwrap_or(rest));
+            match (letter, Key::of_short(letter)) {
+                ('h', _) => return Err(answer("help")),
+                ('V', _) => return Err(answer("version")),
+                (_, None) => {
+                    self.unknown(&format!("-{letter}"), &letter.to_string(), attached);
+                    break;
+                }
+                (_, Some(key)) => {
+                    let takes_all = match key.row().kind {
+                        Kind::Value(_) | Kind::List(_) => true,
+                        Kind::Switch | Kind::Opposite | Kind::Count => rest.starts_with('='),
+                    };
+                    self.flag(key, &format!("-{letter}"), attached.filter(|_| takes_all));
+                    if takes_all {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A flag that exists, spelled so, with what was attached to it.
+    fn flag(&mut self, key: Key, spelled: &str, attached: Option<&str>) {
+        match key.row().kind {
+            Kind::Value(shown) | Kind::List(shown) => match self.value(attached) {
+                Some(text) => self.add(key, spelled, text),
+                None => self.settings.fault(spelled, format!("needs a value: {spelled} {shown}")),
+            },
+            Kind::Switch | Kind::Opposite => {
+                if let Some(word) = attached.is_none().then(|| self.word_if(intent::is_yes_or_no)).flatten() {
+                    let message = format!(
+                        "is a switch, and \"{word}\" stands apart; write {spelled} or {spelled}={word}"
+                    );
+                    self.settings.fault(spelled, message);
+                }
+                self.add(key, spelled, attached.unwrap_or("true").to_owned());
+            }
+            Kind::Count => {
+                let number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+                if attached.is_some() || self.word_if(number).is_some() {
+                    self.settings.fault(spelled, "takes no value; give it twice to say everything: -vv");
+                }
+                let before = self.settings.typed(key).last();
+                let count = before.and_then(|typed| typed.text.parse().ok()).unwrap_or(0_usize);
+                self.settings.set(key, Typed { text: (count + 1).to_string(), at: TypedAt::Flag });
+            }
+        }
+    }
+
+    fn add(&mut self, key: Key, spelled: &str, text: String) {
+        if let ([first, ..], false) = (self.settings.typed(key), matches!(key.row().kind, Kind::List(_))) {
+            let message = format!("is given twice, as \"{}\" and \"{text}\"; give one", first.text);
+            self.settings.fault(spelled, message);
+        } else {
+            self.settings.add(key, Typed { text, at: TypedAt::Flag });
+        }
+    }
+
+    /// A flag that does not exist. The word behind it was probably its value.
+    fn unknown(&mut self, spelled: &str, name: &str, attached: Option<&str>) {
+        let value = self.value(attached);
+        self.settings.fault(spelled, intent::of_flag(name, value.as_deref()));
+    }
+
+    /// What is attached to a flag, or the word behind it where that is no flag. Numbers below zero are none.
+    fn value(&mut self, attached: Option<&str>) -> Option<String> {
+        attached.map(ToOwned::to_owned).or_else(|| {
+            self.word_if(|word| match word.strip_prefix('-') {
+                Some(rest) => rest.is_empty() || rest.starts_with(|first: char| first.is_ascii_digit()),
+                None => true,
+            })
+        })
+    }
+
+    /// The next word, if it is such a one.
+    fn word_if(&mut self, is: impl Fn(&str) -> bool) -> Option<String> {
+        self.words.next_if(|word| is(word))
+    }
+}
+
+/// The text of the help or of the version.
+fn answer(name: &str) -> clap::Error {
+    let asked = ["corsair".to_owned(), format!("--{name}")];
+    command().try_get_matches_from(asked).expect_err("help and version are no settings")
+}
+
+/// The grammar as the help shows it. Shared with the generators of completions and manual.
 #[must_use]
 pub fn command() -> Command {
-    grammar().mut_args(|arg| match arg.get_env().is_some_and(is_unset) {
-        true => arg.env(Resettable::Reset),
-        false => arg,
-    })
-}
-
-fn grammar() -> Command {
     let answer = |id, short, action, help| {
         Arg::new(id).short(short).long(id).action(action).help(help).help_heading("Observation")
     };
@@ -95,12 +189,7 @@ fn grammar() -> Command {
 /// The flag of a setting, if it has one.
 fn argument(row: &Row) -> Option<Arg> {
     let flag = row.flag?;
-    let arg = Arg::new(flag.long)
-        .long(flag.long)
-        .env(flag.variable())
-        .hide_env(true)
-        .help_heading(row.heading)
-        .help(row.help_line());
+    let arg = Arg::new(flag.long).long(flag.long).help_heading(row.heading).help(row.help_line());
     let arg = match row.kind {
         Kind::Value(value) => arg.action(ArgAction::Set).value_name(value),
         Kind::List(value) => arg.action(ArgAction::Append).value_name(value),
@@ -116,10 +205,6 @@ fn argument(row: &Row) -> Option<Arg> {
         Some(short) => arg.short(short),
         None => arg,
     })
-}
-
-fn is_unset(variable: &OsStr) -> bool {
-    std::env::var_os(variable).is_none_or(|value| value.is_empty())
 }
 
 const HELP: &str = "\
@@ -150,7 +235,12 @@ mod tests {
     };
 
     fn typed(arguments: &[&str]) -> Result<Settings, clap::Error> {
-        parse(std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into))
+        super::typed(std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into))
+    }
+
+    /// What is said of words that are no setting's.
+    fn noted(arguments: &[&str]) -> Vec<String> {
+        typed(arguments).expect("settings").notes().faults.iter().map(ToString::to_string).collect()
     }
 
     fn rows() -> Vec<Arg> {
@@ -161,17 +251,6 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         command().debug_assert();
-    }
-
-    #[test]
-    fn every_flag_has_the_variable_of_its_name() {
-        for arg in grammar().get_arguments() {
-            let long = arg.get_long().expect("every flag has a long name");
-            if !["help", "version"].contains(&long) {
-                let variable = format!("CORSAIR_{}", long.replace('-', "_").to_uppercase());
-                assert_eq!(arg.get_env(), Some(OsStr::new(&variable)), "--{long}");
-            }
-        }
     }
 
     #[test]
@@ -215,25 +294,79 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_flag_hears_the_nearest_one() {
-        let fault = typed(&["--alow-origin", "*"]).expect_err("unknown").to_string();
-        assert!(fault.contains("--allow-origin"), "{fault}");
-        assert_eq!(typed(&["--alow-origin", "*"]).expect_err("unknown").exit_code(), 2);
+    fn an_unknown_flag_hides_nothing_and_takes_its_value_along() {
+        let arguments = [
+            "--alow-origin",
+            "*",
+            "--max-age",
+            "10",
+            "--no-such=x",
+            "-p",
+            "8080",
+            "-x9",
+            "http://a",
+            "--port",
+            "-q",
+        ];
+        let settings = typed(&arguments).expect("settings");
+        let keys: Vec<&str> = settings.notes().faults.iter().map(|fault| fault.key.as_str()).collect();
+        assert_eq!(keys, ["--alow-origin", "--no-such", "-p", "-x", "http://a", "--port"]);
+        assert!(settings.has(Key::MaxAge) && settings.has(Key::Quiet) && !settings.has(Key::AllowOrigin));
+        assert_eq!(
+            noted(&["--alow-origin", "*"]),
+            ["--alow-origin: there is no such flag; did you mean --allow-origin?"]
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_missing_or_too_many_is_a_fault() {
+        for (arguments, expected) in [
+            (&["--max-age"][..], "--max-age: needs a value: --max-age DURATION"),
+            (&["-l", "--quiet"], "-l: needs a value: -l ADDRESS"),
+            (&["--workers", "1", "--workers=2"], "--workers: is given twice, as \"1\" and \"2\"; give one"),
+            (
+                &["--allow-credentials", "yes"],
+                "--allow-credentials: is a switch, and \"yes\" stands apart; write --allow-credentials or \
+                 --allow-credentials=yes",
+            ),
+            (&["-q", "1"], "-q: is a switch, and \"1\" stands apart; write -q or -q=1"),
+            (&["--verbose=2"], "--verbose: takes no value; give it twice to say everything: -vv"),
+            (&["-v", "2"], "-v: takes no value; give it twice to say everything: -vv"),
+            (&["-listen", ":80"], "-listen: there is no such flag; did you mean --listen?"),
+            (&["--", "x"], "--: belongs to no flag; corsair --help lists all of them"),
+        ] {
+            assert_eq!(noted(arguments).first().map(String::as_str), Some(expected), "{arguments:?}");
+        }
+        for arguments in
+            [&["--workers", "-1"][..], &["-l:80"], &["-l=:80"], &["-qv"], &["-q=no"], &["--allow-origin="]]
+        {
+            assert_eq!(noted(arguments), Vec::<String>::new(), "{arguments:?}");
+        }
     }
 
     #[test]
     fn flags_of_later_stages_do_not_exist() {
-        for flag in ["--config=x", "--admin=x", "--token=x", "--rate-limit=1", "--log-format=x", "--forward"]
+        for flag in
+            ["--config=x", "--admin=x", "--token=x", "--rate-limit=1", "--log-format=x", "--forward", "check"]
         {
-            assert!(typed(&[flag]).is_err(), "{flag}");
+            let faults = noted(&[flag]);
+            assert!(faults.len() == 1 && faults[0].contains(" yet; "), "{faults:?}");
         }
-        assert!(typed(&["check"]).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_text_is_a_fault() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let settings =
+            super::typed(["corsair".into(), OsString::from_vec(b"--a\xff".into())]).expect("settings");
+        assert_eq!(settings.notes().faults.len(), 1);
     }
 
     #[test]
     fn help_and_version_end_well() {
-        for flag in ["--help", "-h", "--version", "-V"] {
-            assert_eq!(typed(&[flag]).expect_err("an answer").exit_code(), 0, "{flag}");
+        for flag in ["--help", "-h", "--version", "-V", "-qh"] {
+            assert_eq!(typed(&["--no-such", flag]).expect_err("an answer").exit_code(), 0, "{flag}");
         }
         let version = typed(&["-V"]).expect_err("an answer").to_string();
         assert_eq!(version.trim_end(), format!("corsair {}", env!("CARGO_PKG_VERSION")));
@@ -241,19 +374,6 @@ mod tests {
         let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text} is missing: {help}"));
         assert!(at("Examples:") < at("Usage:") && at("Usage:") < at("\nServing:"));
         assert!(!help.contains("CORSAIR_LISTEN"), "one sentence names the variables");
-    }
-
-    #[test]
-    fn a_value_says_whether_it_came_from_a_flag_or_a_variable() {
-        // A variable that every run of the tests has.
-        let command = || command().mut_arg("hosts-file", |arg| arg.env("CARGO_MANIFEST_DIR"));
-        for (arguments, text, at) in [
-            (&["corsair"][..], env!("CARGO_MANIFEST_DIR"), TypedAt::Variable),
-            (&["corsair", "--hosts-file=a"], "a", TypedAt::Flag),
-        ] {
-            let settings = settings(command(), arguments.iter().map(Into::into)).expect("flags");
-            assert_eq!(settings.typed(Key::HostsFile), [Typed { text: text.into(), at }]);
-        }
     }
 
     #[test]

@@ -248,6 +248,35 @@ impl Key {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|key| key.row().name == Some(name))
     }
+
+    /// The setting of the flag with this long name.
+    #[must_use]
+    pub fn of_flag(long: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|key| key.row().flag.is_some_and(|flag| flag.long == long))
+    }
+
+    /// The setting of the flag with this short name.
+    #[must_use]
+    pub fn of_short(short: char) -> Option<Self> {
+        Self::ALL.iter().copied().find(|key| key.row().flag.is_some_and(|flag| flag.short == Some(short)))
+    }
+
+    /// Whether it says who may do what. Where such a variable is empty, somebody meant to restrict: taken for one
+    /// that is not set, it would admit everybody.
+    #[must_use]
+    pub const fn decides_about_access(self) -> bool {
+        matches!(
+            self,
+            Self::AllowOrigin
+                | Self::AllowMethod
+                | Self::AllowHeader
+                | Self::ExposeHeader
+                | Self::AllowTarget
+                | Self::DenyTarget
+                | Self::RequireHeader
+                | Self::AllowHost
+        )
+    }
 }
 
 impl Row {
@@ -290,6 +319,38 @@ mod tests {
             }
             assert_eq!(name.and_then(Key::named), name.map(|_| *key));
         }
+    }
+
+    /// Who reads an error types flags: what it names must be one. Errors cannot look here, so the texts are looked at.
+    #[test]
+    fn what_errors_name_is_a_flag() {
+        let mut named = 0;
+        for source in [
+            include_str!("../error.rs"),
+            include_str!("../http1/chunked.rs"),
+            include_str!("../http1/framing.rs"),
+            include_str!("../http1/head/field_section.rs"),
+            include_str!("../http1/head/whole.rs"),
+            include_str!("../cors/compile.rs"),
+            include_str!("../cors/policy.rs"),
+            include_str!("../gateway/texts.rs"),
+        ] {
+            let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+            let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+            for text in lines.flat_map(|line| line.split('"').skip(1).step_by(2)) {
+                assert!(
+                    !["limits.", "timeouts.", "upstream_headers "].iter().any(|name| text.contains(name)),
+                    "{text}"
+                );
+                for flag in text.split("--").skip(1) {
+                    let name: String =
+                        flag.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+                    assert!(Key::of_flag(&name).is_some(), "--{name} in {text}");
+                    named += 1;
+                }
+            }
+        }
+        assert!(named > 10, "only {named} flags are named");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `[[listen]]`: what is served where, and with what certificate.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -43,10 +43,19 @@ pub(super) fn addresses(reader: &mut Reader<'_>) -> Vec<SocketAddr> {
 pub(super) fn server_tls(reader: &mut Reader<'_>) -> Option<Arc<rustls::ServerConfig>> {
     let cert = reader.optional(Key::TlsCert, values::file);
     let key = reader.optional(Key::TlsKey, values::file);
+    let (of_cert, of_key) = tls::identity_faults(cert.as_deref(), key.as_deref());
+    let usable = of_cert.is_none() && of_key.is_none();
+    for (key, fault) in [(Key::TlsCert, of_cert), (Key::TlsKey, of_key)] {
+        if let Some(fault) = fault {
+            reader.fault(key, fault.to_string());
+        }
+    }
     match (cert, key) {
-        (Some(cert), Some(key)) => tls::server_config(&cert, &key)
-            .map_err(|fault| reader.fault(Key::TlsCert, fault.to_string()))
-            .ok(),
+        // Each is fine for itself: what is left is that they do not belong together.
+        (Some(cert), Some(key)) if usable => {
+            tls::server_config(&cert, &key).map_err(|fault| reader.fault(Key::TlsKey, fault.to_string())).ok()
+        }
+        (Some(_), Some(_)) => None,
         (Some(_), None) if !reader.has(Key::TlsKey) => {
             reader.fault(Key::TlsCert, "a certificate needs its private key; give it with --tls-key");
             None
@@ -80,6 +89,15 @@ fn listener(text: &str) -> Result<SocketAddr, String> {
     }
     if port(text).is_ok() {
         return fault(&format!("write :{text} for all addresses or 127.0.0.1:{text} for this machine only"));
+    }
+    match text.rsplit_once(':') {
+        Some((host, own)) if host.parse::<Ipv6Addr>().is_ok() && port(own).is_ok() => {
+            return fault(&format!("an IPv6 address stands in brackets: write [{host}]:{own}"));
+        }
+        _ => {}
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return fault(&format!("it needs a port: write [{text}]:3000"));
     }
     if text.parse::<IpAddr>().is_ok() {
         return fault("it needs a port, such as 127.0.0.1:3000 or [::]:443");
@@ -117,7 +135,10 @@ mod tests {
             ("*:80", "write :80"),
             ("8080", "write :8080"),
             ("127.0.0.1", "needs a port"),
-            ("::1", "needs a port"),
+            ("::1", "it needs a port: write [::1]:3000"),
+            ("::", "it needs a port: write [::]:3000"),
+            ("::1:3998", "write [::1]:3998"),
+            ("2001:db8::1:80", "write [2001:db8::1]:80"),
             (":99999", "expected one such as"),
             (":+80", "expected one such as"),
             ("", "expected one such as"),
@@ -143,17 +164,18 @@ mod tests {
 
     #[test]
     fn certificate_and_key_come_together() {
+        let (_folder, cert, private) = sample::certificate();
         for (settings, expected) in [
             (
-                &[(Key::TlsCert, "a.pem")][..],
+                &[(Key::TlsCert, &*cert)][..],
                 "--tls-cert: a certificate needs its private key; give it with --tls-key",
             ),
             (
-                &[(Key::TlsKey, "a.key")],
+                &[(Key::TlsKey, &*private)],
                 "--tls-key: a private key needs its certificate; give it with --tls-cert",
             ),
             (
-                &[(Key::TlsCert, ""), (Key::TlsKey, "a.key")],
+                &[(Key::TlsCert, ""), (Key::TlsKey, &*private)],
                 "--tls-cert: is empty; expected the name of a file",
             ),
         ] {
@@ -164,10 +186,23 @@ mod tests {
 
     #[test]
     fn a_certificate_that_cannot_be_used_is_a_fault() {
+        let (_folder, cert, private) = sample::certificate();
+        let (_other, _, foreign) = sample::certificate();
         let missing = "/nonexistent/file";
-        let (_, faults) = sample::faults(&[(Key::TlsCert, missing), (Key::TlsKey, missing)], server_tls);
-        assert_eq!(faults.len(), 1, "{faults:?}");
-        assert!(faults[0].starts_with("--tls-cert: "), "{faults:?}");
+        for (typed, expected) in [
+            ((missing, missing), &["--tls-cert: cannot read", "--tls-key: cannot read"][..]),
+            ((&*cert, missing), &["--tls-key: cannot read"]),
+            ((missing, &*private), &["--tls-cert: cannot read"]),
+            ((&*private, &*cert), &["--tls-cert: ", "--tls-key: "]),
+            ((&*cert, &*foreign), &["--tls-key: the private key in "]),
+        ] {
+            let (made, faults) =
+                sample::faults(&[(Key::TlsCert, typed.0), (Key::TlsKey, typed.1)], server_tls);
+            assert!(made.is_none() && faults.len() == expected.len(), "{faults:?}");
+            assert!(faults.iter().zip(expected).all(|(fault, start)| fault.starts_with(start)), "{faults:?}");
+        }
+        let (_, faults) = sample::faults(&[(Key::TlsCert, missing)], server_tls);
+        assert_eq!(faults.len(), 2, "its own fault, and that the key is missing: {faults:?}");
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! `[log]`: what is written about requests, and about the process.
 
-use std::path::PathBuf;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
+use rustix::fs::{Access, access};
 use tracing::level_filters::LevelFilter;
 
 use super::{keys::Key, reader::Reader, values};
@@ -44,13 +48,41 @@ fn access_log(text: &str) -> Result<AccessLog, String> {
         "off" => Ok(AccessLog::Off),
         "stdout" => Ok(AccessLog::Stdout),
         "stderr" => Ok(AccessLog::Stderr),
-        file => values::file(file).map(AccessLog::File),
+        file => {
+            let file = values::file(file)?;
+            writable(&file)?;
+            Ok(AccessLog::File(file))
+        }
     }
+}
+
+/// Whether a log could be written there; nothing is made yet.
+fn writable(file: &Path) -> Result<(), String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let reason = match fs::metadata(file) {
+        Ok(metadata) if metadata.is_dir() => "it is a directory".to_owned(),
+        Ok(_) => match access(file, Access::WRITE_OK) {
+            Ok(()) => return Ok(()),
+            Err(reason) => io::Error::from(reason).to_string(),
+        },
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => reason.to_string(),
+        Err(_) => match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::NOENT) => format!("there is no folder {}", folder.display()),
+            Err(reason) => {
+                format!("nothing can be made in {}: {}", folder.display(), io::Error::from(reason))
+            }
+        },
+    };
+    Err(format!("cannot write {}: {reason}; make it writable or name another", file.display()))
 }
 
 fn verbosity(reader: &mut Reader<'_>) -> LevelFilter {
     let quiet = reader.switch(Key::Quiet);
-    let verbose = reader.optional(Key::Verbose, |text| values::count(text, 0..=usize::MAX));
+    let verbose = reader.optional(Key::Verbose, |text| {
+        values::count(text, 0..=usize::MAX)
+            .map_err(|_| format!("\"{text}\" is no number; write 1 to hear more, or 2 to hear everything"))
+    });
     match (quiet, verbose.unwrap_or_default()) {
         (true, 0) => LevelFilter::ERROR,
         (true, _) => {
@@ -74,11 +106,31 @@ mod tests {
             (Some("off"), AccessLog::Off),
             (Some("stdout"), AccessLog::Stdout),
             (Some("stderr"), AccessLog::Stderr),
-            (Some("/var/log/corsair.log"), AccessLog::File("/var/log/corsair.log".into())),
+            (Some("/dev/null"), AccessLog::File("/dev/null".into())),
+            (Some("corsair-not-made.log"), AccessLog::File("corsair-not-made.log".into())),
         ] {
             let settings = typed.map(|typed| (Key::AccessLog, typed));
             let (log, faults) = sample::faults(settings.as_slice(), read);
             assert_eq!((log.access, faults), (expected, vec![]));
+        }
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_a_fault_and_none_is_made() {
+        assert!(!Path::new("corsair-not-made.log").exists());
+        for (typed, reason) in [
+            (
+                "/nonexistent/access.log",
+                "cannot write /nonexistent/access.log: there is no folder /nonexistent; make",
+            ),
+            ("/", "cannot write /: it is a directory; make"),
+            ("/dev/null/access.log", "cannot write /dev/null/access.log: Not a directory"),
+        ] {
+            let (_, faults) = sample::faults(&[(Key::AccessLog, typed)], read);
+            assert!(
+                faults.len() == 1 && faults[0].starts_with(&format!("--access-log: {reason}")),
+                "{faults:?}"
+            );
         }
     }
 
@@ -97,6 +149,11 @@ mod tests {
         }
         let (_, faults) = sample::faults(&[(Key::Quiet, "true"), (Key::Verbose, "1")], read);
         assert_eq!(faults, ["--quiet: contradicts --verbose; give one of the two"]);
+        let (_, faults) = sample::faults(&[(Key::Verbose, "true")], read);
+        assert_eq!(
+            faults,
+            ["--verbose: \"true\" is no number; write 1 to hear more, or 2 to hear everything"]
+        );
     }
 
     #[test]

@@ -9,9 +9,9 @@ mod values;
 
 mod keys;
 
-mod settings;
-
 mod notes;
+
+mod settings;
 
 mod reader;
 
@@ -38,6 +38,10 @@ mod timeouts;
 mod log;
 
 mod configuration;
+
+mod intent;
+
+mod environment;
 
 pub mod flags;
 

@@ -25,7 +25,7 @@ impl fmt::Display for ConfigFault {
 }
 
 /// Faults and warnings, in the order in which they were found.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Notes {
     /// What keeps the configuration from being used.
     pub(super) faults: Vec<ConfigFault>,

@@ -19,9 +19,9 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Nothing is read yet.
-    pub(super) const fn new(settings: &'a Settings) -> Self {
-        Self { settings, notes: Notes { faults: Vec::new(), warnings: Vec::new() }, read: Vec::new() }
+    /// Nothing is read yet; what was noted where the settings were gathered comes first.
+    pub(super) fn new(settings: &'a Settings) -> Self {
+        Self { settings, notes: settings.notes().clone(), read: Vec::new() }
     }
 
     /// What was found.

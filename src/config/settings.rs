@@ -3,16 +3,21 @@
 //! [`Settings`] is the seam between the places where settings come from and
 //! [`compile`](crate::config::compile::compile), which alone gives them meaning: every value stays the text that was
 //! typed, so that all faults are found together and none hides the next. Nothing is parsed, checked or defaulted
-//! here.
+//! here. What was typed and belongs to no setting is noted beside them: a flag that does not exist hides no other fault.
 
 use std::collections::BTreeMap;
 
-use super::keys::{Key, Row};
+use super::{
+    keys::{Key, Row},
+    notes::{ConfigFault, Notes},
+};
 
 /// Everything that was typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     typed: BTreeMap<Key, Vec<Typed>>,
+    /// What is wrong with the places themselves: words that are no setting's.
+    notes: Notes,
 }
 
 /// One value, as typed.
@@ -39,6 +44,11 @@ impl Settings {
         self.typed.entry(key).or_default().push(typed);
     }
 
+    /// Takes `typed` for all that was typed for `key`.
+    pub(super) fn set(&mut self, key: Key, typed: Typed) {
+        self.typed.insert(key, vec![typed]);
+    }
+
     /// What was typed for `key`, in that order.
     #[must_use]
     pub fn typed(&self, key: Key) -> &[Typed] {
@@ -51,15 +61,30 @@ impl Settings {
         !self.typed(key).is_empty()
     }
 
-    /// How `key` is spelled where it was typed last; where nothing was, as its flag. A variable's is told as its
-    /// flag too, which the help lists.
+    /// How `key` is spelled where it was typed last; where nothing was, as its flag.
     #[must_use]
     pub fn spelled(&self, key: Key) -> String {
         let at = self.typed(key).last().map_or(TypedAt::Flag, |typed| typed.at);
         match (key.row(), at) {
-            (Row { flag: Some(flag), .. }, TypedAt::Flag | TypedAt::Variable) => format!("--{}", flag.long),
-            (Row { name, .. }, _) => name.unwrap_or_default().to_owned(),
+            (Row { flag: Some(flag), .. }, TypedAt::Flag) => format!("--{}", flag.long),
+            (Row { flag: Some(flag), .. }, TypedAt::Variable) => flag.variable(),
+            (Row { flag: None, name, .. }, _) => name.unwrap_or_default().to_owned(),
         }
+    }
+
+    /// Notes that what was typed as `key` cannot be used.
+    pub(super) fn fault(&mut self, key: impl Into<String>, message: impl Into<String>) {
+        self.notes.faults.push(ConfigFault { key: key.into(), message: message.into() });
+    }
+
+    /// Notes that what was typed as `key` changes nothing.
+    pub(super) fn warn(&mut self, key: impl Into<String>, message: impl Into<String>) {
+        self.notes.warnings.push(ConfigFault { key: key.into(), message: message.into() });
+    }
+
+    /// What was noted where settings were gathered.
+    pub(super) const fn notes(&self) -> &Notes {
+        &self.notes
     }
 }
 
@@ -68,15 +93,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_is_called_by_its_flag_and_by_its_name_where_it_has_none() {
-        for (key, spelled) in [
-            (Key::Listen, "--listen"),
-            (Key::Verdict, "--no-verdict"),
-            (Key::RedactQuery, "log.redact_query"),
+    fn a_setting_is_called_as_it_was_typed_and_by_its_name_where_it_cannot_be() {
+        for (key, flag, variable) in [
+            (Key::Listen, "--listen", "CORSAIR_LISTEN"),
+            (Key::Verdict, "--no-verdict", "CORSAIR_NO_VERDICT"),
+            (Key::PoolMaxIdle, "pool.max_idle", "pool.max_idle"),
         ] {
             let mut settings = Settings::default();
-            assert_eq!(settings.spelled(key), spelled);
-            for at in [TypedAt::Flag, TypedAt::Variable] {
+            assert_eq!(settings.spelled(key), flag);
+            for (at, spelled) in [(TypedAt::Flag, flag), (TypedAt::Variable, variable)] {
                 settings.add(key, Typed { text: "x".into(), at });
                 assert_eq!(settings.spelled(key), spelled);
             }

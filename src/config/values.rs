@@ -188,6 +188,9 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
 /// A member that is empty: the sign of a variable that was not set.
 pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, String> {
     let members: Vec<String> = items.into_iter().flat_map(members).collect();
+    if members == [""] {
+        return Err("is empty; give a value, or leave it out".into());
+    }
     if members.iter().any(String::is_empty) {
         return Err("has an empty member; expected a value before and after every comma".into());
     }

@@ -21,6 +21,9 @@ const EXPOSE: &str = "expose_headers";
 /// Entries of `allow_origins` that are words.
 const WORDS: [&str; 2] = ["null", "loopback"];
 
+/// What is written elsewhere for any origin.
+const ANY_ELSEWHERE: [&str; 5] = ["any", "all", "true", "yes", "on"];
+
 /// Methods that need no permission (Fetch, "CORS-safelisted method").
 const SAFELISTED_METHODS: [&str; 3] = ["GET", "HEAD", "POST"];
 
@@ -46,8 +49,8 @@ impl CorsPolicy {
         if settings.preflight == Preflight::Forward && settings.upstream_headers == UpstreamHeaders::Replace {
             findings.warn(
                 "preflight",
-                "is forward, but upstream_headers is replace: what the application permits in its answers \
-                 to preflights is removed, so browsers refuse them; set upstream_headers to keep",
+                "is forward, but the upstream's headers are replaced: what the application permits in its answers \
+                 to preflights is removed, so browsers refuse them; add --upstream-headers keep",
             );
         }
         if !findings.faults.is_empty() {
@@ -117,7 +120,7 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
                     findings.fault(
                         ORIGINS,
                         "\"null\" cannot be allowed with credentials: every sandboxed frame has that \
-                         origin; remove it, or leave allow_credentials off",
+                         origin; remove it, or leave credentials off",
                     );
                 }
                 false
@@ -206,6 +209,13 @@ fn compile_origin(
                 _ if WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) => {
                     format!("\"{text}\" is no origin; write \"{}\"", text.to_ascii_lowercase())
                 }
+                _ if ANY_ELSEWHERE.iter().any(|word| text.eq_ignore_ascii_case(word)) => {
+                    format!("\"{text}\" is no origin; write \"*\" for any")
+                }
+                _ if let Some(spelled) = on_this_machine(text) => format!(
+                    "\"{text}\" is no origin, it has no scheme; write \"{spelled}\", or \"loopback\" for every \
+                     port of this machine"
+                ),
                 Some(spelled) => format!("\"{text}\" is not what browsers send; write \"{spelled}\""),
                 None => format!(
                     "\"{text}\" is no origin; write scheme://host[:port], https://*.host, \"*\", \"null\", \
@@ -218,8 +228,15 @@ fn compile_origin(
     text.starts_with("http://") && !is_loopback(text.replacen("*.", "", 1).as_bytes())
 }
 
+/// The origin of a page on this machine, for a host and port without a scheme: development servers speak plain HTTP.
+fn on_this_machine(text: &str) -> Option<String> {
+    let spelled = (!text.contains("://")).then(|| canonical(&format!("http://{text}"))).flatten()?;
+    is_loopback(spelled.as_bytes()).then_some(spelled)
+}
+
 fn wildcard_fault(text: &str) -> String {
-    let spelled = text
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let spelled = with_scheme
         .split_once("://*.")
         .and_then(|(scheme, host)| canonical(&format!("{scheme}://a.{host}")))
         .map(|spelled| spelled.replacen("://a.", "://*.", 1));
@@ -438,7 +455,12 @@ mod tests {
             ("https://*.Example.com/", "write \"https://*.example.com\""),
             ("https://*", "wildcard in the wrong place"),
             ("https://*example.com", "wildcard in the wrong place"),
-            ("*.example.com", "wildcard in the wrong place"),
+            ("*.example.com", "write \"https://*.example.com\""),
+            ("localhost:5173", "write \"http://localhost:5173\", or \"loopback\""),
+            ("127.0.0.1", "write \"http://127.0.0.1\", or \"loopback\""),
+            ("localhost", "write \"http://localhost\", or \"loopback\""),
+            ("any", "write \"*\""),
+            ("All", "write \"*\""),
             ("", "is no origin"),
             ("Null", "write \"null\""),
             ("https://", "is no origin"),
@@ -497,7 +519,7 @@ mod tests {
             (with(&|s| s.allow_origins = strings(&["*", "https://a.test"])), "every origin"),
             (with(&|s| s.allow_methods = strings(&["patch"])), "PATCH"),
             (with(&|s| s.allow_methods = strings(&["TRACE"])), "never"),
-            (with(&|s| s.preflight = Preflight::Forward), "upstream_headers"),
+            (with(&|s| s.preflight = Preflight::Forward), "--upstream-headers keep"),
             (warnings(&settings(&["https://*.com"], true)), "top-level"),
         ];
         for (warnings, expected) in cases {

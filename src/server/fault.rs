@@ -11,7 +11,7 @@ pub enum ServeError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// The access log could not be opened.
-    #[error("cannot write the access log: {0}")]
+    #[error("--access-log: {0}")]
     AccessLog(io::Error),
     /// The machine refused something that every process gets.
     #[error("cannot start: {0}")]
@@ -19,4 +19,12 @@ pub enum ServeError {
     /// A worker ended without being told to; running half-dead would be worse than ending.
     #[error("a worker has died; ending, so that a supervisor starts anew")]
     WorkerDied,
+}
+
+impl ServeError {
+    /// Whether what was asked for cannot be done, rather than that something failed.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::AccessLog(_))
+    }
 }

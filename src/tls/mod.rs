@@ -24,7 +24,7 @@ mod testing;
 
 pub use self::{
     client::{client_config, is_certificate_error},
-    files::TlsFault,
+    files::{TlsFault, identity_faults},
     server::server_config,
 };
 
