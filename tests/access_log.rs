@@ -86,6 +86,20 @@ fn secrets_never_reach_a_log() {
 }
 
 #[test]
+fn parameters_that_are_named_like_secrets_are_hidden_unless_lifted() {
+    let origin = Origin::echo();
+    let more = ["--access-log", "stdout", "--redact-query", "ssn", "--allow-query", "country_code"];
+    let corsair = Corsair::reverse(origin.address(), &more);
+    let hidden =
+        ["access_token", "password", "client_secret", "X-Amz-Signature", "token[]", "SSN", "zip_code"];
+    let query: Vec<String> = hidden.iter().map(|name| format!("{name}=s3cret")).collect();
+    corsair.get(&format!("/words?{}&country_code=de&monkey=visible", query.join("&")), "");
+    let line = corsair.wait_for_stdout("/words");
+    assert!(line.contains("&country_code=de&monkey=visible ") && !line.contains("s3cret"), "{line}");
+    assert_eq!(line.matches("=***").count(), hidden.len(), "{line}");
+}
+
+#[test]
 fn bytes_of_a_request_cannot_forge_a_record() {
     let origin = Origin::echo();
     let corsair = Corsair::reverse(origin.address(), &LOG);

@@ -155,7 +155,7 @@ settings! {
         Redirects = "gateway.redirects", flag "redirects": Value("follow|rewrite|pass") = "follow",
             "Redirects of a target: followed here, rewritten to this gateway, or passed";
         AllowHost = "listen.allow_hosts", flag "allow-host": List("HOST") = "localhost,127.0.0.1,[::1]",
-            "Host names that a loopback gateway answers to; repeatable";
+            "Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable";
     }
     "TLS" {
         TlsCert = "listen.tls.certificates.cert", flag "tls-cert": Value("FILE"),
@@ -233,8 +233,10 @@ settings! {
     "Observation" {
         AccessLog = "log.access", flag "access-log": Value("PATH|stdout|stderr|off") = "off",
             "One line per request to a file, stdout or stderr, or off";
-        RedactQuery = "log.redact_query": List("NAME") = "token,key",
-            "Query parameters whose values never reach the access log";
+        RedactQuery = "log.redact_query", flag "redact-query": List("NAME"),
+            "Query parameters to hide in the access log beside those named like a secret; repeatable";
+        AllowQuery = "log.allow_query", flag "allow-query": List("NAME"),
+            "Query parameters to show there although they are named like a secret; repeatable";
         Verbose, flag "verbose" short 'v': Count,
             "Say more on stderr; twice for everything";
         Quiet, flag "quiet" short 'q': Switch = "false",

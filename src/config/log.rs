@@ -15,10 +15,24 @@ use super::{keys::Key, reader::Reader, values};
 pub struct Log {
     /// Where the access log is written.
     pub access: AccessLog,
-    /// Query parameters whose values never reach it.
-    pub redact_query: Vec<String>,
+    /// Which query parameters are secrets beside those whose names say so, and which are none.
+    pub secrets: SecretNames,
     /// What is worth a line on stderr.
     pub verbosity: LevelFilter,
+}
+
+/// What the operator says of the names of query parameters; by default names made of certain words are secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretNames {
+    /// Names, compared without regard to case, of parameters whose values never reach a log.
+    pub redact: Vec<String>,
+    /// Those that do, whatever their names say.
+    pub allow: Vec<String>,
+}
+
+impl SecretNames {
+    /// Nothing was said.
+    pub const NONE: &Self = &Self { redact: Vec::new(), allow: Vec::new() };
 }
 
 /// Where the access log is written.
@@ -38,7 +52,7 @@ pub enum AccessLog {
 pub(super) fn read(reader: &mut Reader<'_>) -> Log {
     Log {
         access: reader.value(Key::AccessLog, access_log),
-        redact_query: reader.list(Key::RedactQuery),
+        secrets: SecretNames { redact: reader.list(Key::RedactQuery), allow: reader.list(Key::AllowQuery) },
         verbosity: verbosity(reader),
     }
 }
@@ -157,12 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn tokens_and_keys_stay_out_of_the_log_unless_others_are_named() {
-        for (settings, expected) in
-            [(&[][..], &["token", "key"][..]), (&[(Key::RedactQuery, "a,b")], &["a", "b"])]
-        {
+    fn names_of_secrets_are_added_and_lifted() {
+        for (settings, redact, allow) in [
+            (&[][..], &[][..], &[][..]),
+            (&[(Key::RedactQuery, "a,b"), (Key::AllowQuery, "country_code")], &["a", "b"], &["country_code"]),
+        ] {
             let (log, faults) = sample::faults(settings, read);
-            assert_eq!((log.redact_query, faults), (sample::owned(expected), vec![]));
+            let secrets = SecretNames { redact: sample::owned(redact), allow: sample::owned(allow) };
+            assert_eq!((log.secrets, faults), (secrets, vec![]));
         }
     }
 }

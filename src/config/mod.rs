@@ -57,7 +57,7 @@ pub use self::{
     keys::{Flag, Key, Kind, Row},
     limits::Limits,
     listen::Listener,
-    log::{AccessLog, Log},
+    log::{AccessLog, Log, SecretNames},
     notes::ConfigFault,
     pool::Pooling,
     process::Process,

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{core::Core, outcome::Outcome};
 use crate::{
+    config::SecretNames,
     cors::CorsDecision,
     error::Error,
     http1::{fields::FieldId, head::Request},
@@ -62,7 +63,7 @@ impl Finished<'_> {
             client: &Peer::Ip(self.client.address),
             method: request.method_name(),
             target: request.target(),
-            redact: &core.config.log.redact_query,
+            redact: &core.config.log.secrets,
             version: Some(request.head.version),
             status: outcome.status,
             error: outcome.error,
@@ -105,7 +106,7 @@ pub(crate) fn record_fault(
         client: &Peer::Ip(client.address),
         method: b"",
         target: b"",
-        redact: &[],
+        redact: SecretNames::NONE,
         version: None,
         status: error.status(),
         error: Some(error),

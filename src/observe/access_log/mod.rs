@@ -15,7 +15,8 @@
 //! registry (RFC 9209 §2.3), `connection` is `new` or `reused`, times are milliseconds. What is not known or
 //! did not happen is `-`. In values that come from outside, every byte that is not visible ASCII, and `"` and
 //! `\`, is `\xHH`: so no value holds a blank, and none can forge a line. Long values are cut and end in `...`.
-//! Secrets never get here: userinfo and the values of the query parameters that the operator names are `***`.
+//! Secrets never get here: userinfo, and the values of query parameters that are named like a secret or that the operator
+//! names, are `***`.
 //!
 //! # The files
 //! - `redact`: what of a request target may be shown
@@ -202,7 +203,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{http1::head::Version, net::Peer};
+    use crate::{config::SecretNames, http1::head::Version, net::Peer};
 
     /// Longer than any of these tests may take.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -213,7 +214,7 @@ mod tests {
             client: &Peer::Ip(SocketAddr::from(([127, 0, 0, 1], 1))),
             method: b"GET",
             target: target.as_bytes(),
-            redact: &[],
+            redact: SecretNames::NONE,
             version: Some(Version::Http11),
             status: 200,
             error: None,

@@ -9,7 +9,7 @@ use std::{
 use jiff::civil::DateTime;
 
 use super::redact::redact;
-use crate::{error::Error, http1::head::Version, net::Peer};
+use crate::{config::SecretNames, error::Error, http1::head::Version, net::Peer};
 
 /// The most bytes of a line, its end included.
 pub const LINE_MAX: usize = 8 << 10;
@@ -32,10 +32,10 @@ pub struct Record<'a> {
     /// The method as it was spelled; empty when the head could not be parsed.
     pub method: &'a [u8],
     /// The request target byte for byte; empty when the head could not be parsed. The line shows neither
-    /// userinfo nor the values of the parameters that `redact` names, in the target or in a URL within it.
+    /// userinfo nor the values of secret parameters, in the target or in a URL within it.
     pub target: &'a [u8],
-    /// Names of query parameters whose values are secrets, compared without regard to case.
-    pub redact: &'a [String],
+    /// What the operator says of the names of query parameters.
+    pub redact: &'a SecretNames,
     /// The version, when the head could be parsed.
     pub version: Option<Version>,
     /// The status that the client got, or would have got had it stayed.
@@ -239,7 +239,7 @@ fn escaped(value: &[u8], limit: usize, out: &mut Vec<u8>) {
 }
 
 /// The value in quotes, or `-` when there is none. A URL in it is redacted like a target.
-fn quoted(value: Option<&[u8]>, secret: &[String], limit: usize, out: &mut Vec<u8>) {
+fn quoted(value: Option<&[u8]>, secret: &SecretNames, limit: usize, out: &mut Vec<u8>) {
     let Some(value) = value else {
         return out.push(b'-');
     };
@@ -314,7 +314,7 @@ mod tests {
             client: &CLIENT,
             method: b"GET",
             target: b"/a?b=c",
-            redact: &[],
+            redact: SecretNames::NONE,
             version: Some(Version::Http11),
             status: 200,
             error: None,
@@ -346,7 +346,7 @@ mod tests {
         let milliseconds = |ms: f64| Some(Duration::from_secs_f64(ms / 1_000.0));
         let record = Record {
             target: b"/?url=https://me:pw@example.org/a%3Ftoken=x&b=\x80\"\n",
-            redact: &["token".to_owned()],
+            redact: SecretNames::NONE,
             error: Some(Error::ResponseIncomplete),
             bytes_in: 412,
             bytes_out: 5_120,

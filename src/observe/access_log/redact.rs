@@ -1,21 +1,49 @@
-//! What of a request target may be shown: everything but userinfo and the values of named query parameters.
+//! What of a request target may be shown: everything but userinfo and the values of secret query parameters.
+//!
+//! A parameter is secret when one of the words of its name is: `access_token`, `clientSecret`, `X-Amz-Signature`,
+//! `token[]`. The operator adds names and lifts them.
 //!
 //! In gateway mode a target holds another URL, as it is or percent-encoded, and that one may hold a third. So
 //! the scan reads every byte together with the depth of its encoding (`&` is 0, `%26` is 1, `%2526` is 2) and
 //! looks for parameters and authorities at every depth. In doubt it hides.
 
-use memchr::memchr3;
+use memchr::{memchr2, memchr3};
+
+use crate::config::SecretNames;
 
 /// What stands where something was hidden.
 const HIDDEN: &[u8] = b"***";
 
+/// Words that make a name that of a secret.
+const WORDS: [&[u8]; 17] = [
+    b"token",
+    b"key",
+    b"apikey",
+    b"secret",
+    b"password",
+    b"passwd",
+    b"pwd",
+    b"pass",
+    b"auth",
+    b"authorization",
+    b"jwt",
+    b"session",
+    b"sid",
+    b"sig",
+    b"signature",
+    b"credential",
+    b"code",
+];
+
+/// The longest of them.
+const LONGEST_WORD: usize = 13;
+
 /// Encodings deeper than this are taken to be of this depth, which bounds the work per byte.
 const MAX_DEPTH: u8 = 4;
 
-/// Gives `target` to `show` in pieces, with the values of the parameters in `names` (compared without regard
-/// to case) and all userinfo replaced by `***`.
-pub(super) fn redact(target: &[u8], names: &[String], mut show: impl FnMut(&[u8])) {
-    if memchr3(b'?', b'@', b'%', target).is_none() {
+/// Gives `target` to `show` in pieces, with the values of secret parameters and all userinfo replaced by `***`.
+pub(super) fn redact(target: &[u8], names: &SecretNames, mut show: impl FnMut(&[u8])) {
+    if memchr3(b'?', b'@', b'%', target).is_none() && memchr2(b'#', b';', target).is_none() {
         return show(target);
     }
     let mut scan = Scan { target, at: 0, shown: 0, authority: Looked::default(), value: Looked::default() };
@@ -187,11 +215,12 @@ impl Scan<'_> {
         }
     }
 
-    /// Here begins a parameter: hides its value when its name is one of `names`.
-    fn hide_value(&mut self, names: &[String], show: &mut impl FnMut(&[u8])) {
-        let Some((start, depth)) = names.iter().find_map(|name| self.value_of(name.as_bytes())) else {
-            return;
-        };
+    /// Here begins a parameter: hides its value when it is a secret.
+    fn hide_value(&mut self, names: &SecretNames, show: &mut impl FnMut(&[u8])) {
+        let named = |names: &[String]| names.iter().find_map(|name| self.value_of(name.as_bytes()));
+        let secret =
+            named(&names.redact).or_else(|| self.value_of_secret().filter(|_| named(&names.allow).is_none()));
+        let Some((start, depth)) = secret else { return };
         if self.value.covers(start, depth) {
             return;
         }
@@ -205,6 +234,23 @@ impl Scan<'_> {
         }
         self.value = Looked { end, depth };
         self.hide(start, end, show);
+    }
+
+    /// Where the value of the parameter begins that begins here, if a word of its name makes it a secret, and the depth
+    /// of its `=`.
+    fn value_of_secret(&self) -> Option<(usize, u8)> {
+        let mut at = self.at;
+        let mut words = Words::default();
+        while let Some(unit) = self.unit_at(at) {
+            at += unit.len;
+            match unit.byte {
+                b'=' => return words.end().then_some((at, unit.depth)),
+                // Another parameter begins: this one has no value.
+                b'?' | b'&' | b';' | b'#' => return None,
+                byte => words.push(byte),
+            }
+        }
+        None
     }
 
     /// Where the value of the parameter begins that begins here, if `name` is its name, and the depth of its
@@ -223,16 +269,94 @@ impl Scan<'_> {
     }
 }
 
+/// The words of a name, as they go by. They end where no letter stands, and where the case says so: `accessToken`,
+/// `APIKey`. A run of letters counts as a whole too, since case is no certain sign.
+#[derive(Default)]
+struct Words {
+    run: Word,
+    word: Word,
+    /// The last letter was a capital one, and so was that before it.
+    capitals: (bool, bool),
+    found: bool,
+}
+
+impl Words {
+    fn push(&mut self, byte: u8) {
+        if !byte.is_ascii_alphabetic() {
+            self.end();
+            return;
+        }
+        let is_capital = byte.is_ascii_uppercase();
+        match (self.capitals, is_capital) {
+            // `accessT…`: a word begins.
+            ((false, _), true) => self.end_word(),
+            // `APIKe…`: it began with the letter before.
+            ((true, true), false) => {
+                if let Some(first) = self.word.pop() {
+                    self.end_word();
+                    self.word.push(first);
+                }
+            }
+            _ => {}
+        }
+        self.capitals = (is_capital, self.capitals.0);
+        self.run.push(byte);
+        self.word.push(byte);
+    }
+
+    /// Whether there was a secret one; the name ends here, or a part of it.
+    fn end(&mut self) -> bool {
+        self.end_word();
+        self.found |= self.run.is_secret();
+        self.run = Word::default();
+        self.capitals = (false, false);
+        self.found
+    }
+
+    fn end_word(&mut self) {
+        self.found |= self.word.is_secret();
+        self.word = Word::default();
+    }
+}
+
+/// Letters in lower case; of a word that is too long to be one of [`WORDS`], only how many.
+#[derive(Default)]
+struct Word {
+    letters: [u8; LONGEST_WORD],
+    len: usize,
+}
+
+impl Word {
+    fn push(&mut self, letter: u8) {
+        if let Some(place) = self.letters.get_mut(self.len) {
+            *place = letter.to_ascii_lowercase();
+        }
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<u8> {
+        self.len = self.len.checked_sub(1)?;
+        self.letters.get(self.len).copied()
+    }
+
+    fn is_secret(&self) -> bool {
+        self.letters.get(..self.len).is_some_and(|letters| WORDS.contains(&letters))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn redacted(target: &[u8], names: &[&str]) -> String {
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    fn redacted(target: &[u8]) -> String {
+        redacted_with(target, SecretNames::NONE)
+    }
+
+    fn redacted_with(target: &[u8], names: &SecretNames) -> String {
         let mut out = Vec::new();
-        redact(target, &names, |piece| out.extend_from_slice(piece));
+        redact(target, names, |piece| out.extend_from_slice(piece));
         String::from_utf8_lossy(&out).into_owned()
     }
 
@@ -300,8 +424,100 @@ mod tests {
             ("/left-pad@1.0.0/?at=@", "/left-pad@1.0.0/?at=@"),
             ("/a?mail=a@b", "/a?mail=a@b"),
         ] {
-            assert_eq!(redacted(target.as_bytes(), &["token", "key"]), expected, "{target}");
+            assert_eq!(redacted(target.as_bytes()), expected, "{target}");
         }
+    }
+
+    #[test]
+    fn a_parameter_is_secret_when_a_word_of_its_name_is() {
+        for name in [
+            "token",
+            "key",
+            "secret",
+            "password",
+            "passwd",
+            "pwd",
+            "pass",
+            "auth",
+            "authorization",
+            "jwt",
+            "session",
+            "sid",
+            "sig",
+            "signature",
+            "credential",
+            "code",
+            "access_token",
+            "client_secret",
+            "clientSecret",
+            "ClientSecret",
+            "X-Amz-Signature",
+            "X-Amz-Credential",
+            "token[]",
+            "token%5B%5D",
+            "user[password]",
+            "apiKey",
+            "APIKey",
+            "apikey",
+            "api.key",
+            "ToKeN",
+            "aTOKEN",
+            "token2",
+            "oauth2_token",
+            "t%6Fken",
+            "x+key",
+            "%20sid",
+            "OAuthToken",
+            "sessionID",
+            "x/token",
+            "user:pass",
+        ] {
+            for target in [format!("/?{name}=s"), format!("/?a=b&{name}=s&y"), format!("/#{name}=s")] {
+                let shown = redacted(target.as_bytes());
+                assert_eq!(shown, target.replace("=s", "=***"), "{target}");
+            }
+            let nested = format!("/?url={}", encoded(&format!("https://h/?{name}=SECRET"), 1));
+            assert!(!redacted(nested.as_bytes()).contains("SECRET"), "{nested}");
+        }
+        for name in [
+            "tokens",
+            "monkey",
+            "keyboard",
+            "passage",
+            "author",
+            "authority",
+            "barcode",
+            "encoded",
+            "design",
+            "inside",
+            "compass",
+            "sigma",
+            "page",
+            "url",
+            "id",
+            "authorizationauthorization",
+            "",
+            "toke",
+        ] {
+            let target = format!("/?{name}=s&y=2");
+            assert_eq!(redacted(target.as_bytes()), target, "{target}");
+        }
+        for target in ["/?token", "/?token&x=1", "/token=s", "/?token?x=1"] {
+            assert_eq!(redacted(target.as_bytes()), target);
+        }
+    }
+
+    #[test]
+    fn the_operator_adds_names_and_lifts_them() {
+        let both = vec!["Both".to_owned()];
+        let names = SecretNames {
+            redact: [vec!["ssn".to_owned()], both.clone()].concat(),
+            allow: [vec!["Country_Code".to_owned(), "key".to_owned()], both].concat(),
+        };
+        assert_eq!(
+            redacted_with(b"/?SSN=1&ssns=2&country_code=3&key=4&code=5&both=6", &names),
+            "/?SSN=***&ssns=2&country_code=3&key=4&code=***&both=***"
+        );
     }
 
     proptest! {
@@ -318,7 +534,7 @@ mod tests {
                 format!("https://host/?x=1&token=@SECRET&{after}")
             };
             let target = format!("/?{before}&url={}", encoded(&url, depth));
-            prop_assert!(!redacted(target.as_bytes(), &["token"]).contains("SECRET"), "{}", target);
+            prop_assert!(!redacted(target.as_bytes()).contains("SECRET"), "{}", target);
         }
 
         #[test]
@@ -327,7 +543,7 @@ mod tests {
                 any::<u8>(), prop::sample::select(b"%25/@:?&=#\\http".to_vec()),
             ], 0..300),
         ) {
-            let names = ["h".to_owned()];
+            let names = SecretNames { redact: vec!["h".to_owned()], allow: vec!["p".to_owned()] };
             let mut rest = &target[..];
             redact(&target, &names, |piece| {
                 if piece != HIDDEN {
