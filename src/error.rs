@@ -67,6 +67,8 @@ pub enum Error {
     FieldRequired,
     /// What is loaded would act as the origin that a gateway's targets share.
     DestinationRefused,
+    /// The gateway is restricted by origins alone, and the request has none of them.
+    OriginRequired,
     /// The CORS policy refuses this origin, method or field.
     CorsRefused,
     /// Our own name is in `Via` already (RFC 9110 §7.6.3).
@@ -138,6 +140,7 @@ impl Error {
             | Self::TargetDenied
             | Self::FieldRequired
             | Self::DestinationRefused
+            | Self::OriginRequired
             | Self::CorsRefused => Row(403, Proxy, "http_request_denied"),
             Self::TargetAddressProhibited => Row(403, Proxy, "destination_ip_prohibited"),
             Self::LoopDetected | Self::TooManyRedirects => Row(508, Proxy, "proxy_loop_detected"),
@@ -250,6 +253,9 @@ impl fmt::Display for Error {
             Self::DestinationRefused => {
                 "what a page loads as a worker, script, style, frame or document would act as the origin that all \
                  targets share; read it with fetch(), or serve the gateway from a listener of its own"
+            }
+            Self::OriginRequired => {
+                "this gateway serves pages of the origins that --allow-origin lists, and the request has no such Origin"
             }
             Self::CorsRefused => "the CORS policy does not allow this request",
             Self::LoopDetected => "the request has passed through this proxy already",

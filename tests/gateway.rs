@@ -745,3 +745,61 @@ fn a_name_that_does_not_resolve_is_a_readable_502_or_504() {
     assert!(matches!(response.status, 502 | 504), "{}", response.status);
     assert!(response.field("proxy-status").unwrap().contains("error=dns_"));
 }
+
+/// A response to a request with these lines, on a port of this machine.
+fn asked(port: u16, target: &str, lines: &str) -> Response {
+    let mut client = support::Client::connect(SocketAddr::from(([127, 0, 0, 1], port)));
+    client.send(format!("GET {target} HTTP/1.1\r\n{lines}\r\n"));
+    client.response()
+}
+
+#[test]
+fn published_for_some_origins_it_serves_nobody_else() {
+    let origin = Origin::echo();
+    let published =
+        ["-l", "0.0.0.0:0", "--allow-target", "public,loopback", "--allow-origin", "https://app.example.com"];
+    let corsair = Corsair::start(&published);
+    let port = corsair.address().port();
+    let target = format!("/http://{}/x", origin.address());
+    for line in
+        ["", "Origin: https://evil.example\r\n", "Origin: null\r\n", "Referer: https://app.example.com/\r\n"]
+    {
+        let response = asked(port, &target, &format!("Host: a\r\n{line}"));
+        assert_eq!(response.status, 403, "{line}");
+        assert!(response.text().contains("--allow-origin"), "{}", response.text());
+    }
+    assert_eq!(origin.seen().requests.len(), 0, "nobody asked the target");
+    let page = "Host: a\r\nOrigin: https://app.example.com\r\n";
+    assert_eq!(asked(port, &target, page).status, 200);
+    assert_eq!(asked(port, "/healthcheck", "Host: a\r\n").status, 200);
+}
+
+#[test]
+fn hosts_that_were_named_are_asked_for_on_every_listener() {
+    let origin = Origin::echo();
+    let url = format!("http://{}", origin.address());
+    let listeners = ["-l", "127.0.0.1:0", "-l", "0.0.0.0:0", "--allow-host", "app.example"];
+    for (more, target) in [
+        (&["--open"][..], "/healthcheck"),
+        (&["--upstream", &url], "/"),
+        (&["--upstream", &url, "--gateway", "query", "--open"], "/"),
+    ] {
+        let corsair = Corsair::start_listeners(&[&listeners[..], more].concat(), 2);
+        for address in corsair.addresses() {
+            for (host, status) in
+                [("app.example", 200), ("app.example:8080", 200), ("evil.example", 403), ("localhost", 403)]
+            {
+                let response = asked(address.port(), target, &format!("Host: {host}\r\n"));
+                assert_eq!(response.status, status, "{more:?} {address} {host}");
+            }
+        }
+    }
+    let seen = origin.seen();
+    assert!(
+        seen.requests.iter().all(|request| request
+            .fields
+            .all("host")
+            .iter()
+            .all(|host| host.starts_with("app.example")))
+    );
+}

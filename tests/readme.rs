@@ -134,9 +134,12 @@ impl Stage {
         let url = url.expect("a URL").strip_prefix("http://127.0.0.1:").expect("a URL of this machine");
         let (_, target) = url.split_once('/').expect("a path");
         let target = self.placed(target);
-        let host = corsair.address();
-        self.answer =
-            Some(corsair.ask(format!("{method} /{target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")));
+        // A Host that is given stands for curl's own.
+        let host = match fields.contains("Host: ") {
+            true => String::new(),
+            false => format!("Host: {}\r\n", corsair.address()),
+        };
+        self.answer = Some(corsair.ask(format!("{method} /{target} HTTP/1.1\r\n{host}{fields}\r\n")));
     }
 
     /// Looks for every line that is shown in the answer, in order.

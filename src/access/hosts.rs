@@ -12,7 +12,10 @@ use std::{
 use foldhash::fast::RandomState;
 use url::Host;
 
-use crate::{http1::fields::trim, uri::can_be_resolved};
+use crate::{
+    http1::fields::trim,
+    uri::{can_be_resolved, is_public_suffix},
+};
 
 /// A rule that cannot be compiled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +95,11 @@ impl HostPatterns {
     /// Whether there is no pattern.
     pub(super) fn is_empty(&self) -> bool {
         self.names.is_empty() && self.below.is_empty() && self.addresses.is_empty()
+    }
+
+    /// Whether a wildcard stands over names that anybody can have.
+    pub(super) fn has_public_suffix(&self) -> bool {
+        self.below.keys().any(|parent| is_public_suffix(parent))
     }
 
     /// Whether `name`, lower case and without a last dot, is named itself.

@@ -7,6 +7,8 @@
 pub mod address;
 pub mod hosts;
 
+mod networks;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
@@ -240,11 +242,12 @@ impl TargetRules {
     }
 
     /// Whether what is allowed is a list, and not all of the internet: a gateway that anyone can reach needs
-    /// one.
+    /// one. Networks that hold a sixteenth of the internet or more together, and a wildcard over a public suffix, are
+    /// none.
     #[must_use]
     pub fn is_list(&self) -> bool {
-        let everything = self.allow.networks.iter().any(|network| network.prefix_len() == 0);
-        !(self.allow.any || self.allow.public || everything)
+        let RuleSet { any, public, networks, hosts, .. } = &self.allow;
+        !(*any || *public || networks::cover_the_internet(networks) || hosts.has_public_suffix())
     }
 
     /// The rules in a line, as they were understood.
@@ -516,6 +519,9 @@ mod tests {
             (&["any"], false),
             (&["0.0.0.0/0"], false),
             (&["a.example", "public"], false),
+            (&["0.0.0.0/1", "128.0.0.0/1"], false),
+            (&["a.example", "*.com"], false),
+            (&["*.co.uk:8443"], false),
             (&["a.example"], true),
             (&["*.example"], true),
             (&["127.0.0.1:9001"], true),

@@ -22,7 +22,7 @@ use super::{
     upstream::{self, Endpoint, Place, Upstream},
 };
 use crate::{
-    cors::CorsSettings,
+    cors::{CorsPolicy, CorsSettings},
     uri::{Scheme, TargetHost},
 };
 
@@ -64,12 +64,14 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
         || cors_settings.allow_origins.iter().any(|origin| origin == "*"),
         |policy| policy.is_any_origin(),
     );
-    refuse_an_open_gateway(&listeners, &gateway, any_origin, reader);
+    refuse_an_open_gateway(&listeners, &gateway, any_origin, cors.as_ref(), reader);
+    let required_hosts = gateway.allow_hosts.clone().filter(|_| reader.has(Key::AllowHost));
+    let only_origins = !gateway.open && gateway.rules.as_ref().is_some_and(|rules| !rules.is_list());
     if let (Some(cors), Some(_)) = (&cors, &server_tls) {
         policy::warn_behind_tls(cors, reader);
     }
     refuse_a_loop(&addresses, &endpoints, reader);
-    warn_of_idle_flags(&listeners, &gateway, &endpoints, reader);
+    warn_of_idle_flags(&gateway, &endpoints, reader);
     warn_of_a_shared_origin(&gateway, &endpoints, reader);
     let example_fields = example_fields(&cors_settings, &gateway, reader);
     let allow_hosts = gateway.allow_hosts.clone();
@@ -77,7 +79,8 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
         process,
         listeners,
         allow_hosts: allow_hosts?,
-        mode: mode(endpoints, gateway, client_tls?)?,
+        required_hosts,
+        mode: mode(endpoints, gateway, only_origins, client_tls?)?,
         cors: cors?,
         timeouts,
         limits,
@@ -89,11 +92,16 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
 }
 
 /// What requests are answered with; `None` where a part of it is faulty.
-fn mode(endpoints: Vec<Endpoint>, parts: GatewayParts, tls: Arc<rustls::ClientConfig>) -> Option<Mode> {
+fn mode(
+    endpoints: Vec<Endpoint>,
+    parts: GatewayParts,
+    only_origins: bool,
+    tls: Arc<rustls::ClientConfig>,
+) -> Option<Mode> {
     let upstream = (!endpoints.is_empty()).then(|| Upstream { endpoints, tls: Arc::clone(&tls) });
-    let GatewayParts { forms, rules, redirects, require_headers, allow_hosts, .. } = parts;
-    let (rules, allow_hosts) = (rules?, allow_hosts?);
-    let gateway = forms.map(|forms| Gateway { forms, rules, redirects, require_headers, allow_hosts, tls });
+    let GatewayParts { forms, rules, redirects, require_headers, .. } = parts;
+    let rules = rules?;
+    let gateway = forms.map(|forms| Gateway { forms, rules, redirects, require_headers, only_origins, tls });
     match (gateway, upstream) {
         (Some(gateway), Some(upstream)) => Some(Mode::Both { gateway, upstream }),
         (Some(gateway), None) => Some(Mode::Gateway(gateway)),
@@ -109,11 +117,12 @@ fn refuse_an_open_gateway(
     listeners: &[Listener],
     gateway: &GatewayParts,
     any_origin: bool,
+    cors: Option<&CorsPolicy>,
     reader: &mut Reader<'_>,
 ) {
-    // Rules that cannot be read were meant to be some: their own fault is enough.
-    let restricted =
-        !any_origin || gateway.open || gateway.rules.as_ref().is_none_or(|rules| rules.is_list());
+    // What cannot be read was meant to restrict: its own fault is enough.
+    let by_origins = cors.map_or(!any_origin, CorsPolicy::is_list);
+    let restricted = by_origins || gateway.open || gateway.rules.as_ref().is_none_or(|rules| rules.is_list());
     let published: Vec<String> = listeners
         .iter()
         .filter(|listener| !listener.is_loopback())
@@ -122,9 +131,15 @@ fn refuse_an_open_gateway(
     if gateway.forms.is_none() || restricted || published.is_empty() {
         return;
     }
+    let mut no_list = String::new();
+    if let Some(stranger) = cors.and_then(|cors| cors.strangers().first()) {
+        no_list = format!(", for the origin {stranger} can be anybody's");
+    } else if reader.has(Key::AllowTarget) {
+        no_list = ", for those targets are no list".to_owned();
+    }
     let message = format!(
-        "a gateway on {} would let anyone reach any site through this machine; restrict it with --allow-origin or \
-         --allow-target, or publish it knowingly with --open",
+        "a gateway on {} would let anyone reach any site through this machine{no_list}; restrict it with \
+         --allow-origin or --allow-target, or publish it knowingly with --open",
         published.join(" and ")
     );
     reader.fault_of_several(message);
@@ -149,21 +164,10 @@ fn refuse_a_loop(addresses: &[SocketAddr], endpoints: &[Endpoint], reader: &mut 
 }
 
 /// A flag that changes nothing in this mode was probably meant to change something.
-fn warn_of_idle_flags(
-    listeners: &[Listener],
-    gateway: &GatewayParts,
-    endpoints: &[Endpoint],
-    reader: &mut Reader<'_>,
-) {
+fn warn_of_idle_flags(gateway: &GatewayParts, endpoints: &[Endpoint], reader: &mut Reader<'_>) {
     if gateway.forms.is_none() {
-        const OF_THE_GATEWAY: [Key; 6] = [
-            Key::AllowTarget,
-            Key::DenyTarget,
-            Key::RequireHeader,
-            Key::Open,
-            Key::Redirects,
-            Key::AllowHost,
-        ];
+        const OF_THE_GATEWAY: [Key; 5] =
+            [Key::AllowTarget, Key::DenyTarget, Key::RequireHeader, Key::Open, Key::Redirects];
         for key in OF_THE_GATEWAY.into_iter().filter(|key| *key != Key::Open || gateway.open) {
             warn_if_typed(
                 key,
@@ -181,8 +185,6 @@ fn warn_of_idle_flags(
                 warn_if_typed(key, "has no effect: no upstream is given by name", reader);
             }
         }
-    } else if !listeners.iter().any(Listener::is_loopback) {
-        warn_if_typed(Key::AllowHost, "has no effect: it is asked on loopback listeners only", reader);
     }
 }
 
@@ -211,9 +213,11 @@ fn example_fields(cors: &CorsSettings, gateway: &GatewayParts, reader: &Reader<'
     });
     let mut fields: Vec<Box<str>> =
         origin.map(|origin| format!("Origin: {origin}").into()).into_iter().collect();
-    if gateway.forms.is_some() {
-        let host = gateway.hosts.first().filter(|_| reader.has(Key::AllowHost));
+    if reader.has(Key::AllowHost) {
+        let host = gateway.hosts.iter().find(|host| !host.contains('*'));
         fields.extend(host.map(|host| format!("Host: {host}").into()));
+    }
+    if gateway.forms.is_some() {
         let met = |name: &str| {
             fields
                 .iter()
@@ -298,24 +302,39 @@ mod tests {
 
     #[test]
     fn an_open_gateway_is_not_published_unknowingly() {
-        let refusal = |address: &str| {
+        let refusal = |address: &str, no_list: &str| {
             format!(
-                "a gateway on {address} would let anyone reach any site through this machine; restrict it with \
-                 --allow-origin or --allow-target, or publish it knowingly with --open"
+                "a gateway on {address} would let anyone reach any site through this machine{no_list}; restrict it \
+                 with --allow-origin or --allow-target, or publish it knowingly with --open"
             )
         };
         for (arguments, address) in [
             (&["-l", ":8080"][..], "0.0.0.0:8080"),
             (&["-l", "[::]:8080"], "[::]:8080"),
-            (&["-l", "192.0.2.1:80", "--allow-target", "public"], "192.0.2.1:80"),
-            (&["-l", ":8080", "--allow-target", "any"], "0.0.0.0:8080"),
             (&["-l", ":8080", "--allow-origin", "*"], "0.0.0.0:8080"),
             (&["-l", ":8080", "--open=false"], "0.0.0.0:8080"),
             (&["-l", ":8080", "--require-header", "Origin"], "0.0.0.0:8080"),
             (&["-l", ":80", "--gateway", "query", "-u", "http://10.0.0.1"], "0.0.0.0:80"),
             (&["-l", "127.0.0.1:1", "-l", ":2", "-l", "[::]:2"], "0.0.0.0:2 and [::]:2"),
         ] {
-            assert_eq!(faults(arguments), [refusal(address)], "{arguments:?}");
+            assert_eq!(faults(arguments), [refusal(address, "")], "{arguments:?}");
+        }
+        for origins in
+            ["null", "~.*", "~https://.*", "https://*.com", "https://*.co.uk", "https://app.example,null"]
+        {
+            let stranger = origins.rsplit(',').next().unwrap_or(origins);
+            assert_eq!(
+                faults(&["-l", ":80", "--allow-origin", origins]),
+                [refusal("0.0.0.0:80", &format!(", for the origin {stranger} can be anybody's"))]
+            );
+        }
+        for targets in
+            ["public", "any", "0.0.0.0/0", "0.0.0.0/1,128.0.0.0/1", "::/0", "*.com", "*.co.uk,a.example"]
+        {
+            assert_eq!(
+                faults(&["-l", ":80", "--allow-target", targets]),
+                [refusal("0.0.0.0:80", ", for those targets are no list")]
+            );
         }
     }
 
@@ -331,6 +350,21 @@ mod tests {
             &["-l", ":8080", "-u", "http://127.0.0.1:9001"],
         ] {
             assert_eq!(faults(arguments), Vec::<String>::new(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_origins_alone_binds_programs_too() {
+        let origins = ["-l", ":80", "--allow-origin", "https://app.example.com"];
+        for (more, alone) in [
+            (&[][..], true),
+            (&["--allow-target", "public"], true),
+            (&["--allow-target", "api.example.org"], false),
+            (&["--open"], false),
+        ] {
+            let (config, _) =
+                compiled(&[&origins[..], more].concat()).unwrap_or_else(|faults| panic!("{faults:?}"));
+            assert_eq!(config.gateway().map(|gateway| gateway.only_origins), Some(alone), "{more:?}");
         }
     }
 
@@ -413,7 +447,6 @@ mod tests {
             "--require-header=Origin",
             "--open",
             "--redirects=pass",
-            "--allow-host=a.example",
         ] {
             let key = flag.split('=').next().unwrap_or(flag);
             assert_eq!(
@@ -429,11 +462,10 @@ mod tests {
             warnings(&[&reverse[..], &["--insecure-upstream"]].concat())
                 .contains(&"--insecure-upstream: has no effect: no upstream is https".to_owned())
         );
-        assert_eq!(
-            warnings(&["-l", ":80", "--open", "--allow-host", "a.example"]),
-            ["--allow-host: has no effect: it is asked on loopback listeners only"]
-        );
-        assert_eq!(warnings(&["--allow-host", "a.example"]), Vec::<String>::new());
+        for asked in [&["-l", ":80", "--open"][..], &[], &reverse] {
+            let arguments = [asked, &["--allow-host", "a.example"]].concat();
+            assert_eq!(warnings(&arguments), Vec::<String>::new(), "asked wherever it is typed");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Config {
     pub allow_hosts: AllowHosts,
     /// Who may read the answers.
     pub cors: CorsPolicy,
+    /// Values of `Host` that are asked for on every listener and of every request; `None` where none were typed.
+    pub required_hosts: Option<AllowHosts>,
     /// Every wait.
     pub timeouts: Timeouts,
     /// Every bound.

@@ -37,6 +37,9 @@ fn typed(arguments: impl IntoIterator<Item = OsString>) -> Result<Settings, clap
         }
     }
     let mut line = Line { words: words.into_iter().peekable(), settings };
+    if let Some(word) = line.words.next_if(|word| ["help", "version"].contains(&word.as_str())) {
+        return Err(answer(&word));
+    }
     while let Some(word) = line.words.next() {
         match (word.strip_prefix("--"), word.strip_prefix('-')) {
             (Some(long), _) if !long.is_empty() => line.long(&word, long)?,
@@ -368,6 +371,8 @@ mod tests {
         for flag in ["--help", "-h", "--version", "-V", "-qh"] {
             assert_eq!(typed(&["--no-such", flag]).expect_err("an answer").exit_code(), 0, "{flag}");
         }
+        assert_eq!(typed(&["help"]).expect_err("an answer").exit_code(), 0);
+        assert_eq!(noted(&["-q", "help"]).len(), 1, "behind a flag it is a word that belongs to none");
         let version = typed(&["-V"]).expect_err("an answer").to_string();
         assert_eq!(version.trim_end(), format!("corsair {}", env!("CARGO_PKG_VERSION")));
         let help = typed(&["--help"]).expect_err("an answer").to_string();

@@ -19,8 +19,9 @@ pub struct Gateway {
     pub redirects: Redirects,
     /// Names of fields of which a request must carry one; empty asks for none.
     pub require_headers: Vec<Box<str>>,
-    /// Values of `Host` accepted on loopback listeners, where a foreign one is DNS rebinding.
-    pub allow_hosts: AllowHosts,
+    /// Whether nothing but the list of origins restricts who uses it where strangers reach it: then a request must come
+    /// from one of them.
+    pub only_origins: bool,
     /// How TLS is spoken to targets.
     pub tls: Arc<rustls::ClientConfig>,
 }

@@ -10,7 +10,7 @@ use super::{
     pattern::{Pattern, union},
     policy::{Allowed, CorsPolicy, CorsSettings, Origins, PolicyFault, Preflight, Rendered, UpstreamHeaders},
 };
-use crate::http1::fields::is_token;
+use crate::{http1::fields::is_token, uri::is_public_suffix};
 
 const ORIGINS: &str = "allow_origins";
 const CREDENTIALS: &str = "allow_credentials";
@@ -42,7 +42,7 @@ impl CorsPolicy {
     /// Every fault that keeps the settings from being a policy.
     pub fn compile(settings: &CorsSettings) -> Result<(Self, Vec<PolicyFault>), Vec<PolicyFault>> {
         let mut findings = Findings::default();
-        let (origins, plain_http_origins) = compile_origins(settings, &mut findings);
+        let (origins, plain_http_origins, strangers) = compile_origins(settings, &mut findings);
         let methods = compile_methods(settings, &mut findings);
         let headers = compile_names(HEADERS, "any", &settings.allow_headers, &mut findings);
         let exposed = compile_names(EXPOSE, "all", &settings.expose_headers, &mut findings);
@@ -71,6 +71,7 @@ impl CorsPolicy {
             report_only: settings.report_only,
             rendered: Rendered::default(),
             plain_http_origins: if settings.allow_credentials { plain_http_origins } else { Vec::new() },
+            strangers,
             description: describe(settings),
         };
         policy.rendered = render(&policy, settings, &exposed);
@@ -94,8 +95,9 @@ impl Findings {
     }
 }
 
-/// The origins, and those of them that are fetched over plain HTTP from elsewhere than this machine.
-fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins, Vec<String>) {
+/// The origins, those of them that are fetched over plain HTTP from elsewhere than this machine, and those that anybody
+/// can have.
+fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins, Vec<String>, Vec<String>) {
     let credentials = settings.allow_credentials;
     if settings.allow_origins.iter().any(|entry| entry == "*") {
         if credentials {
@@ -107,15 +109,17 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
         if settings.allow_origins.len() > 1 {
             findings.warn(ORIGINS, "\"*\" allows every origin; the other entries have no effect");
         }
-        return (Origins::Any, Vec::new());
+        return (Origins::Any, Vec::new(), Vec::new());
     }
     let mut entries = OriginEntries::default();
     let mut patterns = Vec::new();
     let mut plain_http_origins = Vec::new();
+    let mut strangers = Vec::new();
     for entry in &settings.allow_origins {
         let plain_http = match entry.as_str() {
             "null" => {
                 entries.null = true;
+                strangers.push(entry.clone());
                 if credentials {
                     findings.fault(
                         ORIGINS,
@@ -130,8 +134,10 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
                 false
             }
             text => match text.strip_prefix('~') {
-                Some(expression) => compile_pattern(expression, credentials, &mut patterns, findings),
-                None => compile_origin(text, credentials, &mut entries, findings),
+                Some(expression) => {
+                    compile_pattern(expression, credentials, &mut patterns, &mut strangers, findings)
+                }
+                None => compile_origin(text, credentials, &mut entries, &mut strangers, findings),
             },
         };
         if plain_http {
@@ -144,7 +150,7 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
             Err(reason) => findings.fault(ORIGINS, format!("the expressions together: {reason}")),
         }
     }
-    (Origins::Listed { list: OriginList::new(entries), credentials }, plain_http_origins)
+    (Origins::Listed { list: OriginList::new(entries), credentials }, plain_http_origins, strangers)
 }
 
 /// One expression; whether it can admit plain HTTP.
@@ -152,6 +158,7 @@ fn compile_pattern(
     expression: &str,
     credentials: bool,
     patterns: &mut Vec<String>,
+    strangers: &mut Vec<String>,
     findings: &mut Findings,
 ) -> bool {
     match Pattern::parse(expression) {
@@ -168,6 +175,9 @@ fn compile_pattern(
             for doubt in pattern.doubts {
                 findings.warn(ORIGINS, format!("\"~{expression}\" {doubt}"));
             }
+            if pattern.admits_strangers {
+                strangers.push(format!("~{expression}"));
+            }
             patterns.push(pattern.anchored);
             pattern.admits_plain_http
         }
@@ -183,15 +193,19 @@ fn compile_origin(
     text: &str,
     credentials: bool,
     entries: &mut OriginEntries,
+    strangers: &mut Vec<String>,
     findings: &mut Findings,
 ) -> bool {
     if text.contains('*') {
         if let Some(wildcard) = Wildcard::parse(text) {
-            if credentials && !wildcard.parent().contains(&b'.') {
-                findings.warn(
-                    ORIGINS,
-                    format!("\"{text}\" allows every host under one top-level name, with credentials"),
+            let parent = String::from_utf8_lossy(wildcard.parent());
+            if is_public_suffix(parent.split(':').next().unwrap_or_default()) {
+                let with = if credentials { ", with credentials" } else { "" };
+                let message = format!(
+                    "\"{text}\" allows every host under a suffix that anybody can register under{with}"
                 );
+                findings.warn(ORIGINS, message);
+                strangers.push(text.to_owned());
             }
             entries.wildcards.push(wildcard);
         } else {
@@ -440,6 +454,37 @@ mod tests {
     }
 
     #[test]
+    fn a_list_names_somebody() {
+        for origins in [
+            &["https://app.example.com"][..],
+            &["https://*.example.com", "loopback"],
+            &[r"~https://[a-z]+\.example\.com"],
+            &[r"~https://app-[0-9]+\.vercel\.app"],
+            &["https://*.internal"],
+        ] {
+            let (policy, _) = CorsPolicy::compile(&settings(origins, false)).unwrap();
+            assert!(policy.is_list(), "{origins:?}: {:?}", policy.strangers());
+        }
+        for origins in [
+            &["*"][..],
+            &["null"],
+            &["https://app.example.com", "null"],
+            &["~.*"],
+            &["~https://.*"],
+            &["~https?://[^/]+"],
+            &[r"~https://[a-z0-9-]+\.com"],
+            &[r"~https://.+\.github\.io"],
+            &["https://*.com"],
+            &["https://*.co.uk"],
+            &["https://*.vercel.app"],
+            &["https://*.com:8443"],
+        ] {
+            let (policy, _) = CorsPolicy::compile(&settings(origins, false)).unwrap();
+            assert!(!policy.is_list(), "{origins:?}");
+        }
+    }
+
+    #[test]
     fn null_is_never_granted_credentials() {
         let found = faults_of(&settings(&["null", "https://a.test"], true));
         assert!(found.len() == 1 && found[0].starts_with("allow_origins: \"null\""), "{found:?}");
@@ -520,7 +565,8 @@ mod tests {
             (with(&|s| s.allow_methods = strings(&["patch"])), "PATCH"),
             (with(&|s| s.allow_methods = strings(&["TRACE"])), "never"),
             (with(&|s| s.preflight = Preflight::Forward), "--upstream-headers keep"),
-            (warnings(&settings(&["https://*.com"], true)), "top-level"),
+            (warnings(&settings(&["https://*.com"], true)), "anybody can register under, with credentials"),
+            (warnings(&settings(&["https://*.co.uk:8443"], false)), "anybody can register under"),
         ];
         for (warnings, expected) in cases {
             assert!(warnings.len() == 1 && warnings[0].contains(expected), "{expected}: {warnings:?}");

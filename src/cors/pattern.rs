@@ -13,6 +13,26 @@ const MAX_COMPILED: usize = 1 << 20;
 const STRANGERS: [&str; 6] =
     ["qzvx.invalid", "qzvx-probe.test", "a.qzvx.example", "a.b.qzvx.com:8443", "qzvx", "198.51.100.7"];
 
+/// Where names are sold or given to anybody, as far as an expression is asked about them.
+const PUBLIC_SUFFIXES: [&str; 16] = [
+    "com",
+    "org",
+    "net",
+    "io",
+    "dev",
+    "app",
+    "xyz",
+    "de",
+    "co",
+    "co.uk",
+    "com.au",
+    "github.io",
+    "vercel.app",
+    "netlify.app",
+    "pages.dev",
+    "web.app",
+];
+
 /// An expression that can be used, and what is to be said about it.
 #[derive(Debug)]
 pub(super) struct Pattern {
@@ -20,6 +40,8 @@ pub(super) struct Pattern {
     pub(super) anchored: String,
     /// Whether it admits origins that have nothing in common.
     pub(super) admits_anybody: bool,
+    /// Whether it admits origins that anybody can have: any, or any under a public suffix.
+    pub(super) admits_strangers: bool,
     /// Whether it can admit an origin over plain HTTP.
     pub(super) admits_plain_http: bool,
     /// What it admits although it looks as if it did not.
@@ -54,7 +76,14 @@ impl Pattern {
             doubts.extend(unescaped_dot(text));
             doubts.extend(look_alike(text, &matches));
         }
-        Ok(Self { anchored, admits_anybody, admits_plain_http, doubts })
+        let admits_strangers = admits_anybody
+            || PUBLIC_SUFFIXES.iter().any(|suffix| {
+                ["qzvx", "wkjp"].iter().all(|name| {
+                    matches(&format!("https://{name}.{suffix}"))
+                        || matches(&format!("http://{name}.{suffix}"))
+                })
+            });
+        Ok(Self { anchored, admits_anybody, admits_strangers, admits_plain_http, doubts })
     }
 }
 

@@ -117,6 +117,8 @@ pub struct CorsPolicy {
     pub(super) report_only: bool,
     pub(super) rendered: Rendered,
     pub(super) plain_http_origins: Vec<String>,
+    /// Entries that anybody can meet.
+    pub(super) strangers: Vec<String>,
     pub(super) description: String,
 }
 
@@ -164,6 +166,20 @@ impl CorsPolicy {
     #[must_use]
     pub const fn is_any_origin(&self) -> bool {
         matches!(self.origins, Origins::Any)
+    }
+
+    /// Whether only origins that somebody named are allowed: not `*`, and no entry of
+    /// [`strangers`](Self::strangers). A gateway that anyone can reach needs such a list, or another one.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        !self.is_any_origin() && self.strangers.is_empty()
+    }
+
+    /// Entries of the list that name nobody: `null`, which every sandboxed frame has, expressions that admit anything,
+    /// and wildcards over a public suffix.
+    #[must_use]
+    pub fn strangers(&self) -> &[String] {
+        &self.strangers
     }
 
     /// Whether responses differ by the origin of the request, so that caches must be told.

@@ -35,6 +35,9 @@
 //! | 21 | As a target is spelled by other tools it is understood; what is not is answered with how it is written | experience | `gateway::parse::tests::a_target_is_read_in_every_form`, `gateway::every_form_of_a_target_reaches_it`, `gateway::what_is_not_understood_is_told_how_it_is_written` |
 //! | 22 | What would run as the shared origin is refused: workers always, and beside an application its scripts, styles, frames and documents | Fetch, "request destination"; Service Workers, "Service-Worker" | `plan::route::tests::what_would_act_as_the_gateways_origin_is_not_loaded`, `gateway::the_applications_password_and_origin_are_kept_from_targets_beside_it` |
 //! | 23 | `ws` and `wss` are read as http and https, and may only be upgraded | RFC 6455 §3 | `gateway::parse::tests::a_websockets_scheme_is_read_as_the_one_of_http`, `plan::route::tests::a_websockets_target_may_only_be_upgraded` |
+//! | 24 | Where strangers reach it, it is restricted by something that names somebody: a list of targets, a list of origins, or knowingly by nothing. `null`, expressions that admit anybody, wildcards over a public suffix and networks that hold the internet are no list | experience | `config::compile::tests::an_open_gateway_is_not_published_unknowingly`, `cors::compile::tests::a_list_names_somebody`, `access::networks::tests::halves_and_detours_hold_the_internet_as_much_as_a_whole` |
+//! | 25 | CORS binds browsers only: where a list of origins is all that restricts, requests without one of them are refused | experience | `gateway::published_for_some_origins_it_serves_nobody_else`, `plan::route::tests::a_gateway_that_only_origins_restrict_serves_nothing_without_one_of_them` |
+//! | 26 | Hosts that the operator names are asked for on every listener, of the application too | experience | `gateway::hosts_that_were_named_are_asked_for_on_every_listener`, `plan::route::tests::hosts_that_were_typed_are_asked_for_everywhere` |
 
 mod texts;
 

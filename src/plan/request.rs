@@ -114,7 +114,7 @@ fn action(
     };
     // A body would have to end before the tunnel begins, and nothing says when.
     let upgrade = upgrade && plan.framing == Framing::None;
-    route::admit(request, config, &destination, upgrade)?;
+    route::admit(request, plan.cors, config, client, &destination, upgrade)?;
     let max_forwards = match max_forwards(request) {
         Some(0) if request.head.method == Method::Options => return Ok(Action::Respond(Answer::LastHop)),
         Some(0) => return Err(Error::MethodNotAllowed),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     config::{Config, Gateway},
+    cors::CorsDecision,
     error::Error,
     gateway::{self, GatewayRequest},
     http1::{
@@ -38,6 +39,10 @@ pub(super) fn route(
     config: &Config,
     client: &Client,
 ) -> Result<(Service, Result<Found, Error>), Error> {
+    let host = authority.map_or(&b""[..], |authority| authority.of(request.bytes));
+    if config.required_hosts.as_ref().is_some_and(|hosts| !hosts.admits(host)) {
+        return Err(Error::HostNotAllowed);
+    }
     let Some(gateway) = config.gateway() else {
         return Ok((Service::Reverse, Ok(Found::Destination(Destination::Upstream))));
     };
@@ -47,14 +52,17 @@ pub(super) fn route(
     } else {
         gateway::parse(gateway.forms, &[path, rest].concat())
     };
+    // With a gateway on it, a page that was rebound to this machine could use the application beside it as well.
+    if client.loopback_listener && !config.allow_hosts.admits(host) {
+        return Err(Error::HostNotAllowed);
+    }
     let is_form =
         matches!(asked, Ok(GatewayRequest::Target(..)) | Err(_)) && !gateway::is_path_of_other_tools(path);
     if config.upstream().is_some() && !is_form {
         return Ok((Service::Reverse, Ok(Found::Destination(Destination::Upstream))));
     }
-    let host = authority.map_or(&b""[..], |authority| authority.of(request.bytes));
     let is_absolute = matches!(target, RequestTarget::Absolute { .. });
-    if (client.loopback_listener || is_absolute) && !gateway.allow_hosts.admits(host) {
+    if is_absolute && !config.allow_hosts.admits(host) {
         return Err(Error::HostNotAllowed);
     }
     let found = match asked {
@@ -78,17 +86,24 @@ pub(super) fn route(
 /// Whether the gateway serves this request to that target; asked before anything is resolved.
 ///
 /// # Errors
-/// [`Error::DestinationRefused`], [`Error::FieldRequired`], [`Error::TargetInvalid`] for a WebSocket's target without
-/// an `upgrade`, and those of [`crate::access::TargetRules::admit_name`].
+/// [`Error::DestinationRefused`], [`Error::OriginRequired`], [`Error::FieldRequired`], [`Error::TargetInvalid`] for a
+/// WebSocket's target without an `upgrade`, and those of [`crate::access::TargetRules::admit_name`].
 pub(super) fn admit(
     request: Request<'_>,
+    cors: CorsDecision,
     config: &Config,
+    client: &Client,
     destination: &Destination,
     upgrade: bool,
 ) -> Result<(), Error> {
     let (Destination::Target(target), Some(gateway)) = (destination, config.gateway()) else { return Ok(()) };
     if acts_as_our_origin(request, config) {
         return Err(Error::DestinationRefused);
+    }
+    // CORS binds browsers only: where nothing else restricts strangers, the list of origins binds programs too.
+    let is_listed = matches!(cors, CorsDecision::Allow { .. } | CorsDecision::Preflight(_));
+    if gateway.only_origins && !client.loopback_listener && !is_listed && !config.cors.is_any_origin() {
+        return Err(Error::OriginRequired);
     }
     requires(request, gateway)?;
     if target.is_websocket && !upgrade {

@@ -54,6 +54,19 @@ pub enum TargetHost<'a> {
     Ip(IpAddr),
 }
 
+/// Top-level names that nobody can register below, and that stay on a machine or in a network (RFC 6761, RFC 6762,
+/// RFC 2606, and what ICANN reserved).
+const OWN_TOP_LEVEL: [&str; 6] = ["localhost", "local", "internal", "test", "example", "invalid"];
+
+/// Whether anybody can have a name below this one: `com`, `co.uk`, `github.io`. A wildcard over it names nobody.
+///
+/// Source: the Public Suffix List, as it was when this was built. A top-level name that it does not know counts too.
+#[must_use]
+pub fn is_public_suffix(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    !OWN_TOP_LEVEL.contains(&name) && psl::suffix_str(name) == Some(name)
+}
+
 /// Whether a name fits DNS: no empty label but the root's, none too long (RFC 1035 §2.3.4), and nothing in it
 /// that a `Host` could not carry. The URL standard lets all of that pass, commas and quotes too, and
 /// resolvers do not agree on what `localhost..` is.
@@ -65,4 +78,21 @@ pub fn can_be_resolved(name: &str) -> bool {
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     name.len() <= MAX_NAME && name.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn below_a_public_suffix_anybody_can_have_a_name() {
+        for name in ["com", "com.", "co.uk", "github.io", "vercel.app", "dev", "a-name-of-tomorrow"] {
+            assert!(is_public_suffix(name), "{name}");
+        }
+        for name in
+            ["example.com", "a.co.uk", "me.github.io", "example", "localhost", "internal", "a.internal"]
+        {
+            assert!(!is_public_suffix(name), "{name}");
+        }
+    }
 }

@@ -158,7 +158,10 @@ async fn drain(worker: &Rc<Worker>, drain_timeout: Duration) {
         }
     };
     if timeout(drain_timeout, drained).await.is_err() {
-        tracing::warn!(connections = worker.connections.get(), "drain_timeout is over; connections are cut");
+        tracing::warn!(
+            connections = worker.connections.get(),
+            "--drain-timeout is over; connections are cut"
+        );
     }
     // Their tickets hold the worker.
     while worker.parked.close_some() {}

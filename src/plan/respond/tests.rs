@@ -34,6 +34,7 @@ fn errors() -> Vec<Error> {
         TargetAddressProhibited,
         FieldRequired,
         DestinationRefused,
+        OriginRequired,
         CorsRefused,
         LoopDetected,
         TooManyRedirects,
@@ -87,6 +88,7 @@ const fn is_listed(error: Error) -> bool {
         | TargetAddressProhibited
         | FieldRequired
         | DestinationRefused
+        | OriginRequired
         | CorsRefused
         | LoopDetected
         | TooManyRedirects

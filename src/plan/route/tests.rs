@@ -101,6 +101,13 @@ fn a_foreign_host_on_a_loopback_gateway_is_rebinding() {
             assert_ne!(routed(&config, &client(), &head).1, "HostNotAllowed", "{host} {target}");
         }
     }
+    // An application beside the gateway is reached by such a page as well.
+    let both = self::config(BOTH);
+    for (host, to) in [("localhost", "upstream"), ("evil.example", "HostNotAllowed")] {
+        let head = format!("GET /nothing HTTP/1.1\r\nHost: {host}");
+        assert_eq!(routed(&both, &local, &head).1, to);
+        assert_eq!(routed(&both, &client(), &head).1, "upstream");
+    }
     // HTTP/1.0 may leave Host out, but not here.
     assert_eq!(routed(&config, &local, "GET /healthcheck HTTP/1.0").1, "HostNotAllowed");
 }
@@ -248,5 +255,60 @@ fn a_websockets_target_may_only_be_upgraded() {
         assert!(routed(&config(ANY), &client(), &get(target)).1.starts_with("TargetInvalid"), "{target}");
         let upgrade = format!("{}\r\nConnection: upgrade\r\nUpgrade: websocket", get(target));
         assert_eq!(routed(&config(ANY), &client(), &upgrade).1, "http://t.example/", "{target}");
+    }
+}
+
+#[test]
+fn hosts_that_were_typed_are_asked_for_everywhere() {
+    let local = Client { loopback_listener: true, ..client() };
+    for (arguments, target) in [
+        (&["--upstream=http://127.0.0.1:9001", "--allow-host=app.example"][..], "/"),
+        (&["--upstream=http://127.0.0.1:9001", "--gateway=path", "--allow-host=app.example"], "/"),
+        (&["--allow-target=any", "--allow-host=app.example"], "/healthcheck"),
+        (&["--allow-target=any", "--allow-host=app.example"], "/http://t.example/"),
+    ] {
+        let config = config(arguments);
+        for client in [local, client()] {
+            for (host, admitted) in
+                [("app.example", true), ("app.example:8080", true), ("evil.example", false)]
+            {
+                let head = format!("GET {target} HTTP/1.1\r\nHost: {host}");
+                let refused = routed(&config, &client, &head).1 == "HostNotAllowed";
+                assert_eq!(refused, !admitted, "{arguments:?} {host}");
+            }
+            let named = format!("GET http://app.example{target} HTTP/1.1\r\nHost: app.example");
+            assert_ne!(routed(&config, &client, &named).1, "HostNotAllowed");
+            let foreign = format!("GET http://evil.example{target} HTTP/1.1\r\nHost: evil.example");
+            assert_eq!(routed(&config, &client, &foreign).1, "HostNotAllowed");
+        }
+    }
+}
+
+#[test]
+fn a_gateway_that_only_origins_restrict_serves_nothing_without_one_of_them() {
+    let alone = config(&["--allow-target=any", "--allow-origin=https://a.example", "--listen=127.0.0.1:0"]);
+    let local = Client { loopback_listener: true, ..client() };
+    let head = get("/http://t.example/");
+    for (line, to) in [
+        ("X-A: b", "OriginRequired"),
+        ("Origin: https://b.example", "OriginRequired"),
+        ("Origin: null", "OriginRequired"),
+        ("Origin: https://a.example", "http://t.example/"),
+    ] {
+        let head = format!("{head}\r\n{line}");
+        assert_eq!(routed(&alone, &client(), &head).1, to);
+        assert_eq!(
+            routed(&alone, &local, &head).1,
+            "http://t.example/",
+            "on loopback there are no strangers"
+        );
+    }
+    assert_eq!(routed(&alone, &client(), &get("/healthcheck")).1, "Healthcheck");
+    for arguments in [
+        &["--allow-target=t.example", "--allow-origin=https://a.example"][..],
+        &["--open", "--allow-origin=https://a.example"],
+        &["--allow-target=any"],
+    ] {
+        assert_eq!(routed(&config(arguments), &client(), &head).1, "http://t.example/", "{arguments:?}");
     }
 }
