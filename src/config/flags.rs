@@ -44,6 +44,7 @@ fn typed(arguments: impl IntoIterator<Item = OsString>) -> Result<Settings, clap
         match (word.strip_prefix("--"), word.strip_prefix('-')) {
             (Some(long), _) if !long.is_empty() => line.long(&word, long)?,
             (None, Some(short)) if !short.is_empty() => line.short(&word, short)?,
+            _ if word.is_empty() => line.settings.fault("\"\"", intent::of_word(&word)),
             _ => line.settings.fault(&word, intent::of_word(&word)),
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! A hint never leads to what opens something: who mistypes a flag must not be told to trust everybody.
 
-use super::keys::Key;
+use super::keys::{Key, Kind};
 
 /// Flags that no hint names.
 const DANGEROUS: [&str; 2] = ["open", "insecure-upstream"];
@@ -69,14 +69,21 @@ enum Meant {
 /// What to say of a flag that does not exist, `name` without its dashes, with what stood behind it.
 pub(super) fn of_flag(name: &str, value: Option<&str>) -> String {
     let name = folded(name);
-    let hint = habit(&name).map(|meant| habitual(meant, value)).or_else(|| {
-        let flag = nearest(&name)?;
-        (!DANGEROUS.contains(&flag)).then(|| format!("did you mean --{flag}?"))
-    });
-    format!(
-        "there is no such flag; {}",
-        hint.unwrap_or_else(|| "corsair --help lists all of them".to_owned())
-    )
+    let shown = value.map_or_else(String::new, |value| format!(" {value}"));
+    let hint = match habit(&name) {
+        Some(Meant::NothingYet) => return "is not there yet; corsair --help lists what is".to_owned(),
+        Some(Meant::Flag("verbose")) => "write -v, or -vv for everything".to_owned(),
+        Some(Meant::Flag(flag)) => format!("write --{flag}{}", if takes_value(flag) { &shown } else { "" }),
+        Some(Meant::Port) => format!("write --listen {}", listener(value.unwrap_or("8080"))),
+        Some(Meant::Target) => format!(
+            "write --upstream{shown} to send every request there, or --allow-target to say what a gateway may reach"
+        ),
+        None => match nearest(&name) {
+            Some(flag) if !DANGEROUS.contains(&flag) => format!("did you mean --{flag}?"),
+            Some(_) | None => "corsair --help lists all of them".to_owned(),
+        },
+    };
+    format!("there is no such flag; {hint}")
 }
 
 /// What to say of a variable that is no setting's, `name` without what all of them begin with; nothing where it
@@ -105,7 +112,7 @@ pub(super) fn of_word(word: &str) -> String {
     if word.contains("://") || word.starts_with("unix:") {
         format!("belongs to no flag; write --upstream {word} to send requests there")
     } else if looks_like_a_port {
-        format!("belongs to no flag; write --listen {} to serve that port", listener(word))
+        format!("belongs to no flag; write --listen {}", listener(word))
     } else if COMMANDS.contains(&word) {
         "there are no commands yet; corsair --help lists the flags".to_owned()
     } else if is_yes_or_no(word) {
@@ -122,21 +129,7 @@ pub(super) fn is_yes_or_no(word: &str) -> bool {
     ["true", "false", "yes", "no", "on", "off", "1", "0"].contains(&word.to_ascii_lowercase().as_str())
 }
 
-fn habitual(meant: Meant, value: Option<&str>) -> String {
-    let shown = value.map_or_else(String::new, |value| format!(" {value}"));
-    match meant {
-        Meant::Flag("verbose") => "write -v, or -vv for everything".to_owned(),
-        Meant::Flag(flag) => format!("write --{flag}{}", if takes_value(flag) { &shown } else { "" }),
-        Meant::Port => format!("write --listen {}", listener(value.unwrap_or("8080"))),
-        Meant::Target => format!(
-            "write --upstream{shown} to send every request there, or --allow-target to say what a gateway may reach"
-        ),
-        Meant::NothingYet => "it is not there yet; corsair --help lists what is".to_owned(),
-    }
-}
-
 fn takes_value(flag: &str) -> bool {
-    use super::keys::Kind;
     Key::of_flag(flag).is_some_and(|key| matches!(key.row().kind, Kind::Value(_) | Kind::List(_)))
 }
 
@@ -238,10 +231,10 @@ mod tests {
             ("backend", None, "write --upstream"),
             ("credentials", Some("true"), "write --allow-credentials"),
             ("log-level", Some("debug"), "write -v, or -vv for everything"),
-            ("config", Some("x.toml"), "it is not there yet; corsair --help lists what is"),
         ] {
             assert_eq!(of_flag(name, value), format!("there is no such flag; {hint}"), "{name}");
         }
+        assert_eq!(of_flag("config", Some("x.toml")), "is not there yet; corsair --help lists what is");
         let target = of_flag("target", Some("http://b"));
         assert!(target.contains("--upstream http://b") && target.contains("--allow-target"), "{target}");
     }

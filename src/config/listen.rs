@@ -87,6 +87,9 @@ fn listener(text: &str) -> Result<SocketAddr, String> {
         }
         _ => {}
     }
+    if text == "localhost" {
+        return fault("write 127.0.0.1:3000 or [::1]:3000");
+    }
     if port(text).is_ok() {
         return fault(&format!("write :{text} for all addresses or 127.0.0.1:{text} for this machine only"));
     }
@@ -132,6 +135,7 @@ mod tests {
             ("unix:/run/corsair.sock", "unix sockets are not supported"),
             ("http://127.0.0.1:3000", "leave out the scheme"),
             ("localhost:3000", "write 127.0.0.1:3000"),
+            ("localhost", "write 127.0.0.1:3000"),
             ("*:80", "write :80"),
             ("8080", "write :8080"),
             ("127.0.0.1", "needs a port"),
