@@ -323,6 +323,60 @@ fn a_page_that_aborts_by_a_fin_makes_corsair_close_the_upstream_connection() {
 }
 
 #[test]
+fn a_server_is_called_as_the_operator_says() {
+    let origin = Origin::echo();
+    let address = origin.address().to_string();
+    for (more, host) in [
+        (&[][..], "app.test"),
+        (&["--host-header=auto"], "app.test"),
+        (&["--host-header=keep"], "app.test"),
+        (&["--host-header=upstream"], &address),
+        (&["--host-header", "web.internal:81"], "web.internal:81"),
+    ] {
+        let corsair = Corsair::reverse(origin.address(), more);
+        assert_eq!(corsair.ask("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n").status, 200);
+        let request = origin.seen().requests.last().unwrap().clone();
+        assert_eq!(request.fields.get("host"), Some(host), "{more:?}");
+        assert_eq!(request.fields.get("x-forwarded-host"), Some("app.test"), "{more:?}");
+    }
+}
+
+#[test]
+fn what_names_the_upstream_names_the_proxy_when_it_arrives() {
+    let origin = Origin::on_head(|exchange| {
+        let Some(request) = exchange.request() else { return Then::Close };
+        let host = request.fields.get("host").unwrap_or_default();
+        let fields = format!(
+            "Location: http://{host}/v1/next\r\nContent-Location: /v1/this\r\nRefresh: 1; url=http://{host}/v1/\r\n\
+             Set-Cookie: a=b; Domain=127.0.0.1; Path=/v1\r\nSet-Cookie: c=d\r\n"
+        );
+        exchange.send(answer("302 Found", &fields, ""));
+        Then::KeepAlive
+    });
+    let upstream = format!("http://{}/v1", origin.address());
+    let ask = |more: &[&str]| {
+        let corsair = Corsair::start(&[&["--upstream", &upstream], more].concat());
+        let response = corsair.ask("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n");
+        ["location", "content-location", "refresh", "set-cookie"]
+            .map(|name| response.fields.all(name).join(", "))
+    };
+    for more in [&[][..], &["--host-header=upstream"]] {
+        let expected = ["http://app.test/next", "/this", "1; url=http://app.test/", "a=b; Path=/, c=d"];
+        assert_eq!(ask(more), expected, "{more:?}");
+    }
+    let kept = ask(&["--rewrite", "off"]);
+    assert_eq!(
+        kept,
+        [
+            "http://app.test/v1/next",
+            "/v1/this",
+            "1; url=http://app.test/v1/",
+            "a=b; Domain=127.0.0.1; Path=/v1, c=d"
+        ]
+    );
+}
+
+#[test]
 fn without_half_closing_every_fin_is_an_abort() {
     let origin = Origin::on_head(|exchange| {
         exchange.request();

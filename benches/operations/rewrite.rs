@@ -117,6 +117,7 @@ fn response(arguments: &[&str], asked: &str, answered: &str) -> Operation {
             declared: None,
             connection: None,
             gateway: planned.gateway(),
+            renaming: None,
             identity: &planned.identity,
             date: &date,
         };

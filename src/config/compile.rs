@@ -52,6 +52,7 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
     let server_tls = listen::server_tls(reader);
     let client_tls = upstream::client_tls(reader);
     let endpoints = upstream::endpoints(reader);
+    let rewrite = upstream::rewrite(reader);
     let pool = pool::read(reader);
     let dns = dns::read(reader);
     let limits = limits::read(reader);
@@ -80,7 +81,7 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
         listeners,
         allow_hosts: allow_hosts?,
         required_hosts,
-        mode: mode(endpoints, gateway, only_origins, client_tls?)?,
+        mode: mode(endpoints, rewrite, gateway, only_origins, client_tls?)?,
         cors: cors?,
         timeouts,
         limits,
@@ -94,11 +95,12 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
 /// What requests are answered with; `None` where a part of it is faulty.
 fn mode(
     endpoints: Vec<Endpoint>,
+    rewrite: bool,
     parts: GatewayParts,
     only_origins: bool,
     tls: Arc<rustls::ClientConfig>,
 ) -> Option<Mode> {
-    let upstream = (!endpoints.is_empty()).then(|| Upstream { endpoints, tls: Arc::clone(&tls) });
+    let upstream = (!endpoints.is_empty()).then(|| Upstream { endpoints, tls: Arc::clone(&tls), rewrite });
     let GatewayParts { forms, rules, redirects, require_headers, .. } = parts;
     let rules = rules?;
     let gateway = forms.map(|forms| Gateway { forms, rules, redirects, require_headers, only_origins, tls });
@@ -165,6 +167,11 @@ fn refuse_a_loop(addresses: &[SocketAddr], endpoints: &[Endpoint], reader: &mut 
 
 /// A flag that changes nothing in this mode was probably meant to change something.
 fn warn_of_idle_flags(gateway: &GatewayParts, endpoints: &[Endpoint], reader: &mut Reader<'_>) {
+    if endpoints.is_empty() && !reader.has(Key::Upstream) {
+        for key in [Key::HostHeader, Key::Rewrite] {
+            warn_if_typed(key, "has no effect without an upstream; add --upstream or leave it out", reader);
+        }
+    }
     if gateway.forms.is_none() {
         const OF_THE_GATEWAY: [Key; 5] =
             [Key::AllowTarget, Key::DenyTarget, Key::RequireHeader, Key::Open, Key::Redirects];

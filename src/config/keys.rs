@@ -170,6 +170,10 @@ settings! {
     "Upstream" {
         Upstream = "upstream.servers", flag "upstream" short 'u': List("URL"),
             "Where to send requests: http://HOST:PORT/PREFIX or https://…; repeatable, balanced";
+        HostHeader = "route.host_header", flag "host-header": Value("auto|keep|upstream|NAME") = "auto",
+            "Host that upstreams get: the client's (keep), their own (upstream), a name; auto: their own for https by name";
+        Rewrite = "route.rewrite", flag "rewrite": Value("on|off") = "on",
+            "Rename upstreams back in Location, Content-Location, Refresh and Set-Cookie, or off";
         PoolMaxIdle = "pool.max_idle": Value("N") = "1024",
             "Idle connections kept for each server, over all workers; twice that for all servers";
         PoolIdleTimeout = "pool.idle_timeout": Value("DURATION") = "60s",

@@ -7,6 +7,7 @@ use url::{Host, Url};
 
 use super::{keys::Key, reader::Reader, values};
 use crate::{
+    http1::target::is_authority,
     tls,
     uri::{Scheme, TargetHost},
 };
@@ -18,6 +19,8 @@ pub struct Upstream {
     pub endpoints: Vec<Endpoint>,
     /// How TLS is spoken to those that want it.
     pub tls: Arc<rustls::ClientConfig>,
+    /// Whether responses name this proxy where they name a server.
+    pub rewrite: bool,
 }
 
 /// One server of an [`Upstream`].
@@ -33,6 +36,8 @@ pub struct Endpoint {
     pub port: u16,
     /// The value of `Host` for it: no port where it is the scheme's own (RFC 9110 §7.2).
     pub authority: Box<str>,
+    /// The value of `Host` that it gets whatever the client called us; `None` where it gets the client's.
+    pub called: Option<Box<str>>,
     /// What stands before every request target: empty, or `/…` without a slash at its end.
     pub prefix: Box<str>,
     /// The name its certificate must bear; `None` without TLS.
@@ -69,15 +74,61 @@ impl Endpoint {
 
     /// Whether it expects to be called by its own name, whatever the client called us: an https server
     /// given by name does, since its certificate and its virtual host are for that name.
-    #[must_use]
-    pub const fn wants_own_host(&self) -> bool {
+    const fn wants_own_host(&self) -> bool {
         matches!((self.scheme, &self.host), (Scheme::Https, EndpointHost::Name(_)))
+    }
+}
+
+/// Which `Host` an upstream gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum HostHeader {
+    /// The server's own where it expects that, else the client's.
+    Auto,
+    /// The client's.
+    Keep,
+    /// The server's own.
+    Upstream,
+    /// This.
+    Named(Box<str>),
+}
+
+impl HostHeader {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "keep" => Ok(Self::Keep),
+            "upstream" => Ok(Self::Upstream),
+            name if is_authority(name.as_bytes()) => Ok(Self::Named(name.into())),
+            _ => Err(format!(
+                "\"{text}\" is no Host; expected auto, keep, upstream or a name such as app.example.com or \
+                 app.example.com:8443"
+            )),
+        }
+    }
+
+    fn of(&self, server: &Endpoint) -> Option<Box<str>> {
+        match self {
+            Self::Auto => server.wants_own_host().then(|| server.authority.clone()),
+            Self::Keep => None,
+            Self::Upstream => Some(server.authority.clone()),
+            Self::Named(name) => Some(name.clone()),
+        }
     }
 }
 
 /// The servers, in the order typed.
 pub(super) fn endpoints(reader: &mut Reader<'_>) -> Vec<Endpoint> {
-    reader.members(Key::Upstream, endpoint)
+    let host_header = reader.value(Key::HostHeader, HostHeader::read);
+    let mut endpoints = reader.members(Key::Upstream, endpoint);
+    for server in &mut endpoints {
+        server.called = host_header.of(server);
+    }
+    endpoints
+}
+
+/// Whether responses name this proxy where they name a server.
+pub(super) fn rewrite(reader: &mut Reader<'_>) -> bool {
+    reader.value(Key::Rewrite, |text| values::choice(text, &[("on", true), ("off", false)]))
 }
 
 /// TLS towards upstreams and targets; `None` if a file is faulty.
@@ -147,6 +198,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
         host,
         port,
         authority: url.port().map_or_else(|| shown.clone(), |port| format!("{shown}:{port}")).into(),
+        called: None,
         prefix: url.path().trim_end_matches('/').into(),
         tls_server_name,
     })
@@ -163,6 +215,7 @@ fn unix(path: &str) -> Result<Endpoint, &'static str> {
         host: EndpointHost::Unix(path.into()),
         port: 0,
         authority: "localhost".into(),
+        called: None,
         prefix: "".into(),
         tls_server_name: None,
     })
@@ -188,6 +241,41 @@ mod tests {
             assert_eq!((endpoint.port, &*endpoint.authority, &*endpoint.prefix), (port, authority, prefix));
             assert_eq!(endpoint.tls_server_name.is_some(), endpoint.scheme == Scheme::Https, "{text}");
         }
+    }
+
+    #[test]
+    fn a_server_is_called_as_the_operator_says() {
+        let servers = "http://web.internal:8080,https://api.example.org,https://10.0.0.1,unix:/run/app.sock";
+        for (typed, expected) in [
+            ("auto", [None, Some("api.example.org"), None, None]),
+            ("keep", [None, None, None, None]),
+            (
+                "upstream",
+                [Some("web.internal:8080"), Some("api.example.org"), Some("10.0.0.1"), Some("localhost")],
+            ),
+            ("app.test:81", [Some("app.test:81"); 4]),
+            ("[::1]:81", [Some("[::1]:81"); 4]),
+        ] {
+            let settings = [(Key::Upstream, servers), (Key::HostHeader, typed)];
+            let (endpoints, faults) = sample::faults(&settings, endpoints);
+            let called: Vec<_> = endpoints.iter().map(|server| server.called.as_deref()).collect();
+            assert_eq!((called, faults), (expected.to_vec(), vec![]), "{typed}");
+        }
+        for typed in ["", "http://app.test", "a b", "user@app.test", "app.test:99999", "app.test/x", "[::1"] {
+            let (_, faults) = sample::faults(&[(Key::HostHeader, typed)], endpoints);
+            assert!(faults.len() == 1 && faults[0].starts_with("--host-header: "), "{typed}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn responses_are_rewritten_unless_told_otherwise() {
+        for (settings, expected) in
+            [(&[][..], true), (&[(Key::Rewrite, "off")], false), (&[(Key::Rewrite, "on")], true)]
+        {
+            assert_eq!(sample::faults(settings, rewrite), (expected, vec![]));
+        }
+        let (_, faults) = sample::faults(&[(Key::Rewrite, "maybe")], rewrite);
+        assert!(faults.len() == 1 && faults[0].starts_with("--rewrite: "), "{faults:?}");
     }
 
     #[test]

@@ -210,10 +210,8 @@ where
             Err(reason) => CorsDecision::Refuse(Refusal { stage: Stage::Preflight, reason }),
         };
         // No browser asks for leave to talk to the origin of the page itself.
-        return match decision {
-            CorsDecision::Refuse(_) if is_own() => CorsDecision::SameOrigin,
-            decision => decision,
-        };
+        let is_refused = matches!(decision, CorsDecision::Refuse(_));
+        return if is_refused && is_own() { CorsDecision::SameOrigin } else { decision };
     }
     if is_own() {
         return CorsDecision::SameOrigin;

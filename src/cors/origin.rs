@@ -13,6 +13,8 @@ use std::{
 use regex::bytes::RegexSet;
 use url::Url;
 
+use crate::http1::target::is_same_authority;
+
 /// The longest origin that can be one: a DNS name has at most 253 bytes.
 const MAX_ORIGIN: usize = 320;
 
@@ -69,51 +71,7 @@ const fn is_of_other_host(byte: u8) -> bool {
 pub fn is_same_origin(origin: &[u8], secure: bool, authority: &[u8]) -> bool {
     let (scheme, port) = if secure { (&b"https://"[..], 443) } else { (&b"http://"[..], 80) };
     let Some(named) = origin.strip_prefix(scheme) else { return false };
-    // That which browsers send, byte for byte, asks for nothing more.
-    let is_same = named.eq_ignore_ascii_case(authority) || {
-        match (split_authority(named, port), split_authority(authority, port)) {
-            (Some(named), Some(reached)) => named == reached,
-            (None, _) | (_, None) => false,
-        }
-    };
-    is_same && is_serialized_origin(origin)
-}
-
-/// Host and port of an authority, to be compared.
-fn split_authority(authority: &[u8], default_port: u16) -> Option<(HostName<'_>, u16)> {
-    let text = str::from_utf8(authority).ok()?;
-    let host_end =
-        if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
-    let (host, port) = text.split_at(host_end);
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => default_port,
-        Some("") => default_port,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
-        None | Some(_) => return None,
-    };
-    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let host = match literal {
-        Some(literal) => HostName::Ipv6(literal.parse().ok()?),
-        None => HostName::Name(host),
-    };
-    Some((host, port))
-}
-
-/// A host as an authority names it.
-#[derive(Clone, Copy)]
-enum HostName<'a> {
-    Name(&'a str),
-    Ipv6(Ipv6Addr),
-}
-
-impl PartialEq for HostName<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Name(name), Self::Name(other)) => name.eq_ignore_ascii_case(other),
-            (Self::Ipv6(ip), Self::Ipv6(other)) => ip == other,
-            (Self::Name(_), Self::Ipv6(_)) | (Self::Ipv6(_), Self::Name(_)) => false,
-        }
-    }
+    is_same_authority((named, port), (authority, port)) && is_serialized_origin(origin)
 }
 
 /// Whether `origin` is that of a page served by the machine it is read on.

@@ -123,6 +123,7 @@ pub fn passage(id: FieldId, name: &[u8]) -> Passage {
         | FieldId::StrictTransportSecurity
         | FieldId::ServiceWorker
         | FieldId::ServiceWorkerAllowed
+        | FieldId::Refresh
         | FieldId::SecFetch => Passage::Stays,
         FieldId::Other if !is_of(&FAMILIES, name) => Passage::Leaves,
         FieldId::Other if name.eq_ignore_ascii_case(b"www-authenticate") => Passage::Renamed,
@@ -132,7 +133,7 @@ pub fn passage(id: FieldId, name: &[u8]) -> Passage {
     }
 }
 
-/// Names, beside `Forwarded` and `X-Forwarded-…`, by which proxies tell of a client or of themselves.
+/// Names, beside those that no upstream is told either, by which proxies tell of a client or of themselves.
 const TELLS: [&[&str]; 26] = by_letter([
     (
         'c',
@@ -186,10 +187,7 @@ const TELLS: [&[&str]; 26] = by_letter([
 /// [`gateway`](super)).
 #[must_use]
 pub fn tells_of_the_client(id: FieldId, name: &[u8]) -> bool {
-    matches!(
-        id,
-        FieldId::Forwarded | FieldId::XForwardedFor | FieldId::XForwardedHost | FieldId::XForwardedProto
-    ) || id == FieldId::Other && is_of(&TELLS, name)
+    id.is_forwarding() || id == FieldId::Other && is_of(&TELLS, name)
 }
 
 /// Whether the table has this name, or a beginning of it that ends in a dash.

@@ -63,6 +63,7 @@ field_ids! {
     ProxyConnection = "proxy-connection",
     ProxyStatus = "proxy-status",
     Referer = "referer",
+    Refresh = "refresh",
     ServiceWorker = "service-worker",
     ServiceWorkerAllowed = "service-worker-allowed",
     SetCookie = "set-cookie",
@@ -90,7 +91,7 @@ const LONGEST_KNOWN: usize = 64;
 
 /// Slots of the hash table over [`KNOWN`]: so many more than names that a multiplier without collisions is
 /// found at once.
-const SLOTS: usize = 512;
+const SLOTS: usize = 1024;
 
 /// A multiplier with which no two known names share a slot, and the table it makes: places in [`KNOWN`].
 #[expect(

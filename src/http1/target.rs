@@ -143,6 +143,43 @@ pub fn is_authority(bytes: &[u8]) -> bool {
     host_is_valid && port_is_valid
 }
 
+/// Whether two authorities name the same host and port, each with the port that is meant where it names none: names
+/// compare without case, addresses by what they are (RFC 3986 §6.2.2.1, §6.2.3).
+#[must_use]
+pub fn is_same_authority(one: (&[u8], u16), other: (&[u8], u16)) -> bool {
+    let parts = |(authority, default_port)| {
+        let (host, port) = split_port(authority)?;
+        let port = match port {
+            [] => default_port,
+            digits if digits.iter().all(u8::is_ascii_digit) => str::from_utf8(digits).ok()?.parse().ok()?,
+            _ => return None,
+        };
+        Some((host, port))
+    };
+    match (parts(one), parts(other)) {
+        (Some((host, port)), Some((other_host, other_port))) => {
+            port == other_port && is_same_host(host, other_host)
+        }
+        (None, _) | (_, None) => false,
+    }
+}
+
+/// The host of an authority, and the digits of its port; nothing where it has an opening bracket alone.
+#[must_use]
+pub fn split_port(authority: &[u8]) -> Option<(&[u8], &[u8])> {
+    let from = if authority.first() == Some(&b'[') { memchr::memchr(b']', authority)? } else { 0 };
+    let colon = memchr::memchr(b':', authority.get(from..)?).map(|at| at.saturating_add(from));
+    let Some(colon) = colon else { return Some((authority, b"")) };
+    Some((authority.get(..colon)?, authority.get(colon.saturating_add(1)..)?))
+}
+
+fn is_same_host(host: &[u8], other: &[u8]) -> bool {
+    let address = |host: &[u8]| -> Option<Ipv6Addr> {
+        str::from_utf8(host.strip_prefix(b"[")?.strip_suffix(b"]")?).ok()?.parse().ok()
+    };
+    host.eq_ignore_ascii_case(other) || address(host).is_some_and(|ip| address(other) == Some(ip))
+}
+
 /// `reg-name` without the comma, which some peers read as a list of hosts; never empty.
 fn is_reg_name(host: &[u8]) -> bool {
     let mut rest = host;

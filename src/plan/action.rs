@@ -21,6 +21,8 @@ pub struct Plan {
     pub persistence: Persistence,
     /// Which part of corsair takes it.
     pub service: Service,
+    /// The client came over TLS.
+    pub secure: bool,
     /// A FIN behind the request means that the client is gone: browsers never half-close (rule 3 of
     /// [`plan`](super)).
     pub fin_is_abort: bool,
@@ -173,6 +175,7 @@ mod tests {
         framing: Framing::Length(5),
         persistence: Persistence::KeepAlive,
         service: Service::Reverse,
+        secure: false,
         fin_is_abort: false,
     };
 

@@ -38,6 +38,7 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
         framing: Framing::None,
         persistence: Persistence::asked(options, request.head.version),
         service: Service::Local,
+        secure: client.secure,
         fin_is_abort: !config.process.half_close || is_of_browser(request),
     };
     let action = action(&mut plan, request, addressed, config, client, own_id, upgrade)

@@ -7,11 +7,11 @@ use super::{
     body::response_body_limits,
     date::Date,
     identity::Identity,
-    rewrite::{self, GatewayAnswer, Homeward, Location},
+    rewrite::{self, GatewayAnswer, Homeward, Location, Renaming},
     target::Redirected,
 };
 use crate::{
-    config::Config,
+    config::{Config, Endpoint},
     cors::CorsDecision,
     error::Error,
     gateway::Hop,
@@ -92,6 +92,10 @@ pub struct ResponseContext<'a> {
     pub identity: &'a Identity,
     /// The exchange, and where it goes now.
     pub exchange: &'a Exchange,
+    /// The server that answers; nothing for a gateway's target.
+    pub server: Option<&'a Endpoint>,
+    /// The client came over TLS.
+    pub secure: bool,
     /// What CORS says.
     pub cors: CorsDecision,
     /// The method that the upstream saw.
@@ -121,12 +125,15 @@ impl<'a> ResponseContext<'a> {
         identity: &'a Identity,
         plan: &Plan,
         exchange: &'a Exchange,
+        server: Option<&'a Endpoint>,
         last: bool,
     ) -> Self {
         Self {
             config,
             identity,
             exchange,
+            server,
+            secure: plan.secure,
             cors: plan.cors,
             method: exchange.gateway_target().map_or(plan.method, |target| target.method(plan.method)),
             has_body: plan.framing != Framing::None,
@@ -152,15 +159,16 @@ impl<'a> ResponseContext<'a> {
         out: &mut [u8],
     ) -> Result<Arrived, Error> {
         let is_gateway = self.exchange.gateway_target().is_some();
+        let renaming = self.renaming(request);
         match response.head.status {
-            101 if self.exchange.upgrade && is_websocket(response) => {
-                Ok(Arrived::Switch { written: rewrite::interim(response, true, is_gateway, out)? })
-            }
+            101 if self.exchange.upgrade && is_websocket(response) => Ok(Arrived::Switch {
+                written: rewrite::interim(response, true, is_gateway, renaming.as_ref(), out)?,
+            }),
             101 => Err(Error::UpgradeFailed),
             100..=199 if request.head.version == Version::Http10 => Ok(Arrived::Interim { written: 0 }),
-            100..=199 => {
-                Ok(Arrived::Interim { written: rewrite::interim(response, false, is_gateway, out)? })
-            }
+            100..=199 => Ok(Arrived::Interim {
+                written: rewrite::interim(response, false, is_gateway, renaming.as_ref(), out)?,
+            }),
             _ => self.respond_finally(request, response, seen, out),
         }
     }
@@ -201,10 +209,26 @@ impl<'a> ResponseContext<'a> {
                 .exchange
                 .gateway_target()
                 .map(|target| GatewayAnswer { final_url: target.url.as_str(), location }),
+            renaming: self.renaming(request),
             identity: self.identity,
             date: &seen.date,
         };
         Ok(Arrived::Final { written: rewrite::response(response, &homeward, out)?, plan })
+    }
+
+    /// What names the application's answer has for what the client knows by others.
+    fn renaming<'b>(&self, request: Request<'b>) -> Option<Renaming<'b>>
+    where
+        'a: 'b,
+    {
+        let upstream = self.config.upstream().filter(|upstream| upstream.rewrite)?;
+        let (server, authority) = (self.server?, self.exchange.authority?);
+        Some(Renaming {
+            servers: &upstream.endpoints,
+            server,
+            secure: self.secure,
+            authority: authority.of(request.bytes),
+        })
     }
 
     /// The length to be told of a body that does not follow (RFC 9110 §8.6).

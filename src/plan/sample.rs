@@ -74,7 +74,9 @@ impl Setup {
     }
 
     pub(crate) fn context(&self) -> ResponseContext<'_> {
-        ResponseContext::new(&self.config, &self.identity, &self.plan, &self.exchange, false)
+        let upstream = self.config.upstream().filter(|_| self.exchange.gateway_target().is_none());
+        let server = upstream.and_then(|upstream| upstream.endpoints.first());
+        ResponseContext::new(&self.config, &self.identity, &self.plan, &self.exchange, server, false)
     }
 }
 

@@ -141,7 +141,8 @@ impl<'a> Job<'a> {
         let sent = Instant::now();
         let deadline = deadline.min(sent + self.config.timeouts.response);
         let Self { core, config, state, plan, .. } = *self;
-        let context = ResponseContext::new(config, &core.identity, plan, exchange, core.is_draining());
+        let (server, last) = (connected.server, core.is_draining());
+        let context = ResponseContext::new(config, &core.identity, plan, exchange, server, last);
         let request = (self.head, self.inbound);
         let mut upstream =
             UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);

@@ -435,6 +435,7 @@ fn goes_home(
         declared,
         connection: is_old.then_some(b"close"),
         gateway: target.map(|final_url| GatewayAnswer { final_url, location: Location::Kept }),
+        renaming: None,
         identity,
         date: &Date::of(UNIX_EPOCH),
     };

@@ -10,6 +10,8 @@ mod forwarding;
 
 mod request;
 
+mod rename;
+
 mod response;
 
 #[cfg(test)]
@@ -17,6 +19,7 @@ mod tests;
 
 pub use self::{
     forwarding::Forwarding,
+    rename::Renaming,
     request::{Onward, Sender, request},
     response::{GatewayAnswer, Homeward, Location, interim, response},
 };

@@ -66,10 +66,11 @@ impl<'a> Onward<'a> {
     ) -> Self {
         let [path, rest] = exchange.target.origin_form(request);
         let prefix = if path == b"*" { "" } else { &*server.prefix };
-        let host = match exchange.authority.map(|authority| authority.of(request.bytes)) {
-            // An https server given by name expects to be called by it (rule 16 of `plan`).
-            Some(host) if !server.wants_own_host() => host,
-            _ => server.authority.as_bytes(),
+        // Rule 16 of `plan`.
+        let host = match (&server.called, exchange.authority) {
+            (Some(name), _) => name.as_bytes(),
+            (None, Some(authority)) => authority.of(request.bytes),
+            (None, None) => server.authority.as_bytes(),
         };
         Self {
             method: None,

@@ -1,6 +1,9 @@
 //! A response head as the client gets it.
 
-use super::fields::{content_length, end_to_end, frame};
+use super::{
+    fields::{content_length, end_to_end, frame},
+    rename::Renaming,
+};
 use crate::{
     cors::{CorsDecision, CorsPolicy, Transit, Upstream, strips, write_response_fields},
     error::Error,
@@ -30,6 +33,8 @@ pub struct Homeward<'a> {
     pub connection: Option<&'static [u8]>,
     /// The URL that a gateway's answer came from.
     pub gateway: Option<GatewayAnswer<'a>>,
+    /// What an application's answer names by other names than the client, where that is renamed.
+    pub renaming: Option<Renaming<'a>>,
     /// How this process names itself.
     pub identity: &'a Identity,
     /// The value of `Date` where the upstream sent none.
@@ -114,7 +119,7 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
             _ => true,
         };
         if keep {
-            writer.parsed_field(bytes, field);
+            copy(bytes, field, homeward.renaming.as_ref(), &mut writer);
         }
     }
     if let Some(gateway) = homeward.gateway {
@@ -177,6 +182,7 @@ pub fn interim(
     response: Response<'_>,
     switch: bool,
     is_gateway: bool,
+    renaming: Option<&Renaming<'_>>,
     out: &mut [u8],
 ) -> Result<usize, Error> {
     let Response { bytes, head } = response;
@@ -186,13 +192,21 @@ pub fn interim(
         let stays = matches!(field.id, FieldId::ContentLength | FieldId::Trailer | FieldId::CorsResponse)
             || is_gateway && passage(field.id, field.name.of(bytes)) != Passage::Leaves;
         if !stays {
-            writer.parsed_field(bytes, field);
+            copy(bytes, field, renaming, &mut writer);
         }
     }
     if switch {
         writer.lines(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
     }
     writer.finish().map_err(|_| Error::ResponseHeadTooLarge)
+}
+
+/// A field as it came, or as the client knows what it names.
+fn copy(bytes: &[u8], field: &Field, renaming: Option<&Renaming<'_>>, writer: &mut HeadWriter<'_>) {
+    match renaming.and_then(|renaming| renaming.renamed(field.id, field.value.of(bytes))) {
+        Some(value) => writer.computed_field(field.name.of(bytes), &value),
+        None => writer.parsed_field(bytes, field),
+    }
 }
 
 /// Media types that are no documents, and the one whose viewer shows nothing in a sandbox.

@@ -31,6 +31,7 @@ fn homeward_head(
         declared: None,
         connection: None,
         gateway,
+        renaming: None,
         identity: &identity,
         date: &Date::of(UNIX_EPOCH),
     };
@@ -256,6 +257,7 @@ fn the_client_gets_the_framing_that_was_decided() {
             declared,
             connection,
             gateway: None,
+            renaming: None,
             identity: &identity,
             date: &Date::of(UNIX_EPOCH),
         };
@@ -290,15 +292,15 @@ fn an_interim_response_has_neither_framing_nor_cors() {
          Content-Length: 5\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\nAccess-Control-Allow-Origin: *\r\n\r\n",
     );
     let mut out = vec![0; ROOM];
-    let len = interim(upstream.response(), false, false, &mut out).unwrap();
+    let len = interim(upstream.response(), false, false, None, &mut out).unwrap();
     assert_eq!(&out[..len], b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n");
     for room in 0..len {
-        assert!(interim(upstream.response(), false, false, &mut out[..room]).is_err());
+        assert!(interim(upstream.response(), false, false, None, &mut out[..room]).is_err());
     }
     let upstream = sample::response(
         "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: x\r\n\r\n",
     );
-    let len = interim(upstream.response(), true, false, &mut out).unwrap();
+    let len = interim(upstream.response(), true, false, None, &mut out).unwrap();
     let written = Written::response(&out[..len]);
     assert_eq!((written.all("Connection"), written.all("Upgrade")), (vec!["upgrade"], vec!["websocket"]));
     assert_eq!(written.all("Sec-WebSocket-Accept"), ["x"]);
