@@ -13,13 +13,13 @@ pub struct ConfigFault {
 
 impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        // What was typed may hold anything; a terminal is shown text.
-        self.message.chars().try_for_each(|character| match character {
-            character if character.is_control() => write!(f, "{}", character.escape_default()),
-            character => write!(f, "{character}"),
+        let separator = if self.key.is_empty() { "" } else { ": " };
+        // What was typed may hold anything, and a flag that does not exist too; a terminal is shown text.
+        [&self.key, separator, &self.message].iter().flat_map(|text| text.chars()).try_for_each(|character| {
+            match character {
+                character if character.is_control() => write!(f, "{}", character.escape_default()),
+                character => write!(f, "{character}"),
+            }
         })
     }
 }
@@ -31,4 +31,16 @@ pub(super) struct Notes {
     pub(super) faults: Vec<ConfigFault>,
     /// What works, but deserves a word.
     pub(super) warnings: Vec<ConfigFault>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_was_typed_a_fault_is_one_line_of_text() {
+        let fault = |key: &str| ConfigFault { key: key.into(), message: "a\u{1b}[2J".into() }.to_string();
+        assert_eq!(fault("--x\ny"), "--x\\ny: a\\u{1b}[2J");
+        assert_eq!(fault(""), "a\\u{1b}[2J");
+    }
 }

@@ -50,7 +50,7 @@ pub fn check(data: &[u8]) {
             let reachable = config.listeners.iter().any(|listener| !listener.is_loopback());
             if let Some(gateway) = config.gateway()
                 && reachable
-                && config.cors.is_any_origin()
+                && !config.cors.is_list()
                 && !settings.has(Key::Open)
             {
                 assert!(gateway.rules.is_list(), "an open gateway: {settings:?}");
