@@ -4,11 +4,17 @@
 mod support;
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use support::{Client, Corsair, Fault, Network, Origin, Response, Then, answer, hyper_origin::HyperOrigin};
+use support::{
+    Client, Corsair, Fault, Network, Origin, Response, Then, answer, hyper_origin::HyperOrigin, pause,
+};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
@@ -427,4 +433,93 @@ fn many_clients_at_once_each_get_their_own_answer() {
         }
     });
     assert_eq!(origin.seen().requests.len(), 640);
+}
+
+/// A server of the kind that authenticates connections: whoever has brought both messages on one is served on it
+/// from then on, without a word.
+fn ntlm_origin() -> Origin {
+    let stages = Mutex::new(HashMap::<usize, u8>::new());
+    Origin::on_head(move |exchange| {
+        let Some(request) = exchange.request() else { return Then::Close };
+        let mut stages = stages.lock().unwrap();
+        let stage = stages.entry(request.connection).or_default();
+        *stage = match (*stage, request.fields.all("authorization").first().copied()) {
+            (2, _) | (1, Some("NTLM third")) => 2,
+            (_, Some("NTLM first")) => 1,
+            _ => 0,
+        };
+        exchange.send(match *stage {
+            0 => answer("401 Unauthorized", "WWW-Authenticate: NTLM\r\n", "who"),
+            1 => answer("401 Unauthorized", "WWW-Authenticate: NTLM second\r\n", "more"),
+            _ => answer("200 OK", "", "mailbox"),
+        });
+        Then::KeepAlive
+    })
+}
+
+fn ask_as(client: &mut Client, target: &str, authorization: &str) -> String {
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{authorization}\r\n"));
+    client.response().text()
+}
+
+/// Logs in on a connection to corsair, and says with which target.
+fn log_in(corsair: &Corsair, target: &str) -> Client {
+    let mut client = corsair.connect();
+    assert_eq!(ask_as(&mut client, target, "Authorization: NTLM first\r\n"), "more");
+    assert_eq!(ask_as(&mut client, target, "Authorization: NTLM third\r\n"), "mailbox");
+    client
+}
+
+#[test]
+fn a_connection_that_authenticates_serves_one_client_alone() {
+    for gateway in [false, true] {
+        let origin = ntlm_origin();
+        let (corsair, target) = if gateway {
+            let target = format!("/http://{}/", origin.address());
+            (Corsair::start(&["--allow-target", "loopback"]), target)
+        } else {
+            (Corsair::reverse(origin.address(), &[]), "/".to_owned())
+        };
+        // Each after the other, on connections that were new, pooled and asked for a login.
+        assert_eq!(ask_as(&mut corsair.connect(), &target, ""), "who", "gateway: {gateway}");
+        let mut user = log_in(&corsair, &target);
+        for round in 0..3 {
+            let mut other = corsair.connect();
+            assert_eq!(ask_as(&mut other, &target, ""), "who", "round {round}, gateway: {gateway}");
+            assert_eq!(ask_as(&mut user, &target, ""), "mailbox", "round {round}, gateway: {gateway}");
+            assert_eq!(ask_as(&mut other, &target, ""), "who", "round {round}, gateway: {gateway}");
+        }
+        let mut second = log_in(&corsair, &target);
+        assert_eq!(ask_as(&mut second, &target, ""), "mailbox", "gateway: {gateway}");
+        drop((user, second));
+        origin.wait("what they logged in on is closed with them", |seen| seen.open == 0);
+        assert_eq!(ask_as(&mut corsair.connect(), &target, ""), "who", "gateway: {gateway}");
+    }
+}
+
+#[test]
+fn a_connection_that_authenticates_ends_with_its_client() {
+    let origin = ntlm_origin();
+    let corsair = Corsair::reverse(origin.address(), &["--timeout-keep-alive", "1500ms"]);
+    let mut user = log_in(&corsair, "/");
+    // Longer than a connection stays in the runtime that nothing belongs to.
+    pause(Duration::from_millis(500));
+    assert_eq!(ask_as(&mut user, "/", ""), "mailbox");
+    assert_eq!((origin.connections(), origin.seen().open), (1, 1));
+    user.expect_fin();
+    origin.wait("it is closed with the client's idle connection", |seen| seen.open == 0);
+}
+
+#[test]
+fn a_client_that_logged_in_at_one_server_of_several_stays_there() {
+    let origins = [ntlm_origin(), ntlm_origin(), ntlm_origin()];
+    let upstreams: Vec<String> =
+        origins.iter().map(|origin| format!("http://{}", origin.address())).collect();
+    let arguments: Vec<&str> = upstreams.iter().flat_map(|url| ["--upstream", url.as_str()]).collect();
+    let corsair = Corsair::start(&arguments);
+    let mut user = log_in(&corsair, "/");
+    for _ in 0..6 {
+        assert_eq!(ask_as(&mut corsair.connect(), "/", ""), "who");
+        assert_eq!(ask_as(&mut user, "/", ""), "mailbox");
+    }
 }

@@ -78,6 +78,7 @@ field_ids! {
     UserAgent = "user-agent",
     Vary = "vary",
     Via = "via",
+    WwwAuthenticate = "www-authenticate",
     XFinalUrl = "x-final-url",
     XForwardedFor = "x-forwarded-for",
     XForwardedHost = "x-forwarded-host",

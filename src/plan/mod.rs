@@ -28,6 +28,7 @@
 //! | 17 | An error of corsair's own has a length, a date and the word for its cause, and tells nothing of the upstream | RFC 9209 §2.1.1; RFC 9112 §9.6 | `plan::respond::tests::every_error_has_a_status_line_a_length_a_date_and_a_name`, `upstream::a_refused_connection_is_a_502_at_once` |
 //! | 18 | What a page of the origin that a request is for asks of it is the application's own; on a loopback listener only under a name that this is called by, for DNS rebinding makes any other its own origin as well | RFC 6454 §5; experience | `plan::request::tests::a_page_of_the_application_is_known_by_where_it_is_addressed`, `cors::a_rebound_page_is_no_page_of_the_applications_own` |
 //! | 19 | What was renamed on the way up is renamed back: URLs that name a server of the upstream, or the `Host` that it was sent, name this proxy, prefixes are exchanged, cookies lose the domain of a server; nothing else is touched, and no path that is left may name a host | RFC 9110 §10.2.2; RFC 6265 §4.1.2 | `plan::rewrite::rename::tests::a_url_that_names_the_upstream_names_this_proxy`, `plan::rewrite::rename::tests::prefixes_are_exchanged_as_whole_segments`, `plan::rewrite::rename::tests::the_url_of_a_refresh_is_renamed_where_it_stands`, `plan::rewrite::rename::tests::a_cookie_is_for_this_proxy_and_the_path_that_the_client_knows`, `upstream::what_names_the_upstream_names_the_proxy_when_it_arrives` |
+//! | 20 | A connection on which somebody logged in by NTLM or Negotiate, or was asked to, serves that client connection alone | RFC 4559 §6 | `plan::authentication::tests::a_scheme_that_authenticates_connections_is_known_in_any_case_and_place`, `plan::response::tests::a_connection_on_which_somebody_logs_in_is_bound_to_its_client`, `upstream::a_connection_that_authenticates_serves_one_client_alone` |
 
 mod date;
 
@@ -46,6 +47,8 @@ mod route;
 mod request;
 
 mod attempts;
+
+mod authentication;
 
 pub mod rewrite;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     action::{Exchange, Plan},
+    authentication::is_of_connection,
     body::response_body_limits,
     date::Date,
     identity::Identity,
@@ -35,6 +36,8 @@ pub struct ResponsePlan {
     pub recode: Recode,
     /// Whether the upstream connection may serve another request when the body has ended.
     pub upstream_persists: bool,
+    /// Whether it may serve nobody but this client from now on.
+    pub upstream_bound: bool,
     /// The upstream's announced patience with an idle connection.
     pub patience: Option<Duration>,
     /// What becomes of the client connection.
@@ -266,6 +269,7 @@ impl<'a> ResponseContext<'a> {
             status: head.status,
             framing,
             recode,
+            upstream_bound: is_of_connection(request, response),
             upstream_persists: upstream_persists && framing != Framing::UntilClose,
             patience: response.value(FieldId::KeepAlive).and_then(announced_patience),
             persistence: if unframed || refused { Persistence::Close } else { self.persistence },

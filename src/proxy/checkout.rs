@@ -19,14 +19,14 @@ use crate::{
     observe::metrics::PoolResult,
     plan::{Destination, Exchange, Target},
     upstream::{
-        Lease, OpenConnection,
+        BoundLeases, Lease, OpenConnection,
         connector::{self, OpeningTimes, Remote},
     },
     uri::{Scheme, TargetHost},
 };
 
 /// A look for one connection.
-pub(crate) struct Checkout<'a> {
+pub(crate) struct Checkout<'a, 'b> {
     pub(crate) core: &'a Core,
     pub(crate) config: &'a Config,
     /// By when there must be a response head.
@@ -37,6 +37,8 @@ pub(crate) struct Checkout<'a> {
     pub(crate) fresh_only: bool,
     /// The request cannot be sent twice: that a pooled connection lives is asked of the kernel.
     pub(crate) ask_kernel: bool,
+    /// Connections on which this client has logged in.
+    pub(crate) bound: &'b mut BoundLeases,
     /// Connections that were tried to open.
     pub(crate) opened: u32,
     /// How long the last of them took.
@@ -48,9 +50,11 @@ pub(crate) struct Connected<'a> {
     pub(crate) lease: Lease,
     /// Nothing for a gateway's target.
     pub(crate) server: Option<&'a Endpoint>,
+    /// It serves this client alone.
+    pub(crate) bound: bool,
 }
 
-impl<'a> Checkout<'a> {
+impl<'a> Checkout<'a, '_> {
     /// Takes or opens a connection to wherever the exchange goes now. A client that leaves is noticed meanwhile.
     ///
     /// # Errors
@@ -64,8 +68,8 @@ impl<'a> Checkout<'a> {
     ) -> Result<Connected<'a>, Error> {
         match &exchange.destination {
             Destination::Target(target) => {
-                let lease = self.take_to_target(target, client, timer).await?;
-                Ok(Connected { lease, server: None })
+                let (lease, bound) = self.take_to_target(target, client, timer).await?;
+                Ok(Connected { lease, server: None, bound })
             }
             Destination::Upstream => self.take_to_upstream(client, timer).await,
         }
@@ -76,13 +80,16 @@ impl<'a> Checkout<'a> {
         target: &Target,
         client: &mut ClientSide<'_>,
         timer: &mut Timer,
-    ) -> Result<Lease, Error> {
+    ) -> Result<(Lease, bool), Error> {
         let gateway = self.config.gateway().ok_or(Error::Internal)?;
         let url = &target.url;
         let verdict = gateway.rules.admit_name(url.host(), url.port())?;
         let admits = |ip| gateway.rules.admit_address(verdict, ip, url.port());
+        if let Some(lease) = self.bound(url.origin(), admits) {
+            return Ok((lease, true));
+        }
         if let Some(lease) = self.pooled(url.origin(), admits) {
-            return Ok(lease);
+            return Ok((lease, false));
         }
         let tls = match url.scheme() {
             Scheme::Http => None,
@@ -97,7 +104,7 @@ impl<'a> Checkout<'a> {
         };
         let socket_buffer = self.config.limits.socket_buffer;
         let remote = Remote { place: Place::Port(url.host(), url.port()), tls, socket_buffer };
-        self.open(remote, admits, client, timer).await
+        Ok((self.open(remote, admits, client, timer).await?, false))
     }
 
     async fn take_to_upstream(
@@ -106,20 +113,39 @@ impl<'a> Checkout<'a> {
         timer: &mut Timer,
     ) -> Result<Connected<'a>, Error> {
         let upstream = self.config.upstream().ok_or(Error::Internal)?;
+        if !self.bound.is_empty() {
+            // Where this client has logged in it goes again, whosever turn it is.
+            for server in &upstream.endpoints {
+                if let Some(lease) = self.bound(&server.key, |_| true) {
+                    return Ok(Connected { lease, server: Some(server), bound: true });
+                }
+            }
+        }
         let mut failed = Error::Internal;
         for index in self.core.balance.next(upstream.endpoints.len()) {
             let server = &upstream.endpoints[index];
             if let Some(lease) = self.pooled(&server.key, |_| true) {
-                return Ok(Connected { lease, server: Some(server) });
+                return Ok(Connected { lease, server: Some(server), bound: false });
             }
             let remote = remote(upstream, server, self.config.limits.socket_buffer);
             match self.open(remote, |_| true, client, timer).await {
-                Ok(lease) => return Ok(Connected { lease, server: Some(server) }),
+                Ok(lease) => return Ok(Connected { lease, server: Some(server), bound: false }),
                 Err(error) if error.client_is_gone() || Instant::now() >= self.deadline => return Err(error),
                 Err(error) => failed = error,
             }
         }
         Err(failed)
+    }
+
+    /// The connection on which this client has logged in before.
+    fn bound(&mut self, key: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Lease> {
+        if self.bound.is_empty() {
+            return None;
+        }
+        // Taken in any case: one that failed is not kept.
+        let lease = self.bound.take(key, admits).filter(|_| !self.fresh_only)?;
+        self.core.counters.pool_reuse(PoolResult::Reused);
+        Some(lease)
     }
 
     fn pooled(&self, key: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Lease> {

@@ -15,6 +15,7 @@ use crate::{
     net::{stream::Stream, timer::Timer},
     observe::metrics::Leg,
     plan::{Answer, Client, Recipient, RequestId, Responder, rewrite::Forwarding},
+    upstream::BoundLeases,
 };
 
 /// A client connection.
@@ -25,6 +26,8 @@ pub(crate) struct Connection {
     pub(super) forwarding: OnceCell<Forwarding>,
     pub(super) stream: Stream,
     pub(super) timer: Timer,
+    /// Connections to upstreams on which this client has logged in.
+    pub(super) bound: BoundLeases,
 }
 
 /// What becomes of a connection after a request.
@@ -50,7 +53,14 @@ impl After {
 impl Connection {
     /// The connection of a client of which nothing has come yet.
     pub(super) fn new(core: Rc<Core>, stream: Stream, client: Client) -> Self {
-        Self { core, client, forwarding: OnceCell::new(), stream, timer: Timer::default() }
+        Self {
+            core,
+            client,
+            forwarding: OnceCell::new(),
+            stream,
+            timer: Timer::default(),
+            bound: BoundLeases::default(),
+        }
     }
 
     /// Answers what is not a request.

@@ -35,7 +35,7 @@ use crate::{
         AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan, Step,
         rewrite::{self, Forwarding, Onward},
     },
-    upstream::Lease,
+    upstream::{BoundLeases, Lease},
 };
 
 /// One request and everything that its exchange touches.
@@ -51,6 +51,8 @@ pub(crate) struct Job<'a> {
     pub(crate) client: ClientSide<'a>,
     pub(crate) state: &'a ExchangeState,
     pub(crate) timer: &'a mut Timer,
+    /// Connections to upstreams that serve this client alone.
+    pub(crate) bound: &'a mut BoundLeases,
     pub(crate) outcome: &'a mut Outcome,
     pub(crate) begun: Instant,
     /// What the last final response settled.
@@ -188,6 +190,7 @@ impl<'a> Job<'a> {
             begun,
             fresh_only: attempts.fresh_only(),
             ask_kernel: !self.plan.is_repeatable(),
+            bound: self.bound,
             opened: 0,
             times: None,
         };
@@ -206,13 +209,17 @@ impl<'a> Job<'a> {
         Ok(connected)
     }
 
-    /// Returns a connection to the pool under the name by which it was looked for.
-    fn keep(&self, exchange: &Exchange, connected: Connected<'_>, response: &ResponsePlan, now: Instant) {
+    /// Keeps a connection for another request, under the name by which it was looked for: in the pool, or for this
+    /// client alone.
+    fn keep(&mut self, exchange: &Exchange, connected: Connected<'_>, response: &ResponsePlan, now: Instant) {
         let key = match (&exchange.destination, connected.server) {
             (Destination::Target(target), _) => target.url.origin(),
             (Destination::Upstream, Some(server)) => &server.key,
             (Destination::Upstream, None) => return,
         };
+        if connected.bound || response.upstream_bound {
+            return self.bound.put(key, connected.lease);
+        }
         connected.lease.keep(&self.core.pool, key, response.patience, now);
     }
 

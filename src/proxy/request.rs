@@ -153,7 +153,7 @@ impl Turn<'_> {
     /// Takes the request to its upstream.
     async fn exchange(&mut self, planned: &mut Exchange) -> After {
         let core = Rc::clone(&self.connection.core);
-        let Connection { stream, timer, forwarding, client, .. } = &mut *self.connection;
+        let Connection { stream, timer, forwarding, client, bound, .. } = &mut *self.connection;
         let limits = request_body_limits(&self.config.limits);
         let body = BodyReader::new(self.plan.framing, Recode::Verbatim, limits);
         let state = ExchangeState::new();
@@ -174,6 +174,7 @@ impl Turn<'_> {
             ),
             state: &state,
             timer,
+            bound,
             outcome: &mut self.outcome,
             begun: self.begun,
             response: None,

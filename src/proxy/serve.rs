@@ -49,13 +49,15 @@ impl Connections {
         mut patience: Duration,
     ) -> Option<IdleConnection> {
         let (core, config) = (&*self.core, &*self.core.config);
-        let may_leave = parked::AVAILABLE && matches!(stream, Stream::Tcp(_));
+        let can_leave = parked::AVAILABLE && matches!(stream, Stream::Tcp(_));
         // Boxed, for it moves: it goes into a frame and comes back with each request.
         let mut connection = Box::new(Connection::new(Rc::clone(&self.core), stream, client));
         let mut idle = core.idle.slot();
         let mut early = None;
         let after = loop {
-            let Connection { stream, timer, .. } = &mut *connection;
+            let Connection { stream, timer, bound, .. } = &mut *connection;
+            // What belongs to it could not be kept outside of the runtime.
+            let may_leave = can_leave && bound.is_empty();
             let (buffer, progress) = (early.take(), HeadProgress::default());
             let idle = &mut idle;
             let mut receiver =

@@ -5,6 +5,7 @@
 //!
 //! - `balance`: which server of an upstream is next
 //! - `lease`: a connection while one exchange has it
+//! - `bound`: connections that belong to one client connection
 //! - [`pool`]: connections between two exchanges
 //! - [`connector`]: from a name to an open connection
 //!
@@ -23,10 +24,13 @@
 //! | 9 | A certificate is verified for chain, dates and name before a byte of a request is sent, unless the operator switches that off | RFC 9110 §4.3.4 | `upstream_tls::a_server_that_cannot_be_trusted_is_a_502_and_gets_no_request_byte`, `upstream_tls::verification_can_be_switched_off_knowingly` |
 //! | 10 | A server that cannot be connected to is passed over for the next one | experience | `upstream::a_dead_server_among_several_is_skipped` |
 //! | 11 | A tunnel's connection is never kept | RFC 9110 §7.8 | `websocket::a_tunnel_connection_never_returns_to_the_pool` |
+//! | 12 | A connection on which a client has logged in is never pooled: it waits for that client's next request, and ends with it | RFC 4559 §6 | `upstream::a_connection_that_authenticates_serves_one_client_alone`, `upstream::a_connection_that_authenticates_ends_with_its_client`, `upstream::bound::tests::each_endpoint_has_one_and_the_least_recently_used_goes` |
 
 mod balance;
 
 mod lease;
+
+mod bound;
 
 pub mod pool;
 
@@ -34,5 +38,6 @@ pub mod connector;
 
 pub use self::{
     balance::Balance,
+    bound::BoundLeases,
     lease::{Lease, OpenConnection},
 };

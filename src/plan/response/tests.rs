@@ -137,6 +137,28 @@ fn an_upstream_connection_persists_only_where_its_end_is_known_and_nobody_closes
 }
 
 #[test]
+fn a_connection_on_which_somebody_logs_in_is_bound_to_its_client() {
+    let logging_in = "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: nTlM TlRM\r\n\r\n";
+    let basic = "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Basic TlRM\r\n\r\n";
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let asks = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nWWW-Authenticate: Basic, NEGOTIATE\r\n\r\n";
+    let target = "GET /?url=http://t.example/a HTTP/1.1\r\nHost: h\r\nAuthorization: Negotiate a\r\n\r\n";
+    for (arguments, request, head, expected) in [
+        (REVERSE, GET, ok, false),
+        (REVERSE, basic, ok, false),
+        (REVERSE, logging_in, ok, true),
+        (REVERSE, GET, asks, true),
+        (&[], TO_TARGET, ok, false),
+        (&[], target, ok, true),
+        (&[], TO_TARGET, asks, true),
+    ] {
+        let (_, plan) = see_final(&asked(arguments, request), head);
+        assert_eq!(plan.upstream_bound, expected, "{request:?} {head:?}");
+        assert!(plan.upstream_persists);
+    }
+}
+
+#[test]
 fn an_announced_patience_is_read() {
     for (value, seconds) in [
         ("timeout=5, max=100", Some(5)),

@@ -1,0 +1,95 @@
+//! Connections that belong to one client connection: on them that client has logged in.
+
+use std::net::IpAddr;
+
+use super::lease::Lease;
+use crate::net::Peer;
+
+/// So many are kept for a client connection, one for each endpoint; beyond that the one that it used least recently
+/// goes.
+const MAX_BOUND: usize = 4;
+
+/// Connections to upstreams that serve one client connection alone, and end with it. Costs nothing while empty.
+#[derive(Debug, Default)]
+pub struct BoundLeases(Vec<Bound>);
+
+#[derive(Debug)]
+struct Bound {
+    endpoint: Box<str>,
+    lease: Lease,
+}
+
+impl BoundLeases {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether there is one to `endpoint`, alive or not.
+    #[must_use]
+    pub fn has(&self, endpoint: &str) -> bool {
+        self.0.iter().any(|bound| *bound.endpoint == *endpoint)
+    }
+
+    /// The one to `endpoint`, if it lives and its address is admitted still; if not, it is closed.
+    pub fn take(&mut self, endpoint: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Lease> {
+        let index = self.0.iter().position(|bound| *bound.endpoint == *endpoint)?;
+        let mut lease = self.0.remove(index).lease;
+        let admitted = match lease.peer {
+            Peer::Ip(address) => admits(address.ip()),
+            Peer::Unix(_) => true,
+        };
+        // The kernel is asked: a login that is lost cannot be repeated from here.
+        (admitted && lease.stream.is_idle_now()).then_some(Lease { reused: true, ..lease })
+    }
+
+    /// Keeps the one to `endpoint` for the next request.
+    pub fn put(&mut self, endpoint: &str, lease: Lease) {
+        self.0.retain(|bound| *bound.endpoint != *endpoint);
+        if self.0.len() >= MAX_BOUND {
+            self.0.remove(0);
+        }
+        self.0.push(Bound { endpoint: endpoint.into(), lease });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, os::unix::net::UnixStream};
+
+    use super::{super::lease::OpenConnection, *};
+    use crate::{net::stream::Stream, observe::metrics::Metrics};
+
+    fn put(bound: &mut BoundLeases, endpoint: &str) -> UnixStream {
+        let (near, far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let stream = Stream::Unix(near.try_into().unwrap());
+        let peer = Peer::Ip(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let open = OpenConnection::count(&Metrics::new().register());
+        bound.put(endpoint, Lease { stream, peer, reused: false, open });
+        far
+    }
+
+    #[tokio::test]
+    async fn each_endpoint_has_one_and_the_least_recently_used_goes() {
+        let mut bound = BoundLeases::default();
+        assert!(bound.is_empty() && !bound.has("a"));
+        let _far = ["a", "b", "c", "d", "a", "e"].map(|endpoint| put(&mut bound, endpoint));
+        let known = ["a", "b", "c", "d", "e"].map(|endpoint| bound.has(endpoint));
+        assert_eq!(known, [true, false, true, true, true]);
+        assert!(bound.take("b", |_| true).is_none());
+        assert!(bound.take("c", |_| true).is_some_and(|lease| lease.reused));
+        assert!(!bound.has("c"), "it is out");
+    }
+
+    #[tokio::test]
+    async fn one_that_has_ended_or_may_not_be_reached_any_more_is_closed() {
+        let mut bound = BoundLeases::default();
+        drop(put(&mut bound, "a"));
+        let _far = put(&mut bound, "b");
+        assert!(bound.take("a", |_| true).is_none());
+        assert!(bound.take("b", |_| false).is_none());
+        assert!(bound.is_empty());
+    }
+}
