@@ -35,7 +35,7 @@ use crate::{
         AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan, Step,
         rewrite::{self, Forwarding, Onward},
     },
-    upstream::{BoundLeases, Lease},
+    upstream::{BoundLeases, Lease, pool::PoolKey},
 };
 
 /// One request and everything that its exchange touches.
@@ -212,14 +212,15 @@ impl<'a> Job<'a> {
     /// Keeps a connection for another request, under the name by which it was looked for: in the pool, or for this
     /// client alone.
     fn keep(&mut self, exchange: &Exchange, connected: Connected<'_>, response: &ResponsePlan, now: Instant) {
-        let key = match (&exchange.destination, connected.server) {
-            (Destination::Target(target), _) => target.url.origin(),
-            (Destination::Upstream, Some(server)) => &server.key,
+        let (endpoint, chosen) = match (&exchange.destination, connected.server) {
+            (Destination::Target(target), _) => (target.url.origin(), true),
+            (Destination::Upstream, Some(server)) => (&*server.key, false),
             (Destination::Upstream, None) => return,
         };
         if connected.bound || response.upstream_bound {
-            return self.bound.put(key, connected.lease);
+            return self.bound.put(endpoint, connected.lease);
         }
+        let key = PoolKey { endpoint, chosen };
         connected.lease.keep(&self.core.pool, key, response.patience, now);
     }
 

@@ -25,6 +25,7 @@
 //! | 10 | A server that cannot be connected to is passed over for the next one | experience | `upstream::a_dead_server_among_several_is_skipped` |
 //! | 11 | A tunnel's connection is never kept | RFC 9110 §7.8 | `websocket::a_tunnel_connection_never_returns_to_the_pool` |
 //! | 12 | A connection on which a client has logged in is never pooled: it waits for that client's next request, and ends with it | RFC 4559 §6 | `upstream::a_connection_that_authenticates_serves_one_client_alone`, `upstream::a_connection_that_authenticates_ends_with_its_client`, `upstream::bound::tests::each_endpoint_has_one_and_the_least_recently_used_goes` |
+//! | 13 | Of too many in all the longest idle of whoever has most goes, where all targets that clients chose are one: they push no server of the operator's out | experience | `upstream::pool::tests::when_there_are_too_many_the_longest_idle_of_whoever_has_most_goes`, `upstream::pool::tests::whoever_walks_through_targets_leaves_nothing_behind_and_the_application_its_connections` |
 
 mod balance;
 

@@ -5,6 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    cmp::Reverse,
     collections::{HashMap, VecDeque},
     rc::Rc,
     sync::Arc,
@@ -28,10 +29,20 @@ pub struct PoolLimits {
     pub idle: Duration,
 }
 
+/// Under what a connection is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolKey<'a> {
+    /// Where it leads.
+    pub endpoint: &'a str,
+    /// A client chose that, as it does with a gateway; the operator did not.
+    pub chosen: bool,
+}
+
 /// A connection at rest.
 #[derive(Debug)]
 struct Idle {
     lease: Lease,
+    since: Instant,
     expires: Instant,
 }
 
@@ -49,6 +60,7 @@ pub struct Pool {
 #[derive(Debug)]
 struct Queue {
     endpoint: Rc<str>,
+    chosen: bool,
     idle: VecDeque<Idle>,
 }
 
@@ -63,17 +75,47 @@ struct Queues {
 }
 
 impl Queues {
-    fn of(&mut self, endpoint: &str) -> Option<&mut VecDeque<Idle>> {
+    fn of(&mut self, endpoint: &str) -> Option<&mut Queue> {
         if self.list.get(self.recent).is_none_or(|queue| *queue.endpoint != *endpoint) {
             self.recent = *self.places.get(endpoint)?;
         }
-        self.list.get_mut(self.recent).map(|queue| &mut queue.idle)
+        self.list.get_mut(self.recent)
     }
 
-    fn insert(&mut self, endpoint: &str, first: Idle) {
-        let endpoint: Rc<str> = endpoint.into();
+    fn insert(&mut self, key: PoolKey<'_>, first: Idle) {
+        let endpoint: Rc<str> = key.endpoint.into();
         self.places.insert(Rc::clone(&endpoint), self.list.len());
-        self.list.push(Queue { endpoint, idle: VecDeque::from([first]) });
+        self.list.push(Queue { endpoint, chosen: key.chosen, idle: VecDeque::from([first]) });
+    }
+
+    /// Takes out the longest idle of whoever has most. All targets that clients chose count as one there: however
+    /// many of them there are, they take nothing from a server of the operator's that has less.
+    fn evict(&mut self) -> Option<Idle> {
+        let of_clients = |queue: &&Queue| queue.chosen;
+        let chosen: usize = self.list.iter().filter(of_clients).map(|queue| queue.idle.len()).sum();
+        let most = |is_chosen: bool| {
+            let queues = self.list.iter().enumerate().filter(|(_, queue)| queue.chosen == is_chosen);
+            let weighed = queues.filter_map(|(place, queue)| {
+                Some((queue.idle.len(), Reverse(queue.idle.front()?.since), place))
+            });
+            weighed.max()
+        };
+        let place = match (most(true), most(false)) {
+            (Some((.., place)), Some((configured, ..))) if chosen >= configured => place,
+            (_, Some((.., place))) | (Some((.., place)), None) => place,
+            (None, None) => return None,
+        };
+        let queue = self.list.get_mut(place)?;
+        let evicted = queue.idle.pop_front();
+        if queue.idle.is_empty() {
+            // At once: who walks through targets must not make this list long.
+            self.places.remove(&queue.endpoint);
+            self.list.swap_remove(place);
+            if let Some(moved) = self.list.get(place) {
+                self.places.insert(Rc::clone(&moved.endpoint), place);
+            }
+        }
+        evicted
     }
 
     /// Drops those that are not to be kept, and forgets endpoints without any; how many are left.
@@ -122,7 +164,7 @@ impl Pool {
         admits: impl Fn(&Peer) -> bool,
     ) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
-        let queue = idle.of(endpoint)?;
+        let queue = &mut idle.of(endpoint)?.idle;
         while let Some(mut candidate) = queue.pop_back() {
             self.change_total(self.len() - 1);
             let alive = if ask_kernel {
@@ -139,31 +181,41 @@ impl Pool {
 
     /// Takes a connection back that is idle since `now`. `announced` is what the upstream said of its own patience
     /// (`Keep-Alive: timeout`); we leave a second before it ends.
-    pub fn put(&self, endpoint: &str, lease: Lease, announced: Option<Duration>, now: Instant) {
-        if self.total.get() >= self.limits.total {
-            return;
-        }
+    pub fn put(&self, key: PoolKey<'_>, lease: Lease, announced: Option<Duration>, now: Instant) {
         let patience = announced.map_or(self.limits.idle, |announced| {
             announced.saturating_sub(Duration::from_secs(1)).min(self.limits.idle)
         });
-        if patience.is_zero() {
+        if patience.is_zero() || self.limits.per_endpoint == 0 {
             return;
         }
-        let connection = Idle { lease, expires: now + patience };
+        let connection = Idle { lease, since: now, expires: now + patience };
         let mut idle = self.idle.borrow_mut();
-        if let Some(queue) = idle.of(endpoint) {
-            if queue.len() >= self.limits.per_endpoint {
-                queue.pop_front();
+        if let Some(queue) = idle.of(key.endpoint) {
+            if queue.idle.len() >= self.limits.per_endpoint {
+                queue.idle.pop_front();
                 self.change_total(self.len() - 1);
             }
-            queue.push_back(connection);
+            queue.chosen &= key.chosen;
+            queue.idle.push_back(connection);
         } else {
-            idle.insert(endpoint, connection);
+            idle.insert(key, connection);
         }
+        drop(idle);
         self.change_total(self.len() + 1);
+        if self.len() > self.limits.total {
+            self.give_up();
+        }
         if self.len() == 1 {
             self.used.notify_one();
         }
+    }
+
+    /// Closes the longest idle connection of whoever has most; whether there was any.
+    pub fn give_up(&self) -> bool {
+        let evicted = self.idle.borrow_mut().evict();
+        let any = evicted.is_some();
+        self.change_total(self.len() - usize::from(any));
+        any
     }
 
     /// Waits until there is a connection to look after.
@@ -196,8 +248,8 @@ impl Pool {
 impl Lease {
     /// Returns the connection, idle since `now`, to the pool; `announced` is how long its upstream said it
     /// would wait.
-    pub fn keep(self, pool: &Pool, endpoint: &str, announced: Option<Duration>, now: Instant) {
-        pool.put(endpoint, self, announced, now);
+    pub fn keep(self, pool: &Pool, key: PoolKey<'_>, announced: Option<Duration>, now: Instant) {
+        pool.put(key, self, announced, now);
     }
 }
 
@@ -237,12 +289,9 @@ mod tests {
         let (near, far) = UnixStream::pair().unwrap();
         near.set_nonblocking(true).unwrap();
         far.set_nonblocking(true).unwrap();
-        pool.put(
-            endpoint,
-            lease(pool, number, Stream::Unix(near.try_into().unwrap())),
-            announced,
-            Instant::now(),
-        );
+        // Targets of clients have a dot.
+        let key = PoolKey { endpoint, chosen: endpoint.contains('.') };
+        pool.put(key, lease(pool, number, Stream::Unix(near.try_into().unwrap())), announced, Instant::now());
         far
     }
 
@@ -297,6 +346,61 @@ mod tests {
         }
         let open = far.iter().filter(|far| !is_closed(far)).count();
         assert_eq!((pool.len(), open), (LIMITS.total, LIMITS.total));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_there_are_too_many_the_longest_idle_of_whoever_has_most_goes() {
+        for (put_in_turn, left) in [
+            // The newest is never refused.
+            (&["a", "b", "c", "d", "e", "f"][..], &["b", "c", "d", "e", "f"][..]),
+            (&["a", "b", "b", "b", "c", "d"], &["a", "b", "b", "c", "d"]),
+            (&["a", "a", "b", "b", "c", "d"], &["a", "b", "b", "c", "d"]),
+            (&["b", "a", "a", "b", "c", "d", "e"], &["a", "b", "c", "d", "e"]),
+            // All that clients chose count as one.
+            (&["a", "a", "x.", "y.", "z.", "u."], &["a", "a", "y.", "z.", "u."]),
+            (&["a", "x.", "x.", "y.", "z.", "u.", "v."], &["a", "y.", "z.", "u.", "v."]),
+            (&["a", "a", "x.", "y.", "a", "b", "b"], &["a", "a", "y.", "b", "b"]),
+            (&["x.", "a", "b", "c", "d", "y.", "z."], &["a", "b", "c", "d", "z."]),
+            (&["x.", "y.", "y.", "z.", "z.", "u."], &["x.", "y.", "z.", "z.", "u."]),
+        ] {
+            let pool = pool_of(LIMITS);
+            let mut far = Vec::new();
+            for (endpoint, number) in put_in_turn.iter().zip(1..) {
+                far.push(put(&pool, endpoint, number, None));
+                tokio::time::advance(SECOND / 10).await;
+            }
+            assert_eq!(pool.len(), LIMITS.total);
+            let mut found: Vec<&str> = left.to_vec();
+            found.retain(|endpoint| take(&pool, endpoint).is_some());
+            assert_eq!(found, left, "{put_in_turn:?}");
+            assert!(pool.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_walks_through_targets_leaves_nothing_behind_and_the_application_its_connections() {
+        let pool = pool_of(LIMITS);
+        let _kept = [put(&pool, "app", 1, None), put(&pool, "app", 2, None)];
+        let mut far = Vec::new();
+        for number in 3..500 {
+            far.push(put(&pool, &format!("{number}."), number, None));
+            assert!(pool.len() <= LIMITS.total && pool.idle.borrow().list.len() <= LIMITS.total);
+            assert_eq!(pool.idle.borrow().places.len(), pool.idle.borrow().list.len());
+        }
+        assert_eq!((take(&pool, "app"), take(&pool, "app")), (Some(2), Some(1)));
+        assert_eq!(
+            ["497.", "498.", "499."].map(|target| take(&pool, target)),
+            [Some(497), Some(498), Some(499)]
+        );
+    }
+
+    #[tokio::test]
+    async fn they_are_given_up_one_by_one() {
+        let pool = pool_of(LIMITS);
+        let far = [put(&pool, "a", 1, None), put(&pool, "b", 2, None)];
+        assert_eq!((pool.give_up(), pool.len()), (true, 1));
+        assert!(is_closed(&far[0]) && !is_closed(&far[1]));
+        assert_eq!((pool.give_up(), pool.give_up(), pool.len()), (true, false, 0));
     }
 
     #[tokio::test(start_paused = true)]
