@@ -96,6 +96,7 @@ impl Worker {
             loans: vec![Loan { listener, tls: None, loopback: true }],
             seat: Seat::among(1).remove(0),
             permits: Arc::new(Semaphore::new(100)),
+            newcomers: Arc::default(),
             stop: stopped,
             emptied,
         };

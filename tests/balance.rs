@@ -102,6 +102,8 @@ fn handed_over_connections_count_against_the_limit_and_free_their_slots() {
         for client in &mut clients {
             client.send(GET);
             assert_eq!(client.response().status, 200);
+            // Only who is busy keeps a place.
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
         }
         let mut fifth = corsair.connect();
         fifth.send(GET);

@@ -98,16 +98,18 @@ fn a_parked_client_that_leaves_frees_its_slot() {
     let corsair = Corsair::reverse(origin.address(), &["--max-connections", "2"]);
     for reset in [false, true] {
         let one = parked_client(&corsair);
-        let other = parked_client(&corsair);
-        let mut third = corsair.connect();
-        third.send(GET);
-        assert!(third.is_quiet_for(Duration::from_millis(200)), "both slots are taken");
+        let mut other = parked_client(&corsair);
         if reset {
             one.reset();
         } else {
             drop(one);
         }
-        assert_eq!(third.response().status, 200, "reset: {reset}");
+        corsair.wait_parked(1);
+        let mut third = corsair.connect();
+        for client in [&mut third, &mut other] {
+            client.send(GET);
+            assert_eq!(client.response().status, 200, "reset: {reset}");
+        }
         drop((other, third));
         corsair.wait_parked(0);
     }
@@ -227,4 +229,101 @@ fn what_is_asked_during_a_drain_is_answered_with_connection_close() {
     assert_eq!((last.status, last.closes()), (200, true));
     asks.expect_end();
     assert_eq!(corsair.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn a_newcomer_takes_the_place_of_the_connection_that_is_idle_longest() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &["--max-connections", "100"]);
+    let mut clients = vec![parked_client(&corsair), parked_client(&corsair)];
+    clients.extend((2..100).map(|_| corsair.connect()));
+    for client in &mut clients[2..] {
+        client.send(GET);
+        assert_eq!(client.response().status, 200);
+    }
+    corsair.wait_parked(100);
+    // Not the one that came first, but the one that has been idle longest.
+    clients[0].send(GET);
+    assert_eq!(clients[0].response().status, 200);
+    corsair.wait_parked(100);
+    for number in 1..=20 {
+        let begun = Instant::now();
+        assert_eq!(corsair.ask(GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")).status, 200);
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        if number == 1 {
+            clients[1].expect_fin();
+        }
+    }
+    corsair.wait_parked(99);
+    for number in [0, 99].into_iter().chain(2..99) {
+        clients[number].send(GET);
+        assert_eq!(clients[number].response().status, 200, "number {number} keeps its place");
+    }
+}
+
+#[test]
+fn a_newcomer_is_served_whoever_has_the_idle_connections() {
+    let authority = Authority::new();
+    let origin = Origin::echo();
+    for tls in [false, true] {
+        let mut arguments = vec!["--workers", "4", "--max-connections", "8"];
+        let (certificate, key) = authority.write(&authority.leaf(&["localhost"]));
+        if tls {
+            arguments.extend(["--tls-cert", certificate.to_str().unwrap()]);
+            arguments.extend(["--tls-key", key.to_str().unwrap()]);
+        }
+        let corsair = Corsair::reverse(origin.address(), &arguments);
+        let connect = || {
+            let mut client = if tls {
+                Client::connect_tls(corsair.address(), "localhost", authority.client(&[]))
+            } else {
+                corsair.connect()
+            };
+            client.send(GET);
+            assert_eq!(client.response().status, 200);
+            client
+        };
+        let begun = Instant::now();
+        let kept: Vec<Client> = (0..40).map(|_| connect()).collect();
+        assert!(begun.elapsed() < Duration::from_secs(10), "tls: {tls}, {:?}", begun.elapsed());
+        drop(kept);
+    }
+}
+
+#[test]
+fn running_requests_and_tunnels_keep_their_places() {
+    let gate = Gate::new();
+    let opened = gate.clone();
+    let origin = Origin::on_head(move |exchange| {
+        if exchange.request().is_none() {
+            return Then::Close;
+        }
+        if exchange.target == "/tunnel" {
+            exchange.send(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            );
+            return Then::Hold;
+        }
+        opened.wait();
+        exchange.send(answer("200 OK", "", "x"));
+        Then::KeepAlive
+    });
+    let corsair = Corsair::reverse(origin.address(), &["--max-connections", "3"]);
+    let mut tunnel = corsair.connect();
+    tunnel.send("GET /tunnel HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    assert_eq!(tunnel.head().status().unwrap(), 101);
+    let mut busy = [corsair.connect(), corsair.connect()];
+    for client in &mut busy {
+        client.send(GET);
+    }
+    origin.wait("both run", |seen| seen.heads == 3);
+    let mut newcomer = corsair.connect();
+    newcomer.send(GET);
+    assert!(newcomer.is_quiet_for(Duration::from_millis(300)), "nobody is idle");
+    gate.open();
+    for client in &mut busy {
+        assert_eq!(client.response().status, 200);
+    }
+    assert_eq!(newcomer.response().status, 200, "one of them is idle now");
+    assert!(tunnel.is_quiet_for(Duration::from_millis(100)));
 }

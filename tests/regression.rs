@@ -174,6 +174,8 @@ fn a_limit_of_connections_is_used_up_to_the_last() {
     let mut kept: Vec<Client> = (0..4).map(|_| corsair.connect()).collect();
     for client in &mut kept {
         assert_eq!(client.send(GET).response().status, 200);
+        // Only who is busy keeps a place.
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
     }
     let mut fifth = corsair.connect();
     assert!(fifth.send(GET).is_quiet_for(Duration::from_millis(200)), "one more than the limit is served");

@@ -9,7 +9,7 @@ use crate::http1::{
 /// the next request on such a connection is taken for the one who logged in.
 const OF_CONNECTIONS: [&[u8]; 4] = [b"ntlm", b"negotiate", b"nego2", b"kerberos"];
 
-/// Whether the connection that carried these two may serve nobody but this client from now on (rule 18 of
+/// Whether the connection that carried these two may serve nobody but this client from now on (rule 20 of
 /// [`plan`](super)). What a value may mean is looked at generously: a connection too many costs little.
 pub(super) fn is_of_connection(request: Request<'_>, response: Response<'_>) -> bool {
     request.values(FieldId::Authorization).any(names_one)

@@ -8,7 +8,7 @@ use std::{cell::RefCell, task::Waker, time::Duration};
 
 use tokio::{
     sync::Notify,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 /// How long to wait between two passes, as a rule: a connection leaves the runtime after one to two of these. Longer than
@@ -48,16 +48,21 @@ struct List {
     waiting: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Waiter {
     waker: Option<Waker>,
     stay: Stay,
+    /// Since when it waits for a request, whether or not it may leave the runtime.
+    since: Option<Instant>,
+    /// It is to end, for a newcomer that finds no place.
+    superseded: bool,
 }
 
 /// How long a connection has been idle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stay {
     /// It is busy, or cannot leave the runtime.
+    #[default]
     Exempt,
     /// Since the last pass.
     New,
@@ -65,6 +70,17 @@ enum Stay {
     Long,
     /// It has been told to leave.
     Called,
+}
+
+/// What becomes of a connection that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It goes on waiting.
+    Stay,
+    /// It is to leave the runtime.
+    Leave,
+    /// It is to end: somebody else needs its place.
+    End,
 }
 
 /// How far a pass has come.
@@ -125,6 +141,18 @@ impl IdleConnections {
         }
     }
 
+    /// Tells the connection to end that waits longest, of those that have waited since `latest` at least; whether
+    /// there was one.
+    pub fn end_longest(&self, latest: Instant) -> bool {
+        let list = &mut *self.list.borrow_mut();
+        let waiting = list.waiters.iter_mut().filter(|waiter| !waiter.superseded);
+        let long = waiting.filter(|waiter| waiter.since.is_some_and(|since| since <= latest));
+        let Some(longest) = long.min_by_key(|waiter| waiter.since) else { return false };
+        longest.superseded = true;
+        longest.waker.iter().for_each(Waker::wake_by_ref);
+        true
+    }
+
     /// Wakes all of them.
     pub fn wake_all(&self) {
         for waiter in &self.list.borrow().waiters {
@@ -141,12 +169,13 @@ pub struct IdleSlot<'a> {
 }
 
 impl IdleSlot<'_> {
-    /// Marks that the connection waits, and remembers whom to wake; costs something only the first time. Of a
-    /// connection that `may_leave` the runtime: whether it is time to.
-    pub fn wait(&mut self, waker: &Waker, may_leave: bool) -> bool {
+    /// Marks that the connection waits, and for how long it has, and remembers whom to wake; costs something only
+    /// the first time. Only a connection that `may_leave` the runtime is told to.
+    pub fn wait(&mut self, waker: &Waker, since: Instant, may_leave: bool) -> Told {
         let list = &mut *self.idle.list.borrow_mut();
         let index = *self.index.get_or_insert_with(|| list.take_slot());
-        let Some(waiter) = list.waiters.get_mut(index) else { return false };
+        let Some(waiter) = list.waiters.get_mut(index) else { return Told::Stay };
+        waiter.since = Some(since);
         if !waiter.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             waiter.waker = Some(waker.clone());
         }
@@ -158,7 +187,11 @@ impl IdleSlot<'_> {
                 self.idle.begun.notify_one();
             }
         }
-        waiter.stay == Stay::Called
+        match waiter {
+            Waiter { superseded: true, .. } => Told::End,
+            Waiter { stay: Stay::Called, .. } => Told::Leave,
+            Waiter { .. } => Told::Stay,
+        }
     }
 
     /// Marks that the wait is over.
@@ -180,25 +213,26 @@ impl Drop for IdleSlot<'_> {
 impl List {
     fn take_slot(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
-            self.waiters.push(Waiter { waker: None, stay: Stay::Exempt });
+            self.waiters.push(Waiter::default());
             self.waiters.len() - 1
         })
     }
 
     /// Of those that wait, one less.
     fn exempt(&mut self, index: usize) {
-        if let Some(waiter) = self.waiters.get_mut(index)
-            && waiter.stay != Stay::Exempt
-        {
-            waiter.stay = Stay::Exempt;
-            self.waiting -= 1;
+        if let Some(waiter) = self.waiters.get_mut(index) {
+            (waiter.since, waiter.superseded) = (None, false);
+            if waiter.stay != Stay::Exempt {
+                waiter.stay = Stay::Exempt;
+                self.waiting -= 1;
+            }
         }
     }
 
     fn give_back(&mut self, index: usize) {
         self.exempt(index);
         if let Some(waiter) = self.waiters.get_mut(index) {
-            *waiter = Waiter { waker: None, stay: Stay::Exempt };
+            *waiter = Waiter::default();
         }
         self.free.push(index);
         if self.free.len() == self.waiters.len() {
@@ -224,20 +258,47 @@ mod tests {
         std::iter::repeat_with(|| idle.pass()).find(|pass| *pass != Pass::Unfinished).unwrap()
     }
 
+    fn wait(slot: &mut IdleSlot<'_>) -> Told {
+        slot.wait(Waker::noop(), Instant::now(), true)
+    }
+
+    #[test]
+    fn the_one_that_waits_longest_ends_and_none_that_has_begun_just_now() {
+        let idle = IdleConnections::default();
+        let begun = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut slots = [idle.slot(), idle.slot(), idle.slot(), idle.slot()];
+        let waits = [3, 1, 2, 9].map(|seconds| begun + seconds * second);
+        let told = |slots: &mut [IdleSlot<'_>; 4]| {
+            let mut waits = waits.iter();
+            slots.each_mut().map(|slot| slot.wait(Waker::noop(), *waits.next().unwrap(), false))
+        };
+        assert!(!idle.end_longest(begun + 5 * second), "none waits");
+        assert_eq!(told(&mut slots), [Told::Stay; 4]);
+        slots[0].leave();
+        assert!(idle.end_longest(begun + 5 * second));
+        assert_eq!(told(&mut slots), [Told::Stay, Told::End, Told::Stay, Told::Stay]);
+        slots[0].leave();
+        assert!(idle.end_longest(begun + 5 * second), "the next one");
+        assert!(!idle.end_longest(begun + 5 * second), "it is busy, and has begun just now");
+        slots[2].leave();
+        assert_eq!(told(&mut slots), [Told::Stay, Told::End, Told::Stay, Told::Stay], "it was faster");
+    }
+
     #[test]
     fn a_connection_is_told_to_leave_after_a_whole_interval_of_waiting() {
         let idle = IdleConnections::default();
         let mut slot = idle.slot();
         for _ in 0..3 {
-            assert!(!slot.wait(Waker::noop(), true));
+            assert_eq!(wait(&mut slot), Told::Stay);
             assert_eq!(whole_pass(&idle), Pass::Waiting);
-            assert!(!slot.wait(Waker::noop(), true), "it may have begun just now");
+            assert_eq!(wait(&mut slot), Told::Stay, "it may have begun just now");
             slot.leave();
             assert_eq!(whole_pass(&idle), Pass::Finished, "it is busy");
         }
-        assert!(!slot.wait(Waker::noop(), true));
+        assert_eq!(wait(&mut slot), Told::Stay);
         assert_eq!((whole_pass(&idle), whole_pass(&idle)), (Pass::Waiting, Pass::Waiting));
-        assert!(slot.wait(Waker::noop(), true));
+        assert_eq!(wait(&mut slot), Told::Leave);
         drop(slot);
         assert_eq!(whole_pass(&idle), Pass::Finished);
     }
@@ -247,7 +308,7 @@ mod tests {
         let idle = IdleConnections::default();
         let mut slot = idle.slot();
         for _ in 0..4 {
-            assert!(!slot.wait(Waker::noop(), false));
+            assert_eq!(slot.wait(Waker::noop(), Instant::now(), false), Told::Stay);
             assert_eq!(whole_pass(&idle), Pass::Finished);
         }
     }
@@ -256,14 +317,14 @@ mod tests {
     fn a_pass_tells_a_bounded_number_at_a_time_and_reaches_all() {
         let idle = IdleConnections::default();
         let mut slots: Vec<_> = (0..3 * BATCH).map(|_| idle.slot()).collect();
-        slots.iter_mut().for_each(|slot| assert!(!slot.wait(Waker::noop(), true)));
+        slots.iter_mut().for_each(|slot| assert_eq!(wait(slot), Told::Stay));
         assert_eq!(idle.pass(), Pass::Waiting, "to look at all is one step");
         let mut steps = 1;
         while idle.pass() == Pass::Unfinished {
             steps += 1;
         }
         assert_eq!(steps, 3);
-        assert!(slots.iter_mut().all(|slot| slot.wait(Waker::noop(), true)));
+        assert!(slots.iter_mut().all(|slot| wait(slot) == Told::Leave));
         drop(slots);
         assert!(idle.list.borrow().waiters.is_empty());
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     core::Core,
-    idle::{IdleSlot, LAST_CHANCE, SHORT_WAIT},
+    idle::{IdleSlot, LAST_CHANCE, SHORT_WAIT, Told},
 };
 use crate::{
     config::Config,
@@ -189,15 +189,20 @@ impl Receiver<'_, '_> {
     /// Nothing has come yet but perhaps an empty line (rule 12 of [`http1`](crate::http1)): expiry is silent, for a browser's spare connection asked nothing (rule 1 of
     /// [`proxy`](super)).
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
-        let is_long = self.idle.wait(cx.waker(), self.may_leave);
         let deadline = &mut self.progress.deadline;
         let patience = *deadline.get_or_insert_with(|| Instant::now() + self.patience);
+        let since = patience.checked_sub(self.patience).unwrap_or(patience);
+        let told = self.idle.wait(cx.waker(), since, self.may_leave);
         if self.core.is_draining() {
             let last = patience.min(Instant::now() + LAST_CHANCE);
             *deadline = Some(last);
             return self.timer.poll_until(cx, last).map(|()| Wait::Ended);
         }
-        if is_long {
+        // The runtime may not have looked since a request came, which is not lost for a newcomer.
+        if told == Told::End && self.stream.is_idle_now() {
+            return Poll::Ready(Wait::Ended);
+        }
+        if told == Told::Leave {
             return Poll::Ready(Wait::Idle(patience));
         }
         if self.may_leave && self.patience >= SHORT_WAIT {

@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     observe::{access_log::AccessLog, metrics::Metrics},
     plan::Identity,
-    worker::{self, Assignment, Seat},
+    worker::{self, Assignment, Newcomers, Seat},
 };
 
 /// How long a drain may overrun `drain_timeout` before the process ends all the same.
@@ -46,6 +46,7 @@ impl Crew {
         let (stop, stopped) = watch::channel(false);
         let (emptied_sender, emptied) = mpsc::unbounded_channel();
         let (ended_sender, ended) = mpsc::unbounded_channel();
+        let newcomers = Arc::<Newcomers>::default();
         let permits = Arc::new(Semaphore::new(config.process.max_connections.min(Semaphore::MAX_PERMITS)));
         let identity = Arc::new(Identity::random());
         let workers = config.process.workers.get();
@@ -58,6 +59,7 @@ impl Crew {
                 loans: lend(config, groups, index)?,
                 seat,
                 permits: Arc::clone(&permits),
+                newcomers: Arc::clone(&newcomers),
                 stop: stopped.clone(),
                 emptied: emptied_sender.clone(),
             };

@@ -1,10 +1,11 @@
 //! Accepting connections, and taking over those that other workers hand over.
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc};
+use std::{net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, watch},
+    time::timeout,
 };
 
 use super::{
@@ -26,7 +27,7 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: ServedListener, mut sto
         loop {
             // Accepted first: a permit that waits with an idle listener would be missing at a busy one.
             let (tcp, peer) = listener.acceptor.accept().await;
-            let Ok(permit) = Arc::clone(&worker.permits).acquire_owned().await else { return };
+            let Some(permit) = permit(&worker).await else { return };
             assign(&worker, &listener.terms, tcp, peer, permit);
         }
     };
@@ -40,6 +41,32 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: ServedListener, mut sto
         admit(&worker, listener.terms.clone(), tcp, peer, permit);
     }
 }
+
+/// A place for one more connection; nothing when the process ends.
+async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
+    if let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned() {
+        return Some(permit);
+    }
+    // Boxed: rare.
+    Box::pin(make_and_take(worker)).await
+}
+
+/// Waits for a place, and has idle connections make room (rule 10 of [`worker`](super)).
+async fn make_and_take(worker: &Worker) -> Option<OwnedSemaphorePermit> {
+    let _waiting = worker.newcomers.arrive();
+    let mut place = pin!(Arc::clone(&worker.permits).acquire_owned());
+    loop {
+        if !worker.end_longest_idle() {
+            worker.newcomers.call();
+        }
+        if let Ok(permit) = timeout(ROOM_WAIT, &mut place).await {
+            return permit.ok();
+        }
+    }
+}
+
+/// How long to wait before somebody else is looked for who is idle by now.
+const ROOM_WAIT: Duration = Duration::from_millis(10);
 
 /// Serves a connection here, or hands it over to a worker that has clearly less to do.
 fn assign(

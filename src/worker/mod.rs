@@ -3,6 +3,7 @@
 //! A worker shares nothing that a request touches with other workers. The server lends it its listeners and
 //! keeps them open itself, so that a worker that ends loses no queue.
 //!
+//! - `newcomers`: clients that find no place
 //! - `handover`: which worker serves a connection, and how it gets there
 //! - `tasks`: tasks that have served a connection and wait for the next one
 //! - `ticket`: what the tasks of a worker share, and how each connection counts among them
@@ -25,6 +26,9 @@
 //! | 8 | Without descriptors what exists is served on, and accepting goes on when one is freed | experience | `net::listen::tests::an_accept_without_descriptors_goes_on_when_one_is_freed`, `net::listen::tests::every_error_of_accept_has_its_remedy` |
 //! | 9 | A handshake has the time of a head | experience | `client_tls::a_handshake_that_stalls_is_closed_after_timeout_head` |
 //! | 10 | Pipes that long bodies have left behind are closed when nobody needs them, and the memory of their exchanges goes back | experience | `splice::pipes_that_nobody_needs_any_more_are_closed`, `net::pipe::linux::tests::a_sweep_closes_the_pipes_that_nobody_has_needed` |
+//! | 11 | When no place is left, the connection that has been idle longest is closed for the newcomer, parked ones first and those of other workers if there are none here: only running requests and tunnels keep anybody out | experience | `idle::a_newcomer_takes_the_place_of_the_connection_that_is_idle_longest`, `idle::a_newcomer_is_served_whoever_has_the_idle_connections`, `idle::running_requests_and_tunnels_keep_their_places`, `worker::newcomers::tests::no_more_places_are_made_than_newcomers_wait` |
+
+mod newcomers;
 
 mod handover;
 
@@ -50,13 +54,16 @@ use tokio::{
     time::timeout,
 };
 
-pub use self::handover::{Handover, Mailbox, Seat};
 use self::{
     accept::{ServedListener, accept, take_over},
     handover::Terms,
-    parking::{close_parked, park_idle, wake_parked},
+    parking::{close_parked, make_room, park_idle, wake_parked},
     ticket::Worker,
     upkeep::{give_back, sweep},
+};
+pub use self::{
+    handover::{Handover, Mailbox, Seat},
+    newcomers::Newcomers,
 };
 use crate::{
     config::Config,
@@ -93,6 +100,8 @@ pub struct Assignment {
     pub seat: (Seat<Handover>, Mailbox<Handover>),
     /// Client connections that the process may still accept.
     pub permits: Arc<Semaphore>,
+    /// Those that wait for such a permit.
+    pub newcomers: Arc<Newcomers>,
     /// Turns true when the process stops.
     pub stop: watch::Receiver<bool>,
     /// Told once the queues of the listeners are empty and the worker has let go of them.
@@ -110,11 +119,21 @@ pub fn run(assignment: Assignment) -> io::Result<()> {
 }
 
 async fn serve(assignment: Assignment) -> io::Result<()> {
-    let Assignment { config, identity, counters, access_log, loans, seat, permits, mut stop, emptied } =
-        assignment;
+    let Assignment {
+        config,
+        identity,
+        counters,
+        access_log,
+        loans,
+        seat,
+        permits,
+        newcomers,
+        mut stop,
+        emptied,
+    } = assignment;
     let (seat, mailbox) = seat;
     let drain_timeout = config.process.drain_timeout;
-    let worker = Worker::new(Core::new(config, identity, counters, access_log), seat, permits)?;
+    let worker = Worker::new(Core::new(config, identity, counters, access_log), seat, permits, newcomers)?;
     let accepting = start_tasks(&worker, loans, mailbox, &stop)?;
     // The server is gone if this fails; then there is nothing left to wait for.
     let _ = stop.wait_for(|stop| *stop).await;
@@ -146,6 +165,7 @@ fn start_tasks(
     spawn_local(give_back(Rc::clone(worker)));
     spawn_local(park_idle(Rc::clone(worker)));
     spawn_local(wake_parked(Rc::clone(worker)));
+    spawn_local(make_room(Rc::clone(worker)));
     Ok(accepting)
 }
 

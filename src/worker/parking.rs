@@ -42,6 +42,19 @@ pub(super) async fn park_idle(worker: Rc<Worker>) {
     }
 }
 
+/// Ends idle connections for newcomers at workers that have none to end.
+pub(super) async fn make_room(worker: Rc<Worker>) {
+    loop {
+        worker.newcomers.called().await;
+        while worker.newcomers.take() {
+            if !worker.end_longest_idle() {
+                worker.newcomers.give_back();
+                break;
+            }
+        }
+    }
+}
+
 /// Serves parked connections again whose clients have said something.
 pub(super) async fn wake_parked(worker: Rc<Worker>) {
     let mut woken = Vec::new();

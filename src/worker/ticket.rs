@@ -6,10 +6,12 @@ use rustls::ServerConfig;
 use tokio::{
     net::TcpStream,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::Instant,
 };
 
 use super::{
     handover::{Handover, Seat},
+    newcomers::Newcomers,
     tasks::WaitingTasks,
 };
 use crate::{
@@ -34,6 +36,8 @@ pub(super) struct Worker {
     pub(super) tasks: WaitingTasks<Arrival>,
     /// Client connections that the process may still accept.
     pub(super) permits: Arc<Semaphore>,
+    /// Those that wait for such a permit, at all workers.
+    pub(super) newcomers: Arc<Newcomers>,
     /// A connection has ended, and with it a descriptor is free.
     pub(super) freed: Rc<Notify>,
 }
@@ -43,7 +47,12 @@ impl Worker {
     ///
     /// # Errors
     /// What the system says when it can watch no sockets at rest.
-    pub(super) fn new(core: Rc<Core>, seat: Seat<Handover>, permits: Arc<Semaphore>) -> io::Result<Rc<Self>> {
+    pub(super) fn new(
+        core: Rc<Core>,
+        seat: Seat<Handover>,
+        permits: Arc<Semaphore>,
+        newcomers: Arc<Newcomers>,
+    ) -> io::Result<Rc<Self>> {
         Ok(Rc::new(Self {
             serving: Connections::new(Rc::clone(&core)),
             core,
@@ -52,8 +61,17 @@ impl Worker {
             parked: ParkedSet::new()?,
             tasks: WaitingTasks::default(),
             permits,
+            newcomers,
             freed: Rc::new(Notify::new()),
         }))
+    }
+
+    /// Ends the connection that has been idle longest, a parked one before others; whether there was one. One that is
+    /// not parked ends soon, unless it brings a request first, and must have been idle for a moment: a client that
+    /// asks again at once keeps its place.
+    pub(super) fn end_longest_idle(&self) -> bool {
+        let latest = Instant::now().checked_sub(MOMENT);
+        self.parked.close_oldest() || latest.is_some_and(|latest| self.core.idle.end_longest(latest))
     }
 
     /// Lets the other workers know how much there is to do here: a parked connection is no work.
@@ -61,6 +79,9 @@ impl Worker {
         self.seat.publish(self.connections.get().saturating_sub(self.parked.len()));
     }
 }
+
+/// How long a connection that is not parked has its place at least when its request has been answered.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// What a connection has from its accept to its end.
 pub(super) struct Ticket {
@@ -132,7 +153,7 @@ mod tests {
             let permits = Arc::new(Semaphore::new(2));
             let core = Core::new(Arc::new(config(REVERSE)), Arc::new(identity()), metrics.register(), None);
             let (seat, _mailbox) = Seat::among(1).pop().unwrap();
-            let worker = Worker::new(core, seat, Arc::clone(&permits)).unwrap();
+            let worker = Worker::new(core, seat, Arc::clone(&permits), Arc::default()).unwrap();
             let ticket = || {
                 let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
                 Ticket::new(&worker, client(), permit)

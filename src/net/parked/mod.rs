@@ -19,7 +19,7 @@ mod elsewhere;
 
 use std::{cell::RefCell, io, net::TcpStream as StdStream};
 
-use rustix::net::RecvFlags;
+use rustix::{io::Errno, net::RecvFlags};
 use tokio::{net::TcpStream, time::Instant};
 
 #[cfg(not(target_os = "linux"))]
@@ -36,7 +36,7 @@ const BATCH: usize = 128;
 
 /// The parked sockets of one worker, each with a ticket of the caller's.
 ///
-/// A record takes the ticket and 16 bytes more. Records lie in one piece of memory that grows by doubling, so
+/// A record takes the ticket and 24 bytes more. Records lie in one piece of memory that grows by doubling, so
 /// that nothing small and long-lived is left between what busy connections allocate and free.
 pub struct ParkedSet<T> {
     watch: Watch,
@@ -124,6 +124,14 @@ impl<T> ParkedSet<T> {
         self.close(Records::take_any)
     }
 
+    /// Closes the socket that has been parked longest; whether there was one. One whose peer has said something is
+    /// about to be woken, and stays.
+    pub fn close_oldest(&self) -> bool {
+        // As in `close`.
+        let taken = self.records.borrow_mut().take_oldest(BATCH, |tcp| !has_something_to_read(tcp));
+        taken.is_some()
+    }
+
     fn close(&self, mut take: impl FnMut(&mut Records<T>) -> Option<Record<T>>) -> bool {
         for _ in 0..BATCH {
             // Not held while the record is dropped: whoever owned the ticket may ask how many are left.
@@ -137,9 +145,16 @@ impl<T> ParkedSet<T> {
 
 /// Whether a socket that has ended brings nothing before its end.
 fn has_nothing_to_read(tcp: &StdStream) -> bool {
+    !matches!(peek(tcp), Ok(1..) | Err(Errno::AGAIN))
+}
+
+fn has_something_to_read(tcp: &StdStream) -> bool {
+    matches!(peek(tcp), Ok(1..))
+}
+
+fn peek(tcp: &StdStream) -> Result<usize, Errno> {
     let mut byte = [0_u8; 1];
-    let peeked = rustix::net::recv(tcp, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
-    !matches!(peeked, Ok((1.., _)) | Err(rustix::io::Errno::AGAIN))
+    rustix::net::recv(tcp, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT).map(|(size, _)| size)
 }
 
 #[cfg(test)]

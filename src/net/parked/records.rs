@@ -28,6 +28,9 @@ pub(super) struct Record<T> {
     /// Its neighbours in the slot.
     before: u32,
     behind: u32,
+    /// Who was parked before it, and who after it.
+    older: u32,
+    newer: u32,
 }
 
 /// A row of the table: a record, or room for one.
@@ -44,6 +47,9 @@ pub(super) struct Records<T> {
     rows: Vec<Row<T>>,
     free: u32,
     len: usize,
+    /// Who has been parked longest, and who last.
+    oldest: u32,
+    newest: u32,
     wheel: Box<[u32]>,
     /// When the wheel began to turn.
     epoch: Instant,
@@ -57,6 +63,8 @@ impl<T> Records<T> {
             rows: Vec::new(),
             free: NONE,
             len: 0,
+            oldest: NONE,
+            newest: NONE,
             wheel: vec![NONE; SLOTS as usize].into(),
             epoch: now,
             swept: 0,
@@ -82,7 +90,12 @@ impl<T> Records<T> {
         if let Some(Row::Taken(next)) = self.row(behind) {
             next.before = key;
         }
-        let record = Row::Taken(Record { tcp, ticket, due, before: NONE, behind });
+        let older = std::mem::replace(&mut self.newest, key);
+        match self.row(older) {
+            Some(Row::Taken(older)) => older.newer = key,
+            Some(Row::Free(_)) | None => self.oldest = key,
+        }
+        let record = Row::Taken(Record { tcp, ticket, due, before: NONE, behind, older, newer: NONE });
         match self.row(key) {
             Some(row) => {
                 if let Row::Free(next) = std::mem::replace(row, record) {
@@ -107,6 +120,14 @@ impl<T> Records<T> {
         if let Some(Row::Taken(behind)) = self.row(record.behind) {
             behind.before = record.before;
         }
+        match self.row(record.older) {
+            Some(Row::Taken(older)) => older.newer = record.newer,
+            Some(Row::Free(_)) | None => self.oldest = record.newer,
+        }
+        match self.row(record.newer) {
+            Some(Row::Taken(newer)) => newer.older = record.older,
+            Some(Row::Free(_)) | None => self.newest = record.older,
+        }
         self.len -= 1;
         if self.len == 0 {
             // Memory follows the load down.
@@ -115,6 +136,23 @@ impl<T> Records<T> {
             self.free = NONE;
         }
         Some(record)
+    }
+
+    /// Takes out the one of the `among` longest parked that was parked first, of those that `may` go.
+    pub(super) fn take_oldest(
+        &mut self,
+        among: usize,
+        may: impl Fn(&TcpStream) -> bool,
+    ) -> Option<Record<T>> {
+        let mut key = self.oldest;
+        for _ in 0..among {
+            let Some(Row::Taken(record)) = self.row(key) else { return None };
+            if may(&record.tcp) {
+                return self.take(key);
+            }
+            key = record.newer;
+        }
+        None
     }
 
     /// Takes out any record.

@@ -192,6 +192,42 @@ fn closing_takes_all_in_batches() {
 
 /// Against a plain map, with places and slots used again and again.
 #[test]
+fn the_one_that_was_parked_first_is_closed_first_unless_it_is_about_to_wake() {
+    in_worker(async {
+        let set = ParkedSet::new().unwrap();
+        let now = Instant::now();
+        let dropped = Rc::new(Cell::new(0));
+        let mut far = Vec::new();
+        // The order in which they expire is another one.
+        for seconds in [9, 3, 7, 5] {
+            let (near, peer) = tcp_pair().await;
+            set.park(near, now + seconds * SECOND, Ticket(Rc::clone(&dropped))).unwrap();
+            far.push(peer);
+        }
+        far[1].write_all(b"x").await.unwrap();
+        tokio::time::sleep(SECOND / 100).await;
+        for (closed, left) in [(0, 3), (2, 2), (3, 1)] {
+            assert!(set.close_oldest());
+            assert_eq!(far[closed].read(&mut [0]).await.unwrap(), 0, "number {closed}");
+            assert_eq!((set.len(), dropped.get()), (left, 4 - left));
+        }
+        assert!(!set.close_oldest(), "it has said something");
+        let woken = next(&set).await;
+        assert_eq!((woken.len(), set.len()), (1, 0));
+        assert!(!set.close_oldest());
+        park_again(&set, woken).await;
+        assert!(set.close_oldest() && !set.close_oldest(), "it had been read");
+    });
+}
+
+/// Parks what has woken, once its byte is read.
+async fn park_again(set: &ParkedSet<Ticket>, mut woken: Vec<Woken<Ticket>>) {
+    let Woken { mut tcp, ticket, deadline } = woken.remove(0);
+    tcp.read_exact(&mut [0]).await.unwrap();
+    set.park(tcp, deadline, ticket).unwrap();
+}
+
+#[test]
 fn records_are_found_by_key_and_by_deadline_whatever_the_order() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = StdStream::connect(listener.local_addr().unwrap()).unwrap();
