@@ -16,6 +16,7 @@ use std::{
 
 use corsair::{
     config::{Config, compile::compile, flags, machine::Machine},
+    net::Descriptors,
     observe::metrics::Metrics,
     plan::Identity,
     worker::{self, Assignment, Loan, Seat},
@@ -96,6 +97,7 @@ impl Worker {
             loans: vec![Loan { listener, tls: None, loopback: true }],
             seat: Seat::among(1).remove(0),
             permits: Arc::new(Semaphore::new(100)),
+            descriptors: Descriptors::new(100, 8),
             newcomers: Arc::default(),
             stop: stopped,
             emptied,

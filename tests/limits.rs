@@ -3,7 +3,10 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use support::{
     Client, Corsair, Fault, Gate, Impairment::StallAfter, Network, Origin, PATIENCE, Then, answer, pause,
@@ -276,5 +279,95 @@ fn slow_clients_do_not_hinder_others() {
     for client in &mut slow {
         client.send("A: 1\r\n\r\n");
         assert_eq!(client.response().status, 200);
+    }
+}
+
+/// A hosts file in which names of `example.org` lead to this machine.
+fn hosts_file(lines: impl Iterator<Item = String>) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    for line in lines {
+        writeln!(file, "{line}").unwrap();
+    }
+    file
+}
+
+/// An application and a gateway to the names of `hosts`, in a process that may open 256 files.
+fn with_few_descriptors(application: &Origin, hosts: &tempfile::NamedTempFile, workers: &str) -> Corsair {
+    let upstream = format!("http://{}", application.address());
+    let hosts = hosts.path().to_str().unwrap();
+    let arguments = [
+        ["--upstream", &upstream],
+        ["--gateway", "query"],
+        ["--allow-target", "*.example.org"],
+        ["--allow-target", "loopback"],
+        ["--hosts-file", hosts],
+        ["--workers", workers],
+    ];
+    Corsair::start_with_descriptors(256, arguments.as_flattened())
+}
+
+fn descriptors_of(corsair: &Corsair) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", corsair.pid())).unwrap().count()
+}
+
+#[test]
+fn a_client_that_walks_through_origins_leaves_descriptors_for_everybody_else() {
+    for workers in ["1", "2"] {
+        let (application, target) = (Origin::echo(), Origin::echo());
+        let hosts = hosts_file((0..300).map(|number| format!("127.0.0.1 n{number}.example.org")));
+        let corsair = with_few_descriptors(&application, &hosts, workers);
+        let mut walker = corsair.connect();
+        for number in 0..300 {
+            let url = format!("http://n{number}.example.org:{}/", target.address().port());
+            walker.send(format!("GET /?url={url} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+            assert_eq!(walker.response().status, 200, "number {number}");
+            if number % 20 == 0 {
+                assert_eq!(corsair.get("/", "").status, 200);
+            }
+        }
+        if workers == "1" {
+            assert_eq!(application.connections(), 1, "what the walker leaves pushes nobody out");
+        }
+        let mut others: Vec<Client> = (0..100).map(|_| corsair.connect()).collect();
+        for round in 0..2 {
+            for client in &mut others {
+                client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            }
+            for client in &mut others {
+                assert_eq!(client.response().status, 200, "round {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_with_many_silent_addresses_leave_descriptors_for_everybody_else() {
+    let application = Origin::echo();
+    // All of 127.0.0.0/8 leads to a listener whose queue is full.
+    let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    silent.bind(&std::net::SocketAddr::from(([0, 0, 0, 0], 0)).into()).unwrap();
+    silent.listen(0).unwrap();
+    let port = silent.local_addr().unwrap().as_socket().unwrap().port();
+    let mut queued = Vec::new();
+    let first = std::net::SocketAddr::from(([127, 0, 1, 1], port));
+    while let Ok(connected) = std::net::TcpStream::connect_timeout(&first, Duration::from_millis(200)) {
+        queued.push(connected);
+    }
+    let hosts = hosts_file((1..=64).map(|number| format!("127.0.1.{number} silent.example.org")));
+    let corsair = with_few_descriptors(&application, &hosts, "2");
+    let mut waiting: Vec<Client> = (0..60).map(|_| corsair.connect()).collect();
+    for client in &mut waiting {
+        client
+            .send(format!("GET /?url=http://silent.example.org:{port}/ HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1500) {
+        let mut others: Vec<Client> = (0..20).map(|_| corsair.connect()).collect();
+        for client in &mut others {
+            client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            assert_eq!(client.response().status, 200);
+        }
+        assert!(waiting[0].is_quiet_for(Duration::from_millis(1)));
+        assert!(descriptors_of(&corsair) < 220, "{}", descriptors_of(&corsair));
     }
 }

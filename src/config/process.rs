@@ -13,6 +13,8 @@ pub struct Process {
     pub max_connections: usize,
     /// Bodies that each worker may splice at a time.
     pub pipes: usize,
+    /// Attempts to connect that may run beside the first one of their request, over all workers.
+    pub races: usize,
     /// How long running exchanges may take to end after TERM.
     pub drain_timeout: Duration,
     /// Whether a client that is no browser may end its side behind its request and still gets the answer.
@@ -25,8 +27,9 @@ pub(super) fn read(machine: Machine, reader: &mut Reader<'_>) -> Process {
         values::or_word(text, "auto", |text| values::count(text, 1..=1024))
             .map(|count| count.and_then(NonZeroUsize::new).unwrap_or(machine.cores))
     });
-    // A connection has two descriptors, and a tenth is left for everything else.
-    let default = (machine.descriptors.saturating_mul(9) / 20).max(1);
+    // A connection has two descriptors, and a tenth is left for everything else, or what that takes at least.
+    let tenth = machine.descriptors.saturating_mul(9) / 20;
+    let default = (machine.descriptors.saturating_sub(RESERVE) / 2).min(tenth).max(1);
     let max_connections =
         reader.optional(Key::MaxConnections, |text| values::count(text, 1..=100_000_000)).unwrap_or(default);
     if max_connections.saturating_mul(2) > machine.descriptors {
@@ -40,11 +43,15 @@ pub(super) fn read(machine: Machine, reader: &mut Reader<'_>) -> Process {
     Process {
         workers,
         max_connections,
+        races: machine.descriptors.saturating_sub(max_connections.saturating_mul(2)) / 8,
         pipes: pipes(machine, max_connections, workers),
         drain_timeout: reader.value(Key::DrainTimeout, values::duration),
         half_close: reader.switch(Key::HalfClose),
     }
 }
+
+/// Descriptors that listeners, logs, lookups and races take in the smallest process.
+const RESERVE: usize = 48;
 
 /// Pipes that each of `workers` may have: of the descriptors that connections leave over, half, so that bodies in
 /// pipes never take the place of a connection.
@@ -67,7 +74,7 @@ mod tests {
 
     #[test]
     fn connections_stay_below_the_descriptor_limit() {
-        for (descriptors, expected) in [(20_000, 9000), (1024, 460), (1, 1)] {
+        for (descriptors, expected) in [(20_000, 9000), (1024, 460), (256, 104), (1, 1)] {
             let (process, faults) = sample::faults(&[], |reader| read(machine(descriptors), reader));
             assert_eq!((process.max_connections, faults), (expected, vec![]));
         }

@@ -4,26 +4,38 @@ use std::{
     collections::VecDeque,
     io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use rustix::io::Errno;
 use tokio::{
     net::{TcpSocket, TcpStream},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::{Instant, sleep_until},
 };
 
-use super::throttle::Throttle;
+use super::{
+    descriptors::{Descriptors, Racing},
+    throttle::Throttle,
+};
 use crate::error::Error;
 
 /// How long one attempt has the field to itself (RFC 8305 §5, "Connection Attempt Delay").
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// Attempts of one race that run at a time, each a descriptor.
+const MAX_AT_A_TIME: usize = 4;
+/// Addresses of one race: a name may have any number of silent ones.
+const MAX_ATTEMPTS: usize = 16;
+/// An attempt has this long before it gives way to the next one where no more may run beside it.
+const ATTEMPT_TIME: Duration = Duration::from_secs(1);
 
 /// Connects to the first of the addresses that answers, and says which it was.
 ///
 /// Families alternate, beginning with that of the first address. The next attempt starts when the last one
-/// has failed or has had 250 ms; the first to succeed ends the others. `socket_buffer` bounds the kernel's
+/// has failed or has had 250 ms; the first to succeed ends the others. Of one name 16 addresses are tried, 4 at a
+/// time, and fewer where `descriptors` leaves no room: then the attempt that runs longest gives way to the next one
+/// when it has had a second. `socket_buffer` bounds the kernel's
 /// receive and send buffer, in bytes; small writes leave at once (`TCP_NODELAY`). There is no deadline here:
 /// dropping the future closes every socket.
 ///
@@ -36,19 +48,23 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 pub async fn connect(
     addresses: &[SocketAddr],
     socket_buffer: Option<usize>,
+    descriptors: &Arc<Descriptors>,
 ) -> Result<(TcpStream, SocketAddr), Error> {
     match *addresses {
         [] => Err(Error::ConnectFailed),
-        [address] => attempt(address, socket_buffer).await.map_err(Cause::error),
-        _ => race(interleave(addresses), socket_buffer).await,
+        [address] => attempt(address, socket_buffer, None).await.map_err(Cause::error),
+        _ => race(interleave(addresses), socket_buffer, descriptors).await,
     }
 }
 
 async fn race(
     mut waiting: VecDeque<SocketAddr>,
     socket_buffer: Option<usize>,
+    descriptors: &Arc<Descriptors>,
 ) -> Result<(TcpStream, SocketAddr), Error> {
+    waiting.truncate(MAX_ATTEMPTS);
     let mut running = JoinSet::new();
+    let mut begun: VecDeque<(AbortHandle, Instant)> = VecDeque::new();
     let mut worst = Cause::Unreachable;
     let mut next_at = Instant::now();
     loop {
@@ -60,13 +76,36 @@ async fn race(
                     worst = worst.max(cause);
                     next_at = Instant::now();
                 }
+                // It gave way.
+                Err(ended) if ended.is_cancelled() => {
+                    worst = worst.max(Cause::TimedOut);
+                    next_at = Instant::now();
+                }
                 Err(_panicked) => worst = Cause::Exhausted,
             },
             () = sleep_until(next_at), if !waiting.is_empty() => {
-                if let Some(address) = waiting.pop_front() {
-                    running.spawn_local(attempt(address, socket_buffer));
+                let now = Instant::now();
+                begun.retain(|(attempt, _)| !attempt.is_finished());
+                let room = match begun.front() {
+                    None => Some(None),
+                    Some(_) if begun.len() < MAX_AT_A_TIME => descriptors.race().map(Some),
+                    Some(_) => None,
+                };
+                match (room, begun.front()) {
+                    (Some(racing), _) => {
+                        if let Some(address) = waiting.pop_front() {
+                            let attempt = running.spawn_local(attempt(address, socket_buffer, racing));
+                            begun.push_back((attempt, now));
+                        }
+                        next_at = now + ATTEMPT_DELAY;
+                    }
+                    (None, Some((longest, since))) if *since + ATTEMPT_TIME <= now => {
+                        // Its end, which frees its descriptor, is the next event of the race.
+                        longest.abort();
+                        next_at = now + ATTEMPT_DELAY;
+                    }
+                    (None, longest) => next_at = longest.map_or(now, |(_, since)| *since + ATTEMPT_TIME),
                 }
-                next_at = Instant::now() + ATTEMPT_DELAY;
             }
             else => return Err(worst.error()),
         }
@@ -109,6 +148,7 @@ impl Cause {
 async fn attempt(
     address: SocketAddr,
     socket_buffer: Option<usize>,
+    _racing: Option<Racing>,
 ) -> Result<(TcpStream, SocketAddr), Cause> {
     static EXHAUSTED: Throttle = Throttle::new();
     match open(address, socket_buffer).await {
@@ -223,7 +263,7 @@ mod tests {
     fn one_address_is_simply_connected_to() {
         in_worker(async {
             let (listener, address) = listener().await;
-            let (stream, reached) = connect(&[address], Some(64 << 10)).await.unwrap();
+            let (stream, reached) = connect(&[address], Some(64 << 10), &many()).await.unwrap();
             assert_eq!(reached, address);
             assert!(stream.nodelay().unwrap());
             let socket = SockRef::from(&stream);
@@ -240,7 +280,7 @@ mod tests {
             let (_held, refusing) = refusing();
             let (_listener, address) = listener().await;
             let start = Instant::now();
-            let (_stream, reached) = connect(&[refusing, address], None).await.unwrap();
+            let (_stream, reached) = connect(&[refusing, address], None, &many()).await.unwrap();
             assert_eq!(reached, address);
             assert!(start.elapsed() < ATTEMPT_DELAY);
         });
@@ -252,9 +292,46 @@ mod tests {
             let (_socket, _queued, silent) = silent().await;
             let (_listener, address) = listener().await;
             let start = Instant::now();
-            let (_stream, reached) = connect(&[silent, address], None).await.unwrap();
+            let (_stream, reached) = connect(&[silent, address], None, &many()).await.unwrap();
             assert_eq!(reached, address);
             assert!(start.elapsed() >= ATTEMPT_DELAY);
+        });
+    }
+
+    fn many() -> Arc<Descriptors> {
+        Descriptors::new(1000, 1000)
+    }
+
+    #[test]
+    fn of_many_silent_addresses_few_are_tried_at_a_time_and_each_has_its_time() {
+        in_worker(async {
+            let (_socket, _queued, silent) = silent().await;
+            for (races, count, least) in [(1000, 5, 1250), (1, 2, 1000), (0, 1, 1000)] {
+                let descriptors = Descriptors::new(1000, races);
+                let (_listener, good) = listener().await;
+                let addresses = [vec![silent; count], vec![good]].concat();
+                let begun = Instant::now();
+                let (_stream, reached) = connect(&addresses, None, &descriptors).await.unwrap();
+                assert_eq!(reached, good, "it comes to those behind");
+                let (took, least) = (begun.elapsed(), Duration::from_millis(least));
+                assert!(took >= least && took < least + ATTEMPT_TIME, "{races}: {took:?}");
+                tokio::task::yield_now().await;
+                let free = (0..races).map_while(|_| descriptors.race()).collect::<Vec<_>>().len();
+                assert_eq!(free, races, "all of it is given back at once");
+            }
+        });
+    }
+
+    #[test]
+    fn of_more_addresses_than_sixteen_the_others_are_not_tried() {
+        in_worker(async {
+            let (_held, refusing) = refusing();
+            let (_listener, good) = listener().await;
+            for (refused, expected) in [(15, Ok(good)), (16, Err(Error::ConnectRefused))] {
+                let addresses = [vec![refusing; refused], vec![good]].concat();
+                let connected = connect(&addresses, None, &many()).await.map(|(_, address)| address);
+                assert_eq!(connected, expected);
+            }
         });
     }
 
@@ -271,7 +348,7 @@ mod tests {
                 (vec![unroutable, unroutable], Error::ConnectFailed),
                 (vec![refusing, unroutable], Error::ConnectRefused),
             ] {
-                assert_eq!(connect(&addresses, None).await.unwrap_err(), expected, "{addresses:?}");
+                assert_eq!(connect(&addresses, None, &many()).await.unwrap_err(), expected, "{addresses:?}");
             }
         });
     }

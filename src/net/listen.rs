@@ -195,8 +195,9 @@ impl Acceptor {
     }
 
     /// The next connection. Never fails: connections that died in the queue are skipped, and while no
-    /// descriptor or memory is left it waits, with one message a second in the log. Cancel safe.
-    pub async fn accept(&self) -> (TcpStream, SocketAddr) {
+    /// descriptor or memory is left it waits, with one message a second in the log, unless `relieve` says that it has
+    /// freed a descriptor. Cancel safe.
+    pub async fn accept(&self, relieve: impl Fn() -> bool) -> (TcpStream, SocketAddr) {
         loop {
             let error = match self.listener.accept().await {
                 Ok(accepted) => return accepted,
@@ -206,6 +207,7 @@ impl Acceptor {
             log(&error, remedy);
             match remedy {
                 Remedy::Next => {}
+                Remedy::Scarcity if relieve() => {}
                 Remedy::Scarcity => {
                     // Either the signal or the time; both mean "try again".
                     let _ = timeout(DESCRIPTOR_WAIT, self.freed.notified()).await;
@@ -300,7 +302,7 @@ mod tests {
             let acceptor = acceptor(group.remove(0));
             let client = TcpStream::connect(address).await.unwrap();
             // The side that closes first keeps the state.
-            drop(acceptor.accept().await);
+            drop(acceptor.accept(|| false).await);
             drop(client);
             drop(acceptor);
             assert!(bind_group(address, 1, None).is_ok());
@@ -334,7 +336,7 @@ mod tests {
             let port = group[0].local_addr().unwrap().port();
             let acceptor = acceptor(group.remove(0));
             let connect = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
-            let (accepted, connected) = tokio::join!(acceptor.accept(), connect);
+            let (accepted, connected) = tokio::join!(acceptor.accept(|| false), connect);
             assert!(connected.is_ok());
             assert!(accepted.1.is_ipv6());
         });
@@ -346,7 +348,7 @@ mod tests {
             let mut group = bind_group(ANY_PORT, 1, Some(64 << 10)).unwrap();
             let address = group[0].local_addr().unwrap();
             let acceptor = acceptor(group.remove(0));
-            let (accepted, connected) = tokio::join!(acceptor.accept(), TcpStream::connect(address));
+            let (accepted, connected) = tokio::join!(acceptor.accept(|| false), TcpStream::connect(address));
             let _client = connected.unwrap();
             assert!(accepted.0.nodelay().unwrap());
             let socket = SockRef::from(&accepted.0);
@@ -418,12 +420,12 @@ mod tests {
             while let Ok(file) = std::fs::File::open("/dev/null") {
                 hoard.push(file);
             }
-            assert!(timeout(DESCRIPTOR_WAIT * 5, acceptor.accept()).await.is_err());
+            assert!(timeout(DESCRIPTOR_WAIT * 5, acceptor.accept(|| false)).await.is_err());
             assert!(acceptor.try_drain().is_none());
 
             // Told so, it goes on at once; a clock that stands still shows that it did not wait.
             tokio::time::pause();
-            let mut accepting = Box::pin(acceptor.accept());
+            let mut accepting = Box::pin(acceptor.accept(|| false));
             assert!(once(&mut accepting).await.is_pending());
             hoard.pop();
             freed.notify_waiters();
@@ -431,7 +433,7 @@ mod tests {
             tokio::time::resume();
 
             // Not told, it finds out.
-            let mut accepting = Box::pin(acceptor.accept());
+            let mut accepting = Box::pin(acceptor.accept(|| false));
             assert!(once(&mut accepting).await.is_pending());
             hoard.pop();
             let start = std::time::Instant::now();

@@ -5,6 +5,7 @@
 //! decided by the callers; dropping a future of this room closes what it had opened.
 //!
 //! - `throttle`: a message that the network could provoke a thousand times
+//! - `descriptors`: what connections to upstreams may take of the process's descriptors
 //! - [`timer`]: one timer for deadline after deadline
 //! - `peer`: who is at the other end of a connection
 //! - [`buffer`]: the memory that bytes are read into
@@ -17,6 +18,8 @@
 //! - [`parked`]: sockets at rest
 
 mod throttle;
+
+mod descriptors;
 
 pub mod timer;
 
@@ -41,4 +44,7 @@ pub mod parked;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use self::peer::Peer;
+pub use self::{
+    descriptors::{Descriptors, Spent},
+    peer::Peer,
+};

@@ -6,10 +6,11 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use rustls::pki_types::ServerName;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{core::Core, relay::ClientSide};
 use crate::{
@@ -24,6 +25,10 @@ use crate::{
     },
     uri::{Scheme, TargetHost},
 };
+
+/// How long each time to wait for a descriptor that others give up, before it is an error that there is none.
+const RELIEF: [Duration; 3] =
+    [Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(80)];
 
 /// A look for one connection.
 pub(crate) struct Checkout<'a, 'b> {
@@ -171,23 +176,44 @@ impl<'a> Checkout<'a, '_> {
         let deadline = self.deadline.min(Instant::now() + self.config.timeouts.connect);
         let is_name = matches!(remote.place, Place::Port(TargetHost::Name(_), _));
         let mut times = OpeningTimes::default();
-        let opened = {
+        let Core { descriptors, pool, resolver, .. } = self.core;
+        if descriptors.is_full() && !pool.give_up() {
+            descriptors.call();
+        }
+        let mut relief = RELIEF.into_iter();
+        let opened = loop {
+            let using = (resolver, descriptors);
             // Boxed: an idle connection must not carry the room for a handshake.
-            let mut opening = Box::pin(connector::open(&self.core.resolver, remote, admits, &mut times));
-            poll_fn(|cx| {
+            let mut opening = Box::pin(connector::open(using, remote.clone(), &admits, &mut times));
+            let opened = poll_fn(|cx| {
                 if let Poll::Ready(opened) = pin!(&mut opening).poll(cx) {
                     return Poll::Ready(opened);
                 }
                 client.poll_leave(cx, timer, deadline, Error::ConnectTimeout).map(Err)
             })
-            .await
+            .await;
+            drop(opening);
+            // No descriptor, more than likely: before that is told, idle connections are given up.
+            match (&opened, relief.next()) {
+                (Err(Error::Internal), Some(pause)) if !pool.give_up() => {
+                    descriptors.call();
+                    sleep(pause).await;
+                }
+                (Err(Error::Internal), Some(_)) => {}
+                _ => break opened,
+            }
         };
         (self.times, self.opened) = (Some(times), self.opened + 1);
         let unresolved = is_name && times.dns.is_none();
         let (stream, peer) = opened.map_err(|error| {
             if error == Error::ConnectTimeout && unresolved { Error::DnsTimeout } else { error }
         })?;
-        Ok(Lease { stream, peer, reused: false, open: OpenConnection::count(&self.core.counters) })
+        Ok(Lease {
+            stream,
+            peer,
+            reused: false,
+            open: OpenConnection::count(&self.core.counters, &self.core.descriptors),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     http1::head::Fields,
     net::{
+        Descriptors,
         buffer::BufferPool,
         dns::{Resolver, ResolverSettings},
         pipe::PipePool,
@@ -38,6 +39,8 @@ pub struct Core {
     pub buffers: Rc<BufferPool>,
     /// Pipes for bodies between plain TCP connections.
     pub pipes: Rc<PipePool>,
+    /// What connections to upstreams may take of the descriptors of the process.
+    pub descriptors: Arc<Descriptors>,
     /// Idle upstream connections.
     pub pool: Pool,
     /// Names.
@@ -62,7 +65,7 @@ pub struct Core {
 pub const BULK_STREAMS: usize = 32;
 
 impl Core {
-    /// The state of one of `config.process.workers` workers.
+    /// The state of the only worker of its process.
     #[must_use]
     pub fn new(
         config: Arc<Config>,
@@ -70,9 +73,25 @@ impl Core {
         counters: Arc<WorkerCounters>,
         access_log: Option<AccessLogHandle>,
     ) -> Rc<Self> {
-        let per_worker = config.pool.max_idle.div_ceil(config.process.workers.get());
+        let descriptors = descriptors(&config);
+        Self::among(config, identity, counters, access_log, descriptors)
+    }
+
+    /// The state of one of `config.process.workers` workers, which share `descriptors`.
+    #[must_use]
+    pub fn among(
+        config: Arc<Config>,
+        identity: Arc<Identity>,
+        counters: Arc<WorkerCounters>,
+        access_log: Option<AccessLogHandle>,
+        descriptors: Arc<Descriptors>,
+    ) -> Rc<Self> {
+        let workers = config.process.workers.get();
+        let most = config.process.max_connections.div_ceil(workers);
+        let per_worker = config.pool.max_idle.div_ceil(workers);
         let idle = config.pool.idle_timeout;
-        let limits = PoolLimits { per_endpoint: per_worker, total: per_worker * 2, idle };
+        let limits =
+            PoolLimits { per_endpoint: per_worker.min(most), total: (per_worker * 2).min(most), idle };
         let resolver = Resolver::new(ResolverSettings {
             servers: config.dns.servers.clone(),
             hosts_file: config.dns.hosts_file.clone(),
@@ -83,6 +102,7 @@ impl Core {
             pipes: PipePool::new(config.process.pipes),
             config,
             identity,
+            descriptors,
             pool: Pool::new(limits, Arc::clone(&counters)),
             resolver,
             clock: Clock::default(),
@@ -129,6 +149,13 @@ impl Core {
         self.draining.set(true);
         self.idle.wake_all();
     }
+}
+
+/// The descriptors that connections to upstreams of this configuration may take: as many as there are clients, for
+/// each needs one, and what races of addresses may take beside them.
+#[must_use]
+pub fn descriptors(config: &Config) -> Arc<Descriptors> {
+    Descriptors::new(config.process.max_connections, config.process.races)
 }
 
 /// What a rewritten head may be longer than the one it was made from: our own fields, echoed lists.

@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     observe::{access_log::AccessLog, metrics::Metrics},
     plan::Identity,
+    proxy::core::descriptors,
     worker::{self, Assignment, Newcomers, Seat},
 };
 
@@ -46,6 +47,7 @@ impl Crew {
         let (stop, stopped) = watch::channel(false);
         let (emptied_sender, emptied) = mpsc::unbounded_channel();
         let (ended_sender, ended) = mpsc::unbounded_channel();
+        let descriptors = descriptors(config);
         let newcomers = Arc::<Newcomers>::default();
         let permits = Arc::new(Semaphore::new(config.process.max_connections.min(Semaphore::MAX_PERMITS)));
         let identity = Arc::new(Identity::random());
@@ -59,6 +61,7 @@ impl Crew {
                 loans: lend(config, groups, index)?,
                 seat,
                 permits: Arc::clone(&permits),
+                descriptors: Arc::clone(&descriptors),
                 newcomers: Arc::clone(&newcomers),
                 stop: stopped.clone(),
                 emptied: emptied_sender.clone(),

@@ -59,14 +59,17 @@ mod tests {
     use std::{net::SocketAddr, os::unix::net::UnixStream};
 
     use super::{super::lease::OpenConnection, *};
-    use crate::{net::stream::Stream, observe::metrics::Metrics};
+    use crate::{
+        net::{Descriptors, stream::Stream},
+        observe::metrics::Metrics,
+    };
 
     fn put(bound: &mut BoundLeases, endpoint: &str) -> UnixStream {
         let (near, far) = UnixStream::pair().unwrap();
         near.set_nonblocking(true).unwrap();
         let stream = Stream::Unix(near.try_into().unwrap());
         let peer = Peer::Ip(SocketAddr::from(([127, 0, 0, 1], 1)));
-        let open = OpenConnection::count(&Metrics::new().register());
+        let open = OpenConnection::count(&Metrics::new().register(), &Descriptors::new(9, 9));
         bound.put(endpoint, Lease { stream, peer, reused: false, open });
         far
     }

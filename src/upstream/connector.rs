@@ -13,7 +13,7 @@ use tokio::{net::UnixStream, time::Instant};
 use crate::{
     config::Place,
     error::Error,
-    net::{Peer, connect, dns::Resolver, handshake, stream::Stream},
+    net::{Descriptors, Peer, connect, dns::Resolver, handshake, stream::Stream},
     uri::TargetHost,
 };
 
@@ -31,7 +31,7 @@ pub struct OpeningTimes {
 }
 
 /// What to connect to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Remote<'a> {
     /// Where it is.
     pub place: Place<'a>,
@@ -49,7 +49,7 @@ pub struct Remote<'a> {
 /// Those of resolving, connecting and the handshake; [`Error::TargetAddressProhibited`] when no address of
 /// the name is admitted.
 pub async fn open(
-    resolver: &Resolver,
+    (resolver, descriptors): (&Resolver, &Arc<Descriptors>),
     remote: Remote<'_>,
     admits: impl Fn(IpAddr) -> bool,
     times: &mut OpeningTimes,
@@ -75,7 +75,7 @@ pub async fn open(
     }
     times.tried = addresses.first().copied();
     let begun = Instant::now();
-    let connected = connect::connect(&addresses, remote.socket_buffer).await;
+    let connected = connect::connect(&addresses, remote.socket_buffer, descriptors).await;
     times.connect = Some(begun.elapsed());
     let (tcp, peer) = connected?;
     let Some((config, name)) = remote.tls else { return Ok((Stream::Tcp(tcp), Peer::Ip(peer))) };

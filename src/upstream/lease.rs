@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    net::{Peer, stream::Stream},
+    net::{Descriptors, Peer, Spent, stream::Stream},
     observe::metrics::{Leg, WorkerCounters},
 };
 
@@ -22,21 +22,24 @@ pub struct Lease {
     pub open: OpenConnection,
 }
 
-/// An open upstream connection, as the gauge of connections sees it.
+/// An open upstream connection, as the gauge of connections and the budget of descriptors see it.
 #[derive(Debug)]
-pub struct OpenConnection(Arc<WorkerCounters>);
+pub struct OpenConnection {
+    counters: Arc<WorkerCounters>,
+    _spent: Spent,
+}
 
 impl OpenConnection {
     /// Counts one more.
     #[must_use]
-    pub fn count(counters: &Arc<WorkerCounters>) -> Self {
+    pub fn count(counters: &Arc<WorkerCounters>, descriptors: &Arc<Descriptors>) -> Self {
         counters.connection_opened(Leg::Upstream);
-        Self(Arc::clone(counters))
+        Self { counters: Arc::clone(counters), _spent: descriptors.spend() }
     }
 }
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.0.connection_closed(Leg::Upstream);
+        self.counters.connection_closed(Leg::Upstream);
     }
 }

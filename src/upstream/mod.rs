@@ -26,6 +26,8 @@
 //! | 11 | A tunnel's connection is never kept | RFC 9110 §7.8 | `websocket::a_tunnel_connection_never_returns_to_the_pool` |
 //! | 12 | A connection on which a client has logged in is never pooled: it waits for that client's next request, and ends with it | RFC 4559 §6 | `upstream::a_connection_that_authenticates_serves_one_client_alone`, `upstream::a_connection_that_authenticates_ends_with_its_client`, `upstream::bound::tests::each_endpoint_has_one_and_the_least_recently_used_goes` |
 //! | 13 | Of too many in all the longest idle of whoever has most goes, where all targets that clients chose are one: they push no server of the operator's out | experience | `upstream::pool::tests::when_there_are_too_many_the_longest_idle_of_whoever_has_most_goes`, `upstream::pool::tests::whoever_walks_through_targets_leaves_nothing_behind_and_the_application_its_connections` |
+//! | 14 | Descriptors are a budget: connections to upstreams may take as many as there may be clients, and idle ones are given up first, also when the system has none left | experience | `limits::a_client_that_walks_through_origins_leaves_descriptors_for_everybody_else`, `net::descriptors::tests::what_is_open_and_what_races_is_counted_exactly` |
+//! | 15 | A request races four addresses at a time and sixteen in all, and fewer where descriptors are scarce | RFC 8305 §5 | `net::connect::tests::of_many_silent_addresses_few_are_tried_at_a_time_and_each_has_its_time`, `net::connect::tests::of_more_addresses_than_sixteen_the_others_are_not_tried`, `limits::names_with_many_silent_addresses_leave_descriptors_for_everybody_else` |
 
 mod balance;
 

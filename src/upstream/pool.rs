@@ -262,7 +262,10 @@ mod tests {
     };
 
     use super::{super::lease::OpenConnection, *};
-    use crate::{net::stream::Stream, observe::metrics::Metrics};
+    use crate::{
+        net::{Descriptors, stream::Stream},
+        observe::metrics::Metrics,
+    };
 
     const SECOND: Duration = Duration::from_secs(1);
     const LIMITS: PoolLimits = PoolLimits { per_endpoint: 3, total: 5, idle: Duration::from_secs(60) };
@@ -274,7 +277,12 @@ mod tests {
     /// A connection that a test knows again by its number.
     fn lease(pool: &Pool, number: u16, stream: Stream) -> Lease {
         let peer = Peer::Ip(SocketAddr::from(([127, 0, 0, 1], number)));
-        Lease { stream, peer, reused: false, open: OpenConnection::count(&pool.counters) }
+        Lease {
+            stream,
+            peer,
+            reused: false,
+            open: OpenConnection::count(&pool.counters, &Descriptors::new(9, 9)),
+        }
     }
 
     fn number_of(peer: &Peer) -> u16 {

@@ -26,7 +26,7 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: ServedListener, mut sto
     let accepting = async {
         loop {
             // Accepted first: a permit that waits with an idle listener would be missing at a busy one.
-            let (tcp, peer) = listener.acceptor.accept().await;
+            let (tcp, peer) = listener.acceptor.accept(|| worker.relieve()).await;
             let Some(permit) = permit(&worker).await else { return };
             assign(&worker, &listener.terms, tcp, peer, permit);
         }
@@ -51,7 +51,7 @@ async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
     Box::pin(make_and_take(worker)).await
 }
 
-/// Waits for a place, and has idle connections make room (rule 10 of [`worker`](super)).
+/// Waits for a place, and has idle connections make room (rule 11 of [`worker`](super)).
 async fn make_and_take(worker: &Worker) -> Option<OwnedSemaphorePermit> {
     let _waiting = worker.newcomers.arrive();
     let mut place = pin!(Arc::clone(&worker.permits).acquire_owned());

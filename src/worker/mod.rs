@@ -59,7 +59,7 @@ use self::{
     handover::Terms,
     parking::{close_parked, make_room, park_idle, wake_parked},
     ticket::Worker,
-    upkeep::{give_back, sweep},
+    upkeep::{give_back, give_up, sweep},
 };
 pub use self::{
     handover::{Handover, Mailbox, Seat},
@@ -67,7 +67,7 @@ pub use self::{
 };
 use crate::{
     config::Config,
-    net::listen::Acceptor,
+    net::{Descriptors, listen::Acceptor},
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
     plan::Identity,
     proxy::core::Core,
@@ -100,6 +100,8 @@ pub struct Assignment {
     pub seat: (Seat<Handover>, Mailbox<Handover>),
     /// Client connections that the process may still accept.
     pub permits: Arc<Semaphore>,
+    /// What its connections to upstreams may take of the descriptors of the process.
+    pub descriptors: Arc<Descriptors>,
     /// Those that wait for such a permit.
     pub newcomers: Arc<Newcomers>,
     /// Turns true when the process stops.
@@ -127,13 +129,19 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
         loans,
         seat,
         permits,
+        descriptors,
         newcomers,
         mut stop,
         emptied,
     } = assignment;
     let (seat, mailbox) = seat;
     let drain_timeout = config.process.drain_timeout;
-    let worker = Worker::new(Core::new(config, identity, counters, access_log), seat, permits, newcomers)?;
+    let worker = Worker::new(
+        Core::among(config, identity, counters, access_log, descriptors),
+        seat,
+        permits,
+        newcomers,
+    )?;
     let accepting = start_tasks(&worker, loans, mailbox, &stop)?;
     // The server is gone if this fails; then there is nothing left to wait for.
     let _ = stop.wait_for(|stop| *stop).await;
@@ -166,6 +174,7 @@ fn start_tasks(
     spawn_local(park_idle(Rc::clone(worker)));
     spawn_local(wake_parked(Rc::clone(worker)));
     spawn_local(make_room(Rc::clone(worker)));
+    spawn_local(give_up(Rc::clone(worker)));
     Ok(accepting)
 }
 

@@ -74,6 +74,17 @@ impl Worker {
         self.parked.close_oldest() || latest.is_some_and(|latest| self.core.idle.end_longest(latest))
     }
 
+    /// Frees a descriptor that nothing needs at once; whether there was one: of an idle connection to an upstream, or
+    /// of the parked client that has been idle longest.
+    pub(super) fn relieve(&self) -> bool {
+        let freed = self.core.pool.give_up() || self.parked.close_oldest();
+        if !freed {
+            self.core.descriptors.call();
+            self.end_longest_idle();
+        }
+        freed
+    }
+
     /// Lets the other workers know how much there is to do here: a parked connection is no work.
     pub(super) fn publish(&self) {
         self.seat.publish(self.connections.get().saturating_sub(self.parked.len()));

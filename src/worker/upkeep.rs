@@ -5,6 +5,7 @@ use std::{rc::Rc, time::Duration};
 use tokio::time::sleep;
 
 use super::ticket::Worker;
+use crate::proxy::core::Core;
 
 /// How often idle upstream connections are looked through, while there are any.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -19,6 +20,16 @@ pub(super) async fn sweep(worker: Rc<Worker>) {
             sleep(SWEEP).await;
             worker.core.pool.sweep();
         }
+    }
+}
+
+/// Gives idle upstream connections up when another worker lacks descriptors.
+pub(super) async fn give_up(worker: Rc<Worker>) {
+    let Core { descriptors, pool, .. } = &*worker.core;
+    loop {
+        descriptors.called().await;
+        // One at least: the system may have fewer descriptors left than are counted here.
+        while pool.give_up() && descriptors.is_full() {}
     }
 }
 

@@ -128,6 +128,23 @@ impl Corsair {
 
     /// As [`Corsair::start`], with so many listeners.
     pub(crate) fn start_listeners<S: AsRef<str>>(arguments: &[S], count: usize) -> Self {
+        Self::launch(command, arguments, count)
+    }
+
+    /// As [`Corsair::start`], with so many descriptors.
+    pub(crate) fn start_with_descriptors<S: AsRef<str>>(descriptors: usize, arguments: &[S]) -> Self {
+        let limited = |arguments: &[&str]| {
+            let corsair = command(arguments);
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
+            shell.arg(corsair.get_program()).args(corsair.get_args());
+            shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            shell
+        };
+        Self::launch(limited, arguments, 1)
+    }
+
+    fn launch<S: AsRef<str>>(command: impl Fn(&[&str]) -> Command, arguments: &[S], count: usize) -> Self {
         let mut all: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
         if !all.iter().any(|a| matches!(*a, "--listen" | "-l")) {
             all.extend(["--listen", "127.0.0.1:0"]);
