@@ -15,6 +15,8 @@ pub struct Process {
     pub pipes: usize,
     /// Attempts to connect that may run beside the first one of their request, over all workers.
     pub races: usize,
+    /// Names that each worker may look up at a time.
+    pub lookups: usize,
     /// How long running exchanges may take to end after TERM.
     pub drain_timeout: Duration,
     /// Whether a client that is no browser may end its side behind its request and still gets the answer.
@@ -44,6 +46,7 @@ pub(super) fn read(machine: Machine, reader: &mut Reader<'_>) -> Process {
         workers,
         max_connections,
         races: machine.descriptors.saturating_sub(max_connections.saturating_mul(2)) / 8,
+        lookups: (machine.descriptors / FILES_FOR_A_LOOKUP / workers).clamp(4, 64),
         pipes: pipes(machine, max_connections, workers),
         drain_timeout: reader.value(Key::DrainTimeout, values::duration),
         half_close: reader.switch(Key::HalfClose),
@@ -52,6 +55,9 @@ pub(super) fn read(machine: Machine, reader: &mut Reader<'_>) -> Process {
 
 /// Descriptors that listeners, logs, lookups and races take in the smallest process.
 const RESERVE: usize = 48;
+
+/// A lookup has a handful of sockets, and is one of many things that need some.
+const FILES_FOR_A_LOOKUP: usize = 32;
 
 /// Pipes that each of `workers` may have: of the descriptors that connections leave over, half, so that bodies in
 /// pipes never take the place of a connection.
@@ -95,6 +101,14 @@ mod tests {
         ] {
             let workers = NonZeroUsize::new(workers).unwrap();
             assert_eq!(pipes(machine(descriptors), connections, workers), expected, "{descriptors}");
+        }
+    }
+
+    #[test]
+    fn lookups_and_races_are_few_where_descriptors_are() {
+        for (descriptors, lookups, races) in [(20_000, 64, 250), (1024, 8, 13), (256, 4, 6), (1, 4, 0)] {
+            let (process, _) = sample::faults(&[], |reader| read(machine(descriptors), reader));
+            assert_eq!((process.lookups, process.races), (lookups, races), "{descriptors}");
         }
     }
 

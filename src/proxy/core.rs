@@ -96,6 +96,7 @@ impl Core {
             servers: config.dns.servers.clone(),
             hosts_file: config.dns.hosts_file.clone(),
             max_stale: config.dns.max_stale,
+            lookups: config.process.lookups,
         });
         Rc::new(Self {
             buffers: BufferPool::new(buffer_size(&config)),

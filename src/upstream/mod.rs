@@ -28,6 +28,8 @@
 //! | 13 | Of too many in all the longest idle of whoever has most goes, where all targets that clients chose are one: they push no server of the operator's out | experience | `upstream::pool::tests::when_there_are_too_many_the_longest_idle_of_whoever_has_most_goes`, `upstream::pool::tests::whoever_walks_through_targets_leaves_nothing_behind_and_the_application_its_connections` |
 //! | 14 | Descriptors are a budget: connections to upstreams may take as many as there may be clients, and idle ones are given up first, also when the system has none left | experience | `limits::a_client_that_walks_through_origins_leaves_descriptors_for_everybody_else`, `net::descriptors::tests::what_is_open_and_what_races_is_counted_exactly` |
 //! | 15 | A request races four addresses at a time and sixteen in all, and fewer where descriptors are scarce | RFC 8305 §5 | `net::connect::tests::of_many_silent_addresses_few_are_tried_at_a_time_and_each_has_its_time`, `net::connect::tests::of_more_addresses_than_sixteen_the_others_are_not_tried`, `limits::names_with_many_silent_addresses_leave_descriptors_for_everybody_else` |
+//! | 16 | A lookup that nobody waits for gives its place up, and one that has run longest gives way to one that waits: silent names keep nobody from good ones | experience | `net::dns::resolver::tests::a_lookup_that_nobody_waits_for_gives_its_place_up`, `net::dns::resolver::tests::silent_names_give_way_to_one_that_waits_and_each_has_its_time` |
+//! | 17 | Names that were good before never wait behind names that were not | experience | `net::dns::resolver::tests::names_that_were_good_before_wait_behind_none_that_was_not` |
 
 mod balance;
 

@@ -2,24 +2,30 @@
 //!
 //! One resolver per worker. A name is asked for once at a time, whoever waits for it; an answer lives for
 //! its TTL; when DNS fails, the last good one stays in use for a bounded time. Nothing here blocks the
-//! worker, and a lookup that nobody waits for any more still ends and is remembered.
+//! worker. A lookup that nobody waits for any more gives its place up, unless it renews what was good before: that
+//! still ends and is remembered.
+//!
+//! Names that were never resolved share a number of places. When all are taken, the lookup that has run longest gives
+//! way to one that waits: good names take milliseconds, so what is in the way is silent. Names that were good before
+//! have places of their own.
 //!
 //! Which of the addresses may be connected to is not decided here.
 
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
-    rc::Rc,
+    pin::pin,
+    rc::{Rc, Weak},
     time::Duration,
 };
 
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, SemaphorePermit, watch},
     task::spawn_local,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -31,8 +37,8 @@ use crate::error::Error;
 /// Names that are remembered; the least useful one goes first.
 const MAX_NAMES: usize = 1024;
 
-/// Names that are asked for at once, each with a handful of sockets; others wait their turn.
-const MAX_LOOKUPS: usize = 32;
+/// How long a lookup has its place, although others wait for one.
+const PLACE_TIME: Duration = Duration::from_millis(250);
 
 /// How long an answer lives: its TTL, but a TTL of 0 would be a query per connection, and no mistake in a
 /// zone should outlive a day.
@@ -64,6 +70,8 @@ pub struct ResolverSettings {
     pub hosts_file: Option<PathBuf>,
     /// How long a last good answer serves after its TTL while the resolver fails.
     pub max_stale: Duration,
+    /// New names that are asked for at once, each with a handful of sockets, and as many that were good before.
+    pub lookups: usize,
 }
 
 /// The resolver of one worker; cloning it is cheap and shares everything.
@@ -78,7 +86,9 @@ struct Shared {
     names: RefCell<HashMap<Rc<str>, Entry>>,
     /// Counts uses, to know the least recent one.
     uses: Cell<u64>,
-    lookups: Semaphore,
+    places: Places,
+    /// Places of names that were good before.
+    places_of_good: Semaphore,
 }
 
 /// What is known about one name.
@@ -86,7 +96,7 @@ struct Shared {
 struct Entry {
     cached: Option<Cached>,
     failure: Option<Failure>,
-    lookup: Option<Lookup>,
+    lookup: Option<Running>,
     used: u64,
 }
 
@@ -104,8 +114,17 @@ struct Failure {
     until: Instant,
 }
 
-/// A lookup under way.
-#[derive(Clone, Debug)]
+type Announce = watch::Sender<Option<Result<Addresses, Error>>>;
+
+/// A lookup under way. Its task owns what announces the result, so that it knows when nobody waits any more.
+#[derive(Debug)]
+struct Running {
+    announce: Weak<Announce>,
+    since: Instant,
+}
+
+/// A wait for a lookup.
+#[derive(Debug)]
 struct Lookup {
     result: watch::Receiver<Option<Result<Addresses, Error>>>,
     since: Instant,
@@ -126,9 +145,10 @@ impl Entry {
         })
     }
 
-    /// Whether a lookup is under way; one that ended without a result (it panicked) is not.
-    fn lookup(&self) -> Option<&Lookup> {
-        self.lookup.as_ref().filter(|lookup| lookup.result.has_changed().is_ok())
+    /// The lookup that is under way; one that ended without a result (it panicked) is not.
+    fn lookup(&self) -> Option<Lookup> {
+        let Running { announce, since } = self.lookup.as_ref()?;
+        Some(Lookup { result: announce.upgrade()?.subscribe(), since: *since })
     }
 }
 
@@ -143,7 +163,8 @@ impl Resolver {
             max_stale: settings.max_stale,
             names: RefCell::default(),
             uses: Cell::new(0),
-            lookups: Semaphore::new(MAX_LOOKUPS),
+            places: Places::new(settings.lookups),
+            places_of_good: Semaphore::new(settings.lookups),
         }))
     }
 
@@ -151,7 +172,7 @@ impl Resolver {
     /// `localhost` and what ends in it is loopback without a question (RFC 6761 §6.3).
     ///
     /// There is no deadline here beyond that of the servers; dropping the future leaves the lookup running
-    /// for others.
+    /// for others that wait for it.
     ///
     /// # Errors
     /// [`Error::Dns`] when the name does not exist, has no address or is none, or when the servers fail;
@@ -207,14 +228,15 @@ impl Resolver {
             return Ok(Known::Now(old.ok_or(failure.error)));
         }
         let lookup = match entry.lookup() {
-            Some(lookup) => lookup.clone(),
+            Some(lookup) => lookup,
             None => {
                 let (announce, result) = watch::channel(None);
-                let lookup = Lookup { result, since: now };
-                entry.lookup = Some(lookup.clone());
+                let announce = Rc::new(announce);
+                entry.lookup = Some(Running { announce: Rc::downgrade(&announce), since: now });
+                let was_good = entry.cached.is_some();
                 // Spawned, so that the one who asked first may go.
-                spawn_local(look_up(Rc::clone(shared), name.into(), announce));
-                lookup
+                spawn_local(look_up(Rc::clone(shared), name.into(), announce, was_good));
+                Lookup { result, since: now }
             }
         };
         Ok(Known::Soon(lookup, old))
@@ -228,23 +250,107 @@ async fn ended(mut lookup: Lookup) -> Result<Addresses, Error> {
     result.ok().flatten().unwrap_or(Err(Error::Dns))
 }
 
-async fn look_up(
-    shared: Rc<Shared>,
-    name: Rc<str>,
-    announce: watch::Sender<Option<Result<Addresses, Error>>>,
-) {
-    let Ok(_turn) = shared.lookups.acquire().await else { return };
-    // One receiver is the entry's own. In a flood of names, those whose clients are gone are not asked for.
-    if announce.receiver_count() <= 1 {
+async fn look_up(shared: Rc<Shared>, name: Rc<str>, announce: Rc<Announce>, was_good: bool) {
+    let asking = async {
+        let reply = if was_good {
+            let Ok(_place) = shared.places_of_good.acquire().await else { return None };
+            timeout(MAX_LOOKUP_TIME, shared.servers.look_up(&name)).await
+        } else {
+            let place = shared.places.take().await?;
+            let looking = async {
+                tokio::select! {
+                    biased;
+                    reply = shared.servers.look_up(&name) => reply,
+                    () = place.given_up() => Reply::Failed(Error::DnsTimeout),
+                }
+            };
+            timeout(MAX_LOOKUP_TIME, looking).await
+        };
+        Some(reply.unwrap_or(Reply::Failed(Error::DnsTimeout)))
+    };
+    let abandoned = async {
+        announce.closed().await;
+        // Somebody may have come since.
+        while announce.receiver_count() > 0 {
+            announce.closed().await;
+        }
+    };
+    let reply = tokio::select! {
+        biased;
+        reply = asking => reply,
+        () = abandoned, if !was_good => None,
+    };
+    let Some(reply) = reply else {
         if let Some(entry) = shared.names.borrow_mut().get_mut(&name) {
             entry.lookup = None;
         }
         return;
-    }
-    let reply = timeout(MAX_LOOKUP_TIME, shared.servers.look_up(&name)).await;
-    let reply = reply.unwrap_or(Reply::Failed(Error::DnsTimeout));
+    };
     let result = shared.learn(&name, reply);
     announce.send_replace(Some(result));
+}
+
+/// Places of lookups. Whoever finds none makes the one that has run longest give way, once that has had its time.
+#[derive(Debug)]
+struct Places {
+    free: Semaphore,
+    /// Those that have a place, the longest running first.
+    running: RefCell<VecDeque<(Instant, Rc<Notify>)>>,
+}
+
+/// A place of one lookup.
+#[derive(Debug)]
+struct Place<'a> {
+    places: &'a Places,
+    _permit: SemaphorePermit<'a>,
+    give_up: Rc<Notify>,
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        Self { free: Semaphore::new(count), running: RefCell::default() }
+    }
+
+    /// A place; nothing when there are none any more.
+    async fn take(&self) -> Option<Place<'_>> {
+        let mut free = pin!(self.free.acquire());
+        let mut permit = timeout(Duration::ZERO, &mut free).await.ok();
+        while permit.is_none() {
+            // Each that waits makes one give way and no more: the places come in the order of waiting.
+            let longest = self.running.borrow().front().map(|(since, _)| *since + PLACE_TIME);
+            let due = match longest {
+                Some(due) if due > Instant::now() => Some(due),
+                Some(_) => {
+                    if let Some((_, longest)) = self.running.borrow_mut().pop_front() {
+                        longest.notify_one();
+                    }
+                    None
+                }
+                // All of them give way already.
+                None => None,
+            };
+            permit = match due {
+                Some(due) => timeout_at(due, &mut free).await.ok(),
+                None => Some(free.as_mut().await),
+            };
+        }
+        let give_up = Rc::new(Notify::new());
+        self.running.borrow_mut().push_back((Instant::now(), Rc::clone(&give_up)));
+        Some(Place { places: self, _permit: permit?.ok()?, give_up })
+    }
+}
+
+impl Place<'_> {
+    /// Waits until somebody else needs it more.
+    async fn given_up(&self) {
+        self.give_up.notified().await;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.places.running.borrow_mut().retain(|(_, running)| !Rc::ptr_eq(running, &self.give_up));
+    }
 }
 
 impl Shared {

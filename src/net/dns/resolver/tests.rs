@@ -90,7 +90,12 @@ impl Server {
 
 fn resolver(server: SocketAddr, max_stale: Duration) -> Resolver {
     let missing = PathBuf::from("/nonexistent/hosts");
-    Resolver::new(ResolverSettings { servers: vec![server], hosts_file: Some(missing), max_stale })
+    Resolver::new(ResolverSettings {
+        servers: vec![server],
+        hosts_file: Some(missing),
+        max_stale,
+        lookups: 4,
+    })
 }
 
 fn four(last: u8) -> IpAddr {
@@ -285,6 +290,7 @@ fn the_hosts_file_goes_before_dns_and_is_followed() {
             servers: vec![address],
             hosts_file: Some(hosts.clone()),
             max_stale: HOUR,
+            lookups: 4,
         });
         server.set("api.test.", Zone::Has(vec![four(1)], 30));
         assert_eq!(*resolver.resolve("api.test").await.unwrap(), [IpAddr::from([10, 0, 0, 1])]);
@@ -382,5 +388,81 @@ fn nobody_is_let_in_while_every_place_is_being_looked_up() {
         }
         server.set("one-more.test.", Zone::Has(vec![four(1)], 30));
         assert_eq!(*resolver.resolve("one-more.test").await.unwrap(), [four(1)]);
+    });
+}
+
+#[test]
+fn a_lookup_that_nobody_waits_for_gives_its_place_up() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        let mut waiting = Vec::new();
+        for number in 0..40 {
+            let name = format!("n{number}.test");
+            server.set(&format!("{name}."), Zone::Silent);
+            let asking = resolver.clone();
+            waiting.push(spawn_local(async move { asking.resolve(&name).await }));
+        }
+        while server.asked("n0.test.") == 0 {
+            yield_now().await;
+        }
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        server.set("good.test.", Zone::Has(vec![four(1)], 30));
+        let begun = Instant::now();
+        assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
+        assert!(begun.elapsed() < PLACE_TIME, "{:?}", begun.elapsed());
+        assert!(resolver.0.names.borrow().values().all(|entry| entry.lookup.is_none()));
+        assert!((4..40).all(|number| server.asked(&format!("n{number}.test.")) == 0));
+    });
+}
+
+#[test]
+fn silent_names_give_way_to_one_that_waits_and_each_has_its_time() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        let mut waiting = Vec::new();
+        for number in 0..4 {
+            let name = format!("n{number}.test");
+            server.set(&format!("{name}."), Zone::Silent);
+            let asking = resolver.clone();
+            waiting.push(spawn_local(async move { asking.resolve(&name).await }));
+        }
+        while server.asked("n3.test.") == 0 {
+            yield_now().await;
+        }
+        server.set("good.test.", Zone::Has(vec![four(1)], 30));
+        server.set("other.test.", Zone::Has(vec![four(2)], 30));
+        let begun = Instant::now();
+        assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
+        assert!(begun.elapsed() < PLACE_TIME * 2, "{:?}", begun.elapsed());
+        assert_eq!(waiting.remove(0).await.unwrap(), Err(Error::DnsTimeout), "it had run longest");
+        assert!(waiting.iter().all(|waiting| !waiting.is_finished()), "and no other");
+        // A place is free now, and each of the others has had its time.
+        let begun = Instant::now();
+        assert_eq!(*resolver.resolve("other.test").await.unwrap(), [four(2)]);
+        assert!(begun.elapsed() < PLACE_TIME / 2, "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn names_that_were_good_before_wait_behind_none_that_was_not() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, Duration::ZERO);
+        server.set("good.test.", Zone::Has(vec![four(1)], 1));
+        assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
+        pass(Duration::from_secs(2)).await;
+        for number in 0..400 {
+            let name = format!("n{number}.test");
+            server.set(&format!("{name}."), Zone::Silent);
+            let asking = resolver.clone();
+            spawn_local(async move { asking.resolve(&name).await });
+        }
+        yield_now().await;
+        let begun = Instant::now();
+        assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
+        assert!(begun.elapsed() < PLACE_TIME, "{:?}", begun.elapsed());
+        assert_eq!(server.asked("good.test."), 2);
     });
 }
