@@ -64,6 +64,12 @@ impl RuleSet {
         Ok(keyword)
     }
 
+    /// Whether a network that is named itself holds the address.
+    fn has_network_of(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.networks.iter().any(|network| network.contains(&ip))
+    }
+
     /// Whether a range covers `ip`. `private` and `loopback` mean addresses that are that, not IPv6 detours
     /// which end there.
     fn covers(&self, ip: IpAddr) -> bool {
@@ -241,6 +247,19 @@ impl TargetRules {
         }
     }
 
+    /// Whether an address of an admitted host may be connected to that turned out to be one of this machine's own,
+    /// whatever its range: then it is as near as loopback, and what listens there may count on being out of reach.
+    #[must_use]
+    pub fn admit_own_address(&self, verdict: NameVerdict, ip: IpAddr, port: u16) -> bool {
+        let loopback = if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        let as_itself = match verdict.0 {
+            Reach::Everywhere => true,
+            Reach::PublicOrRanges | Reach::Ranges => self.allow.has_network_of(ip),
+        };
+        let denied = self.deny.touches(ip, port) || self.deny.touches(loopback, port);
+        !denied && (as_itself || self.admit_address(verdict, loopback, port))
+    }
+
     /// Whether what is allowed is a list, and not all of the internet: a gateway that anyone can reach needs
     /// one. Networks that hold a sixteenth of the internet or more together, and a wildcard over a public suffix, are
     /// none.
@@ -273,6 +292,34 @@ mod tests {
 
     fn rules(allow: &[&str], deny: &[&str]) -> TargetRules {
         TargetRules::compile(&owned(allow), &owned(deny)).unwrap()
+    }
+
+    #[test]
+    fn an_own_address_of_any_range_is_judged_as_loopback() {
+        for (allow, deny, url, expected) in [
+            (&["public"][..], &[][..], "http://203.0.113.9:8080/", false),
+            (&["public"], &[], "http://9.9.9.9:8080/", false),
+            (&["public"], &[], "http://[2606:4700::1]:8080/", false),
+            (&["public"], &[], "http://name.example/", false),
+            (&["public", "loopback"], &[], "http://9.9.9.9:8080/", true),
+            (&["public", "loopback"], &[], "http://[2606:4700::1]:8080/", true),
+            (&["public", "loopback"], &[], "http://name.example/", true),
+            (&["public", "9.9.9.0/24"], &[], "http://9.9.9.9:8080/", true),
+            (&["public", "9.9.8.0/24"], &[], "http://9.9.9.9:8080/", false),
+            (&["public", "name.example"], &[], "http://name.example/", true),
+            (&["public", "loopback"], &["loopback"], "http://9.9.9.9:8080/", false),
+            (&["public", "loopback"], &["9.9.9.9"], "http://9.9.9.9:8080/", false),
+        ] {
+            let rules = rules(allow, deny);
+            let target = TargetUrl::parse(url).unwrap();
+            let ip = match target.host() {
+                TargetHost::Ip(ip) => ip,
+                TargetHost::Name(_) => "9.9.9.9".parse().unwrap(),
+            };
+            let admitted =
+                judge(&rules, url).is_ok_and(|verdict| rules.admit_own_address(verdict, ip, target.port()));
+            assert_eq!(admitted, expected, "{allow:?} {deny:?} {url}");
+        }
     }
 
     fn judge(rules: &TargetRules, url: &str) -> Result<NameVerdict, Error> {

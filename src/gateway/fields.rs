@@ -125,8 +125,8 @@ pub fn passage(id: FieldId, name: &[u8]) -> Passage {
         | FieldId::ServiceWorkerAllowed
         | FieldId::Refresh
         | FieldId::SecFetch => Passage::Stays,
+        FieldId::WwwAuthenticate => Passage::Renamed,
         FieldId::Other if !is_of(&FAMILIES, name) => Passage::Leaves,
-        FieldId::Other if name.eq_ignore_ascii_case(b"www-authenticate") => Passage::Renamed,
         FieldId::Other if is_of(&ALLOWED, name) => Passage::Leaves,
         FieldId::Other => Passage::Stays,
         _ => Passage::Leaves,

@@ -21,7 +21,7 @@ use crate::{
     plan::{Destination, Exchange, Target},
     upstream::{
         BoundLeases, Lease, OpenConnection,
-        connector::{self, OpeningTimes, Remote},
+        connector::{self, Nearness, OpeningTimes, Remote},
     },
     uri::{Scheme, TargetHost},
 };
@@ -89,11 +89,15 @@ impl<'a> Checkout<'a, '_> {
         let gateway = self.config.gateway().ok_or(Error::Internal)?;
         let url = &target.url;
         let verdict = gateway.rules.admit_name(url.host(), url.port())?;
-        let admits = |ip| gateway.rules.admit_address(verdict, ip, url.port());
-        if let Some(lease) = self.bound(url.origin(), admits) {
+        let admits = |ip, nearness| match nearness {
+            Nearness::Unknown => gateway.rules.admit_address(verdict, ip, url.port()),
+            Nearness::Own => gateway.rules.admit_own_address(verdict, ip, url.port()),
+        };
+        let admits_again = |ip| admits(ip, Nearness::Unknown);
+        if let Some(lease) = self.bound(url.origin(), admits_again) {
             return Ok((lease, true));
         }
-        if let Some(lease) = self.pooled(url.origin(), admits) {
+        if let Some(lease) = self.pooled(url.origin(), admits_again) {
             return Ok((lease, false));
         }
         let tls = match url.scheme() {
@@ -133,7 +137,7 @@ impl<'a> Checkout<'a, '_> {
                 return Ok(Connected { lease, server: Some(server), bound: false });
             }
             let remote = remote(upstream, server, self.config.limits.socket_buffer);
-            match self.open(remote, |_| true, client, timer).await {
+            match self.open(remote, |_, _| true, client, timer).await {
                 Ok(lease) => return Ok(Connected { lease, server: Some(server), bound: false }),
                 Err(error) if error.client_is_gone() || Instant::now() >= self.deadline => return Err(error),
                 Err(error) => failed = error,
@@ -169,7 +173,7 @@ impl<'a> Checkout<'a, '_> {
     async fn open(
         &mut self,
         remote: Remote<'_>,
-        admits: impl Fn(IpAddr) -> bool,
+        admits: impl Fn(IpAddr, Nearness) -> bool,
         client: &mut ClientSide<'_>,
         timer: &mut Timer,
     ) -> Result<Lease, Error> {

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
 };
@@ -41,9 +41,18 @@ pub struct Remote<'a> {
     pub socket_buffer: Option<usize>,
 }
 
+/// How near an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nearness {
+    /// As its range says.
+    Unknown,
+    /// One of this machine's own.
+    Own,
+}
+
 /// Opens a connection. Only addresses that `admits` are connected to, and no second resolution comes between
 /// that question and the connection (rule 7 of [`upstream`](super)): a name that changes meanwhile leads nowhere
-/// else. No deadline here: the caller drops the future.
+/// else. One that turns out to be this machine's own is judged again, before a byte is sent (rule 18). No deadline here: the caller drops the future.
 ///
 /// # Errors
 /// Those of resolving, connecting and the handshake; [`Error::TargetAddressProhibited`] when no address of
@@ -51,7 +60,7 @@ pub struct Remote<'a> {
 pub async fn open(
     (resolver, descriptors): (&Resolver, &Arc<Descriptors>),
     remote: Remote<'_>,
-    admits: impl Fn(IpAddr) -> bool,
+    admits: impl Fn(IpAddr, Nearness) -> bool,
     times: &mut OpeningTimes,
 ) -> Result<(Stream, Peer), Error> {
     let begun = Instant::now();
@@ -69,7 +78,7 @@ pub async fn open(
             addresses.extend(resolved?.iter().map(|ip| SocketAddr::new(*ip, port)));
         }
     }
-    addresses.retain(|address| admits(address.ip()));
+    addresses.retain(|address| admits(address.ip(), Nearness::Unknown));
     if addresses.is_empty() {
         return Err(Error::TargetAddressProhibited);
     }
@@ -78,11 +87,27 @@ pub async fn open(
     let connected = connect::connect(&addresses, remote.socket_buffer, descriptors).await;
     times.connect = Some(begun.elapsed());
     let (tcp, peer) = connected?;
+    // Asked of the kernel only where it makes a difference.
+    if !admits(peer.ip(), Nearness::Own) && is_own(tcp.local_addr().ok(), peer.ip()) {
+        return Err(Error::TargetAddressProhibited);
+    }
     let Some((config, name)) = remote.tls else { return Ok((Stream::Tcp(tcp), Peer::Ip(peer))) };
     let begun = Instant::now();
     let stream = handshake::connect(config, name, tcp).await?;
     times.tls = Some(begun.elapsed());
     Ok((stream, Peer::Ip(peer)))
+}
+
+/// Whether an address is one of this machine's: connected to from itself, or one that can be bound. Where the system
+/// lets everything be bound (`ip_nonlocal_bind`) that says nothing.
+fn is_own(local: Option<SocketAddr>, peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    let binds = |ip: IpAddr| UdpSocket::bind((ip, 0)).is_ok();
+    let foreign: IpAddr = match peer {
+        IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
+        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+    };
+    local.is_some_and(|local| local.ip().to_canonical() == peer) || binds(peer) && !binds(foreign)
 }
 
 /// A missing socket is told from one that nobody listens on: the one is a path to correct, or an application that never
@@ -95,5 +120,30 @@ fn unix_fault(error: &io::Error) -> Error {
         Error::ConnectRefused
     } else {
         Error::ConnectFailed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_own_address_is_known_by_the_kernel() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let from = |text: &str| Some(SocketAddr::new(ip(text), 40_000));
+        for (local, peer, expected) in [
+            (from("9.9.9.9"), "9.9.9.9", true),
+            (from("9.9.9.9"), "::ffff:9.9.9.9", true),
+            (from("2606:4700::1"), "2606:4700::1", true),
+            // From the first address of the machine to its second.
+            (from("127.0.0.1"), "127.0.0.5", true),
+            (None, "127.0.0.5", true),
+            (from("10.0.0.1"), "192.0.2.77", false),
+            (from("10.0.0.1"), "9.9.9.9", false),
+            (from("2001:db8::7"), "2606:4700::1", false),
+            (None, "9.9.9.9", false),
+        ] {
+            assert_eq!(is_own(local, ip(peer)), expected, "{local:?} to {peer}");
+        }
     }
 }

@@ -30,6 +30,7 @@
 //! | 15 | A request races four addresses at a time and sixteen in all, and fewer where descriptors are scarce | RFC 8305 §5 | `net::connect::tests::of_many_silent_addresses_few_are_tried_at_a_time_and_each_has_its_time`, `net::connect::tests::of_more_addresses_than_sixteen_the_others_are_not_tried`, `limits::names_with_many_silent_addresses_leave_descriptors_for_everybody_else` |
 //! | 16 | A lookup that nobody waits for gives its place up, and one that has run longest gives way to one that waits: silent names keep nobody from good ones | experience | `net::dns::resolver::tests::a_lookup_that_nobody_waits_for_gives_its_place_up`, `net::dns::resolver::tests::silent_names_give_way_to_one_that_waits_and_each_has_its_time` |
 //! | 17 | Names that were good before never wait behind names that were not | experience | `net::dns::resolver::tests::names_that_were_good_before_wait_behind_none_that_was_not` |
+//! | 18 | An address of this machine itself, whatever its range, is judged as loopback: asked of the kernel after connecting, before a byte is sent | experience | `upstream::connector::tests::an_own_address_is_known_by_the_kernel`, `access::tests::an_own_address_of_any_range_is_judged_as_loopback` |
 
 mod balance;
 
