@@ -12,6 +12,8 @@ mod request;
 
 mod rename;
 
+mod target;
+
 mod response;
 
 #[cfg(test)]
@@ -21,5 +23,6 @@ pub use self::{
     forwarding::Forwarding,
     rename::Renaming,
     request::{Onward, Sender, request},
-    response::{GatewayAnswer, Homeward, Location, interim, response},
+    response::{Homeward, interim, response},
+    target::{GatewayAnswer, Location},
 };

@@ -1,0 +1,135 @@
+//! What a gateway makes of the fields of its target's response: nothing of one target may act on the origin that all
+//! targets share (rules 3, 4, 17 and 19 of [`gateway`](crate::gateway)).
+
+use crate::{
+    gateway::{Passage, RENAMED_CHALLENGE, passage},
+    http1::{
+        emit::HeadWriter,
+        fields::{self, Field, FieldId},
+    },
+};
+
+/// What becomes of the `Location` of a gateway's target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Location<'a> {
+    /// It goes on as it is.
+    Kept,
+    /// This takes its place.
+    Rewritten(&'a str),
+    /// It goes no further: we cannot read it, but a browser might, and leave the gateway.
+    Dropped,
+}
+
+/// What a gateway adds to and changes in its target's response.
+#[derive(Clone, Copy, Debug)]
+pub struct GatewayAnswer<'a> {
+    /// Where the answer came from in the end.
+    pub final_url: &'a str,
+    /// What becomes of `Location`.
+    pub location: Location<'a>,
+}
+
+/// The fields of a target's response on their way: what has been seen of them.
+pub(super) struct TargetFields<'a> {
+    answer: GatewayAnswer<'a>,
+    /// Whether every media type that was named is of no document; nothing where none was named.
+    inert: Option<bool>,
+    nosniff: bool,
+    challenged: bool,
+}
+
+impl<'a> TargetFields<'a> {
+    /// Before the first of them.
+    pub(super) const fn of(answer: GatewayAnswer<'a>) -> Self {
+        Self { answer, inert: None, nosniff: false, challenged: false }
+    }
+
+    /// Whether a field goes on as it is; where another takes its place, that is written.
+    pub(super) fn pass(&mut self, bytes: &[u8], field: &Field, writer: &mut HeadWriter<'_>) -> bool {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others have their passage")]
+        match field.id {
+            FieldId::XFinalUrl => false,
+            FieldId::Location => match self.answer.location {
+                Location::Kept => true,
+                Location::Rewritten(location) => {
+                    writer.computed_field(b"Location", location.as_bytes());
+                    false
+                }
+                Location::Dropped => false,
+            },
+            FieldId::ContentType => {
+                self.inert = Some(self.inert.unwrap_or(true) && is_inert(field.value.of(bytes)));
+                true
+            }
+            id => match passage(id, field.name.of(bytes)) {
+                Passage::Leaves if is_nosniff(field, bytes) => {
+                    self.nosniff = true;
+                    false
+                }
+                Passage::Leaves => true,
+                Passage::Renamed => {
+                    self.challenged = true;
+                    writer.field(RENAMED_CHALLENGE.as_bytes(), field.value.of(bytes));
+                    false
+                }
+                Passage::Stays => false,
+            },
+        }
+    }
+
+    /// Writes what is added behind the last of them.
+    pub(super) fn finish(&self, writer: &mut HeadWriter<'_>) {
+        writer.computed_field(b"X-Final-URL", self.answer.final_url.as_bytes());
+        // Without a media type browsers guess one.
+        if self.inert != Some(true) {
+            writer.lines(b"Content-Security-Policy: sandbox\r\n");
+        }
+        if self.inert == Some(true) || self.nosniff {
+            writer.lines(b"X-Content-Type-Options: nosniff\r\n");
+        }
+    }
+
+    /// The names of what corsair adds to the response, to be exposed to scripts.
+    pub(super) const fn added(&self) -> &'static [&'static str] {
+        if self.challenged { &["Via", "X-Final-URL", RENAMED_CHALLENGE] } else { &["Via", "X-Final-URL"] }
+    }
+
+    /// Whether a field leaves under its own name, so that it may be named to scripts.
+    pub(super) fn leaves(&self, bytes: &[u8], field: &Field) -> bool {
+        let is_dropped = field.id == FieldId::Location && self.answer.location == Location::Dropped;
+        !is_dropped && passage(field.id, field.name.of(bytes)) == Passage::Leaves
+    }
+}
+
+/// Whether this is `X-Content-Type-Options`, which is written once.
+fn is_nosniff(field: &Field, bytes: &[u8]) -> bool {
+    field.id == FieldId::Other && field.name.of(bytes).eq_ignore_ascii_case(b"x-content-type-options")
+}
+
+/// Media types that are no documents, and the one whose viewer shows nothing in a sandbox.
+const INERT: &[&str] = &[
+    "application/json",
+    "application/octet-stream",
+    "application/pdf",
+    "text/css",
+    "text/event-stream",
+    "text/plain",
+];
+
+/// Media types that a browser cannot take for a document of our origin; whatever else comes is sandboxed (rule 4 of
+/// [`gateway`](crate::gateway)).
+fn is_inert(content_type: &[u8]) -> bool {
+    // Of a list browsers take the last that they can read (Fetch, "extract a MIME type").
+    if memchr::memchr(b',', content_type).is_some() {
+        return false;
+    }
+    let essence = fields::trim(content_type.split(|byte| *byte == b';').next().unwrap_or_default());
+    let is_xml = essence.len() >= 4 && essence[essence.len() - 4..].eq_ignore_ascii_case(b"+xml");
+    INERT.iter().any(|inert| essence.eq_ignore_ascii_case(inert.as_bytes()))
+        || !is_xml
+            && ["image/", "font/", "audio/", "video/"].iter().any(|prefix| {
+                // What is no media type is guessed at.
+                fields::starts_with_ignore_case(essence, prefix.as_bytes())
+                    && fields::is_token(&essence[prefix.len()..])
+            })
+}
