@@ -4,7 +4,7 @@
 //! delimits them (chunk headers) is read and checked as ever and goes into the pipe in its place. What has come
 //! leaves together, chunk headers with the data around them, and waits for nothing. Only one direction is
 //! spliced, while nothing moves the other way: whenever anything else happens (a response to an upload that
-//! still runs, chunks too small to be worth it), the [copy](super::copy) goes on, with what is left in the pipe.
+//! still runs, chunks too small to be worth it), the [copy](mod@super::copy) goes on, with what is left in the pipe.
 
 use std::{
     io,
