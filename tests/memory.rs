@@ -164,3 +164,69 @@ fn memory_stays_within_the_bound_that_was_told_with_tls_on_both_sides() {
     let arguments = ["--tls-cert", &certificate, "--tls-key", &key, "--ca-file", &ca];
     compare(&arguments, Some(authority.client(&["http/1.1"])), Some(leaf.server()));
 }
+
+/// Writes `start` and a chunked body of trailers alone, `TRAILERS` bytes of them, whose end comes when all others are
+/// there as well; then reads the other side's.
+async fn trail(mut stream: TcpStream, start: &str, filled: Rc<Cell<bool>>, done: Slow) {
+    stream.write_all(format!("{start}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n").as_bytes()).await.unwrap();
+    let line = format!("X: {}\r\n", "t".repeat(TRAILERS / LINES - 5));
+    for _ in 0..LINES {
+        stream.write_all(line.as_bytes()).await.unwrap();
+    }
+    while !filled.get() {
+        sleep(Duration::from_millis(20)).await;
+    }
+    stream.write_all(b"\r\n").await.unwrap();
+    let (mut room, mut end) = (vec![0; 16 << 10], Vec::new());
+    // Who answers before it was asked to the end may not hear the rest.
+    while !end.ends_with(b"t\r\n\r\n")
+        && let Ok(size @ 1..) = stream.read(&mut room).await
+    {
+        end.extend_from_slice(&room[..size]);
+        end.drain(..end.len().saturating_sub(8));
+    }
+    done.set(done.get() + usize::from(end.ends_with(b"t\r\n\r\n")));
+}
+
+/// Bytes of trailers, nearly what `--limit-trailers 1m` lets in, and the lines that they are.
+const TRAILERS: usize = 1000 << 10;
+const LINES: usize = 1000;
+
+#[test]
+fn memory_stays_within_the_bound_that_was_told_with_trailers_at_their_limit() {
+    const EACH: usize = 30;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+    runtime.block_on(async {
+        let (filled, done) = (Rc::new(Cell::new(false)), Slow::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = format!("--upstream=http://{}", listener.local_addr().unwrap());
+        let connections = format!("--max-connections={EACH}");
+        let arguments = [&upstream, &connections, "--limit-trailers=1m", "--limit-fields=1024"];
+        let corsair = Corsair::start(&[&arguments, PATIENT].concat());
+        let (bound, before) = (told(&corsair), peak(&corsair));
+        for _ in 0..EACH {
+            let stream = TcpStream::connect(corsair.address()).await.unwrap();
+            spawn_local(trail(
+                stream,
+                "POST / HTTP/1.1\r\nHost: localhost",
+                Rc::clone(&filled),
+                Rc::clone(&done),
+            ));
+            let (origin, _) = listener.accept().await.unwrap();
+            spawn_local(trail(origin, "HTTP/1.1 200 OK", Rc::clone(&filled), Rc::clone(&done)));
+        }
+        let sections = u64::try_from(2 * EACH * TRAILERS).unwrap();
+        let end = Instant::now() + PATIENCE * 6;
+        while peak(&corsair) - before < sections {
+            assert!(Instant::now() < end, "{} bytes of {sections} are held", peak(&corsair) - before);
+            sleep(Duration::from_millis(50)).await;
+        }
+        filled.set(true);
+        while done.get() < EACH {
+            assert!(Instant::now() < end, "only {} of {EACH} came to their end", done.get());
+            sleep(Duration::from_millis(50)).await;
+        }
+        let grown = peak(&corsair) - before;
+        assert!(grown <= bound, "{grown} bytes grown, {bound} were told");
+    });
+}

@@ -345,7 +345,10 @@ fn tail_of(decoder: &ChunkedDecoder, max_fields: usize) -> Result<Tail, BodyFaul
     }
     let fields = parse_fields(section, 0, section.len(), max_fields, Fields::default())
         .map_err(|_| BodyFault::Malformed("a trailer field is malformed, or there are too many"))?;
-    let mut tail = b"0\r\n".to_vec();
+    // A field grows by the blank behind its colon at most.
+    let room = section.len().saturating_add(fields.len()).saturating_add(LAST_CHUNK.len());
+    let mut tail = Vec::with_capacity(room);
+    tail.extend_from_slice(b"0\r\n");
     for field in fields.iter().filter(|field| {
         let name = field.name.of(section);
         !field.id.is_forbidden_in_trailers() && !super::fields::FieldId::is_underscore_alias(name)

@@ -86,6 +86,8 @@ pub struct ChunkedDecoder {
     trailers: Vec<u8>,
 }
 
+/// Room for the trailers of most messages that have any.
+const FIRST_ROOM: usize = 256;
 /// The empty line that ends a trailer section; it counts as no trailer.
 const EMPTY_LINE: usize = 2;
 
@@ -192,13 +194,13 @@ impl ChunkedDecoder {
             return Err("the trailer section exceeds --limit-trailers");
         }
         if byte != b'\n' {
-            self.trailers.push(byte);
+            self.keep(byte);
             return Ok((State::Trailer { line: line.saturating_add(1) }, None));
         }
         if self.trailers.last() != Some(&b'\r') || line == 0 {
             return Err(MALFORMED_TRAILER);
         }
-        self.trailers.push(byte);
+        self.keep(byte);
         if line > 1 {
             return Ok((State::Trailer { line: 0 }, None));
         }
@@ -206,6 +208,17 @@ impl ChunkedDecoder {
             self.trailers.clear();
         }
         Ok((State::Done, Some(Event::End)))
+    }
+
+    /// Adds a byte to the trailer section; its room grows by doubling, and never beyond its limit, so that the limit
+    /// bounds the memory as well.
+    fn keep(&mut self, byte: u8) {
+        let len = self.trailers.len();
+        if len == self.trailers.capacity() {
+            let left = self.limits.trailers.saturating_add(EMPTY_LINE).saturating_sub(len);
+            self.trailers.reserve_exact(left.min(len.max(FIRST_ROOM)));
+        }
+        self.trailers.push(byte);
     }
 }
 
