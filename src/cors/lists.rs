@@ -50,8 +50,8 @@ pub(super) fn write_exposed<'a, F, I, N>(
     let candidates = || {
         let theirs = upstream.iter().filter_map(|field| {
             let name = field.name.of(upstream.bytes);
-            let leaves = leaves.is_none_or(|leaves| leaves(field));
-            (leaves && is_exposable(policy, field.id) && !nominated.contains(name)).then_some(name)
+            let travels = is_exposable(policy, field.id) && !nominated.contains(name);
+            (travels && leaves.is_none_or(|leaves| leaves(field))).then_some(name)
         });
         own().map(str::as_bytes).chain(theirs)
     };

@@ -212,6 +212,7 @@ impl ChunkedDecoder {
 
     /// Adds a byte to the trailer section; its room grows by doubling, and never beyond its limit, so that the limit
     /// bounds the memory as well.
+    #[inline(never)]
     fn keep(&mut self, byte: u8) {
         let len = self.trailers.len();
         if len == self.trailers.capacity() {

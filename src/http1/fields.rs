@@ -319,9 +319,18 @@ fn is_forwarding_claim(name: &[u8]) -> bool {
         Some((before, end)) => matches!(before, [] | [.., b'-' | b'_']) && is_spelled(end, known),
         None => false,
     };
-    // Most names are told apart by their first and last byte.
-    let may_begin = matches!(name, [b'x' | b'X' | b'f' | b'F', ..]);
-    let may_end = matches!(name, [.., b'p' | b'P' | b'6' | b'r' | b'R' | b's' | b'S']);
+    // Most names are told apart by a few of their bytes.
+    let may_begin = match name {
+        [b'x' | b'X', _, third, ..] => b"arfhosu".contains(&(third | 0x20)),
+        [b'f' | b'F', second, ..] => b"or".contains(&(second | 0x20)),
+        _ => false,
+    };
+    let may_end = match name {
+        [.., before, last] => {
+            matches!([before | 0x20, last | 0x20], [b'i', b'p'] | [b'v', b'6'] | [b'd', b'r'] | [b's', b's'])
+        }
+        _ => false,
+    };
     may_begin && (BEGINNINGS.iter().any(begins) || WHOLE.iter().any(|known| is_spelled(name, known)))
         || may_end && ENDINGS.iter().any(ends)
 }

@@ -61,7 +61,7 @@ fn checked<'h, 'b>(
 
 /// The fields in `bytes` that httparse has found, which has trimmed their values.
 pub(super) fn collect(bytes: &[u8], headers: &[Header<'_>], recycled: Fields) -> Fields {
-    let Fields(mut list) = recycled.recycled();
+    let mut list = recycled.into_storage();
     list.extend(headers.iter().map(|header| {
         let name = header.name.as_bytes();
         Field {
@@ -70,7 +70,7 @@ pub(super) fn collect(bytes: &[u8], headers: &[Header<'_>], recycled: Fields) ->
             id: FieldId::of(name),
         }
     }));
-    Fields(list)
+    Fields::of(list)
 }
 
 /// Whether a field has a name that [`FieldId::is_underscore_alias`] warns of.
@@ -121,7 +121,7 @@ pub(super) fn parse_lenient_fields(
             id: FieldId::of(name),
         });
     }
-    Ok(Fields(list))
+    Ok(Fields::of(list))
 }
 
 /// Replaces the line end of every folded line by blanks.

@@ -59,48 +59,72 @@ impl Method {
 ///
 /// Once parsed, the storage can be handed to the next head: [`Fields`] is cleared, not freed.
 #[derive(Debug, Default)]
-pub struct Fields(pub(super) Vec<Field>);
+pub struct Fields {
+    list: Vec<Field>,
+    /// A bit for each name that occurs, so that most questions cost no look at the list.
+    present: u64,
+}
+
+/// The bit of a name.
+#[expect(clippy::as_conversions, reason = "a discriminant, below the number of names")]
+const fn bit(id: FieldId) -> u64 {
+    const { assert!((FieldId::Other as u32) < u64::BITS) };
+    1 << id as u32
+}
 
 impl Fields {
     /// Empty, with the storage kept.
     #[must_use]
-    pub fn recycled(mut self) -> Self {
-        self.0.clear();
-        self
+    pub fn recycled(self) -> Self {
+        Self::of(self.into_storage())
+    }
+
+    /// The storage, empty.
+    pub(super) fn into_storage(self) -> Vec<Field> {
+        let Self { mut list, .. } = self;
+        list.clear();
+        list
+    }
+
+    /// Those of a head that was read.
+    pub(super) fn of(list: Vec<Field>) -> Self {
+        let present = list.iter().fold(0, |present, field| present | bit(field.id));
+        Self { list, present }
     }
 
     /// All fields in the order they came in.
     pub fn iter(&self) -> impl Iterator<Item = &Field> + '_ {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// The fields of one name.
     pub fn all(&self, id: FieldId) -> impl Iterator<Item = &Field> + '_ {
-        self.0.iter().filter(move |field| field.id == id)
+        let list = if self.has(id) { &self.list[..] } else { &[] };
+        list.iter().filter(move |field| field.id == id)
     }
 
     /// The first field of a name.
     #[must_use]
     pub fn first(&self, id: FieldId) -> Option<&Field> {
-        self.0.iter().find(|field| field.id == id)
+        self.all(id).next()
     }
 
     /// Whether there is a field of this name.
     #[must_use]
-    pub fn has(&self, id: FieldId) -> bool {
-        self.first(id).is_some()
+    pub const fn has(&self, id: FieldId) -> bool {
+        self.present & bit(id) != 0
     }
 
     /// How many fields there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 }
 
