@@ -133,54 +133,12 @@ pub fn passage(id: FieldId, name: &[u8]) -> Passage {
     }
 }
 
-/// Names, beside those that no upstream is told either, by which proxies tell of a client or of themselves.
+/// Names, beside those that no upstream is told either ([`FieldId::is_forwarding`]), by which proxies tell of a client
+/// or of themselves.
 const TELLS: [&[&str]; 26] = by_letter([
-    (
-        'c',
-        &[
-            "cdn-loop",
-            "cf-connecting-",
-            "cf-ipcountry",
-            "cf-visitor",
-            "cf-worker",
-            "client-ip",
-            "cloudfront-",
-        ],
-    ),
-    ('f', &["fastly-client-ip", "fly-client-ip", "fly-forwarded-", "forwarded-", "front-end-https"]),
-    ('r', &["remote-addr"]),
-    ('t', &["true-client-ip"]),
-    ('w', &["wl-proxy-client-ip"]),
-    (
-        'x',
-        &[
-            "x-appengine-",
-            "x-azure-clientip",
-            "x-azure-socketip",
-            "x-client-ip",
-            "x-cluster-client-ip",
-            "x-coming-from",
-            "x-envoy-",
-            "x-forwarded",
-            "x-forwarded-",
-            "x-host",
-            "x-original-for",
-            "x-original-forwarded-",
-            "x-original-host",
-            "x-original-ip",
-            "x-original-proto",
-            "x-original-url",
-            "x-proxyuser-ip",
-            "x-real-ip",
-            "x-real-port",
-            "x-remote-addr",
-            "x-remote-ip",
-            "x-rewrite-url",
-            "x-scheme",
-            "x-url-scheme",
-        ],
-    ),
-    ('p', &["proxy-client-ip"]),
+    ('c', &["cdn-loop", "cf-connecting-", "cf-ipcountry", "cf-visitor", "cf-worker", "cloudfront-"]),
+    ('f', &["fly-forwarded-"]),
+    ('x', &["x-appengine-", "x-coming-from", "x-envoy-"]),
 ]);
 
 /// Whether a field of a request tells of the client, or of the gateway: a target is no back end of ours (rule 16 of
