@@ -98,6 +98,7 @@ impl Worker {
             seat: Seat::among(1).remove(0),
             permits: Arc::new(Semaphore::new(100)),
             descriptors: Descriptors::new(100, 8),
+            servers: Arc::default(),
             newcomers: Arc::default(),
             stop: stopped,
             emptied,

@@ -19,7 +19,7 @@ use super::{
     reader::Reader,
     settings::Settings,
     timeouts,
-    upstream::{self, Endpoint, Place, Upstream},
+    upstream::{self, Endpoint, Place, Upstream, UpstreamParts},
 };
 use crate::{
     cors::{CorsPolicy, CorsSettings},
@@ -51,8 +51,7 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
     let gateway = gateway::read(reader);
     let server_tls = listen::server_tls(reader);
     let client_tls = upstream::client_tls(reader);
-    let endpoints = upstream::endpoints(reader);
-    let rewrite = upstream::rewrite(reader);
+    let upstream = upstream::read(reader);
     let pool = pool::read(reader);
     let dns = dns::read(reader);
     let limits = limits::read(reader);
@@ -71,9 +70,9 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
     if let (Some(cors), Some(_)) = (&cors, &server_tls) {
         policy::warn_behind_tls(cors, reader);
     }
-    refuse_a_loop(&addresses, &endpoints, reader);
-    warn_of_idle_flags(&gateway, &endpoints, reader);
-    warn_of_a_shared_origin(&gateway, &endpoints, reader);
+    refuse_a_loop(&addresses, &upstream.endpoints, reader);
+    warn_of_idle_flags(&gateway, &upstream.endpoints, reader);
+    warn_of_a_shared_origin(&gateway, &upstream.endpoints, reader);
     let example_fields = example_fields(&cors_settings, &gateway, reader);
     let allow_hosts = gateway.allow_hosts.clone();
     Some(Config {
@@ -81,7 +80,7 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
         listeners,
         allow_hosts: allow_hosts?,
         required_hosts,
-        mode: mode(endpoints, rewrite, gateway, only_origins, client_tls?)?,
+        mode: mode(upstream, gateway, only_origins, client_tls?)?,
         cors: cors?,
         timeouts,
         limits,
@@ -94,14 +93,15 @@ fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
 
 /// What requests are answered with; `None` where a part of it is faulty.
 fn mode(
-    endpoints: Vec<Endpoint>,
-    rewrite: bool,
-    parts: GatewayParts,
+    upstream: UpstreamParts,
+    gateway: GatewayParts,
     only_origins: bool,
     tls: Arc<rustls::ClientConfig>,
 ) -> Option<Mode> {
-    let upstream = (!endpoints.is_empty()).then(|| Upstream { endpoints, tls: Arc::clone(&tls), rewrite });
-    let GatewayParts { forms, rules, redirects, require_headers, .. } = parts;
+    let UpstreamParts { endpoints, rewrite, ejection } = upstream;
+    let upstream =
+        (!endpoints.is_empty()).then(|| Upstream { endpoints, tls: Arc::clone(&tls), rewrite, ejection });
+    let GatewayParts { forms, rules, redirects, require_headers, .. } = gateway;
     let rules = rules?;
     let gateway = forms.map(|forms| Gateway { forms, rules, redirects, require_headers, only_origins, tls });
     match (gateway, upstream) {
@@ -170,6 +170,15 @@ fn warn_of_idle_flags(gateway: &GatewayParts, endpoints: &[Endpoint], reader: &m
     if endpoints.is_empty() && !reader.has(Key::Upstream) {
         for key in [Key::HostHeader, Key::Rewrite] {
             warn_if_typed(key, "has no effect without an upstream; add --upstream or leave it out", reader);
+        }
+    }
+    if endpoints.len() < 2 {
+        for key in [Key::EjectFailures, Key::EjectStatus, Key::EjectMinTime] {
+            warn_if_typed(
+                key,
+                "has no effect with fewer than two upstreams: the last one is never out",
+                reader,
+            );
         }
     }
     if gateway.forms.is_none() {

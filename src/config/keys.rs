@@ -174,6 +174,12 @@ settings! {
             "Host that upstreams get: the client's (keep), their own (upstream), a name; auto: their own for https by name";
         Rewrite = "route.rewrite", flag "rewrite": Value("on|off") = "on",
             "Rename upstreams back in Location, Content-Location, Refresh and Set-Cookie, or off";
+        EjectFailures = "upstream.eject.failures", flag "eject-failures": Value("N") = "3",
+            "Failed requests in a row that take one of several upstreams out until probes find it well; 0: never";
+        EjectStatus = "upstream.eject.statuses", flag "eject-status": List("STATUS") = "503",
+            "Statuses of an upstream that count as failures, or none; repeatable";
+        EjectMinTime = "upstream.eject.min_time", flag "eject-min-time": Value("DURATION") = "10s",
+            "How long one stays out that fails again soon after it was back; twice that the next time, up to 5m";
         PoolMaxIdle = "pool.max_idle": Value("N") = "1024",
             "Idle connections kept for each server, over all workers; twice that for all servers";
         PoolIdleTimeout = "pool.idle_timeout": Value("DURATION") = "60s",

@@ -25,6 +25,8 @@ mod policy;
 
 mod gateway;
 
+mod ejection;
+
 mod upstream;
 
 mod pool;
@@ -53,6 +55,7 @@ pub(crate) mod sample;
 pub use self::{
     configuration::{Config, Mode},
     dns::Dns,
+    ejection::Ejection,
     gateway::{Gateway, Redirects},
     keys::{Flag, Key, Kind, Row},
     limits::Limits,

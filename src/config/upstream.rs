@@ -5,7 +5,12 @@ use std::{net::IpAddr, sync::Arc};
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
-use super::{keys::Key, reader::Reader, values};
+use super::{
+    ejection::{self, Ejection},
+    keys::Key,
+    reader::Reader,
+    values,
+};
 use crate::{
     http1::target::is_authority,
     tls,
@@ -21,6 +26,8 @@ pub struct Upstream {
     pub tls: Arc<rustls::ClientConfig>,
     /// Whether responses name this proxy where they name a server.
     pub rewrite: bool,
+    /// What takes a server out.
+    pub ejection: Ejection,
 }
 
 /// One server of an [`Upstream`].
@@ -72,6 +79,18 @@ impl Endpoint {
         }
     }
 
+    /// It as it is typed: `http://HOST:PORT/PREFIX`, or `unix:/PATH`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let Self { scheme, host, authority, prefix, .. } = self;
+        match host {
+            EndpointHost::Unix(path) => format!("unix:{path}"),
+            EndpointHost::Name(_) | EndpointHost::Ip(_) => {
+                format!("{}://{authority}{prefix}", scheme.as_str())
+            }
+        }
+    }
+
     /// Whether it expects to be called by its own name, whatever the client called us: an https server
     /// given by name does, since its certificate and its virtual host are for that name.
     const fn wants_own_host(&self) -> bool {
@@ -116,8 +135,20 @@ impl HostHeader {
     }
 }
 
+/// What is typed of an upstream; it is none where there are no servers.
+pub(super) struct UpstreamParts {
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) rewrite: bool,
+    pub(super) ejection: Ejection,
+}
+
+/// What is typed of it.
+pub(super) fn read(reader: &mut Reader<'_>) -> UpstreamParts {
+    UpstreamParts { endpoints: endpoints(reader), rewrite: rewrite(reader), ejection: ejection::read(reader) }
+}
+
 /// The servers, in the order typed.
-pub(super) fn endpoints(reader: &mut Reader<'_>) -> Vec<Endpoint> {
+fn endpoints(reader: &mut Reader<'_>) -> Vec<Endpoint> {
     let host_header = reader.value(Key::HostHeader, HostHeader::read);
     let mut endpoints = reader.members(Key::Upstream, endpoint);
     for server in &mut endpoints {
@@ -127,7 +158,7 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Vec<Endpoint> {
 }
 
 /// Whether responses name this proxy where they name a server.
-pub(super) fn rewrite(reader: &mut Reader<'_>) -> bool {
+fn rewrite(reader: &mut Reader<'_>) -> bool {
     reader.value(Key::Rewrite, |text| values::choice(text, &[("on", true), ("off", false)]))
 }
 

@@ -15,7 +15,7 @@ pub struct Attempts {
     repeatable: bool,
     /// A body is still to be sent, in whose time the clock stands still.
     uploads: bool,
-    /// A pooled connection has failed already.
+    /// It was sent again already.
     fresh_only: bool,
 }
 
@@ -32,6 +32,8 @@ pub enum AttemptEnd {
         reused: bool,
         /// Anything came back.
         received: bool,
+        /// There is a usable server that has not been tried.
+        elsewhere: bool,
     },
 }
 
@@ -74,8 +76,8 @@ impl Attempts {
 
     /// What follows an attempt that ended `now`.
     ///
-    /// What a stale connection has swallowed is sent once more, if it is safe and has no body
-    /// (RFC 9110 §9.2.2, RFC 9112 §9.3.1; rules 5 to 8 of [`plan`](super)).
+    /// What a stale connection has swallowed, or a server that is not the only one, is sent once more, if it is safe
+    /// and has no body (RFC 9110 §9.2.2, RFC 9112 §9.3.1; rules 5 to 8 of [`plan`](super)).
     pub fn after(&mut self, end: AttemptEnd, now: Instant) -> Step {
         match end {
             AttemptEnd::Redirected => {
@@ -86,8 +88,8 @@ impl Attempts {
                 }
                 Step::Follow
             }
-            AttemptEnd::Failed { error, reused: true, received: false }
-                if error.is_retryable() && self.repeatable && !self.fresh_only =>
+            AttemptEnd::Failed { error, reused, received: false, elsewhere }
+                if error.is_retryable() && self.repeatable && !self.fresh_only && (reused || elsewhere) =>
             {
                 self.fresh_only = true;
                 Step::Again
@@ -105,7 +107,7 @@ mod tests {
     const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     const POST: &str = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n";
     const STALE: AttemptEnd =
-        AttemptEnd::Failed { error: Error::UpstreamClosed, reused: true, received: false };
+        AttemptEnd::Failed { error: Error::UpstreamClosed, reused: true, received: false, elsewhere: false };
 
     fn attempts(head: &str) -> (Attempts, Instant, Duration) {
         let config = config(REVERSE);
@@ -116,8 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stale_connection_swallowed_is_sent_once_more_if_it_is_safe_and_has_no_body() {
-        let failed = |error, reused, received| AttemptEnd::Failed { error, reused, received };
+    fn what_was_swallowed_is_sent_once_more_if_it_is_safe_and_has_no_body() {
+        let failed =
+            |error, reused, received| AttemptEnd::Failed { error, reused, received, elsewhere: false };
+        let elsewhere =
+            |error, received| AttemptEnd::Failed { error, reused: false, received, elsewhere: true };
         for (head, end, again) in [
             (GET, STALE, true),
             ("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", STALE, true),
@@ -127,6 +132,10 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", STALE, false),
             (POST, STALE, false),
             (GET, failed(Error::UpstreamClosed, false, false), false),
+            (GET, elsewhere(Error::UpstreamClosed, false), true),
+            (GET, elsewhere(Error::UpstreamClosed, true), false),
+            (GET, elsewhere(Error::ResponseTimeout, false), false),
+            ("POST / HTTP/1.1\r\nHost: h\r\n\r\n", elsewhere(Error::UpstreamClosed, false), false),
             (GET, failed(Error::UpstreamClosed, true, true), false),
             (GET, failed(Error::ResponseTimeout, true, false), false),
             (GET, failed(Error::ConnectRefused, false, false), false),

@@ -14,13 +14,13 @@ use tokio::time::{Instant, sleep};
 
 use super::{core::Core, relay::ClientSide};
 use crate::{
-    config::{Config, Endpoint, Place, Upstream},
+    config::{Config, Endpoint, Place},
     error::Error,
     net::{Peer, timer::Timer},
     observe::metrics::PoolResult,
     plan::{Destination, Exchange, Target},
     upstream::{
-        BoundLeases, Lease, OpenConnection,
+        BoundLeases, Lease, OpenConnection, Turn,
         connector::{self, Nearness, OpeningTimes, Remote},
     },
     uri::{Scheme, TargetHost},
@@ -42,6 +42,8 @@ pub(crate) struct Checkout<'a, 'b> {
     pub(crate) fresh_only: bool,
     /// The request cannot be sent twice: that a pooled connection lives is asked of the kernel.
     pub(crate) ask_kernel: bool,
+    /// Servers of the upstream that need not be tried again while there are others.
+    pub(crate) tried: &'b mut Vec<usize>,
     /// Connections on which this client has logged in.
     pub(crate) bound: &'b mut BoundLeases,
     /// Connections that were tried to open.
@@ -55,6 +57,8 @@ pub(crate) struct Connected<'a> {
     pub(crate) lease: Lease,
     /// Nothing for a gateway's target.
     pub(crate) server: Option<&'a Endpoint>,
+    /// Tells how this server does.
+    pub(crate) turn: Option<Turn<'a>>,
     /// It serves this client alone.
     pub(crate) bound: bool,
 }
@@ -74,7 +78,7 @@ impl<'a> Checkout<'a, '_> {
         match &exchange.destination {
             Destination::Target(target) => {
                 let (lease, bound) = self.take_to_target(target, client, timer).await?;
-                Ok(Connected { lease, server: None, bound })
+                Ok(Connected { lease, server: None, turn: None, bound })
             }
             Destination::Upstream => self.take_to_upstream(client, timer).await,
         }
@@ -122,26 +126,43 @@ impl<'a> Checkout<'a, '_> {
         timer: &mut Timer,
     ) -> Result<Connected<'a>, Error> {
         let upstream = self.config.upstream().ok_or(Error::Internal)?;
+        let Core { servers, balance, .. } = self.core;
         if !self.bound.is_empty() {
             // Where this client has logged in it goes again, whosever turn it is.
-            for server in &upstream.endpoints {
+            for (index, server) in upstream.endpoints.iter().enumerate() {
                 if let Some(lease) = self.bound(&server.key, |_| true) {
-                    return Ok(Connected { lease, server: Some(server), bound: true });
+                    let turn = servers.turn(index, self.begun.into_std());
+                    return Ok(Connected { lease, server: Some(server), turn: Some(turn), bound: true });
                 }
             }
         }
         let mut failed = Error::Internal;
-        for index in self.core.balance.next(upstream.endpoints.len()) {
+        let mut begun = self.begun;
+        let count = upstream.endpoints.len();
+        while let Some(index) = balance.next(count, self.tried, |index| servers.is_usable(index)) {
             let server = &upstream.endpoints[index];
+            let turn = servers.turn(index, begun.into_std());
             if let Some(lease) = self.pooled(&server.key, |_| true) {
-                return Ok(Connected { lease, server: Some(server), bound: false });
+                return Ok(Connected { lease, server: Some(server), turn: Some(turn), bound: false });
             }
-            let remote = remote(upstream, server, self.config.limits.socket_buffer);
-            match self.open(remote, |_, _| true, client, timer).await {
-                Ok(lease) => return Ok(Connected { lease, server: Some(server), bound: false }),
-                Err(error) if error.client_is_gone() || Instant::now() >= self.deadline => return Err(error),
-                Err(error) => failed = error,
+            let remote = Remote::of_server(upstream, server, self.config.limits.socket_buffer);
+            let error = match self.open(remote, |_, _| true, client, timer).await {
+                Ok(lease) => {
+                    return Ok(Connected { lease, server: Some(server), turn: Some(turn), bound: false });
+                }
+                Err(error) => error,
+            };
+            let now = Instant::now();
+            // One that had less than its time, because others took it, has not failed.
+            let is_late = matches!(error, Error::ConnectTimeout | Error::DnsTimeout);
+            if !is_late || begun + self.config.timeouts.connect <= self.deadline {
+                turn.failed(error, false);
             }
+            if error.client_is_gone() || now >= self.deadline {
+                return Err(error);
+            }
+            self.tried.push(index);
+            (failed, begun) = (error, now);
         }
         Err(failed)
     }
@@ -218,13 +239,5 @@ impl<'a> Checkout<'a, '_> {
             reused: false,
             open: OpenConnection::count(&self.core.counters, &self.core.descriptors),
         })
-    }
-}
-
-fn remote<'a>(upstream: &Upstream, server: &'a Endpoint, socket_buffer: Option<usize>) -> Remote<'a> {
-    Remote {
-        place: server.place(),
-        tls: server.tls_server_name.clone().map(|name| (Arc::clone(&upstream.tls), name)),
-        socket_buffer,
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
     plan::Identity,
     upstream::{
-        Balance,
+        Balance, Servers,
         pool::{Pool, PoolLimits},
     },
 };
@@ -53,7 +53,9 @@ pub struct Core {
     pub access_log: Option<AccessLogHandle>,
     /// Streams that may still move to large relay buffers.
     pub bulk_permits: Cell<usize>,
-    /// Whose turn it is among the servers of the upstream.
+    /// The servers of the upstream, as the whole process knows them.
+    pub servers: Arc<Servers>,
+    /// Whose turn it is among them.
     pub balance: Balance,
     draining: Cell<bool>,
     fields: RefCell<Vec<Fields>>,
@@ -73,11 +75,11 @@ impl Core {
         counters: Arc<WorkerCounters>,
         access_log: Option<AccessLogHandle>,
     ) -> Rc<Self> {
-        let descriptors = descriptors(&config);
-        Self::among(config, identity, counters, access_log, descriptors)
+        let (descriptors, servers) = (descriptors(&config), Servers::new(&config));
+        Self::among(config, identity, counters, access_log, descriptors, servers)
     }
 
-    /// The state of one of `config.process.workers` workers, which share `descriptors`.
+    /// The state of one of `config.process.workers` workers, which share `descriptors` and `servers`.
     #[must_use]
     pub fn among(
         config: Arc<Config>,
@@ -85,6 +87,7 @@ impl Core {
         counters: Arc<WorkerCounters>,
         access_log: Option<AccessLogHandle>,
         descriptors: Arc<Descriptors>,
+        servers: Arc<Servers>,
     ) -> Rc<Self> {
         let workers = config.process.workers.get();
         let most = config.process.max_connections.div_ceil(workers);
@@ -92,12 +95,7 @@ impl Core {
         let idle = config.pool.idle_timeout;
         let limits =
             PoolLimits { per_endpoint: per_worker.min(most), total: (per_worker * 2).min(most), idle };
-        let resolver = Resolver::new(ResolverSettings {
-            servers: config.dns.servers.clone(),
-            hosts_file: config.dns.hosts_file.clone(),
-            max_stale: config.dns.max_stale,
-            lookups: config.process.lookups,
-        });
+        let resolver = resolver(&config);
         Rc::new(Self {
             buffers: BufferPool::new(buffer_size(&config)),
             pipes: PipePool::new(config.process.pipes),
@@ -110,6 +108,7 @@ impl Core {
             counters,
             access_log,
             bulk_permits: Cell::new(BULK_STREAMS),
+            servers,
             balance: Balance::default(),
             draining: Cell::new(false),
             fields: RefCell::new(Vec::with_capacity(MAX_FREE_FIELDS)),
@@ -157,6 +156,17 @@ impl Core {
 #[must_use]
 pub fn descriptors(config: &Config) -> Arc<Descriptors> {
     Descriptors::new(config.process.max_connections, config.process.races)
+}
+
+/// Who asks for the names that this configuration has to do with; each thread has one of its own.
+#[must_use]
+pub fn resolver(config: &Config) -> Resolver {
+    Resolver::new(ResolverSettings {
+        servers: config.dns.servers.clone(),
+        hosts_file: config.dns.hosts_file.clone(),
+        max_stale: config.dns.max_stale,
+        lookups: config.process.lookups,
+    })
 }
 
 /// What a rewritten head may be longer than the one it was made from: our own fields, echoed lists.

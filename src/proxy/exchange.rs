@@ -35,7 +35,7 @@ use crate::{
         AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan, Step,
         rewrite::{self, Forwarding, Onward},
     },
-    upstream::{BoundLeases, Lease, pool::PoolKey},
+    upstream::{BoundLeases, Lease, Turn, pool::PoolKey},
 };
 
 /// One request and everything that its exchange touches.
@@ -83,15 +83,16 @@ enum Attempt {
     Done(After),
     Tunnel(Box<TunnelEnds>),
     Redirected(Box<Hop>),
-    Failed { error: Error, reused: bool, received: bool },
+    Failed { error: Error, reused: bool, received: bool, elsewhere: bool },
 }
 
 /// Takes a request to where it goes, and its response back.
 pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exchanged {
     let mut attempts = Attempts::new(job.plan, &job.config.timeouts, job.begun.into_std());
     let mut begun = job.begun;
+    let mut tried = Vec::new();
     loop {
-        let attempt = job.attempt(exchange, &attempts, begun).await;
+        let attempt = job.attempt(exchange, &attempts, begun, &mut tried).await;
         job.outcome.body_in = job.client.body().payload();
         let end = match attempt {
             Attempt::Done(after) => return Exchanged::Done(after),
@@ -100,14 +101,18 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
                 exchange.follow(*hop);
                 AttemptEnd::Redirected
             }
-            Attempt::Failed { error, reused, received } => AttemptEnd::Failed { error, reused, received },
+            Attempt::Failed { error, reused, received, elsewhere } => {
+                AttemptEnd::Failed { error, reused, received, elsewhere }
+            }
         };
         begun = Instant::now();
         match attempts.after(end, begun.into_std()) {
             Step::Follow => {}
             Step::Again => {
                 job.core.counters.retry();
-                job.core.counters.pool_reuse(PoolResult::Stale);
+                if job.outcome.reused == Some(true) {
+                    job.core.counters.pool_reuse(PoolResult::Stale);
+                }
             }
             Step::Fail(error) => return job.failed(error),
         }
@@ -129,14 +134,34 @@ impl<'a> Job<'a> {
     }
 
     /// Sends the request over one connection and relays what comes back.
-    async fn attempt(&mut self, exchange: &Exchange, attempts: &Attempts, begun: Instant) -> Attempt {
+    async fn attempt(
+        &mut self,
+        exchange: &Exchange,
+        attempts: &Attempts,
+        begun: Instant,
+        tried: &mut Vec<usize>,
+    ) -> Attempt {
         let deadline = Instant::from_std(attempts.deadline());
-        let mut connected = match self.connect(exchange, attempts, begun).await {
+        let mut connected = match self.connect(exchange, attempts, begun, tried).await {
             Ok(connected) => connected,
-            Err(error) => return Attempt::Failed { error, reused: false, received: false },
+            // All servers have been tried.
+            Err(error) => {
+                return Attempt::Failed { error, reused: false, received: false, elsewhere: false };
+            }
         };
-        let reused = connected.lease.reused;
-        let failed = |error, received| Attempt::Failed { error, reused, received };
+        let (reused, turn) = (connected.lease.reused, connected.turn.take());
+        let servers = &self.core.servers;
+        let mut failed = |error, received| {
+            let mut elsewhere = false;
+            if let Some(turn) = &turn {
+                turn.failed(error, reused);
+                if !reused {
+                    tried.push(turn.index());
+                }
+                elsewhere = servers.has_another(tried);
+            }
+            Attempt::Failed { error, reused, received, elsewhere }
+        };
         if let Err(error) = self.send_request(exchange, &mut connected, deadline).await {
             return failed(error, false);
         }
@@ -148,8 +173,8 @@ impl<'a> Job<'a> {
         let request = (self.head, self.inbound);
         let mut upstream =
             UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
-        let relayed = self.relay(&mut upstream, exchange, deadline).await;
-        self.note(&upstream, sent);
+        let relayed = self.relay(&mut upstream, turn.as_ref(), exchange, deadline).await;
+        self.note(&upstream, turn.as_ref(), sent);
         let received = upstream.received();
         let clean = upstream.ended_cleanly() && self.client.body().is_written();
         let (hop, leftover) = (upstream.hop.take(), upstream.take_leftover());
@@ -182,6 +207,7 @@ impl<'a> Job<'a> {
         exchange: &Exchange,
         attempts: &Attempts,
         begun: Instant,
+        tried: &mut Vec<usize>,
     ) -> Result<Connected<'a>, Error> {
         let mut checkout = Checkout {
             core: self.core,
@@ -190,6 +216,7 @@ impl<'a> Job<'a> {
             begun,
             fresh_only: attempts.fresh_only(),
             ask_kernel: !self.plan.is_repeatable(),
+            tried,
             bound: self.bound,
             opened: 0,
             times: None,
@@ -225,7 +252,7 @@ impl<'a> Job<'a> {
     }
 
     /// Writes down what an attempt came to.
-    fn note(&mut self, upstream: &UpstreamSide<'_>, sent: Instant) {
+    fn note(&mut self, upstream: &UpstreamSide<'_>, turn: Option<&Turn<'_>>, sent: Instant) {
         let first_byte = upstream.head_at.map(|at| at.saturating_duration_since(sent));
         self.outcome.first_byte = first_byte;
         self.outcome.waited += first_byte.unwrap_or_default();
@@ -233,6 +260,7 @@ impl<'a> Job<'a> {
         self.response = upstream.plan;
         if let Some(response) = self.response {
             self.outcome.status = response.status;
+            tell(turn, response.status);
         }
     }
 
@@ -309,6 +337,7 @@ impl<'a> Job<'a> {
     async fn relay(
         &mut self,
         upstream: &mut UpstreamSide<'_>,
+        turn: Option<&Turn<'_>>,
         exchange: &Exchange,
         deadline: Instant,
     ) -> Result<Ended, Error> {
@@ -320,7 +349,7 @@ impl<'a> Job<'a> {
         }
         if is_written || exchange.drops_body() {
             self.state.upload.read_to_end();
-            if let Some(ended) = self.relay_heads(upstream, deadline).await? {
+            if let Some(ended) = self.relay_heads(upstream, turn, deadline).await? {
                 return Ok(ended);
             }
         }
@@ -334,10 +363,17 @@ impl<'a> Job<'a> {
     async fn relay_heads(
         &mut self,
         upstream: &mut UpstreamSide<'_>,
+        turn: Option<&Turn<'_>>,
         deadline: Instant,
     ) -> Result<Option<Ended>, Error> {
         loop {
             let arrived = self.next_head(upstream, deadline).await?;
+            // Now, for the body may be a stream that never ends.
+            match (arrived, upstream.plan) {
+                (HeadArrived::Switch, _) => tell(turn, 101),
+                (_, Some(response)) => tell(turn, response.status),
+                (HeadArrived::Interim | HeadArrived::Final | HeadArrived::Redirect, None) => {}
+            }
             match arrived {
                 HeadArrived::Redirect => return Ok(Some(Ended::Redirect)),
                 HeadArrived::Interim => {}
@@ -380,5 +416,12 @@ impl<'a> Job<'a> {
             Poll::Pending => client.poll_leave(cx, timer, deadline, Error::ResponseTimeout).map(Err),
         })
         .await
+    }
+}
+
+/// Tells how the server does, if it was one of the upstream's.
+fn tell(turn: Option<&Turn<'_>>, status: u16) {
+    if let Some(turn) = turn {
+        turn.answered(status);
     }
 }

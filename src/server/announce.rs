@@ -95,11 +95,7 @@ fn reverse(endpoints: &[Endpoint]) -> String {
 }
 
 fn servers(endpoints: &[Endpoint]) -> String {
-    let servers: Vec<String> = endpoints
-        .iter()
-        .map(|Endpoint { scheme, authority, prefix, .. }| format!("{}://{authority}{prefix}", name(*scheme)))
-        .collect();
-    servers.join(", ")
+    endpoints.iter().map(Endpoint::url).collect::<Vec<_>>().join(", ")
 }
 
 fn gateway_line(gateway: &Gateway) -> String {
@@ -112,16 +108,9 @@ fn gateway_line(gateway: &Gateway) -> String {
     format!("gateway: {forms}; targets: {}", gateway.rules.describe())
 }
 
-const fn name(scheme: Scheme) -> &'static str {
-    match scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-    }
-}
-
 fn url(listener: &Listener, address: SocketAddr) -> String {
     let scheme = if listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
-    format!("{}://{address}", name(scheme))
+    format!("{}://{address}", scheme.as_str())
 }
 
 /// A curl that gets an answer: fields that are asked for are given, and an address that can be connected to.

@@ -16,7 +16,8 @@ use crate::{
     config::Config,
     observe::{access_log::AccessLog, metrics::Metrics},
     plan::Identity,
-    proxy::core::descriptors,
+    proxy::core::{descriptors, resolver},
+    upstream::{Prober, Servers},
     worker::{self, Assignment, Newcomers, Seat},
 };
 
@@ -34,7 +35,7 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    /// Starts a thread for each worker.
+    /// Starts a thread for each worker, and probes of servers that are out on the local runtime of this one.
     ///
     /// # Errors
     /// When descriptors or threads are refused.
@@ -47,7 +48,7 @@ impl Crew {
         let (stop, stopped) = watch::channel(false);
         let (emptied_sender, emptied) = mpsc::unbounded_channel();
         let (ended_sender, ended) = mpsc::unbounded_channel();
-        let descriptors = descriptors(config);
+        let (descriptors, servers) = (descriptors(config), Servers::new(config));
         let newcomers = Arc::<Newcomers>::default();
         let permits = Arc::new(Semaphore::new(config.process.max_connections.min(Semaphore::MAX_PERMITS)));
         let identity = Arc::new(Identity::random());
@@ -62,12 +63,14 @@ impl Crew {
                 seat,
                 permits: Arc::clone(&permits),
                 descriptors: Arc::clone(&descriptors),
+                servers: Arc::clone(&servers),
                 newcomers: Arc::clone(&newcomers),
                 stop: stopped.clone(),
                 emptied: emptied_sender.clone(),
             };
             spawn(index, assignment, WorkerEnd(ended_sender.clone())).map_err(ServeError::Start)?;
         }
+        Prober { config: Arc::clone(config), servers, resolver: resolver(config), descriptors }.start();
         Ok(Self { stop, emptied, ended, workers })
     }
 

@@ -39,7 +39,7 @@ mod crew;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, LocalOptions};
 
 use self::{announce::announce, crew::Crew, listeners::listen, signals::Signals};
 pub use self::{fault::ServeError, memory::memory_bound};
@@ -66,7 +66,10 @@ pub fn run(config: Config) -> Result<(), ServeError> {
     if let Some(log) = &access_log {
         metrics.set_log_dropped(log.dropped());
     }
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(ServeError::Start)?;
     let result = runtime.block_on(async {
         // Before the workers start, so that no signal is missed.
         let signals = Signals::new().map_err(ServeError::Start)?;

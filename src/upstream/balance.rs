@@ -9,13 +9,17 @@ pub struct Balance {
 }
 
 impl Balance {
-    /// The servers of an upstream that has `count` of them, as indices, in the order in which one request tries
-    /// them: each once, from the one whose turn it is. The turn moves on by one server, however many of them are
-    /// tried.
-    pub fn next(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
-        let first = self.turn.get().checked_rem(count).unwrap_or(0);
-        self.turn.set(first + 1);
-        (first..count).chain(0..first)
+    /// The server that a request goes to, among `count` of which it has `tried` some: the first usable one from the
+    /// one whose turn it is, or the first of all if none is; `None` when it has tried all of them. A request's first
+    /// server moves the turn on; which others it has to try does not.
+    pub fn next(&self, count: usize, tried: &[usize], is_usable: impl Fn(usize) -> bool) -> Option<usize> {
+        let turn = self.turn.get().checked_rem(count).unwrap_or(0);
+        let left = || (turn..count).chain(0..turn).filter(|server| !tried.contains(server));
+        let next = left().find(|server| is_usable(*server)).or_else(|| left().next())?;
+        if tried.is_empty() {
+            self.turn.set(next + 1);
+        }
+        Some(next)
     }
 }
 
@@ -26,24 +30,47 @@ mod tests {
     #[test]
     fn each_request_begins_one_server_further_and_tries_all_of_them() {
         for (count, orders) in [
-            (0, &[&[][..], &[]][..]),
-            (1, &[&[0], &[0]]),
+            (1, &[&[0][..], &[0]][..]),
             (2, &[&[0, 1], &[1, 0], &[0, 1]]),
-            (3, &[&[0, 1, 2], &[1, 2, 0], &[2, 0, 1], &[0, 1, 2]]),
+            (3, &[&[0, 1, 2], &[1, 2, 0], &[2, 0, 1]]),
         ] {
             let balance = Balance::default();
             for order in orders {
-                assert_eq!(balance.next(count).collect::<Vec<_>>(), *order, "of {count}");
+                let mut tried = Vec::new();
+                while let Some(next) = balance.next(count, &tried, |_| true) {
+                    tried.push(next);
+                }
+                // The turn has moved on by one: what follows begins behind the first.
+                assert_eq!(tried, *order, "of {count}");
             }
+            assert_eq!(balance.next(0, &[], |_| true), None);
         }
+    }
+
+    #[test]
+    fn those_that_are_out_are_passed_over_and_their_turns_go_round() {
+        let balance = Balance::default();
+        let next = || balance.next(4, &[], |server| server != 1).unwrap();
+        assert_eq!([next(), next(), next(), next(), next(), next()], [0, 2, 3, 0, 2, 3]);
+    }
+
+    #[test]
+    fn where_all_that_are_usable_have_failed_the_others_are_tried() {
+        let balance = Balance::default();
+        let is_usable = |server| server == 2;
+        assert_eq!(balance.next(3, &[], is_usable), Some(2));
+        assert_eq!(balance.next(3, &[2], is_usable), Some(0));
+        assert_eq!(balance.next(3, &[2, 0], is_usable), Some(1));
+        assert_eq!(balance.next(3, &[2, 0, 1], is_usable), None);
+        assert_eq!(balance.next(3, &[], |_| false), Some(0), "rather than to refuse");
     }
 
     #[test]
     fn a_turn_beyond_the_last_server_is_one_of_those_that_are_left() {
         let balance = Balance::default();
         for _ in 0..4 {
-            let _ = balance.next(5);
+            balance.next(5, &[], |_| true);
         }
-        assert_eq!(balance.next(3).collect::<Vec<_>>(), [1, 2, 0]);
+        assert_eq!(balance.next(3, &[], |_| true), Some(1));
     }
 }

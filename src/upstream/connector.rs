@@ -11,7 +11,7 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{net::UnixStream, time::Instant};
 
 use crate::{
-    config::Place,
+    config::{Endpoint, Place, Upstream},
     error::Error,
     net::{Descriptors, Peer, connect, dns::Resolver, handshake, stream::Stream},
     uri::TargetHost,
@@ -39,6 +39,15 @@ pub struct Remote<'a> {
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// Bound of the kernel's buffers.
     pub socket_buffer: Option<usize>,
+}
+
+impl<'a> Remote<'a> {
+    /// One of the servers of an upstream.
+    #[must_use]
+    pub fn of_server(upstream: &Upstream, server: &'a Endpoint, socket_buffer: Option<usize>) -> Self {
+        let tls = server.tls_server_name.clone().map(|name| (Arc::clone(&upstream.tls), name));
+        Self { place: server.place(), tls, socket_buffer }
+    }
 }
 
 /// How near an address is.

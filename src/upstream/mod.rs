@@ -1,13 +1,16 @@
 //! Connections to upstreams: opened once, used as often as they allow.
 //!
-//! Which server is asked next is decided by plain data that knows no connection. What HTTP is, and whether a
-//! connection may be used again, the callers know: no message may enter this room.
+//! Which server is asked next, and which is out, is decided by plain data that knows no connection. What HTTP is, and
+//! whether a connection may be used again, the callers know: no message may enter this room but a probe's own.
 //!
 //! - `balance`: which server of an upstream is next
+//! - `health`: whether one is usable
+//! - `servers`: all of them, as the whole process knows them
 //! - `lease`: a connection while one exchange has it
 //! - `bound`: connections that belong to one client connection
 //! - [`pool`]: connections between two exchanges
 //! - [`connector`]: from a name to an open connection
+//! - `probe`: those that are out are asked whether they are back
 //!
 //! # The rules
 //!
@@ -22,7 +25,7 @@
 //! | 7 | The address that was judged is the one that is connected to; no second resolution comes between | experience | `gateway::a_name_is_judged_by_the_address_it_resolves_to`, `gateway::no_second_resolution_comes_between_the_judgement_and_the_connection` |
 //! | 8 | Before it is used again, a connection's address is judged again | experience | `upstream::pool::tests::a_peer_that_is_no_longer_admitted_is_closed` |
 //! | 9 | A certificate is verified for chain, dates and name before a byte of a request is sent, unless the operator switches that off | RFC 9110 §4.3.4 | `upstream_tls::a_server_that_cannot_be_trusted_is_a_502_and_gets_no_request_byte`, `upstream_tls::verification_can_be_switched_off_knowingly` |
-//! | 10 | A server that cannot be connected to is passed over for the next one | experience | `upstream::a_dead_server_among_several_is_skipped` |
+//! | 10 | A server that cannot be connected to is passed over for the next one | experience | `upstream::a_dead_server_among_several_is_skipped`, `upstream::balance::tests::where_all_that_are_usable_have_failed_the_others_are_tried` |
 //! | 11 | A tunnel's connection is never kept | RFC 9110 §7.8 | `websocket::a_tunnel_connection_never_returns_to_the_pool` |
 //! | 12 | A connection on which a client has logged in is never pooled: it waits for that client's next request, and ends with it | RFC 4559 §6 | `upstream::a_connection_that_authenticates_serves_one_client_alone`, `upstream::a_connection_that_authenticates_ends_with_its_client`, `upstream::bound::tests::each_endpoint_has_one_and_the_least_recently_used_goes` |
 //! | 13 | Of too many in all the longest idle of whoever has most goes, where all targets that clients chose are one: they push no server of the operator's out | experience | `upstream::pool::tests::when_there_are_too_many_the_longest_idle_of_whoever_has_most_goes`, `upstream::pool::tests::whoever_walks_through_targets_leaves_nothing_behind_and_the_application_its_connections` |
@@ -31,8 +34,16 @@
 //! | 16 | A lookup that nobody waits for gives its place up, and one that has run longest gives way to one that waits: silent names keep nobody from good ones | experience | `net::dns::resolver::tests::a_lookup_that_nobody_waits_for_gives_its_place_up`, `net::dns::resolver::tests::silent_names_give_way_to_one_that_waits_and_each_has_its_time` |
 //! | 17 | Names that were good before never wait behind names that were not | experience | `net::dns::resolver::tests::names_that_were_good_before_wait_behind_none_that_was_not` |
 //! | 18 | An address of this machine itself, whatever its range, is judged as loopback: asked of the kernel after connecting, before a byte is sent | experience | `upstream::connector::tests::an_own_address_is_known_by_the_kernel`, `access::tests::an_own_address_of_any_range_is_judged_as_loopback` |
+//! | 19 | A server that cannot be connected to is out at once; one that took a request and gave no answer too, unless it answered others meanwhile: then, and where statuses count, it takes several in a row. What a client does, and the end of an idle connection, count for nothing | experience | `upstream::health::tests::what_keeps_a_server_from_being_connected_to_takes_it_out_at_once`, `upstream::health::tests::a_request_without_an_answer_takes_it_out_when_nothing_else_was_answered_meanwhile`, `upstream::health::tests::else_it_takes_so_many_in_a_row`, `upstream::servers::tests::a_connection_that_had_gone_stale_tells_nothing_of_its_server`, `ejection::whatever_is_no_answer_takes_a_server_out`, `ejection::a_server_that_answers_503_three_times_in_a_row_is_out`, `ejection::a_slow_url_takes_no_server_out_while_others_are_answered`, `ejection::a_client_that_leaves_takes_no_server_out` |
+//! | 20 | One that is out gets nothing while another is usable; the last usable one stays, and where all fail all are tried | experience | `upstream::servers::tests::the_last_usable_server_stays_whatever_happens_to_it`, `upstream::balance::tests::those_that_are_out_are_passed_over_and_their_turns_go_round`, `ejection::a_dead_server_gets_nothing_until_a_probe_can_connect`, `ejection::the_last_usable_server_stays_and_the_others_are_tried_rather_than_to_refuse` |
+//! | 21 | Only probes bring it back, two good ones in a row: a connection where that was refused, else an answer, for the kernel takes connections for a process that is stopped | experience | `upstream::health::tests::two_probes_in_a_row_bring_it_back_and_the_second_follows_soon`, `upstream::health::tests::what_was_asked_before_it_came_back_counts_for_nothing`, `ejection::a_probe_asks_as_requests_do` |
+//! | 22 | One that is taken out again soon stays out longer, twice as long each time | experience | `upstream::health::tests::one_that_is_taken_out_again_soon_stays_out_longer_each_time` |
 
 mod balance;
+
+mod health;
+
+mod servers;
 
 mod lease;
 
@@ -42,8 +53,12 @@ pub mod pool;
 
 pub mod connector;
 
+mod probe;
+
 pub use self::{
     balance::Balance,
     bound::BoundLeases,
     lease::{Lease, OpenConnection},
+    probe::Prober,
+    servers::{Servers, Turn},
 };

@@ -71,6 +71,7 @@ use crate::{
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
     plan::Identity,
     proxy::core::Core,
+    upstream::Servers,
 };
 
 /// A listener on loan.
@@ -102,6 +103,8 @@ pub struct Assignment {
     pub permits: Arc<Semaphore>,
     /// What its connections to upstreams may take of the descriptors of the process.
     pub descriptors: Arc<Descriptors>,
+    /// The servers of the upstream.
+    pub servers: Arc<Servers>,
     /// Those that wait for such a permit.
     pub newcomers: Arc<Newcomers>,
     /// Turns true when the process stops.
@@ -130,6 +133,7 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
         seat,
         permits,
         descriptors,
+        servers,
         newcomers,
         mut stop,
         emptied,
@@ -137,7 +141,7 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
     let (seat, mailbox) = seat;
     let drain_timeout = config.process.drain_timeout;
     let worker = Worker::new(
-        Core::among(config, identity, counters, access_log, descriptors),
+        Core::among(config, identity, counters, access_log, descriptors, servers),
         seat,
         permits,
         newcomers,

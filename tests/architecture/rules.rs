@@ -17,7 +17,17 @@ pub(super) struct House<'a> {
 
 /// The library.
 pub(super) const LIBRARY: House<'static> = House {
-    pure: &["error", "http1", "uri", "cors", "gateway", "access", "plan"],
+    pure: &[
+        "error",
+        "http1",
+        "uri",
+        "cors",
+        "gateway",
+        "access",
+        "plan",
+        "upstream::balance",
+        "upstream::health",
+    ],
     leaf: Some("diagnostics"),
 };
 

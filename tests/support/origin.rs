@@ -151,6 +151,14 @@ impl Origin {
         Self::listen(None, Arc::new(handler))
     }
 
+    /// As [`Origin::on_head`], at this address, on which nobody may listen.
+    pub(crate) fn at(
+        address: SocketAddr,
+        handler: impl Fn(&mut Exchange<'_>) -> Then + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(TcpListener::bind(address).unwrap(), None, Arc::new(handler))
+    }
+
     /// As [`Origin::on_head`], behind TLS.
     pub(crate) fn on_head_tls(
         config: Arc<ServerConfig>,
@@ -184,7 +192,10 @@ impl Origin {
     }
 
     fn listen(tls: Option<Arc<ServerConfig>>, handler: Arc<Handler>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::serve(TcpListener::bind("127.0.0.1:0").unwrap(), tls, handler)
+    }
+
+    fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, handler: Arc<Handler>) -> Self {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let accepting = Arc::clone(&shared);
