@@ -20,7 +20,7 @@ use crate::{
     observe::metrics::PoolResult,
     plan::{Destination, Exchange, Target},
     upstream::{
-        BoundLeases, Lease, OpenConnection, Turn,
+        BoundLeases, Lease, OpenConnection,
         connector::{self, Nearness, OpeningTimes, Remote},
     },
     uri::{Scheme, TargetHost},
@@ -52,15 +52,20 @@ pub(crate) struct Checkout<'a, 'b> {
     pub(crate) times: Option<OpeningTimes>,
 }
 
-/// A connection, and which server of the upstream is at its other end.
+/// A connection, and which server of the upstream is at its other end: its place among them, and itself.
 pub(crate) struct Connected<'a> {
     pub(crate) lease: Lease,
     /// Nothing for a gateway's target.
-    pub(crate) server: Option<&'a Endpoint>,
-    /// Tells how this server does.
-    pub(crate) turn: Option<Turn<'a>>,
+    pub(crate) server: Option<(usize, &'a Endpoint)>,
     /// It serves this client alone.
     pub(crate) bound: bool,
+}
+
+impl<'a> Connected<'a> {
+    /// The server; nothing for a gateway's target.
+    pub(crate) fn endpoint(&self) -> Option<&'a Endpoint> {
+        self.server.map(|(_, endpoint)| endpoint)
+    }
 }
 
 impl<'a> Checkout<'a, '_> {
@@ -78,7 +83,7 @@ impl<'a> Checkout<'a, '_> {
         match &exchange.destination {
             Destination::Target(target) => {
                 let (lease, bound) = self.take_to_target(target, client, timer).await?;
-                Ok(Connected { lease, server: None, turn: None, bound })
+                Ok(Connected { lease, server: None, bound })
             }
             Destination::Upstream => self.take_to_upstream(client, timer).await,
         }
@@ -131,8 +136,7 @@ impl<'a> Checkout<'a, '_> {
             // Where this client has logged in it goes again, whosever turn it is.
             for (index, server) in upstream.endpoints.iter().enumerate() {
                 if let Some(lease) = self.bound(&server.key, |_| true) {
-                    let turn = servers.turn(index, self.begun.into_std());
-                    return Ok(Connected { lease, server: Some(server), turn: Some(turn), bound: true });
+                    return Ok(Connected { lease, server: Some((index, server)), bound: true });
                 }
             }
         }
@@ -141,21 +145,22 @@ impl<'a> Checkout<'a, '_> {
         let count = upstream.endpoints.len();
         while let Some(index) = balance.next(count, self.tried, |index| servers.is_usable(index)) {
             let server = &upstream.endpoints[index];
-            let turn = servers.turn(index, begun.into_std());
             if let Some(lease) = self.pooled(&server.key, |_| true) {
-                return Ok(Connected { lease, server: Some(server), turn: Some(turn), bound: false });
+                return Ok(Connected { lease, server: Some((index, server)), bound: false });
             }
             let remote = Remote::of_server(upstream, server, self.config.limits.socket_buffer);
             let error = match self.open(remote, |_, _| true, client, timer).await {
                 Ok(lease) => {
-                    return Ok(Connected { lease, server: Some(server), turn: Some(turn), bound: false });
+                    return Ok(Connected { lease, server: Some((index, server)), bound: false });
                 }
                 Err(error) => error,
             };
             let now = Instant::now();
             // One that had less than its time, because others took it, has not failed.
             let is_late = matches!(error, Error::ConnectTimeout | Error::DnsTimeout);
-            if !is_late || begun + self.config.timeouts.connect <= self.deadline {
+            if (!is_late || begun + self.config.timeouts.connect <= self.deadline)
+                && let Some(turn) = servers.turn(index, begun.into_std())
+            {
                 turn.failed(error, false);
             }
             if error.client_is_gone() || now >= self.deadline {

@@ -149,8 +149,8 @@ impl<'a> Job<'a> {
                 return Attempt::Failed { error, reused: false, received: false, elsewhere: false };
             }
         };
-        let (reused, turn) = (connected.lease.reused, connected.turn.take());
-        let servers = &self.core.servers;
+        let (reused, servers) = (connected.lease.reused, &self.core.servers);
+        let turn = connected.server.and_then(|(index, _)| servers.turn(index, begun.into_std()));
         let mut failed = |error, received| {
             let mut elsewhere = false;
             if let Some(turn) = &turn {
@@ -168,7 +168,7 @@ impl<'a> Job<'a> {
         let sent = Instant::now();
         let deadline = deadline.min(sent + self.config.timeouts.response);
         let Self { core, config, state, plan, .. } = *self;
-        let (server, last) = (connected.server, core.is_draining());
+        let (server, last) = (connected.endpoint(), core.is_draining());
         let context = ResponseContext::new(config, &core.identity, plan, exchange, server, last);
         let request = (self.head, self.inbound);
         let mut upstream =
@@ -239,7 +239,7 @@ impl<'a> Job<'a> {
     /// Keeps a connection for another request, under the name by which it was looked for: in the pool, or for this
     /// client alone.
     fn keep(&mut self, exchange: &Exchange, connected: Connected<'_>, response: &ResponsePlan, now: Instant) {
-        let (endpoint, chosen) = match (&exchange.destination, connected.server) {
+        let (endpoint, chosen) = match (&exchange.destination, connected.endpoint()) {
             (Destination::Target(target), _) => (target.url.origin(), true),
             (Destination::Upstream, Some(server)) => (&*server.key, false),
             (Destination::Upstream, None) => return,
@@ -272,7 +272,7 @@ impl<'a> Job<'a> {
         connected: &mut Connected<'_>,
         deadline: Instant,
     ) -> Result<(), Error> {
-        let mut out = self.render(exchange, connected.server)?;
+        let mut out = self.render(exchange, connected.endpoint())?;
         let upstream: &mut Stream = &mut connected.lease.stream;
         let Self { client, timer, state, .. } = self;
         poll_fn(|cx| {
