@@ -180,7 +180,8 @@ fn requires(request: Request<'_>, gateway: &Gateway) -> Result<(), Error> {
             .head
             .fields
             .iter()
-            .any(|field| field.name.of(request.bytes).eq_ignore_ascii_case(required.as_bytes()))
+            .filter(|field| field.name.of(request.bytes).eq_ignore_ascii_case(required.as_bytes()))
+            .any(|field| !trim(field.value.of(request.bytes)).is_empty())
     };
     if gateway.require_headers.is_empty() || gateway.require_headers.iter().any(|name| carries(name)) {
         Ok(())

@@ -60,19 +60,19 @@ const LOG_FLUSH: Duration = Duration::from_secs(1);
 /// See [`ServeError`].
 pub fn run(config: Config) -> Result<(), ServeError> {
     let config = Arc::new(config);
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(ServeError::Start)?;
+    // Before anything is there that a signal would have to end.
+    let signals = runtime.block_on(async { Signals::new() }).map_err(ServeError::Start)?;
     let groups = listen(&config)?;
     let access_log = start_access_log(&config)?;
     let metrics = Metrics::new();
     if let Some(log) = &access_log {
         metrics.set_log_dropped(log.dropped());
     }
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .map_err(ServeError::Start)?;
     let result = runtime.block_on(async {
-        // Before the workers start, so that no signal is missed.
-        let signals = Signals::new().map_err(ServeError::Start)?;
         let crew = Crew::start(&config, &groups, access_log.as_ref(), &metrics)?;
         announce(&config, &groups);
         crew.lead(groups, signals, access_log.as_ref(), config.process.drain_timeout).await

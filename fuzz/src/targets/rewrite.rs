@@ -14,7 +14,7 @@ use corsair::{
     },
     plan::{
         self, Action, Client, Date, Destination, Exchange, Identity, Plan,
-        rewrite::{self, GatewayAnswer, Homeward, Location, Onward},
+        rewrite::{self, GatewayAnswer, Homeward, Location, Onward, Renaming},
     },
 };
 
@@ -55,6 +55,9 @@ const SURVIVES: [&str; 14] = [
     "x-forwarded-host",
     "x-forwarded-proto",
 ];
+
+/// Fields of a response by which an application names itself.
+const NAMES_THE_UPSTREAM: [&str; 4] = ["content-location", "location", "refresh", "set-cookie"];
 
 /// Fields of a request that corsair sets itself, or that stay behind in some modes.
 const SET_IN_REQUESTS: [&str; 15] = [
@@ -211,16 +214,22 @@ pub fn check(data: &[u8]) {
             let config = &configs[chosen];
             let request = Request { bytes: &bytes, head: &head };
             let (plan, action) = plan::request(request, config, &client, &identity.id);
-            let mut target = None;
+            let (mut target, mut renaming) = (None, None);
             if let Action::Exchange(exchange) = &action {
                 goes_up(config, request, &plan, exchange, &client, identity);
                 if let Destination::Target(found) = &exchange.destination {
                     target = Some(found.url.as_str().to_owned());
+                } else if let (Some(upstream), Some(authority)) = (config.upstream(), exchange.authority) {
+                    let (servers, authority) = (&*upstream.endpoints, authority.of(&bytes));
+                    renaming = Some(Renaming { servers, server: &servers[0], secure, authority });
                 }
             }
             if let Some((bytes, answer)) = answer {
                 let response = Response { bytes: &bytes, head: &answer };
-                goes_home(config, request, &plan, response, target.as_deref(), identity);
+                goes_home(config, request, &plan, response, (target.as_deref(), None), identity);
+                if renaming.is_some() {
+                    goes_home(config, request, &plan, response, (None, renaming), identity);
+                }
             }
         });
     });
@@ -404,7 +413,7 @@ fn goes_home(
     request: Request<'_>,
     plan: &Plan,
     response: Response<'_>,
-    target: Option<&str>,
+    (target, renaming): (Option<&str>, Option<Renaming<'_>>),
     identity: &Identity,
 ) {
     let Read::Complete(given, _) = head::response(response.bytes, usize::MAX) else {
@@ -435,7 +444,7 @@ fn goes_home(
         declared,
         connection: is_old.then_some(b"close"),
         gateway: target.map(|final_url| GatewayAnswer { final_url, location: Location::Kept }),
-        renaming: None,
+        renaming,
         identity,
         date: &Date::of(UNIX_EPOCH),
     };
@@ -488,6 +497,7 @@ fn goes_home(
         ]
         .contains(&name)
             || name.starts_with("access-control-")
+            || renaming.is_some() && NAMES_THE_UPSTREAM.contains(&name)
             || is_gateway && SET_BY_GATEWAYS.contains(&name)
             || is_gateway && ACTS_ON_OUR_ORIGIN.contains(&name)
             || is_gateway && FAMILIES.iter().any(|family| name.starts_with(family))
@@ -495,6 +505,9 @@ fn goes_home(
     assert_eq!(travelling(&given.lines, &set_here), travelling_again(&sent.lines, &set_here), "{text}");
     if is_gateway {
         acts_on_its_own_origin_only(&sent.lines, &text);
+    }
+    if let Some(renaming) = renaming {
+        leads_nowhere_else(&given.lines, &sent.lines, &renaming, &text);
     }
     assert!(rewrite::response(response, &homeward, &mut out[..len / 2]).is_err());
 }
@@ -504,6 +517,31 @@ fn declared_nothing(framing: &Framing, declared: Option<u64>) -> bool {
         Framing::Length(_) => false,
         Framing::None => declared.is_none(),
         Framing::Chunked | Framing::UntilClose => true,
+    }
+}
+
+/// What is renamed leads to this proxy and to nobody else.
+fn leads_nowhere_else(given: &Lines, sent: &Lines, renaming: &Renaming<'_>, text: &str) {
+    let scheme = if renaming.secure { "https://" } else { "http://" };
+    let here = [scheme.as_bytes(), renaming.authority].concat();
+    for name in NAMES_THE_UPSTREAM {
+        let (before, after) = (given.all(name), sent.all(name));
+        if given.members("connection").contains(&name.as_bytes().to_vec()) && !SURVIVES.contains(&name) {
+            continue;
+        }
+        assert_eq!(before.len(), after.len(), "{name} in {text}");
+        if !name.ends_with("location") {
+            continue;
+        }
+        for (before, after) in before.iter().zip(after).filter(|(before, after)| before != &after) {
+            let rest = after.strip_prefix(&*here);
+            let stays = match (rest, after) {
+                (Some(rest), _) => matches!(rest, [] | [b'/' | b'?' | b'#', ..]),
+                (None, [b'/', rest @ ..]) => !matches!(rest, [b'/' | b'\\' | b'\t', ..]),
+                (None, _) => false,
+            };
+            assert!(stays, "{} became {}", shown(before), shown(after));
+        }
     }
 }
 

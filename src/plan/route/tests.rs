@@ -149,6 +149,9 @@ fn a_gateway_that_requires_a_field_is_not_for_browsing() {
     let config = config(&["--allow-target=any", "--require-header=Origin,X-Requested-With"]);
     let head = get("/?url=http://t.example/");
     assert_eq!(routed(&config, &client(), &head).1, "FieldRequired");
+    for line in ["Origin:", "Origin: \t", "X-Requested-With: "] {
+        assert_eq!(routed(&config, &client(), &format!("{head}\r\n{line}")).1, "FieldRequired", "{line:?}");
+    }
     for line in ["Origin: https://a.example", "x-requested-with: fetch"] {
         assert_eq!(routed(&config, &client(), &format!("{head}\r\n{line}")).1, "http://t.example/");
     }
