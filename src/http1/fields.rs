@@ -151,7 +151,9 @@ impl FieldId {
                 Self::CorsResponse
             }
             [b's' | b'S', ..] if starts_with_ignore_case(name, b"sec-fetch-") => Self::SecFetch,
-            _ if is_forwarding_claim(name) && !has_underscore(name) => Self::ForwardingClaim,
+            _ if may_be_forwarding_claim(name) && is_forwarding_claim(name) && !has_underscore(name) => {
+                Self::ForwardingClaim
+            }
             _ => Self::Other,
         }
     }
@@ -319,10 +321,26 @@ fn is_forwarding_claim(name: &[u8]) -> bool {
         Some((before, end)) => matches!(before, [] | [.., b'-' | b'_']) && is_spelled(end, known),
         None => false,
     };
-    // Most names are told apart by a few of their bytes.
+    BEGINNINGS.iter().any(begins)
+        || WHOLE.iter().any(|known| is_spelled(name, known))
+        || ENDINGS.iter().any(ends)
+}
+
+/// Whether [`is_forwarding_claim`] need look at a name: most are told apart by a few of their bytes.
+fn may_be_forwarding_claim(name: &[u8]) -> bool {
     let may_begin = match name {
-        [b'x' | b'X', _, third, ..] => b"arfhosu".contains(&(third | 0x20)),
-        [b'f' | b'F', second, ..] => b"or".contains(&(second | 0x20)),
+        [b'x' | b'X', _, third, fourth, ..] => matches!(
+            [third | 0x20, fourth | 0x20],
+            [b'a' | b'u', b'r']
+                | [b'f', b'o']
+                | [b'h', b'o' | b't']
+                | [b'o', b'r']
+                | [b'r', b'e']
+                | [b's', b'c']
+        ),
+        [b'f' | b'F', second, third, ..] => {
+            matches!([second | 0x20, third | 0x20], [b'o', b'r'] | [b'r', b'o'])
+        }
         _ => false,
     };
     let may_end = match name {
@@ -331,8 +349,7 @@ fn is_forwarding_claim(name: &[u8]) -> bool {
         }
         _ => false,
     };
-    may_begin && (BEGINNINGS.iter().any(begins) || WHOLE.iter().any(|known| is_spelled(name, known)))
-        || may_end && ENDINGS.iter().any(ends)
+    may_begin || may_end
 }
 
 /// Whether the token `name` is `known` but for case; `known` is made of lower-case letters, digits and `-`.

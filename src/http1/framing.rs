@@ -52,6 +52,10 @@ enum Codings {
 impl Codings {
     /// With one more line behind those before it.
     fn and(self, value: &[u8]) -> Self {
+        // What nearly every line says is no list.
+        if self == Self::Absent && value.eq_ignore_ascii_case(b"chunked") {
+            return Self::Chunked;
+        }
         value.split(|byte| *byte == b',').map(fields::trim).fold(self, Self::and_one)
     }
 
@@ -70,48 +74,60 @@ impl Codings {
     }
 }
 
+/// How a length is spelled, and what it is; nothing where that is no plain number.
+type Length<'a> = (&'a [u8], Option<u64>);
+
 /// Reads `Content-Length` and `Transfer-Encoding`, without deciding anything; `length_of` says what a line of
 /// `Content-Length` does with those before it.
 fn declared(
     bytes: &[u8],
     fields: &Fields,
-    length_of: impl for<'v> Fn(Option<&'v [u8]>, &'v [u8]) -> Result<&'v [u8], &'static str>,
+    length_of: impl for<'v> Fn(Option<Length<'v>>, &'v [u8]) -> Result<Length<'v>, &'static str>,
 ) -> Result<Declared, &'static str> {
     let mut length = None;
-    let mut codings = Codings::Absent;
-    for field in fields.iter() {
-        if field.id == FieldId::ContentLength {
-            length = Some(length_of(length, field.value.of(bytes))?);
-        } else if field.id == FieldId::TransferEncoding {
-            codings = codings.and(field.value.of(bytes));
-        }
+    for field in fields.all(FieldId::ContentLength) {
+        length = Some(length_of(length, field.value.of(bytes))?);
     }
-    let length = length.map(|length| decimal(length).ok_or(LENGTH_INVALID)).transpose()?;
+    let codings = fields
+        .all(FieldId::TransferEncoding)
+        .fold(Codings::Absent, |codings, field| codings.and(field.value.of(bytes)));
+    let length = length.map(|(_, length)| length.ok_or(LENGTH_INVALID)).transpose()?;
     Ok(Declared { length, codings })
 }
 
 /// The only length of a request.
-fn only_length<'v>(before: Option<&'v [u8]>, value: &'v [u8]) -> Result<&'v [u8], &'static str> {
-    if before.is_some() { Err(LENGTHS_DIFFER) } else { Ok(value) }
+fn only_length<'v>(before: Option<Length<'v>>, value: &'v [u8]) -> Result<Length<'v>, &'static str> {
+    if before.is_some() { Err(LENGTHS_DIFFER) } else { Ok((value, decimal(value))) }
 }
 
 /// The length of a response, which may be said again, and in a list, if it is spelled the same each time (Fetch,
 /// "extract a length").
-fn same_length<'v>(before: Option<&'v [u8]>, value: &'v [u8]) -> Result<&'v [u8], &'static str> {
+fn same_length<'v>(before: Option<Length<'v>>, value: &'v [u8]) -> Result<Length<'v>, &'static str> {
+    // What nearly every response says is no list.
+    if before.is_none()
+        && let Some(length) = decimal(value)
+    {
+        return Ok((value, Some(length)));
+    }
     let mut lengths = value.split(|byte| *byte == b',').map(fields::trim);
-    let length = before.or_else(|| lengths.next()).unwrap_or_default();
-    if lengths.all(|other| other == length) { Ok(length) } else { Err(LENGTHS_DIFFER) }
+    let length = before.unwrap_or_else(|| {
+        let first = lengths.next().unwrap_or_default();
+        (first, decimal(first))
+    });
+    if lengths.all(|other| other == length.0) { Ok(length) } else { Err(LENGTHS_DIFFER) }
 }
 
 /// `1*DIGIT` up to 2^64-1. `str::parse` would accept `+5`, which some origins read as 5 and others refuse.
 fn decimal(value: &[u8]) -> Option<u64> {
-    if value.is_empty() {
+    /// Digits of a number that always fits.
+    const SURE: usize = 19;
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    value.iter().try_fold(0_u64, |sum, byte| match byte {
-        b'0'..=b'9' => sum.checked_mul(10)?.checked_add(u64::from(byte.wrapping_sub(b'0'))),
-        _ => None,
-    })
+    let (sure, rest) = value.split_at_checked(SURE).unwrap_or((value, b""));
+    let digit = |byte: &u8| u64::from(byte.wrapping_sub(b'0'));
+    let sum = sure.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(10).wrapping_add(digit(byte)));
+    rest.iter().try_fold(sum, |sum, byte| sum.checked_mul(10)?.checked_add(digit(byte)))
 }
 
 impl Framing {

@@ -11,7 +11,10 @@ impl Span {
     /// The range `start..end`; a head is far shorter than 4 GiB.
     #[must_use]
     pub fn new(start: usize, end: usize) -> Self {
-        Self { start: u32::try_from(start).unwrap_or(0), end: u32::try_from(end).unwrap_or(0) }
+        match (u32::try_from(start), u32::try_from(end)) {
+            (Ok(start), Ok(end)) => Self { start, end },
+            _ => Self::default(),
+        }
     }
 
     /// The bytes of this range in the head it was made for.

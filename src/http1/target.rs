@@ -147,6 +147,20 @@ pub fn is_authority(bytes: &[u8]) -> bool {
 /// compare without case, addresses by what they are (RFC 3986 §6.2.2.1, §6.2.3).
 #[must_use]
 pub fn is_same_authority(one: (&[u8], u16), other: (&[u8], u16)) -> bool {
+    // Most differ, and are told apart by the first bytes of their hosts.
+    !differ_in_host(one.0, other.0) && have_same_parts(one, other)
+}
+
+/// Whether two authorities differ before the host of either may have ended, and not as addresses do that are spelled
+/// in two ways.
+fn differ_in_host(one: &[u8], other: &[u8]) -> bool {
+    let mut pairs = one.iter().zip(other);
+    let is_told = |(byte, other): &(&u8, &u8)| **byte == b':' || !byte.eq_ignore_ascii_case(other);
+    one.first() != Some(&b'[')
+        && pairs.find(is_told).is_some_and(|(byte, other)| ![*byte, *other].contains(&b':'))
+}
+
+fn have_same_parts(one: (&[u8], u16), other: (&[u8], u16)) -> bool {
     let parts = |(authority, default_port)| {
         let (host, port) = split_port(authority)?;
         let port = match port {

@@ -9,14 +9,10 @@ use crate::http1::fields;
 const NOT_HTTP: HeadFault = HeadFault::Malformed("this is not HTTP/1");
 const BARE_LF: HeadFault = HeadFault::Malformed("a line ends in LF without CR");
 
-/// Whose head is looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    /// A client's: every line ends in CRLF, two empty lines may stand before the first one.
-    Request,
-    /// An upstream's: a line may end in LF alone, and the first one comes first.
-    Response,
-}
+/// A client's head: every line ends in CRLF, two empty lines may stand before the first one.
+const OF_REQUEST: bool = true;
+/// An upstream's: a line may end in LF alone, and the first one comes first.
+const OF_RESPONSE: bool = false;
 
 /// The search for the empty line that ends a head, resumed where it stopped as bytes arrive.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +24,8 @@ pub struct HeadEnd {
     /// Where the line behind it begins.
     pub(super) fields_start: usize,
     empty_lines: u8,
+    /// Lines that are not empty, the first one included.
+    pub(super) lines: usize,
     pub(super) folded: bool,
 }
 
@@ -39,7 +37,7 @@ impl HeadEnd {
     /// A line that does not end in CRLF, a third empty line before the first one, or a first byte that can
     /// begin no message: the peer need not be waited for (RFC 9112 §2.2).
     pub fn find_request(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
-        self.find(bytes, Side::Request)
+        self.find::<OF_REQUEST>(bytes)
     }
 
     /// As [`HeadEnd::find_request`], of a response, whose lines may end in LF alone.
@@ -47,21 +45,22 @@ impl HeadEnd {
     /// # Errors
     /// An empty line before the first one, or a first byte that can begin no message.
     pub fn find_response(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
-        self.find(bytes, Side::Response)
+        self.find::<OF_RESPONSE>(bytes)
     }
 
-    fn find(&mut self, bytes: &[u8], side: Side) -> Result<Option<usize>, HeadFault> {
+    fn find<const IS_REQUEST: bool>(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
         let fresh = bytes.get(self.scanned..).unwrap_or_default();
         for position in memchr::memchr_iter(b'\n', fresh) {
             let lf = self.scanned.saturating_add(position);
             let line = bytes.get(self.line_start..lf).unwrap_or_default();
             let text = match line {
                 [text @ .., b'\r'] => text,
-                text if side == Side::Response => text,
+                text if !IS_REQUEST => text,
                 _ => return Err(BARE_LF),
             };
             let next = lf.saturating_add(1);
             if !text.is_empty() {
+                self.lines = self.lines.wrapping_add(1);
                 if self.first_line.is_none() {
                     if !text.first().is_some_and(|byte| fields::is_tchar(*byte)) {
                         return Err(NOT_HTTP);
@@ -73,7 +72,7 @@ impl HeadEnd {
                 }
             } else if self.first_line.is_some() {
                 return Ok(Some(next));
-            } else if side == Side::Response {
+            } else if !IS_REQUEST {
                 return Err(HeadFault::Malformed("an empty line stands before the status line"));
             } else {
                 self.empty_lines = self.empty_lines.saturating_add(1);

@@ -1,5 +1,7 @@
 //! The field lines of a head, or of a trailer section (RFC 9112 §5, §7.1.2).
 
+use std::ops::Range;
+
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::{fault::HeadFault, message::Fields};
@@ -25,16 +27,29 @@ pub fn parse_fields(
     max_fields: usize,
     recycled: Fields,
 ) -> Result<Fields, HeadFault> {
-    let lines = bytes.get(start..end).unwrap_or_default();
-    let mut slots = [EMPTY_HEADER; COMMON_FIELDS];
-    match httparse::parse_headers(lines, &mut slots) {
-        Err(httparse::Error::TooManyHeaders) if max_fields > COMMON_FIELDS => {
-            let mut slots = vec![EMPTY_HEADER; max_fields.min(MAX_FIELDS)];
-            let headers = checked(httparse::parse_headers(lines, &mut slots), lines.len(), max_fields)?;
-            Ok(collect(bytes, headers, recycled))
+    parse_lines(bytes, start..end, 0, max_fields, recycled)
+}
+
+/// As [`parse_fields`], of so many lines, as far as that is known: where there are many, few slots are not tried first.
+pub(super) fn parse_lines(
+    bytes: &[u8],
+    section: Range<usize>,
+    count: usize,
+    max_fields: usize,
+    recycled: Fields,
+) -> Result<Fields, HeadFault> {
+    let lines = bytes.get(section).unwrap_or_default();
+    let may_be_more = max_fields > COMMON_FIELDS;
+    if !may_be_more || count <= COMMON_FIELDS {
+        let mut slots = [EMPTY_HEADER; COMMON_FIELDS];
+        let parsed = httparse::parse_headers(lines, &mut slots);
+        if !(may_be_more && matches!(parsed, Err(httparse::Error::TooManyHeaders))) {
+            return Ok(collect(bytes, checked(parsed, lines.len(), max_fields)?, recycled));
         }
-        parsed => Ok(collect(bytes, checked(parsed, lines.len(), max_fields)?, recycled)),
     }
+    let mut slots = vec![EMPTY_HEADER; max_fields.min(MAX_FIELDS)];
+    let headers = checked(httparse::parse_headers(lines, &mut slots), lines.len(), max_fields)?;
+    Ok(collect(bytes, headers, recycled))
 }
 
 /// What httparse makes of field lines, if they are right as a whole.
@@ -61,16 +76,14 @@ fn checked<'h, 'b>(
 
 /// The fields in `bytes` that httparse has found, which has trimmed their values.
 pub(super) fn collect(bytes: &[u8], headers: &[Header<'_>], recycled: Fields) -> Fields {
-    let mut list = recycled.into_storage();
-    list.extend(headers.iter().map(|header| {
+    recycled.refilled(headers.iter().map(|header| {
         let name = header.name.as_bytes();
         Field {
             name: Span::within(bytes, name),
             value: Span::within(bytes, header.value),
             id: FieldId::of(name),
         }
-    }));
-    Fields::of(list)
+    }))
 }
 
 /// Whether a field has a name that [`FieldId::is_underscore_alias`] warns of.

@@ -73,21 +73,33 @@ const fn bit(id: FieldId) -> u64 {
 }
 
 impl Fields {
+    /// Those of a head that has none.
+    pub const NONE: &Self = &Self { list: Vec::new(), present: 0 };
+
     /// Empty, with the storage kept.
     #[must_use]
     pub fn recycled(self) -> Self {
-        Self::of(self.into_storage())
+        self.refilled(std::iter::empty())
     }
 
-    /// The storage, empty.
-    pub(super) fn into_storage(self) -> Vec<Field> {
+    /// These fields in the storage of those before.
+    #[expect(
+        clippy::manual_inspect,
+        reason = "how many `inspect` will yield is not known, so that each would be counted"
+    )]
+    pub(super) fn refilled(self, fields: impl Iterator<Item = Field>) -> Self {
         let Self { mut list, .. } = self;
+        let mut present = 0;
         list.clear();
-        list
+        list.extend(fields.map(|field| {
+            present |= bit(field.id);
+            field
+        }));
+        Self { list, present }
     }
 
     /// Those of a head that was read.
-    pub(super) fn of(list: Vec<Field>) -> Self {
+    pub(crate) fn of(list: Vec<Field>) -> Self {
         let present = list.iter().fold(0, |present, field| present | bit(field.id));
         Self { list, present }
     }

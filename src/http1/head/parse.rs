@@ -3,7 +3,7 @@
 use super::{
     end::HeadEnd,
     fault::HeadFault,
-    field_section::{has_underscore_alias, parse_fields, parse_lenient_fields, unfold},
+    field_section::{has_underscore_alias, parse_lenient_fields, parse_lines, unfold},
     message::{Fields, RequestHead, ResponseHead},
     start_line::{parse_request_line, parse_status_line},
 };
@@ -28,8 +28,8 @@ pub fn parse_request(
     if end.folded {
         return Err(Error::RequestHead("a field is folded over several lines"));
     }
-    let fields =
-        parse_fields(bytes, end.fields_start, len, max_fields, recycled).map_err(HeadFault::in_request)?;
+    let fields = parse_lines(bytes, end.fields_start..len, end.lines, max_fields, recycled)
+        .map_err(HeadFault::in_request)?;
     if has_underscore_alias(bytes, &fields) {
         return Err(Error::RequestHead("a field name has _ where a framing or routing field has -"));
     }
@@ -59,7 +59,7 @@ pub fn parse_response(
     let bytes = &*bytes;
     let line = bytes.get(start..line_end).unwrap_or_default();
     let (version, status, reason) = parse_status_line(line)?;
-    let fields = match parse_fields(bytes, end.fields_start, len, max_fields, recycled) {
+    let fields = match parse_lines(bytes, end.fields_start..len, end.lines, max_fields, recycled) {
         Err(HeadFault::Malformed(_)) => parse_lenient_fields(bytes, end.fields_start, len, max_fields),
         parsed => parsed,
     };

@@ -1,5 +1,7 @@
 //! Targets and authorities as bytes, and what is made of them.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::http1::sample;
 
@@ -227,4 +229,16 @@ fn the_authority_of_an_absolute_target_takes_the_place_of_host() {
     assert_eq!(read("CONNECT", "h:443").as_deref(), Some("h:443"));
     assert_eq!(read("OPTIONS", "*").as_deref(), Some("other.example:1"));
     assert_eq!(read("GET", "/http://h/").as_deref(), Some("other.example:1"));
+}
+
+proptest! {
+    #[test]
+    fn what_is_told_apart_by_its_first_bytes_is_not_the_same(
+        one in "[aAb.:08\\[\\]]{0,6}|\\[(::|0:0:0:0:0:0:0:)[aA1](\\]|:)(:80)?",
+        other in "[aAb.:08\\[\\]]{0,6}|\\[(::|0:0:0:0:0:0:0:)[aA1](\\]|:)(:80)?",
+    ) {
+        let (one, other) = ((one.as_bytes(), 80), (other.as_bytes(), 80));
+        prop_assert_eq!(is_same_authority(one, other), have_same_parts(one, other));
+        prop_assert!(is_same_authority(one, one) == have_same_parts(one, one));
+    }
 }
