@@ -15,7 +15,7 @@ use super::{
 use crate::http1::{
     emit::HeadWriter,
     fields::{Field, FieldId, list},
-    head::{Request, Response},
+    head::{Fields, Request, Response},
 };
 
 /// Bytes of a method or field name that a reason repeats.
@@ -42,8 +42,8 @@ pub fn write_preflight(
     request: Request<'_>,
     out: &mut HeadWriter<'_>,
 ) {
-    let lines = Lines { bytes: request.bytes, fields: || request.head.fields.iter() };
-    write_preflight_lines(decision, policy, &lines, out);
+    let lines = Lines { bytes: request.bytes, fields: &request.head.fields };
+    write_preflight_lines(decision, policy, lines, out);
 }
 
 /// The response of an upstream, and what becomes of it on its way to the client.
@@ -81,10 +81,10 @@ pub fn write_response_fields(
 ) {
     let standing = Standing::of(decision, request_bytes);
     if let Some(Upstream { response, transit }) = upstream {
-        let lines = Lines { bytes: response.bytes, fields: || response.head.fields.iter() };
-        write_fields(standing, policy, &lines, transit, extra, out);
+        let lines = Lines { bytes: response.bytes, fields: &response.head.fields };
+        write_fields(standing, policy, lines, transit, extra, out);
     } else {
-        write_fields(standing, policy, &no_lines(), Transit::default(), extra, out);
+        write_fields(standing, policy, NO_LINES, Transit::default(), extra, out);
     }
 }
 
@@ -101,7 +101,7 @@ pub fn write_origin_fields(
         Some((origin, Ok(()))) => Standing::Allowed { origin, sent: Credentials::default(), fault: None },
         Some((_, Err(reason))) => Standing::Refused { reason, request: &[] },
     };
-    write_fields(standing, policy, &no_lines(), Transit::default(), extra, out);
+    write_fields(standing, policy, NO_LINES, Transit::default(), extra, out);
 }
 
 /// Writes a reason in words, such as `header not allowed: x-foo`.
@@ -121,9 +121,8 @@ fn reason_parts(reason: Reason, request: &[u8]) -> (&'static str, &[u8]) {
     (text, subject.get(..MAX_SUBJECT).unwrap_or(subject))
 }
 
-fn no_lines<'a>() -> Lines<'a, impl Fn() -> std::slice::Iter<'a, Field>> {
-    Lines { bytes: &[], fields: || [].iter() }
-}
+/// Those of a response that corsair makes itself.
+const NO_LINES: Lines<'static> = Lines { bytes: &[], fields: Fields::NONE };
 
 /// What a response must know of the request.
 #[derive(Clone, Copy)]
@@ -160,17 +159,14 @@ impl<'a> Standing<'a> {
 }
 
 /// [`write_response_fields`] on bare field lines.
-pub(super) fn write_fields<'a, F, I>(
+pub(super) fn write_fields<'a>(
     standing: Standing<'_>,
     policy: &CorsPolicy,
-    upstream: &Lines<'a, F>,
+    upstream: Lines<'a>,
     transit: Transit<'_>,
     extra: &[&'a str],
     out: &mut HeadWriter<'_>,
-) where
-    F: Fn() -> I,
-    I: Iterator<Item = &'a Field>,
-{
+) {
     if policy.report_only {
         return write_vary(upstream, false, out);
     }
@@ -193,7 +189,7 @@ pub(super) fn write_fields<'a, F, I>(
         Standing::Unasked => (None, Credentials::default(), None),
     };
     write_vary(upstream, policy.depends_on_origin(), out);
-    let kept = !policy.strips_upstream_headers() && upstream.all(FieldId::CorsResponse).next().is_some();
+    let kept = !policy.strips_upstream_headers() && upstream.fields.has(FieldId::CorsResponse);
     let readable = origin.is_some() || policy.is_any_origin();
     let is_plain = !kept && !transit.drops_cookies && !sent.any();
     match origin {
@@ -229,16 +225,13 @@ pub(super) fn write_fields<'a, F, I>(
 }
 
 /// The verdict on an allowed request where more than `allowed` may be to be said: what the browser will make of it.
-fn write_verdict<'a, F, I>(
+fn write_verdict<'a>(
     policy: &CorsPolicy,
-    upstream: &Lines<'a, F>,
+    upstream: Lines<'a>,
     (origin, sent): (&[u8], Credentials),
     (kept, drops_cookies): (bool, bool),
     out: &mut HeadWriter<'_>,
-) where
-    F: Fn() -> I,
-    I: Iterator<Item = &'a Field>,
-{
+) {
     if !policy.verdict {
         return;
     }
@@ -248,7 +241,7 @@ fn write_verdict<'a, F, I>(
     }
     let grants_credentials =
         theirs.map_or_else(|| policy.allows_credentials(), |permission| permission.credentials);
-    if drops_cookies && (sent.cookies || upstream.all(FieldId::SetCookie).next().is_some()) {
+    if drops_cookies && (sent.cookies || upstream.fields.has(FieldId::SetCookie)) {
         out.lines(b"Corsair-Cors: allowed; cookies=dropped\r\n");
     } else if sent.any() && !grants_credentials {
         out.lines(b"Corsair-Cors: allowed; credentials=off\r\n");
@@ -265,11 +258,7 @@ struct Permission<'a> {
 }
 
 impl<'a> Permission<'a> {
-    fn of<F, I>(upstream: &Lines<'a, F>) -> Self
-    where
-        F: Fn() -> I,
-        I: Iterator<Item = &'a Field>,
-    {
+    fn of(upstream: Lines<'a>) -> Self {
         let values = |name: &'static [u8]| {
             upstream
                 .all(FieldId::CorsResponse)
@@ -312,15 +301,12 @@ fn write_refusal(policy: &CorsPolicy, reason: Reason, request: &[u8], out: &mut 
 }
 
 /// [`write_preflight`] on bare field lines.
-pub(super) fn write_preflight_lines<'a, F, I>(
+pub(super) fn write_preflight_lines<'a>(
     decision: CorsDecision,
     policy: &CorsPolicy,
-    request: &Lines<'a, F>,
+    request: Lines<'a>,
     out: &mut HeadWriter<'_>,
-) where
-    F: Fn() -> I,
-    I: Iterator<Item = &'a Field>,
-{
+) {
     match decision {
         _ if policy.report_only => {}
         CorsDecision::Preflight(answer) => write_allowed_preflight(answer, policy, request, out),
@@ -335,20 +321,17 @@ pub(super) fn write_preflight_lines<'a, F, I>(
         | CorsDecision::Refuse(Refusal { stage: Stage::Actual, .. })
         | CorsDecision::Withhold(_) => {
             let standing = Standing::of(decision, request.bytes);
-            write_fields(standing, policy, &no_lines(), Transit::default(), &[], out);
+            write_fields(standing, policy, NO_LINES, Transit::default(), &[], out);
         }
     }
 }
 
-fn write_allowed_preflight<'a, F, I>(
+fn write_allowed_preflight<'a>(
     answer: PreflightAnswer,
     policy: &CorsPolicy,
-    request: &Lines<'a, F>,
+    request: Lines<'a>,
     out: &mut HeadWriter<'_>,
-) where
-    F: Fn() -> I,
-    I: Iterator<Item = &'a Field>,
-{
+) {
     out.lines(&policy.rendered.preflight);
     if policy.depends_on_origin() {
         out.computed_field(b"Access-Control-Allow-Origin", answer.origin.of(request.bytes));
@@ -405,7 +388,7 @@ mod tests {
         let decision = request.decide(policy, Method::Get, false);
         let upstream = Sample::new(upstream.iter().copied());
         let standing = Standing::of(decision, &request.bytes);
-        written(|out| write_fields(standing, policy, &upstream.lines(), Transit::default(), extra, out))
+        written(|out| write_fields(standing, policy, upstream.lines(), Transit::default(), extra, out))
     }
 
     /// The verdict on a request with these fields beside its origin.
@@ -419,7 +402,7 @@ mod tests {
         let upstream = Sample::new(upstream.iter().copied());
         let standing = Standing::of(request.decide(policy, Method::Get, false), &request.bytes);
         let transit = Transit { leaves: None, drops_cookies };
-        let text = written(|out| write_fields(standing, policy, &upstream.lines(), transit, &[], out));
+        let text = written(|out| write_fields(standing, policy, upstream.lines(), transit, &[], out));
         let mut verdicts =
             text.split_terminator("\r\n").filter_map(|line| line.strip_prefix("Corsair-Cors: "));
         let verdict = verdicts.next().unwrap_or_default().to_owned();
@@ -503,7 +486,7 @@ mod tests {
             let standing = Standing::of(CorsDecision::SameOrigin, b"");
             let transit = Transit::default();
             let text =
-                written(|out| write_fields(standing, &policy, &upstream.lines(), transit, &["Via"], out));
+                written(|out| write_fields(standing, &policy, upstream.lines(), transit, &["Via"], out));
             assert_eq!(text, "Vary: Accept, Origin\r\nCorsair-Cors: same-origin\r\n");
         }
     }
@@ -523,7 +506,7 @@ mod tests {
     fn preflight(policy: &CorsPolicy, fields: &[(&str, &str)]) -> Vec<String> {
         let request = Sample::new(fields.iter().copied());
         let decision = request.decide(policy, Method::Options, false);
-        let text = written(|out| write_preflight_lines(decision, policy, &request.lines(), out));
+        let text = written(|out| write_preflight_lines(decision, policy, request.lines(), out));
         let mut lines: Vec<String> = text.split_terminator("\r\n").map(str::to_owned).collect();
         lines.sort();
         lines

@@ -172,8 +172,8 @@ pub fn decide(
     upgrade: bool,
     is_own: impl FnOnce(&[u8]) -> bool,
 ) -> CorsDecision {
-    let lines = Lines { bytes: request.bytes, fields: || request.head.fields.iter() };
-    decide_lines(policy, request.head.method, &lines, upgrade, is_own)
+    let lines = Lines { bytes: request.bytes, fields: &request.head.fields };
+    decide_lines(policy, request.head.method, lines, upgrade, is_own)
 }
 
 /// Whether the policy allows this origin; for a request of which no more than its `Origin` could be read.
@@ -183,17 +183,13 @@ pub fn decide_origin(policy: &CorsPolicy, origin: &[u8]) -> bool {
 }
 
 /// [`decide`] on bare field lines.
-pub(super) fn decide_lines<'a, F, I>(
+pub(super) fn decide_lines<'a>(
     policy: &CorsPolicy,
     method: Method,
-    lines: &Lines<'a, F>,
+    lines: Lines<'a>,
     upgrade: bool,
     is_own: impl FnOnce(&[u8]) -> bool,
-) -> CorsDecision
-where
-    F: Fn() -> I,
-    I: Iterator<Item = &'a Field>,
-{
+) -> CorsDecision {
     let mut origins = lines.all(FieldId::Origin);
     let Some(first) = origins.next() else { return CorsDecision::NotCors };
     let judged = match origins.next() {
@@ -227,32 +223,13 @@ where
 }
 
 /// What a request brings of its user's, where it will be told.
-fn credentials<'a, F, I>(policy: &CorsPolicy, lines: &Lines<'a, F>) -> Credentials
-where
-    F: Fn() -> I,
-    I: Iterator<Item = &'a Field>,
-{
-    let mut sent = Credentials::default();
-    if policy.verdict() {
-        for field in lines.iter() {
-            sent.cookies |= field.id == FieldId::Cookie;
-            sent.authorization |= field.id == FieldId::Authorization;
-        }
-    }
-    sent
+fn credentials<'a>(policy: &CorsPolicy, lines: Lines<'a>) -> Credentials {
+    let sent = |id| policy.verdict() && lines.fields.has(id);
+    Credentials { cookies: sent(FieldId::Cookie), authorization: sent(FieldId::Authorization) }
 }
 
 /// A preflight from an allowed origin.
-fn decide_preflight<'a, F, I>(
-    policy: &CorsPolicy,
-    origin: Span,
-    method: Span,
-    lines: &Lines<'a, F>,
-) -> CorsDecision
-where
-    F: Fn() -> I,
-    I: Iterator<Item = &'a Field>,
-{
+fn decide_preflight<'a>(policy: &CorsPolicy, origin: Span, method: Span, lines: Lines<'a>) -> CorsDecision {
     let mut headers = false;
     let mut refused = None;
     for field in lines.all(FieldId::AccessControlRequestHeaders) {
@@ -349,7 +326,7 @@ mod tests {
                 let sample = Sample::new(fields.iter().copied());
                 let decide = |is_own: bool| {
                     let lines = sample.lines();
-                    decide_lines(policy, Method::of(method.as_bytes()), &lines, upgrade, |origin| {
+                    decide_lines(policy, Method::of(method.as_bytes()), lines, upgrade, |origin| {
                         assert_eq!(origin, own.as_bytes());
                         is_own
                     })
@@ -360,10 +337,10 @@ mod tests {
             }
             // Two origins are none, and so is a preflight that no browser sends.
             let several = Sample::new([("Origin", own), ("Origin", own)]);
-            let decision = decide_lines(policy, Method::Post, &several.lines(), true, |_| true);
+            let decision = decide_lines(policy, Method::Post, several.lines(), true, |_| true);
             assert_ne!(decision, CorsDecision::SameOrigin);
             let asks = Sample::new([("Origin", own), ("Access-Control-Request-Method", "PUT")]);
-            let decision = decide_lines(policy, Method::Options, &asks.lines(), false, |_| true);
+            let decision = decide_lines(policy, Method::Options, asks.lines(), false, |_| true);
             assert!(decision.reason().is_none(), "{decision:?}");
         }
     }

@@ -16,11 +16,7 @@ const USUAL_NAMES: usize = 32;
 
 /// Writes the upstream's `Vary` as one line, and `Origin` behind it when the response depends on the
 /// origin and nothing says so yet.
-pub(super) fn write_vary<'a, F, I>(upstream: &Lines<'a, F>, by_origin: bool, out: &mut HeadWriter<'_>)
-where
-    F: Fn() -> I,
-    I: Iterator<Item = &'a Field>,
-{
+pub(super) fn write_vary<'a>(upstream: Lines<'a>, by_origin: bool, out: &mut HeadWriter<'_>) {
     let mut vary = out.list_field(b"Vary");
     let mut said = false;
     for value in upstream.values(FieldId::Vary).filter(|value| !value.is_empty()) {
@@ -35,15 +31,13 @@ where
 
 /// Writes `Access-Control-Expose-Headers` with the names of this response's fields: those of `own`, then
 /// the upstream's of which `leaves` says that they are sent on. A literal `*` would not do where credentials are sent.
-pub(super) fn write_exposed<'a, F, I, N>(
+pub(super) fn write_exposed<'a, N>(
     policy: &CorsPolicy,
-    upstream: &Lines<'a, F>,
+    upstream: Lines<'a>,
     leaves: Option<&dyn Fn(&Field) -> bool>,
     own: impl Fn() -> N,
     out: &mut HeadWriter<'_>,
 ) where
-    F: Fn() -> I,
-    I: Iterator<Item = &'a Field>,
     N: Iterator<Item = &'a str>,
 {
     let nominated = Nominated::of(|| upstream.values(FieldId::Connection));
@@ -62,7 +56,7 @@ pub(super) fn write_exposed<'a, F, I, N>(
         left.is_some()
     };
     let mut exposed = out.list_field(b"Access-Control-Expose-Headers");
-    if own().count() + upstream.iter().count() <= USUAL_NAMES {
+    if own().count() + upstream.fields.len() <= USUAL_NAMES {
         let mut seen = Seen::default();
         let is_first = |(index, name): &(usize, &[u8])| {
             // Most names are met once, so that the slow look back is rare.
@@ -90,17 +84,19 @@ fn once_each(mut names: Vec<(usize, &[u8])>) -> impl Iterator<Item = &[u8]> {
 
 /// A set of names that errs on one side only: it may take a new name for one that it has met.
 #[derive(Default)]
-struct Seen(u64);
+struct Seen([u64; 4]);
 
 impl Seen {
     /// Adds a name; whether it may have been here already.
     fn maybe(&mut self, name: &[u8]) -> bool {
         let lower = |byte: Option<&u8>| usize::from(byte.map_or(0, |byte| byte | 0x20));
         // Tells the names that servers usually send from each other.
-        let mark = name.len() ^ (lower(name.first()) * 41) ^ lower(name.get(name.len() / 2));
+        let third_quarter = lower(name.get(name.len() * 3 / 4));
+        let mark = (name.len() * 5) ^ (lower(name.first()) * 41) ^ (third_quarter * 7);
         let bit = 1 << (mark % 64);
-        let met = self.0 & bit != 0;
-        self.0 |= bit;
+        let marks = &mut self.0[mark / 64 % 4];
+        let met = *marks & bit != 0;
+        *marks |= bit;
         met
     }
 }
@@ -108,6 +104,9 @@ impl Seen {
 /// Whether a script gains by a field of the upstream being named: it is sent on, is not readable anyway
 /// (Fetch, "CORS-safelisted response-header name") and not forbidden ("forbidden response-header name").
 fn is_exposable(policy: &CorsPolicy, id: FieldId) -> bool {
+    if id == FieldId::Other {
+        return true;
+    }
     let written_here = policy.replaces(id) && id != FieldId::Vary;
     let listed_elsewhere = matches!(
         id,
@@ -122,7 +121,7 @@ fn is_exposable(policy: &CorsPolicy, id: FieldId) -> bool {
             | FieldId::SetCookie
             | FieldId::SetCookie2
     );
-    id == FieldId::Other || !(written_here || listed_elsewhere || id.is_hop_by_hop())
+    !(written_here || listed_elsewhere || id.is_hop_by_hop())
 }
 
 #[cfg(test)]
@@ -136,7 +135,7 @@ mod tests {
 
     fn vary(values: &[&str], by_origin: bool) -> String {
         let upstream = Sample::new(values.iter().map(|value| ("vary", *value)));
-        written(|out| write_vary(&upstream.lines(), by_origin, out))
+        written(|out| write_vary(upstream.lines(), by_origin, out))
     }
 
     #[test]
@@ -165,7 +164,7 @@ mod tests {
     fn exposed(fields: &[(&str, &str)], own: &[&'static str]) -> String {
         let upstream = Sample::new(fields.iter().copied());
         let policy = policy(|settings| settings.timing = true);
-        written(|out| write_exposed(&policy, &upstream.lines(), None, || own.iter().copied(), out))
+        written(|out| write_exposed(&policy, upstream.lines(), None, || own.iter().copied(), out))
     }
 
     #[test]
@@ -205,7 +204,7 @@ mod tests {
         let policy = policy(|_| {});
         let leaves = |field: &Field| field.name.of(&upstream.bytes) != b"X-Stays";
         let line = written(|out| {
-            write_exposed(&policy, &upstream.lines(), Some(&leaves), || ["Via"].into_iter(), out);
+            write_exposed(&policy, upstream.lines(), Some(&leaves), || ["Via"].into_iter(), out);
         });
         assert_eq!(line, "Access-Control-Expose-Headers: Via, ETag, X-Leaves\r\n");
     }
@@ -227,7 +226,7 @@ mod tests {
         let names: Vec<String> = (0..1000).map(|n| format!("x-some-field-{n}")).collect();
         let upstream = Sample::new(names.iter().map(|name| (name.as_str(), "1")));
         let policy = policy(|_| {});
-        let line = written(|out| write_exposed(&policy, &upstream.lines(), None, || [].into_iter(), out));
+        let line = written(|out| write_exposed(&policy, upstream.lines(), None, || [].into_iter(), out));
         assert!((MAX_EXPOSED - 50..MAX_EXPOSED + 50).contains(&line.len()));
         let value = line.trim_end().strip_prefix("Access-Control-Expose-Headers: ").unwrap();
         assert!(value.split(", ").all(|name| names.iter().any(|known| known == name)));
@@ -257,7 +256,7 @@ mod tests {
         ) {
             let upstream = Sample::new(names.iter().map(|name| (name.as_str(), "close")));
             let policy = policy(|_| {});
-            let line = written(|out| write_exposed(&policy, &upstream.lines(), None, || [].into_iter(), out));
+            let line = written(|out| write_exposed(&policy, upstream.lines(), None, || [].into_iter(), out));
             let value = line.trim_end().strip_prefix("Access-Control-Expose-Headers: ").unwrap_or_default();
             let mut expected: Vec<String> = Vec::new();
             for name in names.iter().filter(|name| name.len() < 3) {

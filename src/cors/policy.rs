@@ -225,14 +225,13 @@ impl CorsPolicy {
     /// depend on the decision.
     #[must_use]
     pub const fn replaces(&self, id: FieldId) -> bool {
-        match self.report_only {
-            true => matches!(id, FieldId::Vary),
-            false => {
-                matches!(id, FieldId::Vary)
-                    || (self.verdict && matches!(id, FieldId::CorsairCors))
-                    || (self.timing && matches!(id, FieldId::TimingAllowOrigin))
-                    || (self.resource_policy && matches!(id, FieldId::CrossOriginResourcePolicy))
-            }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "no other field is written")]
+        match id {
+            FieldId::Vary => true,
+            FieldId::CorsairCors => self.verdict && !self.report_only,
+            FieldId::TimingAllowOrigin => self.timing && !self.report_only,
+            FieldId::CrossOriginResourcePolicy => self.resource_policy && !self.report_only,
+            _ => false,
         }
     }
 

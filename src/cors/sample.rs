@@ -10,7 +10,7 @@ use crate::{
     http1::{
         emit::HeadWriter,
         fields::{Field, FieldId},
-        head::Method,
+        head::{Fields, Method},
         span::Span,
     },
 };
@@ -18,33 +18,34 @@ use crate::{
 /// The bytes of a head and its fields.
 pub(super) struct Sample {
     pub(super) bytes: Vec<u8>,
-    pub(super) fields: Vec<Field>,
+    pub(super) fields: Fields,
 }
 
 impl Sample {
     pub(super) fn new<N: AsRef<[u8]>, V: AsRef<[u8]>>(fields: impl IntoIterator<Item = (N, V)>) -> Self {
         // Something stands in front of the fields of every head.
-        let mut sample = Self { bytes: b"OPTIONS / HTTP/1.1\r\n".to_vec(), fields: Vec::new() };
+        let mut bytes = b"OPTIONS / HTTP/1.1\r\n".to_vec();
+        let mut list = Vec::new();
         for (name, value) in fields {
             let (name, value) = (name.as_ref(), value.as_ref());
-            let start = sample.bytes.len();
-            sample.bytes.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
+            let start = bytes.len();
+            bytes.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
             let value_start = start + name.len() + 2;
-            sample.fields.push(Field {
+            list.push(Field {
                 name: Span::new(start, start + name.len()),
                 value: Span::new(value_start, value_start + value.len()),
                 id: FieldId::of(name),
             });
         }
-        sample
+        Self { bytes, fields: Fields::of(list) }
     }
 
-    pub(super) fn lines<'a>(&'a self) -> Lines<'a, impl Fn() -> std::slice::Iter<'a, Field>> {
-        Lines { bytes: &self.bytes, fields: || self.fields.iter() }
+    pub(super) const fn lines(&self) -> Lines<'_> {
+        Lines { bytes: self.bytes.as_slice(), fields: &self.fields }
     }
 
     pub(super) fn decide(&self, policy: &CorsPolicy, method: Method, upgrade: bool) -> CorsDecision {
-        decide_lines(policy, method, &self.lines(), upgrade, |_| false)
+        decide_lines(policy, method, self.lines(), upgrade, |_| false)
     }
 }
 

@@ -72,8 +72,8 @@ proptest! {
         let decision = request.decide(&policy, if options { Method::Options } else { Method::Get }, false);
         let upstream = Sample::new(upstream);
         let standing = Standing::of(decision, &request.bytes);
-        let actual = written(|out| write_fields(standing, &policy, &upstream.lines(), Transit::default(), &["Via"], out));
-        let edge = written(|out| write_preflight_lines(decision, &policy, &request.lines(), out));
+        let actual = written(|out| write_fields(standing, &policy, upstream.lines(), Transit::default(), &["Via"], out));
+        let edge = written(|out| write_preflight_lines(decision, &policy, request.lines(), out));
         let allowed = origin.as_ref().is_some_and(|origin| decide_origin(&policy, origin));
         for text in [actual, edge] {
             check(&text, &policy, origin.as_deref(), allowed)?;
