@@ -63,7 +63,7 @@ fn address_or_name(host: &str) -> Option<Option<IpAddr>> {
     let is_plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
     let is_name = bytes.last()?.is_ascii_lowercase()
         && bytes.iter().all(is_plain)
-        && memchr::memmem::find(bytes, b"--").is_none()
+        && !bytes.windows(2).any(|pair| pair == b"--")
         && !bytes.rsplit(|byte| *byte == b'.').next()?.first()?.is_ascii_digit();
     (is_name && can_be_resolved(host)).then_some(None)
 }

@@ -73,11 +73,11 @@ pub fn is_public_suffix(name: &str) -> bool {
 #[must_use]
 pub fn can_be_resolved(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    let is_label = |label: &str| {
+    let is_label = |label: &[u8]| {
         (1..=MAX_LABEL).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    name.len() <= MAX_NAME && name.split('.').all(is_label)
+    name.len() <= MAX_NAME && name.as_bytes().split(|byte| *byte == b'.').all(is_label)
 }
 
 #[cfg(test)]
