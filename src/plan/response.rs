@@ -162,15 +162,14 @@ impl<'a> ResponseContext<'a> {
         out: &mut [u8],
     ) -> Result<Arrived, Error> {
         let is_gateway = self.exchange.gateway_target().is_some();
-        let renaming = self.renaming(request);
         match response.head.status {
             101 if self.exchange.upgrade && is_websocket(response) => Ok(Arrived::Switch {
-                written: rewrite::interim(response, true, is_gateway, renaming.as_ref(), out)?,
+                written: rewrite::interim(response, true, is_gateway, self.renaming(request).as_ref(), out)?,
             }),
             101 => Err(Error::UpgradeFailed),
             100..=199 if request.head.version == Version::Http10 => Ok(Arrived::Interim { written: 0 }),
             100..=199 => Ok(Arrived::Interim {
-                written: rewrite::interim(response, false, is_gateway, renaming.as_ref(), out)?,
+                written: rewrite::interim(response, false, is_gateway, self.renaming(request).as_ref(), out)?,
             }),
             _ => self.respond_finally(request, response, seen, out),
         }

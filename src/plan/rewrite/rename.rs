@@ -29,6 +29,11 @@ pub struct Renaming<'a> {
 }
 
 impl Renaming<'_> {
+    /// Whether a field may name the upstream.
+    pub(super) const fn is_of(id: FieldId) -> bool {
+        matches!(id, FieldId::Location | FieldId::ContentLocation | FieldId::Refresh | FieldId::SetCookie)
+    }
+
     /// The value of a field as the client is to see it; nothing where it stays as it is.
     #[must_use]
     pub fn renamed(&self, id: FieldId, value: &[u8]) -> Option<Vec<u8>> {

@@ -168,8 +168,11 @@ pub fn request(
         writer.field(b"X-Request-Id", &sender.request_id.text());
     }
     if !traceparent {
-        let (trace, span) =
-            (hexadecimal::<32>(fastrand::u128(1..)), hexadecimal::<16>(fastrand::u64(1..).into()));
+        // Neither may be zero (W3C Trace Context, "trace-id", "parent-id").
+        let (trace, span) = (
+            hexadecimal::<32>(fastrand::u128(..).max(1)),
+            hexadecimal::<16>(fastrand::u64(..).max(1).into()),
+        );
         writer.lines_in_parts([b"traceparent: 00-", &trace, b"-", &span, b"-00\r\n"]);
     }
     writer.finish().map_err(|_| Error::RequestHeadTooLarge)

@@ -131,6 +131,7 @@ pub fn interim(
 
 /// A field as it came, or as the client knows what it names.
 fn copy(bytes: &[u8], field: &Field, renaming: Option<&Renaming<'_>>, writer: &mut HeadWriter<'_>) {
+    let renaming = renaming.filter(|_| Renaming::is_of(field.id));
     match renaming.and_then(|renaming| renaming.renamed(field.id, field.value.of(bytes))) {
         Some(value) => writer.computed_field(field.name.of(bytes), &value),
         None => writer.parsed_field(bytes, field),
