@@ -48,7 +48,7 @@ fn at_the_healthcheck_there_is_nothing_for_another_method() {
     }
     let mut client = corsair.connect();
     client.send("HEAD /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(client.response_to("HEAD").status, 200);
+    assert_eq!(client.response_to("HEAD").status, 404);
 }
 
 #[test]

@@ -71,9 +71,7 @@ pub(super) fn route(
             target.without_credentials |= !is_script_with_credentials(request, config);
             Ok(Found::Destination(Destination::Target(target)))
         }
-        Ok(GatewayRequest::Healthcheck) if matches!(request.head.method, Method::Get | Method::Head) => {
-            Ok(Found::Healthcheck)
-        }
+        Ok(GatewayRequest::Healthcheck) if request.head.method == Method::Get => Ok(Found::Healthcheck),
         // There is nothing at that path for another method.
         Ok(GatewayRequest::Healthcheck) => Err(Error::RouteNotFound),
         // What is not understood is told how it is written.
