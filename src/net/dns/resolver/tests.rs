@@ -411,9 +411,7 @@ fn a_lookup_that_nobody_waits_for_gives_its_place_up() {
         let before = asked();
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
         server.set("good.test.", Zone::Has(vec![four(1)], 30));
-        let begun = Instant::now();
         assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
-        assert!(begun.elapsed() < PLACE_TIME * 4, "{:?}", begun.elapsed());
         assert!(resolver.0.names.borrow().values().all(|entry| entry.lookup.is_none()));
         assert!(
             asked() <= before + 4,
@@ -423,7 +421,7 @@ fn a_lookup_that_nobody_waits_for_gives_its_place_up() {
 }
 
 #[test]
-fn silent_names_give_way_to_one_that_waits_and_each_has_its_time() {
+fn silent_names_give_way_to_one_that_waits() {
     in_worker(async {
         let (server, address) = Server::start().await;
         let resolver = resolver(address, HOUR);
@@ -438,16 +436,33 @@ fn silent_names_give_way_to_one_that_waits_and_each_has_its_time() {
             yield_now().await;
         }
         server.set("good.test.", Zone::Has(vec![four(1)], 30));
-        server.set("other.test.", Zone::Has(vec![four(2)], 30));
-        let begun = Instant::now();
         assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
-        assert!(begun.elapsed() < PLACE_TIME * 2, "{:?}", begun.elapsed());
         assert_eq!(waiting.remove(0).await.unwrap(), Err(Error::DnsTimeout), "it had run longest");
+        // By themselves they would end together, seconds later.
         assert!(waiting.iter().all(|waiting| !waiting.is_finished()), "and no other");
-        // A place is free now, and each of the others has had its time.
+    });
+}
+
+#[test]
+fn a_place_is_given_up_for_one_that_waits_when_it_has_had_its_time_and_no_other() {
+    in_worker(async {
+        tokio::time::pause();
         let begun = Instant::now();
-        assert_eq!(*resolver.resolve("other.test").await.unwrap(), [four(2)]);
-        assert!(begun.elapsed() < PLACE_TIME / 2, "{:?}", begun.elapsed());
+        let places = Places::new(2);
+        let (first, second) = (places.take().await.unwrap(), places.take().await.unwrap());
+        let giving_way = async {
+            first.given_up().await;
+            drop(first);
+            begun.elapsed()
+        };
+        let (third, given_up) = tokio::join!(places.take(), giving_way);
+        assert!(given_up >= PLACE_TIME && given_up < PLACE_TIME + Duration::from_millis(10), "{given_up:?}");
+        assert!(timeout(Duration::from_secs(60), second.given_up()).await.is_err(), "nobody waits");
+        // A place that is free is taken at once.
+        drop(third);
+        let begun = Instant::now();
+        assert!(places.take().await.is_some());
+        assert_eq!(begun.elapsed(), Duration::ZERO);
     });
 }
 
@@ -466,9 +481,10 @@ fn names_that_were_good_before_wait_behind_none_that_was_not() {
             spawn_local(async move { asking.resolve(&name).await });
         }
         yield_now().await;
-        let begun = Instant::now();
         assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
-        assert!(begun.elapsed() < PLACE_TIME, "{:?}", begun.elapsed());
         assert_eq!(server.asked("good.test."), 2);
+        // Four have places; a machine that stalls lets some more have had their time.
+        let before = (0..400).filter(|number| server.asked(&format!("n{number}.test.")) > 0).count();
+        assert!(before < 100, "it waited behind {before} of 400");
     });
 }
