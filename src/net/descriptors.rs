@@ -66,6 +66,14 @@ impl Descriptors {
     }
 }
 
+impl Spent {
+    /// Whether one more is one too many.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
+}
+
 impl Drop for Spent {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Relaxed);

@@ -6,7 +6,7 @@ use super::lease::Lease;
 use crate::net::Peer;
 
 /// So many are kept for a client connection, one for each endpoint; beyond that the one that it used least recently
-/// goes.
+/// goes. Where there are as many connections to upstreams as there may be, one is.
 const MAX_BOUND: usize = 4;
 
 /// Connections to upstreams that serve one client connection alone, and end with it. Costs nothing while empty.
@@ -47,16 +47,16 @@ impl BoundLeases {
     /// Keeps the one to `endpoint` for the next request.
     pub fn put(&mut self, endpoint: &str, lease: Lease) {
         self.0.retain(|bound| *bound.endpoint != *endpoint);
-        if self.0.len() >= MAX_BOUND {
-            self.0.remove(0);
-        }
+        // One for each client is what its exchange has anyway; more are kept only while there is room for them.
+        let others = if lease.open.is_last() { 0 } else { MAX_BOUND - 1 };
+        self.0.drain(..self.0.len().saturating_sub(others));
         self.0.push(Bound { endpoint: endpoint.into(), lease });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, os::unix::net::UnixStream};
+    use std::{net::SocketAddr, os::unix::net::UnixStream, sync::Arc};
 
     use super::{super::lease::OpenConnection, *};
     use crate::{
@@ -65,11 +65,15 @@ mod tests {
     };
 
     fn put(bound: &mut BoundLeases, endpoint: &str) -> UnixStream {
+        put_one_of(bound, endpoint, &Descriptors::new(9, 9))
+    }
+
+    fn put_one_of(bound: &mut BoundLeases, endpoint: &str, descriptors: &Arc<Descriptors>) -> UnixStream {
         let (near, far) = UnixStream::pair().unwrap();
         near.set_nonblocking(true).unwrap();
         let stream = Stream::Unix(near.try_into().unwrap());
         let peer = Peer::Ip(SocketAddr::from(([127, 0, 0, 1], 1)));
-        let open = OpenConnection::count(&Metrics::new().register(), &Descriptors::new(9, 9));
+        let open = OpenConnection::count(&Metrics::new().register(), descriptors);
         bound.put(endpoint, Lease { stream, peer, reused: false, open });
         far
     }
@@ -84,6 +88,18 @@ mod tests {
         assert!(bound.take("b", |_| true).is_none());
         assert!(bound.take("c", |_| true).is_some_and(|lease| lease.reused));
         assert!(!bound.has("c"), "it is out");
+    }
+
+    #[tokio::test]
+    async fn one_is_kept_where_there_are_as_many_connections_as_there_may_be() {
+        let descriptors = Descriptors::new(3, 9);
+        let mut bound = BoundLeases::default();
+        let _far = ["a", "b"].map(|endpoint| put_one_of(&mut bound, endpoint, &descriptors));
+        assert!(bound.has("a") && bound.has("b"), "there is room for more");
+        let _far = put_one_of(&mut bound, "c", &descriptors);
+        assert_eq!(["a", "b", "c"].map(|endpoint| bound.has(endpoint)), [false, false, true]);
+        let _far = put_one_of(&mut bound, "d", &descriptors);
+        assert!(bound.has("c") && bound.has("d"), "there is room again");
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ pub struct Lease {
 #[derive(Debug)]
 pub struct OpenConnection {
     counters: Arc<WorkerCounters>,
-    _spent: Spent,
+    spent: Spent,
 }
 
 impl OpenConnection {
@@ -34,7 +34,13 @@ impl OpenConnection {
     #[must_use]
     pub fn count(counters: &Arc<WorkerCounters>, descriptors: &Arc<Descriptors>) -> Self {
         counters.connection_opened(Leg::Upstream);
-        Self { counters: Arc::clone(counters), _spent: descriptors.spend() }
+        Self { counters: Arc::clone(counters), spent: descriptors.spend() }
+    }
+
+    /// Whether there are as many connections to upstreams as there may be, this one included.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.spent.is_full()
     }
 }
 
