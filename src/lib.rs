@@ -68,7 +68,7 @@
 //! (`proxy/relay/state.rs`). The client's side is made once for an exchange, and nothing else touches the client
 //! meanwhile. A stream that proves to be bulk goes on with large buffers out of a fixed
 //! number, so that memory is bounded by the number of connections and not by what they carry
-//! ([`server::memory_bound`]). Where both ends are plain TCP and only one direction moves, a long body does not
+//! ([`server::MemoryBound`]). Where both ends are plain TCP and only one direction moves, a long body does not
 //! visit user space at all: it is spliced through a recycled pipe ([`net::pipe`]), and of a chunked one only
 //! the chunk headers are read (`proxy/relay/splice.rs`).
 //!

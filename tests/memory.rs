@@ -113,20 +113,6 @@ async fn at_the_limits(slow: &Slow) {
     }
 }
 
-/// The peak of resident memory, in bytes.
-fn peak(corsair: &Corsair) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", corsair.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
-
-/// The bound that corsair told when it started, in bytes.
-fn told(corsair: &Corsair) -> u64 {
-    let line = corsair.wait_for_log("memory_bound_bytes=");
-    let (_, value) = line.split_once("memory_bound_bytes=").unwrap();
-    value.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
-}
-
 /// Holds corsair at its limits and compares what its peak grew by with the bound that it told.
 fn compare(arguments: &[&str], client: Option<Arc<ClientConfig>>, origin: Option<Arc<ServerConfig>>) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
@@ -138,13 +124,13 @@ fn compare(arguments: &[&str], client: Option<Arc<ClientConfig>>, origin: Option
         let upstream = format!("--upstream={scheme}://localhost:{port}");
         let connections = format!("--max-connections={CONNECTIONS}");
         let corsair = Corsair::start(&[&[upstream.as_str(), &connections], PATIENT, arguments].concat());
-        let (bound, before) = (told(&corsair), peak(&corsair));
+        let (bound, before) = (corsair.memory_bound("memory_bound_bytes"), corsair.peak_memory());
         spawn_local(serve(listener, origin, Rc::clone(&slow)));
         for _ in 0..CONNECTIONS {
             spawn_local(visit(corsair.address(), client.clone(), Rc::clone(&slow)));
         }
         at_the_limits(&slow).await;
-        let grown = peak(&corsair) - before;
+        let grown = corsair.peak_memory() - before;
         assert!(grown <= bound, "{arguments:?}: {grown} bytes grown, {bound} were told");
     });
 }
@@ -203,7 +189,7 @@ fn memory_stays_within_the_bound_that_was_told_with_trailers_at_their_limit() {
         let connections = format!("--max-connections={EACH}");
         let arguments = [&upstream, &connections, "--limit-trailers=1m", "--limit-fields=1024"];
         let corsair = Corsair::start(&[&arguments, PATIENT].concat());
-        let (bound, before) = (told(&corsair), peak(&corsair));
+        let (bound, before) = (corsair.memory_bound("memory_bound_bytes"), corsair.peak_memory());
         for _ in 0..EACH {
             let stream = TcpStream::connect(corsair.address()).await.unwrap();
             spawn_local(trail(
@@ -217,8 +203,8 @@ fn memory_stays_within_the_bound_that_was_told_with_trailers_at_their_limit() {
         }
         let sections = u64::try_from(2 * EACH * TRAILERS).unwrap();
         let end = Instant::now() + PATIENCE * 6;
-        while peak(&corsair) - before < sections {
-            assert!(Instant::now() < end, "{} bytes of {sections} are held", peak(&corsair) - before);
+        while corsair.peak_memory() - before < sections {
+            assert!(Instant::now() < end, "{} bytes of {sections} are held", corsair.peak_memory() - before);
             sleep(Duration::from_millis(50)).await;
         }
         filled.set(true);
@@ -226,7 +212,7 @@ fn memory_stays_within_the_bound_that_was_told_with_trailers_at_their_limit() {
             assert!(Instant::now() < end, "only {} of {EACH} came to their end", done.get());
             sleep(Duration::from_millis(50)).await;
         }
-        let grown = peak(&corsair) - before;
+        let grown = corsair.peak_memory() - before;
         assert!(grown <= bound, "{grown} bytes grown, {bound} were told");
     });
 }

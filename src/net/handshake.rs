@@ -16,10 +16,14 @@ use crate::{error::Error, tls};
 /// Bytes of records that a connection may hold for a peer that does not take them: two full records, so
 /// that one write still carries 32 KiB. rustls' own default is 64 KiB.
 const RECORD_BUFFER: usize = 32 << 10;
-/// The most user memory that TLS adds to a connection, in bytes: two records that wait for a peer, one that comes
-/// in and its plain text (RFC 8446 §5.2: each a little more than 16 KiB, for which the allocator takes 20), and the
-/// session, some 10 KiB while it is idle.
-pub const TLS_MEMORY: usize = RECORD_BUFFER + (64 << 10);
+/// The most user memory that TLS adds to a connection, in bytes: two records that wait for a peer (RFC 8446 §5.2: each
+/// a little more than 16 KiB, for which the allocator takes 20), what comes in, and the session, some 10 KiB while it
+/// is idle. A record and its plain text come in, or a handshake message in pieces, of which rustls holds 64 KiB.
+pub const TLS_MEMORY: usize = RECORD_BUFFER + (88 << 10);
+/// The most user memory that a handshake with an upstream takes which has shown its certificates and not proven yet
+/// that they are its own, in bytes. Only then are they verified, and until then rustls holds as many as fit into
+/// 64 KiB: 13,000 empty ones, 5 bytes each on the wire and 56 in memory.
+pub const UNPROVEN_MEMORY: usize = 896 << 10;
 
 /// Waits for the first byte of a client, and leaves it where it is: whether it is text, which begins no TLS record
 /// (RFC 8446 §5.1), so that somebody waits for an answer that can be read. Nothing is held meanwhile.

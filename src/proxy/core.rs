@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Field lists kept for the next head.
-const MAX_FREE_FIELDS: usize = 256;
+pub const MAX_FREE_FIELDS: usize = 256;
 /// Those of them kept while nothing happens.
 const KEPT_FIELDS: usize = 8;
 

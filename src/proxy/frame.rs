@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Frames kept at most for the next requests: as many as may be under way at once before it costs allocations.
-const MAX_FREE: usize = 1024;
+pub const MAX_FREE_FRAMES: usize = 1024;
 /// Those of them kept while nothing goes on.
 const KEPT: usize = 4;
 
@@ -91,7 +91,7 @@ impl<I, O> Future for Call<'_, I, O> {
         let Some(output) = frame.desk.output.take() else { return Poll::Pending };
         let frame = self.frame.take();
         let mut free = self.pool.free.borrow_mut();
-        if free.len() < MAX_FREE {
+        if free.len() < MAX_FREE_FRAMES {
             free.extend(frame);
         }
         Poll::Ready(output)

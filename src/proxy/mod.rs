@@ -63,3 +63,5 @@ mod exchange;
 mod request;
 
 pub mod serve;
+
+pub use self::frame::MAX_FREE_FRAMES;

@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use super::{listeners::ListenerGroup, memory::memory_bound};
+use super::{listeners::ListenerGroup, memory::MemoryBound};
 use crate::{
     config::{Config, Endpoint, Gateway, Listener, Mode},
     gateway::GatewayForms,
@@ -17,7 +17,19 @@ use crate::{
 /// Says what is served where: a banner for a person, an event for a supervisor.
 pub(super) fn announce(config: &Config, groups: &[ListenerGroup]) {
     let addresses: Vec<SocketAddr> = groups.iter().map(|group| group.address).collect();
-    let bound = memory_bound(config);
+    let parts = MemoryBound::of(config);
+    let bound = parts.total();
+    tracing::debug!(
+        connections = parts.connections,
+        idle_upstreams = parts.idle_upstreams,
+        sessions = parts.sessions,
+        names = parts.names,
+        lookups = parts.lookups,
+        access_log = parts.access_log,
+        counters = parts.counters,
+        workers = parts.workers,
+        "the memory bound in bytes, by what takes it"
+    );
     if io::stderr().is_terminal() {
         // A terminal that has gone away is no reason not to serve.
         let _ = io::stderr().write_all(banner(config, &addresses, bound).as_bytes());

@@ -1,12 +1,20 @@
 //! How much memory traffic can take, whatever it carries.
 
 use crate::{
-    config::{Config, Upstream},
-    net::handshake::TLS_MEMORY,
+    config::{AccessLog, Config, Upstream},
+    http1::fields::Field,
+    net::{
+        dns::{LOOKUP_MEMORY, MAX_NAMES, NAME_MEMORY},
+        handshake::{TLS_MEMORY, UNPROVEN_MEMORY},
+        parked,
+    },
+    observe::{access_log, metrics::WorkerCounters},
     proxy::{
-        core::{BULK_STREAMS, buffer_size},
+        MAX_FREE_FRAMES,
+        core::{BULK_STREAMS, MAX_FREE_FIELDS, buffer_size},
         relay::BULK_BUFFER,
     },
+    tls,
     uri::Scheme,
 };
 
@@ -14,30 +22,133 @@ use crate::{
 /// and the runtime's records of both sockets.
 const EXCHANGE_MEMORY: usize = 8 << 10;
 
-/// What an idle connection to an upstream takes, in bytes: the socket, its place in the pool and in the runtime.
-const POOLED_MEMORY: usize = 2 << 10;
-/// What an idle TLS session to an upstream adds, in bytes: keys, the peer's certificates, a resumption ticket, and
-/// what the allocator leaves around them.
-const POOLED_TLS_MEMORY: usize = 32 << 10;
+/// What a connection to an upstream takes while no exchange has it, in bytes: the socket, its place in the pool or at
+/// the client that has logged in on it, and in the runtime.
+const IDLE_MEMORY: usize = 2 << 10;
+/// What TLS adds to it, in bytes: keys, the chain of certificates that the upstream showed, at its limit, the room
+/// that the last record was read into (RFC 8446 §5.2), and what the allocator leaves around them.
+const IDLE_TLS_MEMORY: usize = tls::CHAIN_MEMORY + (32 << 10);
 
-/// The most user memory that traffic can take, in bytes: for each connection the exchange and its buffers, those
-/// of a stream while a head is gathered on each side, TLS on the sides that may speak it; idle connections to
-/// upstreams; and the pools. Trailers come when two of the heads have left: of each direction they are held as they
-/// came and as they go.
-#[must_use]
-pub fn memory_bound(config: &Config) -> u64 {
-    let client_tls = config.listeners.iter().any(|listener| listener.tls.is_some());
-    let https = |upstream: &Upstream| upstream.endpoints.iter().any(|server| server.scheme == Scheme::Https);
-    // A gateway's targets choose for themselves.
-    let upstream_tls = config.gateway().is_some() || config.upstream().is_some_and(https);
-    let tls = (usize::from(client_tls) + usize::from(upstream_tls)) * TLS_MEMORY;
+/// The most user memory that traffic can take, in bytes, by what takes it. What corsair takes without traffic comes
+/// beside it, and so do files that the operator gives it to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryBound {
+    /// Client connections with their exchanges: buffers, heads, trailers, TLS of both sides.
+    pub connections: u64,
+    /// Connections to upstreams that no exchange has: in the pools, and those on which clients have logged in.
+    pub idle_upstreams: u64,
+    /// TLS sessions that are kept to be resumed, with clients and with upstreams.
+    pub sessions: u64,
+    /// Names that are remembered, or wait to be looked up.
+    pub names: u64,
+    /// Lookups under way.
+    pub lookups: u64,
+    /// Records of the access log on their way to its target.
+    pub access_log: u64,
+    /// Counters.
+    pub counters: u64,
+    /// Buffers of bulk streams, and what each worker keeps of requests that have ended for the next ones.
+    pub workers: u64,
+}
+
+impl MemoryBound {
+    /// The bound under this configuration.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let workers = config.process.workers.get();
+        let most = config.process.max_connections;
+        let client_tls = config.listeners.iter().any(|listener| listener.tls.is_some());
+        let https =
+            |upstream: &Upstream| upstream.endpoints.iter().any(|server| server.scheme == Scheme::Https);
+        // A gateway's targets choose for themselves.
+        let upstream_tls = config.gateway().is_some() || config.upstream().is_some_and(https);
+        Self {
+            connections: product(most, per_connection(config, client_tls, upstream_tls)),
+            idle_upstreams: idle_upstreams(config, upstream_tls),
+            sessions: sessions(config, client_tls, upstream_tls),
+            names: product(workers, names(config, MAX_NAMES) * NAME_MEMORY),
+            // New names, and as many that were good before.
+            lookups: product(workers, names(config, 2 * config.process.lookups) * LOOKUP_MEMORY),
+            access_log: match config.log.access {
+                AccessLog::Off => 0,
+                AccessLog::Stdout | AccessLog::Stderr | AccessLog::File(_) => {
+                    product(workers, access_log::HANDLE_MEMORY) + product(1, access_log::WRITER_MEMORY)
+                }
+            },
+            // Those of the workers, and the sums over them.
+            counters: product(workers + 1, size_of::<WorkerCounters>()),
+            workers: product(workers, BULK_STREAMS * 2 * BULK_BUFFER + kept(config)),
+        }
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let Self { connections, idle_upstreams, sessions, names, lookups, access_log, counters, workers } =
+            *self;
+        [connections, idle_upstreams, sessions, names, lookups, access_log, counters, workers].iter().sum()
+    }
+}
+
+fn product(count: usize, size: usize) -> u64 {
+    (count as u64).saturating_mul(size as u64)
+}
+
+/// What one client connection takes: the exchange and its buffers, those of a stream while a head is gathered on each
+/// side, TLS on the sides that may speak it, and its row among the parked ones. Trailers come when two of the heads
+/// have left: of each direction they are held as they came and as they go.
+fn per_connection(config: &Config, client_tls: bool, upstream_tls: bool) -> usize {
+    let with_client = if client_tls { TLS_MEMORY } else { 0 };
+    let with_upstream = if upstream_tls { UNPROVEN_MEMORY.max(TLS_MEMORY + tls::CHAIN_MEMORY) } else { 0 };
     let head = buffer_size(config);
     let heads_or_trailers = (2 * head).max(4 * (config.limits.trailers + config.limits.fields));
-    let per_connection = EXCHANGE_MEMORY + head + heads_or_trailers + 2 * config.limits.buffer + tls;
-    let pooled = POOLED_MEMORY + if upstream_tls { POOLED_TLS_MEMORY } else { 0 };
+    let buffers = head + heads_or_trailers + 2 * config.limits.buffer;
+    // A table keeps its size while anybody is parked, and which worker's a connection will be in nobody knows.
+    let parked = config.process.workers.get() * parked::ROW_MEMORY;
+    EXCHANGE_MEMORY + 2 * fields(config) + buffers + with_client + with_upstream + parked
+}
+
+/// The fields of one head.
+fn fields(config: &Config) -> usize {
+    // A list grows by doubling.
+    config.limits.fields.next_power_of_two() * size_of::<Field>()
+}
+
+/// How many names there are, up to `most`: all that clients think of, or those of the upstreams.
+fn names(config: &Config, most: usize) -> usize {
+    match config.upstream() {
+        Some(upstream) if config.gateway().is_none() => upstream.endpoints.len().min(most),
+        _ => most,
+    }
+}
+
+/// Those in the pools of all workers, and those on which clients have logged in at several upstreams.
+fn idle_upstreams(config: &Config, upstream_tls: bool) -> u64 {
     let most = config.process.max_connections;
-    // As many as the pools of all workers keep.
-    let idle = config.pool.max_idle.saturating_mul(2).min(most) as u64;
-    let bulk = config.process.workers.get() * BULK_STREAMS * 2 * BULK_BUFFER;
-    (most as u64) * (per_connection as u64) + idle * (pooled as u64) + bulk as u64
+    let several =
+        config.gateway().is_some() || config.upstream().is_some_and(|upstream| upstream.endpoints.len() > 1);
+    let workers = config.process.workers.get();
+    // The pools of all workers, of which each rounds up.
+    let pooled =
+        workers * config.pool.max_idle.div_ceil(workers).saturating_mul(2).min(most.div_ceil(workers));
+    let bound = if several { most } else { 0 };
+    product(pooled + bound, IDLE_MEMORY + if upstream_tls { IDLE_TLS_MEMORY } else { 0 })
+}
+
+fn sessions(config: &Config, client_tls: bool, upstream_tls: bool) -> u64 {
+    let with_clients = if client_tls { product(tls::SERVER_SESSIONS, tls::SERVER_SESSION_MEMORY) } else { 0 };
+    let names = names(config, tls::CLIENT_SESSION_NAMES);
+    let with_upstreams =
+        if upstream_tls { product(names * tls::SESSIONS_OF_A_NAME, tls::CLIENT_SESSION_MEMORY) } else { 0 };
+    with_clients + with_upstreams
+}
+
+/// What one worker keeps of requests that have ended. That of one worker alone is what its connections took before;
+/// those of others may have taken theirs since.
+fn kept(config: &Config) -> usize {
+    if config.process.workers.get() == 1 {
+        return 0;
+    }
+    let most = config.process.max_connections;
+    most.min(MAX_FREE_FRAMES) * EXCHANGE_MEMORY + (2 * most).min(MAX_FREE_FIELDS) * fields(config)
 }

@@ -19,11 +19,12 @@
 //! | 4 | So does the end of `drain_timeout` | experience | `process::a_drain_ends_after_drain_timeout_even_when_a_transfer_does_not` |
 //! | 5 | USR1 opens the access log anew | experience | `access_log::a_log_file_is_written_and_reopened_on_usr1` |
 //! | 6 | A full disk or a reader that is gone fails no request and no drain | experience | `access_log::a_full_disk_fails_no_request_and_no_drain`, `observe::access_log::tests::a_reader_who_leaves_costs_records_only` |
-//! | 7 | The bound on memory that is told at start is one | measured | `memory::memory_stays_within_the_bound_that_was_told_however_slow_both_sides_are`, `memory::memory_stays_within_the_bound_that_was_told_with_tls_on_both_sides` |
+//! | 7 | The bound on memory that is told at start is one | measured | `memory::memory_stays_within_the_bound_that_was_told_however_slow_both_sides_are`, `memory::memory_stays_within_the_bound_that_was_told_with_tls_on_both_sides`, `memory::memory_stays_within_the_bound_that_was_told_with_trailers_at_their_limit` |
 //! | 8 | A process that nobody asks anything uses no CPU | experience | `process::an_idle_process_uses_no_cpu` |
 //! | 9 | A worker that dies ends the process with an error: running on half-dead would be worse | experience | `server::crew::tests::a_worker_that_dies_ends_the_process_with_an_error` |
 //! | 10 | A signal that nothing is made of yet (HUP, USR2) is answered with a warning and ends nothing | experience | `process::usr2_and_hup_end_nothing` |
 //! | 11 | Without a terminal one event tells what the banner does | experience | `process::without_a_terminal_one_event_tells_what_the_banner_does` |
+//! | 12 | All that a setting or a peer can raise is in it: what is about to be resumed, remembered, looked up, logged and counted, too | measured | `bounds::handshakes_of_clients_that_never_end_are_in_the_bound`, `bounds::handshakes_with_upstreams_that_never_end_are_in_the_bound`, `bounds::clients_that_hold_a_session_are_in_the_bound`, `bounds::idle_connections_to_upstreams_with_long_chains_are_in_the_bound`, `bounds::names_that_are_remembered_are_in_the_bound`, `bounds::lookups_under_way_and_those_that_wait_are_in_the_bound`, `bounds::a_log_that_nobody_reads_is_in_the_bound`, `bounds::counters_are_in_the_bound_whatever_is_asked`, `bounds::parked_connections_are_in_the_bound`, `bounds::heads_of_many_fields_are_in_the_bound` |
 
 mod fault;
 
@@ -42,7 +43,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::runtime::{Builder, LocalOptions};
 
 use self::{announce::announce, crew::Crew, listeners::listen, signals::Signals};
-pub use self::{fault::ServeError, memory::memory_bound};
+pub use self::{fault::ServeError, memory::MemoryBound};
 use crate::{
     config::{self, Config},
     observe::{

@@ -1,9 +1,9 @@
 //! How we speak TLS to upstreams.
 
-use std::{io, path::Path, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
     client::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -19,8 +19,22 @@ use super::{
     files::{TlsFault, read_certificates},
 };
 
-/// Upstream names for which sessions are kept, up to eight tickets each; the oldest goes first.
-const CLIENT_SESSIONS: usize = 256;
+/// Upstream names for which sessions are kept; the oldest goes first.
+pub const CLIENT_SESSION_NAMES: usize = 32;
+/// Sessions of one name: eight tickets of TLS 1.3, and a session of TLS 1.2.
+pub const SESSIONS_OF_A_NAME: usize = TICKETS + 1;
+/// Tickets of TLS 1.3 that rustls keeps for a name; it is told the number of tickets, not of names.
+const TICKETS: usize = 8;
+/// What one session takes at most, in bytes: a ticket as long as a handshake message may be, and the chain of
+/// certificates that it stands for.
+pub const CLIENT_SESSION_MEMORY: usize = (64 << 10) + CHAIN_MEMORY;
+
+/// Certificates that an upstream may show, its own included, and their bytes: a chain has three to five with a tenth
+/// of that as a rule. It is held for as long as the connection.
+const MAX_CHAIN: usize = 16;
+const MAX_CHAIN_BYTES: usize = 32 << 10;
+/// What such a chain takes, in bytes, with what the allocator leaves around it.
+pub const CHAIN_MEMORY: usize = MAX_CHAIN_BYTES + (8 << 10);
 
 /// How we speak TLS to upstreams: 1.2 and 1.3, `http/1.1`, sessions resumed from a bounded memory, and
 /// certificates verified for chain, dates and name against the built-in roots and those of `extra_ca`, where a
@@ -35,21 +49,22 @@ pub fn client_config(extra_ca: Option<&Path>, insecure: bool) -> Result<Arc<Clie
     let provider = Arc::new(aws_lc_rs::default_provider());
     let extra = extra_ca.map_or_else(|| Ok(Vec::new()), read_certificates)?;
     let roots = trusted_roots(extra_ca, &extra)?;
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(TlsFault::Setup)?
-        .with_root_certificates(Arc::clone(&roots))
-        .with_no_client_auth();
-    if insecure {
-        config.dangerous().set_certificate_verifier(Arc::new(AnyCertificate(provider)));
-    } else if !extra.is_empty() {
-        let chains = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+    let verifier: Arc<dyn ServerCertVerifier> = if insecure {
+        Arc::new(AnyCertificate(Arc::clone(&provider)))
+    } else {
+        let chains = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
         // It fails for a store without roots, and for revocation lists.
         let chains = chains.map_err(|error| TlsFault::Setup(rustls::Error::General(error.to_string())))?;
-        config.dangerous().set_certificate_verifier(Arc::new(ChainsAndOwn { chains, own: extra }));
-    }
+        if extra.is_empty() { chains } else { Arc::new(ChainsAndOwn { chains, own: extra }) }
+    };
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsFault::Setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(ShortChains(verifier)))
+        .with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
-    config.resumption = Resumption::in_memory_sessions(CLIENT_SESSIONS);
+    config.resumption = Resumption::in_memory_sessions(CLIENT_SESSION_NAMES * TICKETS);
     Ok(Arc::new(config))
 }
 
@@ -75,6 +90,69 @@ fn trusted_roots(
         })?;
     }
     Ok(Arc::new(roots))
+}
+
+/// Refuses chains that would take more memory than there is for one, before anything else is asked about them.
+#[derive(Debug)]
+struct ShortChains(Arc<dyn ServerCertVerifier>);
+
+/// A chain of so many certificates and bytes.
+#[derive(thiserror::Error)]
+#[error(
+    "a chain of {count} certificates, {bytes} bytes; at most {MAX_CHAIN} of {MAX_CHAIN_BYTES} bytes are taken"
+)]
+struct LongChain {
+    count: usize,
+    bytes: usize,
+}
+
+/// rustls shows it in no other way.
+impl fmt::Debug for LongChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl ServerCertVerifier for ShortChains {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let count = 1 + intermediates.len();
+        let bytes =
+            end_entity.len() + intermediates.iter().map(|certificate| certificate.len()).sum::<usize>();
+        if count > MAX_CHAIN || bytes > MAX_CHAIN_BYTES {
+            let fault = OtherError(Arc::new(LongChain { count, bytes }));
+            return Err(CertificateError::Other(fault).into());
+        }
+        self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 /// Verifies chains, and takes a certificate that the operator named itself, byte for byte, for what it is: a server

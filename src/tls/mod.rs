@@ -6,7 +6,7 @@
 //! explicitly, because a process may have two compiled in, and rustls then refuses to choose.
 //!
 //! Memory: rustls offers three bounds. The sessions kept for resumption are counted here, per
-//! configuration; the records waiting for a slow peer are bounded per connection at the handshake; fragments
+//! configuration, and so are the certificates that an upstream may show; the records waiting for a slow peer are bounded per connection at the handshake; fragments
 //! smaller than a record are not asked for, as they would cost every connection throughput.
 //!
 //! - `files`: certificates and keys out of PEM files, and what can be wrong with them
@@ -23,9 +23,12 @@ mod server;
 mod testing;
 
 pub use self::{
-    client::{client_config, is_certificate_error},
+    client::{
+        CHAIN_MEMORY, CLIENT_SESSION_MEMORY, CLIENT_SESSION_NAMES, SESSIONS_OF_A_NAME, client_config,
+        is_certificate_error,
+    },
     files::{TlsFault, identity_faults},
-    server::server_config,
+    server::{SERVER_SESSION_MEMORY, SERVER_SESSIONS, server_config},
 };
 
 /// The protocol offered and asked for (RFC 7301); a peer that insists on another gets an alert instead of a

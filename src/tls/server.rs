@@ -14,8 +14,10 @@ use super::{
     files::{TlsFault, read_certificates, read_key},
 };
 
-/// Client sessions kept for resumption without a ticket, each some hundred bytes; the oldest goes first.
-const SERVER_SESSIONS: usize = 1024;
+/// Client sessions kept for resumption without a ticket; the oldest goes first.
+pub const SERVER_SESSIONS: usize = 1024;
+/// What one of them takes at most, in bytes: keys, the name that the client asked for, and its place in the table.
+pub const SERVER_SESSION_MEMORY: usize = 1 << 10;
 
 /// How a listener speaks TLS: 1.2 and 1.3 with the certificate and key of these PEM files, `http/1.1`, and
 /// resumption by tickets, whose keys change every six hours, or from a bounded memory. No early data: it

@@ -39,6 +39,7 @@
 //! | 21 | Only probes bring it back, two good ones in a row: a connection where that was refused, else an answer, for the kernel takes connections for a process that is stopped | experience | `upstream::health::tests::two_probes_in_a_row_bring_it_back_and_the_second_follows_soon`, `upstream::health::tests::what_was_asked_before_it_came_back_counts_for_nothing`, `ejection::a_probe_asks_as_requests_do` |
 //! | 22 | One that is taken out again soon stays out longer, twice as long each time | experience | `upstream::health::tests::one_that_is_taken_out_again_soon_stays_out_longer_each_time` |
 //! | 23 | Of connections on which one client has logged in at several upstreams, one is kept where there are as many connections to upstreams as there may be | experience | `upstream::bound::tests::one_is_kept_where_there_are_as_many_connections_as_there_may_be` |
+//! | 24 | A chain of certificates has at most 16 of them, and 32 KiB | experience | `bounds::an_upstream_that_shows_too_many_certificates_is_a_502` |
 
 mod balance;
 

@@ -109,12 +109,17 @@ impl Authority {
 impl Leaf {
     /// A server that shows this certificate.
     pub(crate) fn server(&self) -> Arc<ServerConfig> {
+        self.server_with(Vec::new())
+    }
+
+    /// A server that shows this certificate, and others behind it.
+    pub(crate) fn server_with(&self, others: Vec<CertificateDer<'static>>) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::try_from(self.key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone()], key)
+            .with_single_cert([vec![self.certificate.clone()], others].concat(), key)
             .unwrap();
         Arc::new(config)
     }

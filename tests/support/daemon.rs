@@ -216,6 +216,25 @@ impl Corsair {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// The peak of resident memory so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
+    /// What it said at start of the memory that traffic can take, in bytes: a part of it by its name, which wants
+    /// `--verbose`, or all of it, `memory_bound_bytes`.
+    pub(crate) fn memory_bound(&self, part: &str) -> u64 {
+        let label = format!(" {part}=");
+        let bound = |text: &str| {
+            let line = text.lines().find(|line| line.contains("memory") && line.contains(&label))?;
+            let (_, value) = line.split_once(&label)?;
+            value.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        };
+        self.stderr.wait_for(bound).unwrap_or_else(|| panic!("no {part} in:\n{}", self.stderr.text()))
+    }
+
     /// The descriptors that each of its epoll sets watches, by the descriptor of the set: as events in
     /// hexadecimal.
     fn watched(&self) -> Vec<(u32, Vec<u32>)> {

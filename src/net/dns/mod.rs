@@ -10,4 +10,4 @@ mod name_servers;
 
 mod resolver;
 
-pub use self::resolver::{Addresses, Resolver, ResolverSettings};
+pub use self::resolver::{Addresses, LOOKUP_MEMORY, MAX_NAMES, NAME_MEMORY, Resolver, ResolverSettings};

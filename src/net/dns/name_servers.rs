@@ -27,6 +27,10 @@ use tokio::time::timeout;
 use super::hosts::{MAX_ADDRESSES, Stamp};
 use crate::{error::Error, net::throttle::Throttle};
 
+/// What one answer takes at most, in bytes: a message of 64 KiB (RFC 1035 §4.2.2) and the records in it, of 16 bytes
+/// at least, each with its name, which outside of the message is written out.
+pub(super) const ANSWER_MEMORY: usize = (64 << 10) + (64 << 10) / 16 * (size_of::<Record>() + 384);
+
 /// How long one server is waited for; a datagram is sent again after two thirds of a second within it.
 /// A system setting is taken only when it is shorter: the default of 5 s is all that a request has.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);

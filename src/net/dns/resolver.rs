@@ -30,12 +30,19 @@ use tokio::{
 
 use super::{
     hosts::HostsFile,
-    name_servers::{NameServers, Reply},
+    name_servers::{ANSWER_MEMORY, NameServers, Reply},
 };
 use crate::error::Error;
 
 /// Names that are remembered; the least useful one goes first.
-const MAX_NAMES: usize = 1024;
+pub const MAX_NAMES: usize = 1024;
+
+/// What one of them takes at most, in bytes: its addresses, 1.4 KiB, or the task of a lookup that waits for its place.
+pub const NAME_MEMORY: usize = 8 << 10;
+
+/// What a lookup under way takes at most, in bytes: its sockets and questions, and an answer for each family. Answers
+/// that come at the same time are all read before the first is made use of.
+pub const LOOKUP_MEMORY: usize = (32 << 10) + 2 * ANSWER_MEMORY;
 
 /// How long a lookup has its place, although others wait for one.
 const PLACE_TIME: Duration = Duration::from_millis(250);

@@ -31,6 +31,10 @@ use self::records::{Record, Records};
 /// Whether this system can watch parked sockets; where it cannot, [`ParkedSet::park`] closes what it is given.
 pub const AVAILABLE: bool = Watch::AVAILABLE;
 
+/// What a parked socket takes of the table, in bytes, at most: a row of 72 of them, in a table that grows by doubling
+/// and is moved meanwhile.
+pub const ROW_MEMORY: usize = 3 * 72;
+
 /// How many sockets are woken or closed in one go; between two goes the runtime does other work.
 const BATCH: usize = 128;
 

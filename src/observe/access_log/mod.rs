@@ -57,6 +57,11 @@ use self::{
     writer::{Message, Shared, Writer},
 };
 
+/// What one worker's way into the log takes, in bytes: its ring, and room for a line.
+pub const HANDLE_MEMORY: usize = ring::MEMORY + LINE_MAX;
+/// What the thread that writes takes, in bytes: its batch, its stack, and what the allocator keeps for one more thread.
+pub const WRITER_MEMORY: usize = writer::BATCH + LINE_MAX + (512 << 10);
+
 /// The access log of the process. An operator who wants none (`off`) has no value of this type.
 ///
 /// Dropped without [`shutdown`](Self::shutdown), it still writes what is queued, but nobody waits for that.

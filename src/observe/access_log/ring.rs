@@ -15,6 +15,9 @@ const WORDS: usize = 1 << 15;
 /// Bytes of a word.
 const WORD: usize = size_of::<u64>();
 
+/// Bytes of a ring.
+pub(super) const MEMORY: usize = WORDS * WORD;
+
 /// A position on a cache line of its own, so that the two threads do not slow each other.
 #[repr(align(64))]
 #[derive(Debug, Default)]

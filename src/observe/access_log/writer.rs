@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Bytes that go out in one write while more are waiting.
-const BATCH: usize = 64 << 10;
+pub(super) const BATCH: usize = 64 << 10;
 
 /// How long the writer lets lines gather after it wrote some: the most that a line is late, and the least time
 /// between two wake-ups by workers whose rings are less than half full.
