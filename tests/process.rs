@@ -285,6 +285,28 @@ fn memory_stays_flat_while_a_large_body_streams() {
 }
 
 #[test]
+fn memory_of_exchanges_goes_back_although_their_clients_are_gone() {
+    const UPLOADS: usize = 300;
+    // It answers nothing, and so holds every upload.
+    let origin = Origin::on_head(|_| Then::Hold);
+    let corsair = Corsair::reverse(origin.address(), &["--workers", "1"]);
+    let before = corsair.rss_kib();
+    let body = vec![b'x'; 30 << 10];
+    let clients: Vec<_> = (0..UPLOADS)
+        .map(|_| {
+            let mut client = corsair.connect();
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n").send(&body);
+            client
+        })
+        .collect();
+    origin.wait("all are on their way", |seen| seen.heads == UPLOADS);
+    let grown = corsair.rss_kib() - before;
+    assert!(grown > 20 * UPLOADS, "{grown} KiB for {UPLOADS} uploads");
+    drop(clients);
+    eventually("most of it goes back", || corsair.rss_kib() < before + grown / 4);
+}
+
+#[test]
 fn a_client_that_does_not_read_stops_the_upstream() {
     let origin = HyperOrigin::start();
     let corsair = Corsair::reverse(origin.address(), &[]);

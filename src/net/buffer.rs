@@ -14,7 +14,10 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    sync::Notify,
+};
 
 /// Bytes of a slab. Address space; only what is used becomes memory. Above 32 MiB glibc maps an allocation by
 /// itself, always, and unmaps it when it is freed.
@@ -34,6 +37,8 @@ pub struct BufferPool {
     taken: Cell<usize>,
     /// The most that were in use at a time since the last [`BufferPool::shrink`].
     peak: Cell<usize>,
+    /// There are more buffers than before.
+    grown: Notify,
 }
 
 impl BufferPool {
@@ -47,6 +52,7 @@ impl BufferPool {
             generation: Cell::new(0),
             taken: Cell::new(0),
             peak: Cell::new(0),
+            grown: Notify::new(),
         })
     }
 
@@ -61,6 +67,7 @@ impl BufferPool {
     }
 
     fn cut(&self) -> BytesMut {
+        self.grown.notify_one();
         let mut slab = self.slab.borrow_mut();
         if slab.len() < self.capacity {
             *slab = BytesMut::zeroed(SLAB.max(self.capacity));
@@ -77,6 +84,11 @@ impl BufferPool {
             self.free.take();
             self.slab.take();
         }
+    }
+
+    /// Waits until there are more buffers than before, at the last call or since.
+    pub async fn grown(&self) {
+        self.grown.notified().await;
     }
 
     /// Buffers that are in use now.
@@ -226,7 +238,7 @@ impl Drop for Buffer {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{future::Future, io, task::Waker};
 
     use super::*;
 
@@ -311,6 +323,20 @@ mod tests {
         pool.shrink();
         pool.shrink();
         assert_eq!((pool.taken(), pool.free()), (0, 1), "a few are");
+    }
+
+    #[test]
+    fn a_pool_tells_when_it_has_grown() {
+        let has_grown = |pool: &BufferPool| {
+            let mut cx = Context::from_waker(Waker::noop());
+            std::pin::pin!(pool.grown()).poll(&mut cx).is_ready()
+        };
+        let pool = BufferPool::new(16);
+        assert!(!has_grown(&pool));
+        drop([pool.take(), pool.take()]);
+        assert!(has_grown(&pool) && !has_grown(&pool), "once for all");
+        drop(pool.take());
+        assert!(!has_grown(&pool), "there was one");
     }
 
     #[test]

@@ -25,7 +25,7 @@
 //! | 7 | A panic ends one connection, is counted, and frees its slot | experience | `worker::ticket::tests::a_panic_ends_one_connection_is_counted_and_frees_its_slot` |
 //! | 8 | Without descriptors what exists is served on, and accepting goes on when one is freed | experience | `net::listen::tests::an_accept_without_descriptors_goes_on_when_one_is_freed`, `net::listen::tests::every_error_of_accept_has_its_remedy` |
 //! | 9 | A handshake has the time of a head | experience | `client_tls::a_handshake_that_stalls_is_closed_after_timeout_head` |
-//! | 10 | Pipes that long bodies have left behind are closed when nobody needs them, and the memory of their exchanges goes back | experience | `splice::pipes_that_nobody_needs_any_more_are_closed`, `net::pipe::linux::tests::a_sweep_closes_the_pipes_that_nobody_has_needed` |
+//! | 10 | Pipes that long bodies have left behind are closed when nobody needs them, and the memory of exchanges goes back, whatever became of their connections | experience | `splice::pipes_that_nobody_needs_any_more_are_closed`, `process::memory_of_exchanges_goes_back_although_their_clients_are_gone`, `net::pipe::linux::tests::a_sweep_closes_the_pipes_that_nobody_has_needed` |
 //! | 11 | When no place is left, the connection that has been idle longest is closed for the newcomer, parked ones first and those of other workers if there are none here: only running requests and tunnels keep anybody out | experience | `idle::a_newcomer_takes_the_place_of_the_connection_that_is_idle_longest`, `idle::a_newcomer_is_served_whoever_has_the_idle_connections`, `idle::running_requests_and_tunnels_keep_their_places`, `worker::newcomers::tests::no_more_places_are_made_than_newcomers_wait` |
 
 mod newcomers;

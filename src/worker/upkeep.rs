@@ -9,7 +9,7 @@ use crate::proxy::core::Core;
 
 /// How often idle upstream connections are looked through, while there are any.
 const SWEEP: Duration = Duration::from_secs(5);
-/// How often free pipes are looked through, while there are any: what nobody needs is gone after twice that.
+/// How often free pipes and buffers are looked through, while there are any: what nobody needs is gone after twice that.
 const GIVE_BACK: Duration = Duration::from_secs(2);
 
 /// Closes idle upstream connections that have expired or died; sleeps for good while there are none.
@@ -33,19 +33,25 @@ pub(super) async fn give_up(worker: Rc<Worker>) {
     }
 }
 
-/// Closes pipes that long bodies have left behind and gives the memory of their exchanges back; sleeps for good while
-/// there are none.
+/// Closes pipes that long bodies have left behind and gives the memory of exchanges back, whether their connections
+/// have ended or wait; sleeps for good while there is nothing of either.
 pub(super) async fn give_back(worker: Rc<Worker>) {
-    let pipes = &worker.core.pipes;
+    let Core { pipes, buffers, .. } = &*worker.core;
     loop {
-        pipes.wait_until_free().await;
-        while pipes.free() > 0 {
+        tokio::select! {
+            () = pipes.wait_until_free() => {}
+            () = buffers.grown() => {}
+        }
+        loop {
             sleep(GIVE_BACK).await;
             pipes.sweep();
             // Not while anything goes on: memory given back and taken again costs page faults.
-            if worker.core.buffers.taken() == 0 {
+            if buffers.taken() == 0 {
                 worker.serving.shrink();
                 worker.tasks.shrink();
+                if pipes.free() == 0 {
+                    break;
+                }
             }
         }
     }
