@@ -66,7 +66,7 @@
 //! know where a body ends, keep an early answer alive while an upload still runs, notice a client that leaves, and
 //! end the copy with a reason. What they tell each other are states that change by one table
 //! (`proxy/relay/state.rs`). The client's side is made once for an exchange, and nothing else touches the client
-//! meanwhile. A stream that proves to be bulk goes on with large buffers out of a fixed
+//! meanwhile. A stream that proves to be bulk, for a peer that keeps up, goes on with large buffers out of a fixed
 //! number, so that memory is bounded by the number of connections and not by what they carry
 //! ([`server::MemoryBound`]). Where both ends are plain TCP and only one direction moves, a long body does not
 //! visit user space at all: it is spliced through a recycled pipe ([`net::pipe`]), and of a chunked one only

@@ -214,7 +214,7 @@ settings! {
             "First relay buffer of each direction";
         LimitSocketBuffer = "limits.socket_buffer", flag "limit-socket-buffer": Value("SIZE|auto") = "128k",
             "Kernel buffers of each socket, or auto to leave them to the kernel; where a long body comes from they \
-             grow to 4 times that";
+             grow to 4 times that once its reader has proved to keep up";
     }
     "Timeouts" {
         TimeoutHead = "timeouts.head", flag "timeout-head": Value("DURATION") = "10s",

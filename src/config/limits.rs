@@ -24,7 +24,8 @@ pub struct Limits {
     pub body: Option<u64>,
     /// Bytes of the relay buffer of each direction.
     pub buffer: usize,
-    /// Kernel buffer of each socket, 4 times that to receive a long body; `None` leaves it to the kernel.
+    /// Kernel buffer of each socket, 4 times that to receive a long body for a peer that keeps up with it; `None` leaves
+    /// it to the kernel.
     pub socket_buffer: Option<usize>,
 }
 

@@ -64,7 +64,7 @@ pub struct Core {
 }
 
 /// The memory that a worker's pool of large relay buffers may take: this many streams at a time.
-pub const BULK_STREAMS: usize = 32;
+pub const BULK_STREAMS: usize = 8;
 
 impl Core {
     /// The state of the only worker of its process.

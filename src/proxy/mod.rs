@@ -35,6 +35,7 @@
 //! | 24 | What fails in a tunnel is recorded of the end that failed | experience | `proxy::relay::tunnel::tests::the_end_that_fails_is_the_one_it_is_recorded_of` |
 //! | 25 | The states of an exchange change by one table each: what has ended stays so, and the first reason to end stays | experience | `proxy::relay::state::tests::a_body_that_has_ended_or_was_cut_stays_so`, `proxy::relay::state::tests::a_target_that_discards_takes_nothing_any_more_and_only_a_flush_makes_sure`, `proxy::relay::state::tests::the_first_reason_to_end_stays_and_a_pause_is_none` |
 //! | 26 | Another attempt begins with nothing but what the client has done | experience | `proxy::relay::flow::tests::another_attempt_begins_with_nothing_but_what_the_client_has_done` |
+//! | 27 | A pipe, a wide receive window and large buffers are for a body whose target keeps up; one that stalls gives them back | measured | `proxy::relay::copy::tests::a_pipe_and_a_wide_window_are_for_a_client_that_keeps_up`, `proxy::relay::copy::tests::large_buffers_are_for_a_client_that_keeps_up`, `proxy::relay::flow::tests::a_target_lags_from_a_stall_until_it_has_taken_what_makes_a_stream_bulk` |
 
 mod outcome;
 

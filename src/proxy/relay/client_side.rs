@@ -83,6 +83,11 @@ impl<'a> ClientSide<'a> {
         }
     }
 
+    /// Whether anything of the body is still to go upstream.
+    pub(super) fn has_more(&self) -> bool {
+        self.piped.is_some() || !(self.body.is_written() || self.state.upload.source() == SourceState::Cut)
+    }
+
     /// Whether another request can come from this client: this one has been read to its end, and it has not said
     /// its last word.
     pub(crate) fn may_ask_again(&self) -> bool {
@@ -206,6 +211,10 @@ impl<'a> ClientSide<'a> {
 }
 
 impl Source for ClientSide<'_> {
+    fn stream(&self) -> &Stream {
+        self.stream
+    }
+
     fn opaque(&self) -> u64 {
         if self.inbound.borrow().is_empty() { self.body.opaque() } else { 0 }
     }

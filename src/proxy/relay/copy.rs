@@ -1,8 +1,8 @@
 //! The slow path: bodies that do not fit one buffer move both ways at once.
 //!
 //! `copy_bidirectional` does the moving, between the two sides that know where messages begin and end. A
-//! stream that proves to be bulk goes on with large buffers: the copy has one size per call, so the sides
-//! pause at a mark and a new call starts.
+//! stream that proves to be bulk, to a target that keeps up, goes on with large buffers until that one stalls: the copy
+//! has one size per call, so the sides pause at a mark and a new call starts.
 
 use std::{
     future::{Future, poll_fn},
@@ -14,9 +14,8 @@ use tokio::io::copy_bidirectional_with_sizes;
 
 use super::{
     client_side::ClientSide,
-    flow::{BULK_MARK, ExchangeState},
-    source::Source,
-    splice,
+    flow::ExchangeState,
+    splice::{self, Window},
     state::{Course, Ended},
     upstream_side::UpstreamSide,
     watchdog::Watchdog,
@@ -24,7 +23,10 @@ use super::{
 use crate::{config::Config, error::Error, net::timer::Timer, proxy::core::Core};
 
 /// The relay buffer of a bulk stream: larger ones save no more, and cost page faults.
-pub const BULK_BUFFER: usize = 256 << 10;
+pub const BULK_BUFFER: usize = 128 << 10;
+
+/// The relay buffer of a direction in which nothing is left to come.
+const NO_BUFFER: usize = 1;
 
 /// A permit for one large buffer, out of a worker's fixed number.
 struct BulkPermit<'a>(&'a Core);
@@ -58,13 +60,16 @@ pub(crate) async fn copy(
     let mut watchdog = Watchdog::new(&config.timeouts);
     let mut permit = None;
     let mut left = None;
+    // Whether a pipe that was given back may be had again.
+    let mut returns = false;
+    let mut window = Window::new(config.limits.socket_buffer);
     loop {
-        if let Some(spliced) = splice::begin(core, client, upstream, state, left) {
-            left = Some(spliced);
-            if upstream.opaque().max(client.opaque()) >= BULK_MARK {
-                splice::widen(spliced, client, upstream, config.limits.socket_buffer);
-            }
-            poll_fn(|cx| match splice::poll_spliced(cx, spliced, client, upstream, state) {
+        let begun = splice::begin(core, client, upstream, state, left);
+        returns &= begun.is_some();
+        if let Some(spliced) = begun {
+            // Large buffers are for those who have no pipe.
+            permit = None;
+            poll_fn(|cx| match splice::poll_spliced(cx, spliced, client, upstream, state, &mut window) {
                 Poll::Pending => watchdog.poll_expired(cx, timer, &config.timeouts, state).map(Err),
                 ended => ended,
             })
@@ -72,16 +77,20 @@ pub(crate) async fn copy(
             if upstream.is_complete() && !upstream.has_ready() {
                 return Ok(Ended::Done);
             }
+            returns = spliced.flow(state).lags();
+            left = Some(spliced).filter(|_| !returns);
         }
-        let down_is_bulk = state.download.is_bulk() || upstream.opaque() >= BULK_MARK;
-        let up_is_bulk = state.upload.is_bulk() || client.opaque() >= BULK_MARK;
+        let (down_is_bulk, up_is_bulk) = (state.download.is_bulk(), state.upload.is_bulk());
+        permit = permit.filter(|_| down_is_bulk || up_is_bulk);
         if permit.is_none() && (down_is_bulk || up_is_bulk) {
             permit = BulkPermit::take(core);
         }
         let size = |is_bulk| if is_bulk && permit.is_some() { BULK_BUFFER } else { config.limits.buffer };
-        state.watch_for_bulk(permit.is_none() && core.bulk_permits.get() > 0);
-        let mut copying =
-            pin!(copy_bidirectional_with_sizes(upstream, client, size(down_is_bulk), size(up_is_bulk)));
+        let up_size = if client.has_more() { size(up_is_bulk) } else { NO_BUFFER };
+        // A pause has to lead to something: to a permit or a pipe that there is, or to smaller buffers.
+        let may_gain = core.bulk_permits.get() > 0 || (returns && !core.pipes.is_exhausted());
+        state.watch(permit.is_none() && may_gain, permit.is_some());
+        let mut copying = pin!(copy_bidirectional_with_sizes(upstream, client, size(down_is_bulk), up_size));
         let expired = poll_fn(|cx| {
             // What the copy returns says less than the state does.
             if copying.as_mut().poll(cx).is_ready() {

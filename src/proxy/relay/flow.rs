@@ -4,7 +4,10 @@ use std::{
     cell::Cell,
     io,
     task::{Context, Poll},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::state::{
     ClientState, Course, CourseEvent, Ended, ResponseState, SourceEvent, SourceState, TargetEvent,
@@ -12,8 +15,12 @@ use super::state::{
 };
 use crate::error::Error;
 
-/// Bytes in one direction after which it counts as bulk.
+/// Bytes in one direction after which it counts as bulk: more than a peer's kernel and ours take in for a target that
+/// reads nothing.
 pub(crate) const BULK_MARK: u64 = 512 << 10;
+/// A target that takes nothing for so long does not keep up with its source. The kernel asks for more when a third of
+/// its buffer is free, so that with the default one who reads less than some 160 KB/s is found out.
+pub(super) const STALL: Duration = Duration::from_millis(500);
 /// The least number of bytes ahead for which a pipe is cheaper than a buffer.
 pub(super) const WORTHWHILE: u64 = 32 << 10;
 
@@ -37,6 +44,10 @@ pub(crate) struct Flow {
     arrived: Cell<u64>,
     /// Bytes that left on the wire.
     pub(super) sent: Cell<u64>,
+    /// Since when the target has taken nothing.
+    pub(super) held_since: Cell<Option<Instant>>,
+    /// Bytes that had left when the target last went on after a [`STALL`].
+    stalled_at: Cell<Option<u64>>,
 }
 
 impl Flow {
@@ -46,6 +57,8 @@ impl Flow {
             target: Cell::new(TargetState::Flushed),
             arrived: Cell::new(0),
             sent: Cell::new(0),
+            held_since: Cell::new(None),
+            stalled_at: Cell::new(None),
         }
     }
 
@@ -54,6 +67,8 @@ impl Flow {
         self.target.set(TargetState::Flushed);
         self.arrived.set(0);
         self.sent.set(0);
+        self.held_since.set(None);
+        self.stalled_at.set(None);
     }
 
     /// What this direction waits for.
@@ -90,9 +105,20 @@ impl Flow {
         self.sent.get()
     }
 
-    /// Whether so much has gone this way that large buffers pay.
+    /// Bytes that left while the target kept up.
+    pub(super) fn drained(&self) -> u64 {
+        self.sent.get() - self.stalled_at.get().unwrap_or_default()
+    }
+
+    /// Whether so much has gone this way, to a target that keeps up, that large buffers pay.
     pub(crate) fn is_bulk(&self) -> bool {
-        self.sent.get() >= BULK_MARK
+        self.drained() >= BULK_MARK
+    }
+
+    /// Whether the target has stalled and not made good for it: what is read for it ahead only waits, so it gets no
+    /// pipe and no large buffers.
+    pub(super) fn lags(&self) -> bool {
+        self.stalled_at.get().is_some() && !self.is_bulk()
     }
 
     pub(crate) fn received(&self, bytes: usize) {
@@ -110,25 +136,40 @@ impl Flow {
     }
 
     pub(crate) fn wrote(&self, bytes: usize) {
+        self.goes_on();
         self.sent.set(self.sent.get() + bytes as u64);
         self.target.set(self.target.get().after(TargetEvent::Wrote));
     }
 
     /// The copy has written `bytes`, and flushes its target before it waits for more.
     pub(crate) fn copied(&self, bytes: usize) {
+        self.goes_on();
         self.sent.set(self.sent.get() + bytes as u64);
         self.target.set(self.target.get().after(TargetEvent::Copied));
     }
 
     /// The target did not take the last bytes offered.
     pub(crate) fn held(&self) {
+        if self.held_since.get().is_none() {
+            self.held_since.set(Some(Instant::now()));
+        }
         self.target.set(self.target.get().after(TargetEvent::Held));
+    }
+
+    /// The target takes bytes, perhaps after a stall.
+    fn goes_on(&self) {
+        if self.held_since.take().is_some_and(|since| since.elapsed() >= STALL) {
+            self.stalled_at.set(Some(self.sent.get()));
+        }
     }
 
     /// The copy has flushed its target, which has not let everything go if `is_pending`.
     pub(crate) fn flushed(&self, is_pending: bool) {
-        let event = if is_pending { TargetEvent::Held } else { TargetEvent::Flushed };
-        self.target.set(self.target.get().after(event));
+        if is_pending {
+            return self.held();
+        }
+        self.goes_on();
+        self.target.set(self.target.get().after(TargetEvent::Flushed));
     }
 
     /// Bytes are thrown away from now on: the target takes no more, or has answered already.
@@ -151,8 +192,10 @@ pub(crate) struct ExchangeState {
     course: Cell<Course>,
     response: Cell<ResponseState>,
     client: Cell<ClientState>,
-    /// A direction that proves to be bulk pauses, so that it can go on with large buffers.
+    /// A direction that proves to be bulk pauses, so that it can go on with large buffers or a pipe.
     watches_for_bulk: Cell<bool>,
+    /// There are large buffers; a direction that lags pauses, so that it can give them back.
+    has_large_buffers: Cell<bool>,
 }
 
 impl ExchangeState {
@@ -164,6 +207,7 @@ impl ExchangeState {
             response: Cell::new(ResponseState::Awaited),
             client: Cell::new(ClientState::Open),
             watches_for_bulk: Cell::new(false),
+            has_large_buffers: Cell::new(false),
         }
     }
 
@@ -174,6 +218,7 @@ impl ExchangeState {
         self.course.set(Course::Running);
         self.response.set(ResponseState::Awaited);
         self.watches_for_bulk.set(false);
+        self.has_large_buffers.set(false);
     }
 
     pub(crate) fn course(&self) -> Course {
@@ -230,13 +275,15 @@ impl ExchangeState {
         self.upload.source() == SourceState::Read
     }
 
-    /// Whether a stream that proves to be bulk is to pause.
-    pub(crate) fn watch_for_bulk(&self, watch: bool) {
-        self.watches_for_bulk.set(watch);
+    /// Whether a stream that proves to be bulk is to pause, and whether it has large buffers to give back.
+    pub(super) fn watch(&self, for_bulk: bool, has_large_buffers: bool) {
+        self.watches_for_bulk.set(for_bulk);
+        self.has_large_buffers.set(has_large_buffers);
     }
 
-    /// Pauses both directions if `flow` has proved to be bulk; whether it did. A pause within a large chunk, of
-    /// which `opaque` bytes are left, is the better one: the rest can go through a pipe.
+    /// Pauses both directions if `flow` has proved to be bulk, or has large buffers and is it no more; whether it did.
+    /// A pause for more within a large chunk, of which `opaque` bytes are left, is the better one: the rest can go
+    /// through a pipe.
     ///
     /// The copy ends only when all that it took has left, which can take as long as a target likes; so there is
     /// no pause while anything waits to be written, in either direction. Pending is a reader that lets the copy
@@ -249,9 +296,11 @@ impl ExchangeState {
         opaque: u64,
     ) -> Poll<bool> {
         use TargetState::{Blocked, Unflushed};
-        let is_time = opaque >= WORTHWHILE || flow.sent() >= 2 * BULK_MARK;
+        let is_time = opaque >= WORTHWHILE || flow.drained() >= 2 * BULK_MARK;
+        let gains = self.watches_for_bulk.get() && flow.is_bulk() && is_time;
+        let gives_back = self.has_large_buffers.get() && flow.lags() && !other.is_bulk();
         let is_held_up = flow.target() == Blocked || matches!(other.target(), Blocked | Unflushed);
-        if !self.watches_for_bulk.get() || !flow.is_bulk() || !is_time || is_held_up {
+        if !(gains || gives_back) || is_held_up {
             return Poll::Ready(false);
         }
         if flow.target() == Unflushed {
@@ -272,7 +321,7 @@ mod tests {
     /// What is asked before a pause, of an exchange in which it is time for the download's.
     fn asked(hold_up: impl Fn(&ExchangeState)) -> (Poll<bool>, Course) {
         let state = ExchangeState::new();
-        state.watch_for_bulk(true);
+        state.watch(true, false);
         state.download.sent.set(BULK_MARK);
         hold_up(&state);
         let cx = Context::from_waker(Waker::noop());
@@ -283,7 +332,7 @@ mod tests {
     fn nothing_pauses_while_anything_waits_to_be_written() {
         use Course::{Paused, Running};
         assert_eq!(asked(|_| {}), (Poll::Ready(true), Paused));
-        assert_eq!(asked(|state| state.watch_for_bulk(false)), (Poll::Ready(false), Running));
+        assert_eq!(asked(|state| state.watch(false, false)), (Poll::Ready(false), Running));
         assert_eq!(asked(|state| state.download.sent.set(BULK_MARK - 1)), (Poll::Ready(false), Running));
         assert_eq!(asked(|state| state.upload.held()), (Poll::Ready(false), Running));
         assert_eq!(asked(|state| state.upload.copied(1)), (Poll::Ready(false), Running));
@@ -295,6 +344,59 @@ mod tests {
             state.download.flushed(false);
         });
         assert_eq!(flushed, (Poll::Ready(true), Paused));
+    }
+
+    /// The target, which did not take the last bytes offered, has stalled.
+    fn stall(flow: &Flow) {
+        flow.held();
+        flow.held_since.set(Instant::now().checked_sub(STALL));
+    }
+
+    #[test]
+    fn a_target_lags_from_a_stall_until_it_has_taken_what_makes_a_stream_bulk() {
+        let flow = Flow::new();
+        flow.wrote(1);
+        assert!(!flow.lags() && !flow.is_bulk(), "nothing is known of it");
+        flow.held();
+        flow.wrote(BULK_MARK as usize);
+        assert!(!flow.lags() && flow.is_bulk(), "it has been waited for, but not long");
+        for goes_on in [Flow::wrote, Flow::copied] {
+            stall(&flow);
+            assert!(!flow.lags(), "that shows when it goes on");
+            goes_on(&flow, 1);
+            assert!(flow.lags() && !flow.is_bulk());
+            flow.wrote(BULK_MARK as usize - 2);
+            assert!(flow.lags() && !flow.is_bulk());
+            flow.wrote(1);
+            assert!(!flow.lags() && flow.is_bulk());
+        }
+        stall(&flow);
+        flow.flushed(true);
+        flow.flushed(false);
+        assert!(flow.lags(), "what was held back by a flush has stalled no less");
+        flow.begin_anew();
+        assert!(!flow.lags());
+    }
+
+    #[test]
+    fn large_buffers_are_given_back_when_no_direction_is_bulk_any_more() {
+        use Course::{Paused, Running};
+        let lagging = |state: &ExchangeState| {
+            stall(&state.download);
+            state.download.wrote(0);
+        };
+        let held = |state: &ExchangeState| {
+            state.watch(false, true);
+            lagging(state);
+        };
+        assert_eq!(asked(held), (Poll::Ready(true), Paused));
+        assert_eq!(asked(lagging), (Poll::Ready(false), Running), "there are none");
+        assert_eq!(asked(|state| state.watch(false, true)), (Poll::Ready(false), Running), "it keeps up");
+        let other = asked(|state| {
+            held(state);
+            state.upload.sent.set(BULK_MARK);
+        });
+        assert_eq!(other, (Poll::Ready(false), Running), "the other direction needs them");
     }
 
     #[test]

@@ -4,11 +4,14 @@ use std::task::{Context, Poll};
 
 use crate::{
     error::Error,
-    net::{buffer::Buffer, pipe::Pipe},
+    net::{buffer::Buffer, pipe::Pipe, stream::Stream},
 };
 
 /// The side that a spliced body comes from.
 pub(super) trait Source {
+    /// Where its bytes come from.
+    fn stream(&self) -> &Stream;
+
     /// Bytes of the body that need not be looked at on their way; 0 when the next ones do.
     fn opaque(&self) -> u64;
 

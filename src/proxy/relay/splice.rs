@@ -5,6 +5,9 @@
 //! leaves together, chunk headers with the data around them, and waits for nothing. Only one direction is
 //! spliced, while nothing moves the other way: whenever anything else happens (a response to an upload that
 //! still runs, chunks too small to be worth it), the [copy](mod@super::copy) goes on, with what is left in the pipe.
+//!
+//! A pipe is for a target that keeps up with its source, and so is a wide window: what a target that stalls does not
+//! take would only wait in them. Such a one has small buffers instead, until it has made good for it.
 
 use std::{
     io,
@@ -13,7 +16,7 @@ use std::{
 
 use super::{
     client_side::ClientSide,
-    flow::{ExchangeState, Flow, WORTHWHILE},
+    flow::{BULK_MARK, ExchangeState, Flow, WORTHWHILE},
     source::Source,
     state::SourceState,
     upstream_side::UpstreamSide,
@@ -49,6 +52,16 @@ pub(crate) enum Spliced {
     Upload,
 }
 
+impl Spliced {
+    /// What is known of the direction.
+    pub(crate) const fn flow(self, state: &ExchangeState) -> &Flow {
+        match self {
+            Self::Download => &state.download,
+            Self::Upload => &state.upload,
+        }
+    }
+}
+
 /// Whether what is left of a response is to be spliced, so that its head can leave with it.
 pub(crate) fn is_worthwhile(core: &Core, client: &ClientSide<'_>, upstream: &UpstreamSide<'_>) -> bool {
     upstream.opaque() >= WORTHWHILE
@@ -58,7 +71,8 @@ pub(crate) fn is_worthwhile(core: &Core, client: &ClientSide<'_>, upstream: &Ups
 }
 
 /// Takes a pipe for the direction that is worth it, if there is one; it is in the side that it starts from.
-/// A body that has `left` its pipe stays out of pipes: its chunks are too small for them.
+/// A body that has `left` its pipe stays out of pipes: its chunks are too small for them. One whose target lags waits
+/// until it does not.
 pub(crate) fn begin(
     core: &Core,
     client: &mut ClientSide<'_>,
@@ -77,25 +91,45 @@ pub(crate) fn begin(
         let is_alone = upstream.awaits_head() && !state.upload.is_discarding();
         (&mut client.piped, Some(Spliced::Upload).filter(|_| is_worthwhile && is_alone))
     };
-    let spliced = spliced.filter(|spliced| left != Some(*spliced))?;
+    let spliced = spliced.filter(|spliced| left != Some(*spliced) && !spliced.flow(state).lags())?;
     *place = Some(core.pipes.take()?);
     Some(spliced)
 }
 
-/// Makes the receive buffer of a long stream's source wider, for the rest of its connection's life: a window
-/// made narrow again would hold the next stream back. Buffers left to the kernel are left to it.
-pub(crate) fn widen(
-    spliced: Spliced,
-    client: &ClientSide<'_>,
-    upstream: &UpstreamSide<'_>,
-    socket_buffer: Option<usize>,
-) {
-    let source = match spliced {
-        Spliced::Download => &*upstream.stream,
-        Spliced::Upload => &*client.stream,
-    };
-    if let Some(bytes) = socket_buffer {
-        source.set_receive_buffer(bytes.saturating_mul(WIDER));
+/// The receive buffer of a spliced body's source, which bounds what the source may send ahead.
+///
+/// It grows once the target has proved to keep up, and stays so for the rest of its connection's life, unless the
+/// target lags: a window made narrow again would hold the next stream back. What has come into it by then stays until
+/// the target takes it. Buffers left to the kernel are left to it.
+#[derive(Debug)]
+pub(crate) struct Window {
+    bytes: Option<usize>,
+    /// There has been data so long that a wide one pays; chunks are mostly shorter.
+    is_worthwhile: bool,
+    is_wide: bool,
+}
+
+impl Window {
+    /// The window of a source whose receive buffer has `bytes`.
+    pub(crate) const fn new(bytes: Option<usize>) -> Self {
+        Self { bytes, is_worthwhile: false, is_wide: false }
+    }
+
+    /// Widens it when it is time.
+    fn follow(&mut self, source: &impl Source, flow: &Flow) {
+        self.is_worthwhile |= source.opaque() >= BULK_MARK;
+        if let Some(bytes) = self.bytes.filter(|_| self.is_worthwhile && !self.is_wide && flow.is_bulk()) {
+            source.stream().set_receive_buffer(bytes.saturating_mul(WIDER));
+            self.is_wide = true;
+        }
+    }
+
+    /// Also after a stream before this one made it wide.
+    fn narrow(&mut self, source: &Stream) {
+        if let Some(bytes) = self.bytes {
+            source.set_receive_buffer(bytes);
+            self.is_wide = false;
+        }
     }
 }
 
@@ -110,6 +144,7 @@ pub(crate) fn poll_spliced(
     client: &mut ClientSide<'_>,
     upstream: &mut UpstreamSide<'_>,
     state: &ExchangeState,
+    window: &mut Window,
 ) -> Poll<Result<(), Error>> {
     let place = |client: &mut ClientSide<'_>, upstream: &mut UpstreamSide<'_>, pipe| match spliced {
         Spliced::Download => std::mem::replace(&mut upstream.piped, pipe),
@@ -117,8 +152,8 @@ pub(crate) fn poll_spliced(
     };
     let Some(mut pipe) = place(client, upstream, None) else { return Poll::Ready(Ok(())) };
     let polled = match spliced {
-        Spliced::Download => poll_download(cx, &mut pipe, client, upstream, state),
-        Spliced::Upload => poll_upload(cx, &mut pipe, client, upstream, state),
+        Spliced::Download => poll_download(cx, (&mut pipe, window), client, upstream, state),
+        Spliced::Upload => poll_upload(cx, (&mut pipe, window), client, upstream, state),
     };
     if polled.is_pending() || pipe.held() > 0 {
         place(client, upstream, Some(pipe));
@@ -128,7 +163,7 @@ pub(crate) fn poll_spliced(
 
 fn poll_download(
     cx: &mut Context<'_>,
-    pipe: &mut Pipe,
+    way: (&mut Pipe, &mut Window),
     client: &mut ClientSide<'_>,
     upstream: &mut UpstreamSide<'_>,
     state: &ExchangeState,
@@ -136,7 +171,7 @@ fn poll_download(
     if client.poll_watch(cx).is_ready() {
         return Poll::Ready(Err(Error::ClientGone));
     }
-    match ready!(poll_through(cx, pipe, upstream, client.stream, &state.download))? {
+    match ready!(poll_through(cx, way, upstream, client.stream, &state.download))? {
         Stopped::Source => Poll::Ready(Ok(())),
         Stopped::Target => Poll::Ready(Err(Error::ClientGone)),
     }
@@ -144,7 +179,7 @@ fn poll_download(
 
 fn poll_upload(
     cx: &mut Context<'_>,
-    pipe: &mut Pipe,
+    way: (&mut Pipe, &mut Window),
     client: &mut ClientSide<'_>,
     upstream: &mut UpstreamSide<'_>,
     state: &ExchangeState,
@@ -152,7 +187,7 @@ fn poll_upload(
     if let Poll::Ready(arrived) = upstream.poll_arrival(cx) {
         return Poll::Ready(arrived);
     }
-    if ready!(poll_through(cx, pipe, client, upstream.stream, &state.upload))? == Stopped::Target {
+    if ready!(poll_through(cx, way, client, upstream.stream, &state.upload))? == Stopped::Target {
         // It may have answered before it stopped reading; the copy waits for that.
         state.upload.discard();
     }
@@ -162,7 +197,7 @@ fn poll_upload(
 /// Why nothing more goes through the pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stopped {
-    /// What follows of the body is not worth a pipe, or there is no more.
+    /// What follows of the body is not worth a pipe, or there is no more, or the target lags behind it.
     Source,
     /// The target takes no more.
     Target,
@@ -171,13 +206,18 @@ enum Stopped {
 /// Moves the body through the pipe, as long as that is the way for it.
 fn poll_through(
     cx: &mut Context<'_>,
-    pipe: &mut Pipe,
+    (pipe, window): (&mut Pipe, &mut Window),
     source: &mut impl Source,
     target: &Stream,
     flow: &Flow,
 ) -> Poll<Result<Stopped, Error>> {
     let mut moved = 0;
     while moved < TURN {
+        if pipe.held() == 0 && flow.lags() {
+            window.narrow(source.stream());
+            return Poll::Ready(Ok(Stopped::Source));
+        }
+        window.follow(source, flow);
         let filled = if pipe.held() == 0 { poll_fill(cx, pipe, source, flow) } else { GOES_ON };
         let sent = poll_empty(cx, pipe, source, target, flow, &mut moved);
         // What could leave before an error at once has left; a source that failed is not asked again.
@@ -206,7 +246,7 @@ fn poll_fill(
     source: &mut impl Source,
     flow: &Flow,
 ) -> Poll<Result<bool, Error>> {
-    let is_long = flow.sent() >= SHORT;
+    let is_long = flow.drained() >= SHORT;
     if is_long && source.opaque() >= LONG_DATA {
         return source.poll_pour(cx, pipe, piece(source, PIPE_CAPACITY)).map_ok(|()| true);
     }

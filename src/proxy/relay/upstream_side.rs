@@ -272,6 +272,10 @@ impl<'a> UpstreamSide<'a> {
 }
 
 impl Source for UpstreamSide<'_> {
+    fn stream(&self) -> &Stream {
+        self.stream
+    }
+
     fn opaque(&self) -> u64 {
         match &self.phase {
             Phase::Body(body) if self.reader.buffer.is_none() => body.opaque(),

@@ -5,7 +5,8 @@ use std::pin::Pin;
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UnixStream,
-    task::yield_now,
+    task::{spawn_local, yield_now},
+    time::Instant,
 };
 
 use super::*;
@@ -15,7 +16,14 @@ use crate::{
         testing::{in_worker, tls_pair},
     },
     plan::sample::REVERSE,
-    proxy::relay::{flow::Flow, sample::Stage},
+    proxy::{
+        core::BULK_STREAMS,
+        relay::{
+            flow::{BULK_MARK, Flow, STALL},
+            sample::Stage,
+            state::TargetState,
+        },
+    },
 };
 
 /// Of each body, what comes at first and what there is in all: enough for a pause, too little for more.
@@ -104,6 +112,114 @@ fn a_response_that_cannot_leave_does_not_hold_the_upload_up() {
             client_far.write_all(&vec![b'x'; WHOLE]).await.unwrap();
             client_far.flush().await.unwrap();
             upstream_far.read_exact(&mut vec![0; WHOLE]).await.unwrap();
+        })
+        .await;
+    });
+}
+
+/// A response that is longer than everything that a test reads of it.
+const LONG: usize = 64 << 20;
+
+fn download() -> Stage {
+    let stage = Stage::new(REVERSE, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    stage.state.upload.read_to_end();
+    stage
+}
+
+/// Sends a long response for as long as somebody takes it.
+fn respond(mut far: Stream) {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n");
+    spawn_local(async move {
+        far.write_all(head.as_bytes()).await.unwrap();
+        // It ends when the test does.
+        while far.write_all(&[b'x'; 64 << 10]).await.is_ok() {}
+    });
+}
+
+/// Waits until the client, which reads nothing, takes no more.
+async fn is_held(flow: &Flow) {
+    while flow.target() != TargetState::Blocked {
+        yield_now().await;
+    }
+}
+
+/// The time of a stall passes, for a client that takes no more.
+async fn stall(flow: &Flow) {
+    is_held(flow).await;
+    flow.held_since.set(Instant::now().checked_sub(STALL));
+}
+
+/// Reads until `enough`, which comes before the body ends.
+async fn read_until(client: &mut Stream, enough: impl Fn() -> bool) {
+    let mut room = vec![0; 16 << 10];
+    let mut left = LONG;
+    while !enough() {
+        left = left.checked_sub(client.read(&mut room).await.unwrap()).expect("more than the body");
+        yield_now().await;
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_pipe_and_a_wide_window_are_for_a_client_that_keeps_up() {
+    use std::os::fd::AsFd as _;
+
+    use socket2::{SockRef, Socket};
+
+    use crate::net::testing::tcp_pair;
+
+    in_worker(async {
+        let stage = download();
+        let ((client, client_far), (upstream, upstream_far)) = (tcp_pair().await, tcp_pair().await);
+        // So that little is on its way: the kernel's own buffers take in megabytes.
+        SockRef::from(&client).set_send_buffer_size(32 << 10).unwrap();
+        SockRef::from(&client_far).set_recv_buffer_size(32 << 10).unwrap();
+        let socket = Socket::from(upstream.as_fd().try_clone_to_owned().unwrap());
+        let window = || socket.recv_buffer_size().unwrap();
+        let given_back = || stage.core.pipes.free() == 1;
+        respond(Stream::Tcp(upstream_far));
+        let (mut client, mut upstream) = (Stream::Tcp(client), Stream::Tcp(upstream));
+        let mut client_far = Stream::Tcp(client_far);
+        let flow = &stage.state.download;
+        let at_first = window();
+        while_streaming(&stage, &mut client, &mut upstream, async {
+            is_held(flow).await;
+            assert_eq!(window(), at_first, "it has not proved to keep up");
+            read_until(&mut client_far, || window() != at_first).await;
+            assert!(flow.is_bulk());
+            let wide = window();
+            for _ in 0..2 {
+                assert!(!given_back(), "the pipe is in use");
+                stall(flow).await;
+                assert!(!given_back(), "it holds what the client has not taken");
+                read_until(&mut client_far, given_back).await;
+                assert!(window() < wide && flow.lags());
+                read_until(&mut client_far, || !given_back() && window() == wide).await;
+                assert!(flow.is_bulk());
+            }
+        })
+        .await;
+    });
+}
+
+#[test]
+fn large_buffers_are_for_a_client_that_keeps_up() {
+    in_worker(async {
+        let stage = download();
+        let ((mut client, mut client_far), (mut upstream, upstream_far)) = (pair(), pair());
+        let given_back = || stage.core.bulk_permits.get() == BULK_STREAMS;
+        respond(upstream_far);
+        let flow = &stage.state.download;
+        while_streaming(&stage, &mut client, &mut upstream, async {
+            for _ in 0..2 {
+                is_held(flow).await;
+                assert!(given_back(), "it has not proved to keep up");
+                read_until(&mut client_far, || !given_back()).await;
+                assert!(flow.is_bulk());
+                stall(flow).await;
+                read_until(&mut client_far, given_back).await;
+                assert!(flow.lags());
+            }
         })
         .await;
     });
