@@ -152,3 +152,34 @@ fn a_tls_end_without_close_notify_under_a_close_delimited_body_is_seen_as_cut() 
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn silent_handshakes_give_way_to_one_that_waits() {
+    let authority = Authority::new();
+    let good = Origin::start_tls(authority.leaf(&["127.0.0.1"]).server(), support::origin::describe);
+    // It takes connections, and says nothing on them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (file, port) = (authority.file(), silent.local_addr().unwrap().port());
+    let corsair = Corsair::start(&[
+        "--allow-target",
+        "127.0.0.1",
+        "--ca-file",
+        file.to_str().unwrap(),
+        // The good one would come too late if it had to wait for that.
+        "--timeout-connect",
+        "5m",
+    ]);
+    let mut clients = Vec::new();
+    let mut held = Vec::new();
+    // More than one worker has places for.
+    for _ in 0..140 {
+        let mut client = corsair.connect();
+        client.send(format!("GET /https://127.0.0.1:{port}/ HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        held.push(silent.accept().unwrap());
+        clients.push(client);
+    }
+    assert_eq!(corsair.get(&format!("/https://{}/", good.address()), "").status, 200);
+    // Some have given way, and hear so; the others still wait for their server.
+    assert_eq!(clients.remove(0).response().status, 504);
+    assert!(clients.pop().unwrap().is_quiet_for(std::time::Duration::from_millis(1)));
+}

@@ -4,13 +4,13 @@
 //! connection. No byte of a request can leave before the certificate was verified, because the stream to
 //! write it to does not exist before. When a handshake fails, the alert that says why is sent on the way out.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{stream::Stream, throttle::Throttle};
+use super::{places::Places, stream::Stream, throttle::Throttle};
 use crate::{error::Error, tls};
 
 /// Bytes of records that a connection may hold for a peer that does not take them: two full records, so
@@ -24,6 +24,16 @@ pub const TLS_MEMORY: usize = RECORD_BUFFER + (88 << 10);
 /// that they are its own, in bytes. Only then are they verified, and until then rustls holds as many as fit into
 /// 64 KiB: 13,000 empty ones, 5 bytes each on the wire and 56 in memory.
 pub const UNPROVEN_MEMORY: usize = 896 << 10;
+/// Handshakes with upstreams that a worker carries out at once.
+pub const HANDSHAKES: usize = 128;
+/// How long one of them has its place, although others wait for one.
+const PLACE_TIME: Duration = Duration::from_secs(1);
+
+/// Places for the handshakes with upstreams of one worker.
+#[must_use]
+pub fn places() -> Places {
+    Places::new(PLACE_TIME, HANDSHAKES)
+}
 
 /// Waits for the first byte of a client, and leaves it where it is: whether it is text, which begins no TLS record
 /// (RFC 8446 §5.1), so that somebody waits for an answer that can be read. Nothing is held meanwhile.
@@ -67,6 +77,24 @@ pub async fn connect(
     match handshake.await {
         Ok(stream) => Ok(Stream::TlsClient(Box::new(stream))),
         Err(error) => Err(upstream_fault(&shown, &error)),
+    }
+}
+
+/// As [`connect`], in one of the `places`: what is not proven takes much.
+///
+/// # Errors
+/// As [`connect`], and [`Error::ConnectTimeout`] when the handshake took long while others waited for its place.
+pub async fn connect_in(
+    places: &Places,
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    tcp: TcpStream,
+) -> Result<Stream, Error> {
+    let place = places.take().await.ok_or(Error::Internal)?;
+    tokio::select! {
+        biased;
+        connected = connect(config, name, tcp) => connected,
+        () = place.given_up() => Err(Error::ConnectTimeout),
     }
 }
 

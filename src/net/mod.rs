@@ -6,6 +6,7 @@
 //!
 //! - `throttle`: a message that the network could provoke a thousand times
 //! - `descriptors`: what connections to upstreams may take of the process's descriptors
+//! - `places`: a bounded number of them, kept by nobody for good
 //! - [`timer`]: one timer for deadline after deadline
 //! - `peer`: who is at the other end of a connection
 //! - [`buffer`]: the memory that bytes are read into
@@ -20,6 +21,8 @@
 mod throttle;
 
 mod descriptors;
+
+mod places;
 
 pub mod timer;
 
@@ -47,4 +50,5 @@ pub(crate) mod testing;
 pub use self::{
     descriptors::{Descriptors, Spent},
     peer::Peer,
+    places::Places,
 };

@@ -21,7 +21,7 @@ use crate::{
     plan::{Destination, Exchange, Target},
     upstream::{
         BoundLeases, Lease, OpenConnection,
-        connector::{self, Nearness, OpeningTimes, Remote},
+        connector::{self, Nearness, Opener, OpeningTimes, Remote},
     },
     uri::{Scheme, TargetHost},
 };
@@ -206,15 +206,15 @@ impl<'a> Checkout<'a, '_> {
         let deadline = self.deadline.min(Instant::now() + self.config.timeouts.connect);
         let is_name = matches!(remote.place, Place::Port(TargetHost::Name(_), _));
         let mut times = OpeningTimes::default();
-        let Core { descriptors, pool, resolver, .. } = self.core;
+        let Core { descriptors, pool, resolver, handshakes, .. } = self.core;
         if descriptors.is_full() && !pool.give_up() {
             descriptors.call();
         }
         let mut relief = RELIEF.into_iter();
         let opened = loop {
-            let using = (resolver, descriptors);
+            let with = Opener { resolver, descriptors, handshakes };
             // Boxed: an idle connection must not carry the room for a handshake.
-            let mut opening = Box::pin(connector::open(using, remote.clone(), &admits, &mut times));
+            let mut opening = Box::pin(connector::open(with, remote.clone(), &admits, &mut times));
             let opened = poll_fn(|cx| {
                 if let Poll::Ready(opened) = pin!(&mut opening).poll(cx) {
                     return Poll::Ready(opened);

@@ -11,9 +11,10 @@ use crate::{
     config::Config,
     http1::head::Fields,
     net::{
-        Descriptors,
+        Descriptors, Places,
         buffer::BufferPool,
         dns::{Resolver, ResolverSettings},
+        handshake,
         pipe::PipePool,
     },
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
@@ -45,6 +46,8 @@ pub struct Core {
     pub pool: Pool,
     /// Names.
     pub resolver: Resolver,
+    /// Where TLS handshakes with upstreams take place.
+    pub handshakes: Places,
     /// The date.
     pub(crate) clock: Clock,
     /// What is counted.
@@ -104,6 +107,7 @@ impl Core {
             descriptors,
             pool: Pool::new(limits, Arc::clone(&counters)),
             resolver,
+            handshakes: handshake::places(),
             clock: Clock::default(),
             counters,
             access_log,

@@ -21,6 +21,7 @@ pub(super) fn announce(config: &Config, groups: &[ListenerGroup]) {
     let bound = parts.total();
     tracing::debug!(
         connections = parts.connections,
+        handshakes = parts.handshakes,
         idle_upstreams = parts.idle_upstreams,
         sessions = parts.sessions,
         names = parts.names,

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    net::handshake,
     observe::{access_log::AccessLog, metrics::Metrics},
     plan::Identity,
     proxy::core::{descriptors, resolver},
@@ -70,7 +71,8 @@ impl Crew {
             };
             spawn(index, assignment, WorkerEnd(ended_sender.clone())).map_err(ServeError::Start)?;
         }
-        Prober { config: Arc::clone(config), servers, resolver: resolver(config), descriptors }.start();
+        let (config, resolver) = (Arc::clone(config), resolver(config));
+        Prober { config, servers, resolver, descriptors, handshakes: handshake::places() }.start();
         Ok(Self { stop, emptied, ended, workers })
     }
 

@@ -4,8 +4,8 @@ use crate::{
     config::{AccessLog, Config, Upstream},
     http1::fields::Field,
     net::{
-        dns::{LOOKUP_MEMORY, MAX_NAMES, NAME_MEMORY},
-        handshake::{TLS_MEMORY, UNPROVEN_MEMORY},
+        dns::{LOOKUP_MEMORY, LOOKUPS_OF_GOOD, MAX_NAMES, NAME_MEMORY},
+        handshake::{HANDSHAKES, TLS_MEMORY, UNPROVEN_MEMORY},
         parked,
     },
     observe::{access_log, metrics::WorkerCounters},
@@ -43,6 +43,8 @@ pub struct MemoryBound {
     pub names: u64,
     /// Lookups under way.
     pub lookups: u64,
+    /// TLS handshakes with upstreams under way.
+    pub handshakes: u64,
     /// Records of the access log on their way to its target.
     pub access_log: u64,
     /// Counters.
@@ -67,8 +69,12 @@ impl MemoryBound {
             idle_upstreams: idle_upstreams(config, upstream_tls),
             sessions: sessions(config, client_tls, upstream_tls),
             names: product(workers, names(config, MAX_NAMES) * NAME_MEMORY),
-            // New names, and as many that were good before.
-            lookups: product(workers, names(config, 2 * config.process.lookups) * LOOKUP_MEMORY),
+            lookups: product(workers, names(config, lookups(config)) * LOOKUP_MEMORY),
+            handshakes: if upstream_tls {
+                product(workers * HANDSHAKES.min(most), UNPROVEN_MEMORY)
+            } else {
+                0
+            },
             access_log: match config.log.access {
                 AccessLog::Off => 0,
                 AccessLog::Stdout | AccessLog::Stderr | AccessLog::File(_) => {
@@ -84,9 +90,20 @@ impl MemoryBound {
     /// All of it.
     #[must_use]
     pub fn total(&self) -> u64 {
-        let Self { connections, idle_upstreams, sessions, names, lookups, access_log, counters, workers } =
-            *self;
-        [connections, idle_upstreams, sessions, names, lookups, access_log, counters, workers].iter().sum()
+        let Self {
+            connections,
+            idle_upstreams,
+            sessions,
+            names,
+            lookups,
+            handshakes,
+            access_log,
+            counters,
+            workers,
+        } = *self;
+        [connections, idle_upstreams, sessions, names, lookups, handshakes, access_log, counters, workers]
+            .iter()
+            .sum()
     }
 }
 
@@ -99,7 +116,7 @@ fn product(count: usize, size: usize) -> u64 {
 /// have left: of each direction they are held as they came and as they go.
 fn per_connection(config: &Config, client_tls: bool, upstream_tls: bool) -> usize {
     let with_client = if client_tls { TLS_MEMORY } else { 0 };
-    let with_upstream = if upstream_tls { UNPROVEN_MEMORY.max(TLS_MEMORY + tls::CHAIN_MEMORY) } else { 0 };
+    let with_upstream = if upstream_tls { TLS_MEMORY + tls::CHAIN_MEMORY } else { 0 };
     let head = buffer_size(config);
     let heads_or_trailers = (2 * head).max(4 * (config.limits.trailers + config.limits.fields));
     let buffers = head + heads_or_trailers + 2 * config.limits.buffer;
@@ -112,6 +129,11 @@ fn per_connection(config: &Config, client_tls: bool, upstream_tls: bool) -> usiz
 fn fields(config: &Config) -> usize {
     // A list grows by doubling.
     config.limits.fields.next_power_of_two() * size_of::<Field>()
+}
+
+/// Lookups that a worker makes at once: of new names, and of those that were good before.
+fn lookups(config: &Config) -> usize {
+    config.process.lookups + config.process.lookups.min(LOOKUPS_OF_GOOD)
 }
 
 /// How many names there are, up to `most`: all that clients think of, or those of the upstreams.

@@ -13,7 +13,7 @@ use tokio::{net::UnixStream, time::Instant};
 use crate::{
     config::{Endpoint, Place, Upstream},
     error::Error,
-    net::{Descriptors, Peer, connect, dns::Resolver, handshake, stream::Stream},
+    net::{Descriptors, Peer, Places, connect, dns::Resolver, handshake, stream::Stream},
     uri::TargetHost,
 };
 
@@ -28,6 +28,17 @@ pub struct OpeningTimes {
     pub connect: Option<Duration>,
     /// The TLS handshake.
     pub tls: Option<Duration>,
+}
+
+/// What a worker opens connections with.
+#[derive(Clone, Copy, Debug)]
+pub struct Opener<'a> {
+    /// Names.
+    pub resolver: &'a Resolver,
+    /// What connections may take.
+    pub descriptors: &'a Arc<Descriptors>,
+    /// Where TLS handshakes take place.
+    pub handshakes: &'a Places,
 }
 
 /// What to connect to.
@@ -67,7 +78,7 @@ pub enum Nearness {
 /// Those of resolving, connecting and the handshake; [`Error::TargetAddressProhibited`] when no address of
 /// the name is admitted.
 pub async fn open(
-    (resolver, descriptors): (&Resolver, &Arc<Descriptors>),
+    with: Opener<'_>,
     remote: Remote<'_>,
     admits: impl Fn(IpAddr, Nearness) -> bool,
     times: &mut OpeningTimes,
@@ -82,7 +93,7 @@ pub async fn open(
         }
         Place::Port(TargetHost::Ip(ip), port) => addresses.push(SocketAddr::new(ip, port)),
         Place::Port(TargetHost::Name(name), port) => {
-            let resolved = resolver.resolve(name).await;
+            let resolved = with.resolver.resolve(name).await;
             times.dns = Some(begun.elapsed());
             addresses.extend(resolved?.iter().map(|ip| SocketAddr::new(*ip, port)));
         }
@@ -93,7 +104,7 @@ pub async fn open(
     }
     times.tried = addresses.first().copied();
     let begun = Instant::now();
-    let connected = connect::connect(&addresses, remote.socket_buffer, descriptors).await;
+    let connected = connect::connect(&addresses, remote.socket_buffer, with.descriptors).await;
     times.connect = Some(begun.elapsed());
     let (tcp, peer) = connected?;
     // Asked of the kernel only where it makes a difference.
@@ -102,7 +113,7 @@ pub async fn open(
     }
     let Some((config, name)) = remote.tls else { return Ok((Stream::Tcp(tcp), Peer::Ip(peer))) };
     let begun = Instant::now();
-    let stream = handshake::connect(config, name, tcp).await?;
+    let stream = handshake::connect_in(with.handshakes, config, name, tcp).await?;
     times.tls = Some(begun.elapsed());
     Ok((stream, Peer::Ip(peer)))
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    connector::{self, OpeningTimes, Remote},
+    connector::{self, Opener, OpeningTimes, Remote},
     health::Proof,
     servers::Servers,
 };
@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Endpoint},
     error::Error,
     http1::head::{Fields, HeadEnd, HeadFault, MAX_FIELDS, parse_response},
-    net::{Descriptors, dns::Resolver, stream::Stream},
+    net::{Descriptors, Places, dns::Resolver, stream::Stream},
 };
 
 /// How long one probe may take, connecting included.
@@ -35,6 +35,8 @@ pub struct Prober {
     pub resolver: Resolver,
     /// What connections may take.
     pub descriptors: Arc<Descriptors>,
+    /// Where TLS handshakes take place.
+    pub handshakes: Places,
 }
 
 impl Prober {
@@ -56,10 +58,11 @@ impl Prober {
     async fn probe(&self, server: &Endpoint, proof: Proof) -> Result<(), Error> {
         let upstream = self.config.upstream().ok_or(Error::Internal)?;
         let _spent = self.descriptors.spend();
-        let using = (&self.resolver, &self.descriptors);
+        let Self { resolver, descriptors, handshakes, .. } = self;
+        let with = Opener { resolver, descriptors, handshakes };
         let remote = Remote::of_server(upstream, server, self.config.limits.socket_buffer);
         let mut times = OpeningTimes::default();
-        let (stream, _) = Box::pin(connector::open(using, remote, |_, _| true, &mut times)).await?;
+        let (stream, _) = Box::pin(connector::open(with, remote, |_, _| true, &mut times)).await?;
         if proof == Proof::Connection {
             return Ok(());
         }

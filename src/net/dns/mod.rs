@@ -10,4 +10,6 @@ mod name_servers;
 
 mod resolver;
 
-pub use self::resolver::{Addresses, LOOKUP_MEMORY, MAX_NAMES, NAME_MEMORY, Resolver, ResolverSettings};
+pub use self::resolver::{
+    Addresses, LOOKUP_MEMORY, LOOKUPS_OF_GOOD, MAX_NAMES, NAME_MEMORY, Resolver, ResolverSettings,
+};

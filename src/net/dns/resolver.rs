@@ -14,25 +14,24 @@
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
-    pin::pin,
     rc::{Rc, Weak},
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, Semaphore, SemaphorePermit, watch},
+    sync::{Semaphore, watch},
     task::spawn_local,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
     hosts::HostsFile,
     name_servers::{ANSWER_MEMORY, NameServers, Reply},
 };
-use crate::error::Error;
+use crate::{error::Error, net::Places};
 
 /// Names that are remembered; the least useful one goes first.
 pub const MAX_NAMES: usize = 1024;
@@ -44,6 +43,8 @@ pub const NAME_MEMORY: usize = 8 << 10;
 /// that come at the same time are all read before the first is made use of.
 pub const LOOKUP_MEMORY: usize = (32 << 10) + 2 * ANSWER_MEMORY;
 
+/// Names that were good before that are asked for at once: there are few, and an old answer serves meanwhile.
+pub const LOOKUPS_OF_GOOD: usize = 16;
 /// How long a lookup has its place, although others wait for one.
 const PLACE_TIME: Duration = Duration::from_millis(250);
 
@@ -170,8 +171,8 @@ impl Resolver {
             max_stale: settings.max_stale,
             names: RefCell::default(),
             uses: Cell::new(0),
-            places: Places::new(settings.lookups),
-            places_of_good: Semaphore::new(settings.lookups),
+            places: Places::new(PLACE_TIME, settings.lookups),
+            places_of_good: Semaphore::new(settings.lookups.min(LOOKUPS_OF_GOOD)),
         }))
     }
 
@@ -295,69 +296,6 @@ async fn look_up(shared: Rc<Shared>, name: Rc<str>, announce: Rc<Announce>, was_
     };
     let result = shared.learn(&name, reply);
     announce.send_replace(Some(result));
-}
-
-/// Places of lookups. Whoever finds none makes the one that has run longest give way, once that has had its time.
-#[derive(Debug)]
-struct Places {
-    free: Semaphore,
-    /// Those that have a place, the longest running first.
-    running: RefCell<VecDeque<(Instant, Rc<Notify>)>>,
-}
-
-/// A place of one lookup.
-#[derive(Debug)]
-struct Place<'a> {
-    places: &'a Places,
-    _permit: SemaphorePermit<'a>,
-    give_up: Rc<Notify>,
-}
-
-impl Places {
-    fn new(count: usize) -> Self {
-        Self { free: Semaphore::new(count), running: RefCell::default() }
-    }
-
-    /// A place; nothing when there are none any more.
-    async fn take(&self) -> Option<Place<'_>> {
-        let mut free = pin!(self.free.acquire());
-        let mut permit = timeout(Duration::ZERO, &mut free).await.ok();
-        while permit.is_none() {
-            // Each that waits makes one give way and no more: the places come in the order of waiting.
-            let longest = self.running.borrow().front().map(|(since, _)| *since + PLACE_TIME);
-            let due = match longest {
-                Some(due) if due > Instant::now() => Some(due),
-                Some(_) => {
-                    if let Some((_, longest)) = self.running.borrow_mut().pop_front() {
-                        longest.notify_one();
-                    }
-                    None
-                }
-                // All of them give way already.
-                None => None,
-            };
-            permit = match due {
-                Some(due) => timeout_at(due, &mut free).await.ok(),
-                None => Some(free.as_mut().await),
-            };
-        }
-        let give_up = Rc::new(Notify::new());
-        self.running.borrow_mut().push_back((Instant::now(), Rc::clone(&give_up)));
-        Some(Place { places: self, _permit: permit?.ok()?, give_up })
-    }
-}
-
-impl Place<'_> {
-    /// Waits until somebody else needs it more.
-    async fn given_up(&self) {
-        self.give_up.notified().await;
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.places.running.borrow_mut().retain(|(_, running)| !Rc::ptr_eq(running, &self.give_up));
-    }
 }
 
 impl Shared {

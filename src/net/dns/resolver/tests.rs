@@ -444,29 +444,6 @@ fn silent_names_give_way_to_one_that_waits() {
 }
 
 #[test]
-fn a_place_is_given_up_for_one_that_waits_when_it_has_had_its_time_and_no_other() {
-    in_worker(async {
-        tokio::time::pause();
-        let begun = Instant::now();
-        let places = Places::new(2);
-        let (first, second) = (places.take().await.unwrap(), places.take().await.unwrap());
-        let giving_way = async {
-            first.given_up().await;
-            drop(first);
-            begun.elapsed()
-        };
-        let (third, given_up) = tokio::join!(places.take(), giving_way);
-        assert!(given_up >= PLACE_TIME && given_up < PLACE_TIME + Duration::from_millis(10), "{given_up:?}");
-        assert!(timeout(Duration::from_secs(60), second.given_up()).await.is_err(), "nobody waits");
-        // A place that is free is taken at once.
-        drop(third);
-        let begun = Instant::now();
-        assert!(places.take().await.is_some());
-        assert_eq!(begun.elapsed(), Duration::ZERO);
-    });
-}
-
-#[test]
 fn names_that_were_good_before_wait_behind_none_that_was_not() {
     in_worker(async {
         let (server, address) = Server::start().await;
