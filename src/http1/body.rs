@@ -170,6 +170,12 @@ impl BodyReader {
         }
     }
 
+    /// Whether reading this body may bring what comes behind it.
+    #[must_use]
+    pub const fn may_overrun(&self) -> bool {
+        matches!(self.progress, Progress::Chunked(_))
+    }
+
     /// Takes the input at `room[input]`, which begins at [`BodyReader::headroom`], and leaves its output at
     /// the start of `room`.
     ///

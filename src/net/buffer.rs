@@ -63,7 +63,15 @@ impl BufferPool {
         self.taken.set(taken);
         self.peak.set(self.peak.get().max(taken));
         let bytes = self.free.borrow_mut().pop().unwrap_or_else(|| self.cut());
-        Buffer { bytes, start: 0, end: 0, generation: self.generation.get(), pool: Rc::clone(self) }
+        Buffer { bytes, start: 0, end: 0, origin: Some(self.generation.get()), pool: Rc::clone(self) }
+    }
+
+    /// Takes a piece of that generation back.
+    fn put(&self, bytes: BytesMut, generation: u32) {
+        self.taken.set(self.taken.get() - 1);
+        if generation == self.generation.get() {
+            self.free.borrow_mut().push(bytes);
+        }
     }
 
     fn cut(&self) -> BytesMut {
@@ -110,11 +118,35 @@ pub struct Buffer {
     bytes: BytesMut,
     start: usize,
     end: usize,
-    generation: u32,
+    /// The generation of the pool that its memory is a piece of; nothing where it has given that back.
+    origin: Option<u32>,
     pool: Rc<BufferPool>,
 }
 
 impl Buffer {
+    /// Gives its memory back for no more than its bytes take and `room` behind them, until [`Buffer::grow`]: for whoever
+    /// has to keep a little for long.
+    pub fn shrink(&mut self, room: usize) {
+        let size = self.end.saturating_add(room);
+        if size < self.bytes.len()
+            && let Some(generation) = self.origin.take()
+        {
+            let mut small = BytesMut::zeroed(size);
+            small[..self.end].copy_from_slice(&self.bytes[..self.end]);
+            self.pool.put(std::mem::replace(&mut self.bytes, small), generation);
+        }
+    }
+
+    /// Takes a whole piece of memory again.
+    pub fn grow(&mut self) {
+        if self.origin.is_none() {
+            let mut whole = self.pool.take();
+            whole.push(self.all());
+            whole.start = self.start;
+            *self = whole;
+        }
+    }
+
     /// All bytes since the last [`Buffer::compact`], those that are used up included.
     #[must_use]
     pub fn all(&self) -> &[u8] {
@@ -229,9 +261,8 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.pool.taken.set(self.pool.taken.get() - 1);
-        if self.generation == self.pool.generation.get() {
-            self.pool.free.borrow_mut().push(std::mem::take(&mut self.bytes));
+        if let Some(generation) = self.origin {
+            self.pool.put(std::mem::take(&mut self.bytes), generation);
         }
     }
 }
@@ -289,6 +320,31 @@ mod tests {
         assert!(buffer.is_empty());
         buffer.push(b"next");
         assert_eq!((buffer.unread(), buffer.all()), (&b"next"[..], &b"headnext"[..]));
+    }
+
+    #[test]
+    fn one_that_has_little_to_keep_gives_its_memory_back_until_it_needs_it_again() {
+        let pool = BufferPool::new(16);
+        let mut buffer = pool.take();
+        buffer.push(b"headnext");
+        buffer.consume(4);
+        buffer.shrink(2);
+        assert_eq!((pool.taken(), pool.free()), (0, 1));
+        assert_eq!((buffer.all(), buffer.unread(), buffer.spare_len()), (&b"headnext"[..], &b"next"[..], 2));
+        assert_eq!(buffer.push(b"one"), 2);
+        buffer.shrink(0);
+        buffer.grow();
+        assert_eq!((pool.taken(), pool.free()), (1, 0));
+        assert_eq!(
+            (buffer.all(), buffer.unread(), buffer.spare_len()),
+            (&b"headnexton"[..], &b"nexton"[..], 6)
+        );
+        buffer.grow();
+        buffer.shrink(6);
+        assert_eq!((pool.taken(), buffer.spare_len()), (1, 6), "nothing would be gained");
+        buffer.shrink(0);
+        drop(buffer);
+        assert_eq!((pool.taken(), pool.free()), (0, 1));
     }
 
     #[test]

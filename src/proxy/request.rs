@@ -95,7 +95,8 @@ async fn request(
         Action::Exchange(mut exchange) => pin!(turn.exchange(&mut exchange)).await,
     };
     turn.record(&core, head_took);
-    let inbound = inbound.into_inner();
+    let mut inbound = inbound.into_inner();
+    inbound.grow();
     core.put_fields(head.fields);
     (after, inbound)
 }
@@ -234,6 +235,7 @@ impl Turn<'_> {
             let size = inbound.unread().len();
             inbound.consume(size);
             inbound.reclaim(self.head.len);
+            inbound.shrink(0);
         }
         let early = (Some(early).filter(|early| !early.is_empty()), ends.from_upstream.take());
         let Connection { stream, timer, .. } = &mut *self.connection;

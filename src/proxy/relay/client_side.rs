@@ -46,6 +46,8 @@ pub(crate) struct ClientSide<'a> {
     pub(super) piped: Option<Pipe>,
 }
 
+/// Room for what comes behind a request while its body, or the answer, takes long: enough for the next request.
+const ROOM_BEHIND: usize = 1 << 10;
 /// How often the kernel is asked whether a client that cannot be heard has reset its connection.
 const DEAF_CHECK: Duration = Duration::from_millis(500);
 
@@ -80,6 +82,13 @@ impl<'a> ClientSide<'a> {
             _ if self.body.is_done() => BodyProgress::Read,
             0 => BodyProgress::Untouched,
             _ => BodyProgress::Begun,
+        }
+    }
+
+    /// Keeps the head in no more memory than it takes: what goes on now may take long.
+    pub(super) fn hold_less(&self) {
+        if !self.body.may_overrun() {
+            self.inbound.borrow_mut().shrink(ROOM_BEHIND);
         }
     }
 

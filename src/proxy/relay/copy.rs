@@ -57,6 +57,7 @@ pub(crate) async fn copy(
     state: &ExchangeState,
     timer: &mut Timer,
 ) -> Result<Ended, Error> {
+    client.hold_less();
     let mut watchdog = Watchdog::new(&config.timeouts);
     let mut permit = None;
     let mut left = None;
