@@ -228,6 +228,8 @@ const MAX_HOST_VALUE: usize = 253 + 1 + 6;
 pub struct AllowHosts {
     any: bool,
     patterns: HostPatterns,
+    /// Hosts on any port as nearly every client writes them: nothing has to be parsed for these.
+    written: Vec<Box<str>>,
 }
 
 impl AllowHosts {
@@ -237,15 +239,22 @@ impl AllowHosts {
     /// # Errors
     /// Every rule that cannot be understood.
     pub fn compile(rules: &[String]) -> Result<Self, Vec<RuleFault>> {
-        let mut compiled = Self { any: false, patterns: HostPatterns::default() };
+        let mut compiled = Self { any: false, patterns: HostPatterns::default(), written: Vec::new() };
         let mut faults = Vec::new();
         let written = rules.iter().map(|rule| rule.trim());
         let default = ["localhost", "127.0.0.1", "[::1]"].into_iter().filter(|_| rules.is_empty());
         for rule in written.chain(default) {
             if rule == "*" {
                 compiled.any = true;
-            } else if let Err(message) = compiled.patterns.add(rule) {
-                faults.push(RuleFault { rule: rule.to_owned(), message });
+                continue;
+            }
+            match compiled.patterns.add(rule) {
+                Ok(shown) if shown.starts_with("*.") => {}
+                Ok(shown) if shown.ends_with(']') || !shown.contains(':') => {
+                    compiled.written.push(shown.into())
+                }
+                Ok(_) => {}
+                Err(message) => faults.push(RuleFault { rule: rule.to_owned(), message }),
             }
         }
         if faults.is_empty() { Ok(compiled) } else { Err(faults) }
@@ -270,6 +279,9 @@ impl AllowHosts {
     }
 
     fn admits_host(&self, host: &str, port: u16) -> bool {
+        if self.written.iter().any(|written| **written == *host) {
+            return true;
+        }
         if let Some(ip) = bracketed(host).or_else(|| host.parse().ok().map(IpAddr::V4)) {
             return self.patterns.has_address(ip, port);
         }

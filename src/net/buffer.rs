@@ -67,6 +67,7 @@ impl BufferPool {
     }
 
     /// Takes a piece of that generation back.
+    #[inline]
     fn put(&self, bytes: BytesMut, generation: u32) {
         self.taken.set(self.taken.get() - 1);
         if generation == self.generation.get() {
