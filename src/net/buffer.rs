@@ -8,6 +8,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -29,7 +30,8 @@ const KEPT: usize = 16;
 #[derive(Debug)]
 pub struct BufferPool {
     capacity: usize,
-    free: RefCell<Vec<BytesMut>>,
+    /// The next to be taken is the last one.
+    free: RefCell<VecDeque<BytesMut>>,
     /// What no buffer has been cut from yet.
     slab: RefCell<BytesMut>,
     /// Buffers of an earlier generation are not kept when they come back.
@@ -62,16 +64,21 @@ impl BufferPool {
         let taken = self.taken.get() + 1;
         self.taken.set(taken);
         self.peak.set(self.peak.get().max(taken));
-        let bytes = self.free.borrow_mut().pop().unwrap_or_else(|| self.cut());
+        let bytes = self.free.borrow_mut().pop_back().unwrap_or_else(|| self.cut());
         Buffer { bytes, start: 0, end: 0, origin: Some(self.generation.get()), pool: Rc::clone(self) }
     }
 
-    /// Takes a piece of that generation back.
+    /// Takes a piece of that generation back, to be used before all others or, while it `is_cold`, behind them.
     #[inline]
-    fn put(&self, bytes: BytesMut, generation: u32) {
+    fn put(&self, bytes: BytesMut, generation: u32, is_cold: bool) {
         self.taken.set(self.taken.get() - 1);
         if generation == self.generation.get() {
-            self.free.borrow_mut().push(bytes);
+            let mut free = self.free.borrow_mut();
+            if is_cold {
+                free.push_front(bytes);
+            } else {
+                free.push_back(bytes);
+            }
         }
     }
 
@@ -134,7 +141,8 @@ impl Buffer {
         {
             let mut small = BytesMut::zeroed(size);
             small[..self.end].copy_from_slice(&self.bytes[..self.end]);
-            self.pool.put(std::mem::replace(&mut self.bytes, small), generation);
+            // Most of it has not become memory yet, and need not as long as others are there.
+            self.pool.put(std::mem::replace(&mut self.bytes, small), generation, true);
         }
     }
 
@@ -263,7 +271,7 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(generation) = self.origin {
-            self.pool.put(std::mem::take(&mut self.bytes), generation);
+            self.pool.put(std::mem::take(&mut self.bytes), generation, false);
         }
     }
 }

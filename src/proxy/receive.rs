@@ -22,6 +22,8 @@ use crate::{
     net::{buffer::Buffer, stream::Stream, timer::Timer},
 };
 
+/// Bytes read at once while a head is waited for: nearly every head, and most short bodies with it.
+const FIRST_READ: usize = 4 << 10;
 /// How far, and for how long, an `Origin` is looked for beyond the limit of a head (rule 3 of [`proxy`](super)):
 /// without it a script could not read why its request is refused.
 const SCAN_BYTES: usize = 256 << 10;
@@ -121,7 +123,9 @@ impl Receiver<'_, '_> {
                 self.buffer = Some(buffer);
                 return Poll::Ready(wait);
             }
-            match buffer.poll_fill(cx, self.stream) {
+            // What a body brings at once would only lie here and be copied: it is read where it goes on.
+            let size = if buffer.is_empty() { FIRST_READ } else { usize::MAX };
+            match buffer.poll_fill_up_to(cx, self.stream, size) {
                 Poll::Ready(Ok(size)) if size > 0 => {
                     self.idle.leave();
                     self.buffer = Some(buffer);

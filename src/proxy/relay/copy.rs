@@ -14,7 +14,7 @@ use tokio::io::copy_bidirectional_with_sizes;
 
 use super::{
     client_side::ClientSide,
-    flow::ExchangeState,
+    flow::{ExchangeState, HEAD_BUFFER, Watch},
     splice::{self, Window},
     state::{Course, Ended},
     upstream_side::UpstreamSide,
@@ -90,8 +90,14 @@ pub(crate) async fn copy(
         let up_size = if client.has_more() { size(up_is_bulk) } else { NO_BUFFER };
         // A pause has to lead to something: to a permit or a pipe that there is, or to smaller buffers.
         let may_gain = core.bulk_permits.get() > 0 || (returns && !core.pipes.is_exhausted());
-        state.watch(permit.is_none() && may_gain, permit.is_some());
-        let mut copying = pin!(copy_bidirectional_with_sizes(upstream, client, size(down_is_bulk), up_size));
+        let awaits_head = upstream.awaits_head() && client.has_more();
+        let down_size = if awaits_head { HEAD_BUFFER } else { size(down_is_bulk) };
+        state.watch(Watch {
+            for_bulk: permit.is_none() && may_gain,
+            has_large_buffers: permit.is_some(),
+            has_head_buffer: awaits_head,
+        });
+        let mut copying = pin!(copy_bidirectional_with_sizes(upstream, client, down_size, up_size));
         let expired = poll_fn(|cx| {
             // What the copy returns says less than the state does.
             if copying.as_mut().poll(cx).is_ready() {

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    io,
+    io, ptr,
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,6 +21,8 @@ pub(crate) const BULK_MARK: u64 = 512 << 10;
 /// A target that takes nothing for so long does not keep up with its source. The kernel asks for more when a third of
 /// its buffer is free, so that with the default one who reads less than some 160 KB/s is found out.
 pub(super) const STALL: Duration = Duration::from_millis(500);
+/// The relay buffer of a response whose head is still waited for.
+pub(super) const HEAD_BUFFER: usize = 4 << 10;
 /// The least number of bytes ahead for which a pipe is cheaper than a buffer.
 pub(super) const WORTHWHILE: u64 = 32 << 10;
 
@@ -192,10 +194,18 @@ pub(crate) struct ExchangeState {
     course: Cell<Course>,
     response: Cell<ResponseState>,
     client: Cell<ClientState>,
-    /// A direction that proves to be bulk pauses, so that it can go on with large buffers or a pipe.
-    watches_for_bulk: Cell<bool>,
+    watch: Cell<Watch>,
+}
+
+/// What a pause is for, so that the copy can go on with other buffers or a pipe.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watch {
+    /// A direction that proves to be bulk pauses: there is something to be had for it.
+    pub(super) for_bulk: bool,
     /// There are large buffers; a direction that lags pauses, so that it can give them back.
-    has_large_buffers: Cell<bool>,
+    pub(super) has_large_buffers: bool,
+    /// The response has a buffer for its head alone; it pauses when a body follows that is longer.
+    pub(super) has_head_buffer: bool,
 }
 
 impl ExchangeState {
@@ -206,8 +216,7 @@ impl ExchangeState {
             course: Cell::new(Course::Running),
             response: Cell::new(ResponseState::Awaited),
             client: Cell::new(ClientState::Open),
-            watches_for_bulk: Cell::new(false),
-            has_large_buffers: Cell::new(false),
+            watch: Cell::new(Watch { for_bulk: false, has_large_buffers: false, has_head_buffer: false }),
         }
     }
 
@@ -217,8 +226,7 @@ impl ExchangeState {
         self.download.begin_anew();
         self.course.set(Course::Running);
         self.response.set(ResponseState::Awaited);
-        self.watches_for_bulk.set(false);
-        self.has_large_buffers.set(false);
+        self.watch.set(Watch::default());
     }
 
     pub(crate) fn course(&self) -> Course {
@@ -275,15 +283,14 @@ impl ExchangeState {
         self.upload.source() == SourceState::Read
     }
 
-    /// Whether a stream that proves to be bulk is to pause, and whether it has large buffers to give back.
-    pub(super) fn watch(&self, for_bulk: bool, has_large_buffers: bool) {
-        self.watches_for_bulk.set(for_bulk);
-        self.has_large_buffers.set(has_large_buffers);
+    /// What is to be paused for from now on.
+    pub(super) fn watch(&self, watch: Watch) {
+        self.watch.set(watch);
     }
 
-    /// Pauses both directions if `flow` has proved to be bulk, or has large buffers and is it no more; whether it did.
-    /// A pause for more within a large chunk, of which `opaque` bytes are left, is the better one: the rest can go
-    /// through a pipe.
+    /// Pauses both directions if `flow` has proved to be bulk, or has large buffers and is it no more, or is a response
+    /// that needs more than the buffer of its head; whether it did. A pause for more within a large chunk, of which
+    /// `opaque` bytes are left, is the better one: the rest can go through a pipe.
     ///
     /// The copy ends only when all that it took has left, which can take as long as a target likes; so there is
     /// no pause while anything waits to be written, in either direction. Pending is a reader that lets the copy
@@ -297,10 +304,14 @@ impl ExchangeState {
     ) -> Poll<bool> {
         use TargetState::{Blocked, Unflushed};
         let is_time = opaque >= WORTHWHILE || flow.drained() >= 2 * BULK_MARK;
-        let gains = self.watches_for_bulk.get() && flow.is_bulk() && is_time;
-        let gives_back = self.has_large_buffers.get() && flow.lags() && !other.is_bulk();
+        let watch = self.watch.get();
+        let gains = watch.for_bulk && flow.is_bulk() && is_time;
+        let gives_back = watch.has_large_buffers && flow.lags() && !other.is_bulk();
+        let outgrows = watch.has_head_buffer
+            && ptr::eq(flow, &self.download)
+            && opaque.max(flow.sent()) > HEAD_BUFFER as u64;
         let is_held_up = flow.target() == Blocked || matches!(other.target(), Blocked | Unflushed);
-        if !(gains || gives_back) || is_held_up {
+        if !(gains || gives_back || outgrows) || is_held_up {
             return Poll::Ready(false);
         }
         if flow.target() == Unflushed {
@@ -321,7 +332,7 @@ mod tests {
     /// What is asked before a pause, of an exchange in which it is time for the download's.
     fn asked(hold_up: impl Fn(&ExchangeState)) -> (Poll<bool>, Course) {
         let state = ExchangeState::new();
-        state.watch(true, false);
+        state.watch(Watch { for_bulk: true, ..Watch::default() });
         state.download.sent.set(BULK_MARK);
         hold_up(&state);
         let cx = Context::from_waker(Waker::noop());
@@ -332,7 +343,7 @@ mod tests {
     fn nothing_pauses_while_anything_waits_to_be_written() {
         use Course::{Paused, Running};
         assert_eq!(asked(|_| {}), (Poll::Ready(true), Paused));
-        assert_eq!(asked(|state| state.watch(false, false)), (Poll::Ready(false), Running));
+        assert_eq!(asked(|state| state.watch(Watch::default())), (Poll::Ready(false), Running));
         assert_eq!(asked(|state| state.download.sent.set(BULK_MARK - 1)), (Poll::Ready(false), Running));
         assert_eq!(asked(|state| state.upload.held()), (Poll::Ready(false), Running));
         assert_eq!(asked(|state| state.upload.copied(1)), (Poll::Ready(false), Running));
@@ -379,19 +390,41 @@ mod tests {
     }
 
     #[test]
+    fn a_response_that_outgrows_the_buffer_of_its_head_gets_another_one() {
+        use Course::{Paused, Running};
+        let asked = |has_head_buffer, sent, opaque, of_upload| {
+            let state = ExchangeState::new();
+            state.watch(Watch { has_head_buffer, ..Watch::default() });
+            state.download.sent.set(sent);
+            let (flow, other) = (&state.download, &state.upload);
+            let (flow, other) = if of_upload { (other, flow) } else { (flow, other) };
+            let cx = Context::from_waker(Waker::noop());
+            (state.poll_pause_for_bulk(&cx, flow, other, opaque), state.course())
+        };
+        let (small, large) = (HEAD_BUFFER as u64, HEAD_BUFFER as u64 + 1);
+        for (sent, opaque) in [(large, 0), (0, large)] {
+            assert_eq!(asked(true, sent, opaque, false), (Poll::Ready(true), Paused), "{sent}, {opaque}");
+            assert_eq!(asked(false, sent, opaque, false), (Poll::Ready(false), Running), "it has a buffer");
+            assert_eq!(asked(true, sent, opaque, true), (Poll::Ready(false), Running), "the upload has too");
+        }
+        assert_eq!(asked(true, small, small, false), (Poll::Ready(false), Running), "it fits");
+    }
+
+    #[test]
     fn large_buffers_are_given_back_when_no_direction_is_bulk_any_more() {
         use Course::{Paused, Running};
+        const LARGE: Watch = Watch { for_bulk: false, has_large_buffers: true, has_head_buffer: false };
         let lagging = |state: &ExchangeState| {
             stall(&state.download);
             state.download.wrote(0);
         };
         let held = |state: &ExchangeState| {
-            state.watch(false, true);
+            state.watch(LARGE);
             lagging(state);
         };
         assert_eq!(asked(held), (Poll::Ready(true), Paused));
         assert_eq!(asked(lagging), (Poll::Ready(false), Running), "there are none");
-        assert_eq!(asked(|state| state.watch(false, true)), (Poll::Ready(false), Running), "it keeps up");
+        assert_eq!(asked(|state| state.watch(LARGE)), (Poll::Ready(false), Running), "it keeps up");
         let other = asked(|state| {
             held(state);
             state.upload.sent.set(BULK_MARK);

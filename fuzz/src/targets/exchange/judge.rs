@@ -26,8 +26,7 @@ struct Read<'a> {
 /// If corsair did what it must not.
 pub(super) fn judge(play: &Play, record: &Record) {
     let asked = requests(&play.client);
-    let is_gateway = matches!(play.mode, Mode::Follow | Mode::Rewrite);
-    let read = upstream_reads_requests(record, is_gateway);
+    let read = upstream_reads_requests(record, play.mode);
     let answers = client_reads_answers(play, record, &asked);
     none_is_lost(play, record, &asked, &answers);
     others_are_not_concerned(record);
@@ -75,7 +74,7 @@ fn described(record: &Record) -> String {
 }
 
 /// Everything that reached the upstream is requests, spelled strictly, each with what corsair adds.
-fn upstream_reads_requests(record: &Record, is_gateway: bool) -> Vec<Read<'_>> {
+fn upstream_reads_requests(record: &Record, mode: Mode) -> Vec<Read<'_>> {
     let mut read = Vec::new();
     for seen in &record.upstream {
         // Behind a switch of protocols the bytes are nobody's business.
@@ -88,7 +87,7 @@ fn upstream_reads_requests(record: &Record, is_gateway: bool) -> Vec<Read<'_>> {
             let switches = answer.is_some_and(|part| said(&part.bytes, false, false) == Said::Switch);
             let offered = request.head.lines.count("upgrade") == 1;
             let to_head = request.head.method == b"HEAD";
-            carries_what_corsair_adds(&request.head.lines, is_gateway, record);
+            carries_what_corsair_adds(&request.head.lines, mode, record);
             read.push(Read { request, reused: number > 0, answer });
             if switches && offered {
                 break;
@@ -126,10 +125,16 @@ fn tunnel_start(seen: &Seen) -> Option<usize> {
     })
 }
 
-fn carries_what_corsair_adds(lines: &Lines, is_gateway: bool, record: &Record) {
+fn carries_what_corsair_adds(lines: &Lines, mode: Mode, record: &Record) {
     assert_eq!(lines.count("host"), 1, "host{}", described(record));
+    let expected = match mode {
+        Mode::Reverse | Mode::Strict => 1,
+        Mode::Follow => 0,
+        // The upstream is a target, too: what goes to it as the one is told all, as the other nothing.
+        Mode::Rewrite => lines.count("x-forwarded-for").min(1),
+    };
     for told in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"] {
-        assert_eq!(lines.count(told), usize::from(!is_gateway), "{told}{}", described(record));
+        assert_eq!(lines.count(told), expected, "{told}{}", described(record));
     }
     for gone in ["keep-alive", "proxy-connection", "proxy-authorization", "http2-settings"] {
         assert_eq!(lines.count(gone), 0, "{gone}{}", described(record));
