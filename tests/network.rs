@@ -243,6 +243,7 @@ fn a_response_that_stalls_anywhere_arrives_whole_when_it_goes_on() {
     let network = Network::to(origin.address());
     let corsair = Corsair::reverse(network.address(), &[]);
     let whole = answered(&corsair.ask(GET));
+    network.wait("the connection has ended", |seen| seen.open == 0);
     for at in (0..RESPONSE.len()).step_by(7) {
         let (gate, before) = (Gate::new(), network.seen().download.bytes);
         network.download([StallAfter(at, gate.clone())]);
