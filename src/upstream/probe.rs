@@ -94,8 +94,8 @@ async fn look_after(prober: Rc<Prober>, index: usize) {
             if let Some(fault) = fault {
                 tracing::debug!(server = %url, reason = %fault, "a probe failed");
             }
-            // Of many proxies not all should ask at once.
-            sleep(next.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+            // Of many proxies not all should ask at once; none later than it is due.
+            sleep(next.mul_f64(0.8 + 0.2 * fastrand::f64())).await;
         }
         let out_for = since.elapsed().as_secs_f64();
         tracing::info!(server = %url, seconds = format_args!("{out_for:.1}"), "a server is back");

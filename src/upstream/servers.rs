@@ -80,7 +80,9 @@ impl Servers {
 
     /// Takes the result of a probe in; returns how soon the next one is due, or nothing when the server is back.
     pub(super) fn probed(&self, index: usize, is_good: bool) -> Option<Duration> {
-        let next = self.health()[index].probed(is_good, Instant::now());
+        // Under the lock, for a request may take it out again meanwhile.
+        let mut health = self.health();
+        let next = health[index].probed(is_good, Instant::now());
         self.list[index].is_out.store(next.is_some(), Relaxed);
         next
     }

@@ -1,4 +1,4 @@
-use std::{cell::Cell, collections::HashMap, rc::Rc, time::Duration};
+use std::{cell::Cell, collections::HashMap, os::fd::AsFd as _, rc::Rc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -197,15 +197,20 @@ fn the_one_that_was_parked_first_is_closed_first_unless_it_is_about_to_wake() {
         let set = ParkedSet::new().unwrap();
         let now = Instant::now();
         let dropped = Rc::new(Cell::new(0));
-        let mut far = Vec::new();
+        let (mut far, mut twins) = (Vec::new(), Vec::new());
         // The order in which they expire is another one.
         for seconds in [9, 3, 7, 5] {
             let (near, peer) = tcp_pair().await;
+            twins.push(StdStream::from(near.as_fd().try_clone_to_owned().unwrap()));
             set.park(near, now + seconds * SECOND, Ticket(Rc::clone(&dropped))).unwrap();
             far.push(peer);
         }
         far[1].write_all(b"x").await.unwrap();
-        tokio::time::sleep(SECOND / 100).await;
+        while twins[1].peek(&mut [0]).is_err() {
+            tokio::task::yield_now().await;
+        }
+        // While they are open nobody's end is seen.
+        drop(twins);
         for (closed, left) in [(0, 3), (2, 2), (3, 1)] {
             assert!(set.close_oldest());
             assert_eq!(far[closed].read(&mut [0]).await.unwrap(), 0, "number {closed}");
