@@ -49,6 +49,7 @@ benches! {
     head: Head,
     framing: Framing,
     chunked: Chunked,
+    routing: Routing,
     cors: Cors,
     gateway: Gateway,
     rewrite: Rewrite,

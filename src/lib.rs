@@ -84,6 +84,7 @@
 //! | 0 | [`error`] | what can go wrong with an exchange, and the one table of what follows | yes |
 //! | 1 | [`http1`] | the language: heads, framing, chunks, emitting | yes |
 //! | | [`uri`] | what a name on the net is: schemes, hosts, URLs | yes |
+//! | | [`routing`] | which route a request takes, by its host and its path | yes |
 //! | 2 | [`cors`] | one policy, and what it makes of every request and response | yes |
 //! | | [`gateway`] | which target a path names, where a redirect leads | yes |
 //! | | [`access`] | which hosts and addresses may be reached | yes |
@@ -148,6 +149,8 @@ pub mod error;
 pub mod http1;
 
 pub mod uri;
+
+pub mod routing;
 
 pub mod cors;
 

@@ -7,6 +7,7 @@ mod framing;
 mod gateway;
 mod head;
 mod rewrite;
+mod routing;
 mod samples;
 
 use std::fmt;
@@ -26,6 +27,8 @@ pub(crate) enum Floor {
     Framing,
     /// Progress through chunked bodies.
     Chunked,
+    /// Which route a request takes.
+    Routing,
     /// What CORS says, and writing it.
     Cors,
     /// Naming a target.
@@ -36,8 +39,8 @@ pub(crate) enum Floor {
 
 impl Floor {
     /// From the lowest to the highest.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Head, Self::Framing, Self::Chunked, Self::Cors, Self::Gateway, Self::Rewrite];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Head, Self::Framing, Self::Chunked, Self::Routing, Self::Cors, Self::Gateway, Self::Rewrite];
 
     /// The floor that is displayed so.
     pub(crate) fn named(name: &str) -> Self {
@@ -50,6 +53,7 @@ impl Floor {
             Self::Head => "head",
             Self::Framing => "framing",
             Self::Chunked => "chunked",
+            Self::Routing => "routing",
             Self::Cors => "cors",
             Self::Gateway => "gateway",
             Self::Rewrite => "rewrite",
@@ -62,6 +66,7 @@ impl Floor {
             Self::Head => head::operations(),
             Self::Framing => framing::operations(),
             Self::Chunked => chunked::operations(),
+            Self::Routing => routing::operations(),
             Self::Cors => cors::operations(),
             Self::Gateway => gateway::operations(),
             Self::Rewrite => rewrite::operations(),

@@ -21,6 +21,7 @@ pub(super) const LIBRARY: House<'static> = House {
         "error",
         "http1",
         "uri",
+        "routing",
         "cors",
         "gateway",
         "access",

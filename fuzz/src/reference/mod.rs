@@ -1,4 +1,4 @@
-//! The rules of the wire, of addresses and of origins, written down a second time.
+//! The rules of the wire, of addresses, of origins and of routes, written down a second time.
 //!
 //! Nothing here is fast, and nothing here is shared with corsair: text is split at line ends, collected and
 //! looked at again. Where the two disagree, one of them is wrong.
@@ -6,6 +6,8 @@
 pub mod address;
 
 pub mod origin;
+
+pub mod routing;
 
 pub mod head;
 

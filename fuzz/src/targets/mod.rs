@@ -18,6 +18,8 @@ pub mod response_head;
 
 pub mod rewrite;
 
+pub mod routing;
+
 pub mod exchange;
 
 #[cfg(test)]
@@ -59,6 +61,7 @@ mod tests {
         origin,
         cors,
         rewrite,
+        routing,
         exchange,
         config
     );
