@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc};
 
 use corsair::{
-    config::{Config, compile::compile, flags, machine::Machine},
+    config::{Config, ListenerId, compile::compile, flags, machine::Machine},
     net::stream::Stream,
     observe::metrics::Metrics,
     plan::{Client, Identity},
@@ -89,8 +89,13 @@ impl Stage {
             let identity = Arc::new(Identity::random());
             let core = Core::new(Arc::new(config(address)), identity, Metrics::new().register(), None);
             let visitor = SocketAddr::from(([192, 0, 2, 7], 4711));
-            let client = Client { address: visitor, secure: false, loopback_listener: false };
-            let patience = core.config.timeouts.head;
+            let client = Client {
+                address: visitor,
+                secure: false,
+                loopback_listener: false,
+                listener: ListenerId::FIRST,
+            };
+            let patience = core.snapshot().config.timeouts.head;
             spawn_local(
                 async move { Connections::new(core).serve(Stream::Unix(near), client, patience).await },
             );
@@ -124,7 +129,7 @@ fn config(upstream: SocketAddr) -> Config {
     let upstream = format!("--upstream=http://{upstream}");
     let settings = flags::parse(["corsair", &upstream].map(Into::into)).expect("flags that exist");
     let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
-    compile(&settings, machine).unwrap_or_else(|faults| panic!("{faults:?}")).0
+    compile(&settings, machine, None).unwrap_or_else(|faults| panic!("{faults:?}")).0
 }
 
 /// The upstream: takes a POST to its end and answers without a body, sends one for a GET.

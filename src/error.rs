@@ -55,6 +55,12 @@ pub enum Error {
     HostNotAllowed,
     /// The gateway's path is none of its forms.
     RouteNotFound,
+    /// No route is for this host and path.
+    NoRoute,
+    /// The path climbs above its root, or leads elsewhere for one back end than for another.
+    PathAmbiguous,
+    /// The route serves other methods alone.
+    MethodNotServed,
     /// The gateway was called without a target.
     TargetMissing,
     /// The gateway's target is no http or https URL; the text says why.
@@ -134,8 +140,11 @@ impl Error {
             Self::MethodNotAllowed => Row(405, Client, "http_request_error"),
             Self::ClientGone => Row(499, Client, "connection_terminated"),
             Self::ClientSendTimeout => Row(499, Client, "connection_write_timeout"),
-            Self::RouteNotFound => Row(404, Client, "destination_not_found"),
-            Self::TargetMissing | Self::TargetInvalid(_) => Row(400, Client, "http_request_error"),
+            Self::MethodNotServed => Row(405, Client, "http_request_error"),
+            Self::RouteNotFound | Self::NoRoute => Row(404, Client, "destination_not_found"),
+            Self::TargetMissing | Self::TargetInvalid(_) | Self::PathAmbiguous => {
+                Row(400, Client, "http_request_error")
+            }
             Self::HostNotAllowed
             | Self::TargetDenied
             | Self::FieldRequired
@@ -242,6 +251,9 @@ impl fmt::Display for Error {
             Self::ClientSendTimeout => "the client took nothing for --timeout-send",
             Self::HostNotAllowed => "this Host is not served here",
             Self::RouteNotFound => "Route not found.",
+            Self::NoRoute => "no route serves this host and path",
+            Self::PathAmbiguous => "the path climbs above its root, or means different things to different servers",
+            Self::MethodNotServed => "this method is not served here; Allow lists those that are",
             Self::TargetMissing => "Required \"url\" query parameter not found.",
             Self::TargetDenied => {
                 "this target is not allowed; the operator can allow it with --allow-target public,HOST[:PORT]"

@@ -177,3 +177,5 @@ pub mod worker;
 pub mod server;
 
 pub mod diagnostics;
+
+pub mod commands;

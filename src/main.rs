@@ -1,10 +1,18 @@
 //! The command: arguments to configuration to server, and what its exit code says.
 
-use std::{fmt::Display, process::ExitCode};
+use std::process::ExitCode;
 
 use corsair::{
-    config::{compile::compile, flags, machine::Machine},
-    diagnostics, server,
+    commands,
+    config::{
+        Settings,
+        compile::compile,
+        file,
+        flags::{self, Command},
+        machine::Machine,
+    },
+    diagnostics::{self, USAGE},
+    server,
 };
 use tikv_jemallocator::Jemalloc;
 
@@ -15,22 +23,29 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// The process failed while it ran.
 const FAILURE: u8 = 1;
-/// What was asked for cannot be done: a flag, or the configuration.
-const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let settings = match flags::parse(std::env::args_os()) {
-        Ok(settings) => settings,
+    let (command, mut settings) = match flags::parse_command(std::env::args_os()) {
+        Ok(parsed) => parsed,
         Err(answer) => {
             // Help and version end here too. Whether anybody still reads it changes nothing.
             let _ = answer.print();
             return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(USAGE));
         }
     };
-    let (config, warnings) = match compile(&settings, Machine::claim()) {
+    file::read(&mut settings);
+    match command {
+        Command::Serve => serve(settings),
+        Command::Check { print } => commands::check(&settings, print).map_or_else(|code| code, printed),
+        Command::GenerateConfig => commands::generate_config(&settings).map_or_else(|code| code, printed),
+    }
+}
+
+fn serve(settings: Settings) -> ExitCode {
+    let (config, warnings) = match compile(&settings, Machine::claim(), None) {
         Ok(compiled) => compiled,
         Err(faults) => {
-            faults.iter().for_each(report);
+            diagnostics::report(&faults, &[]);
             return ExitCode::from(USAGE);
         }
     };
@@ -41,12 +56,14 @@ fn main() -> ExitCode {
     match server::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error);
+            eprintln!("corsair: {error}");
             ExitCode::from(if error.is_usage() { USAGE } else { FAILURE })
         }
     }
 }
 
-fn report(fault: &impl Display) {
-    eprintln!("corsair: {fault}");
+/// Prints what a command was asked for. Whether anybody still reads it changes nothing.
+fn printed(text: String) -> ExitCode {
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+    ExitCode::SUCCESS
 }

@@ -15,10 +15,11 @@ use std::{
 };
 
 use corsair::{
-    config::{Config, compile::compile, flags, machine::Machine},
+    config::{Config, ListenerId, compile::compile, flags, machine::Machine},
     net::Descriptors,
     observe::metrics::Metrics,
     plan::Identity,
+    proxy::snapshot::Published,
     worker::{self, Assignment, Loan, Seat},
 };
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -72,7 +73,7 @@ fn read_message(stream: &mut TcpStream, room: &mut [u8], body: usize) -> usize {
 fn config(arguments: &[&str]) -> Config {
     let typed = std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into);
     let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
-    compile(&flags::parse(typed).unwrap(), machine).unwrap_or_else(|faults| panic!("{faults:?}")).0
+    compile(&flags::parse(typed).unwrap(), machine, None).unwrap_or_else(|faults| panic!("{faults:?}")).0
 }
 
 /// A worker that serves until its string is cut.
@@ -90,15 +91,14 @@ impl Worker {
         let (stop, stopped) = watch::channel(false);
         let (emptied, _) = mpsc::unbounded_channel();
         let assignment = Assignment {
-            config: Arc::new(config(arguments)),
+            published: Published::new(Arc::new(config(arguments))),
             identity: Arc::new(Identity::random()),
             counters: Metrics::new().register(),
             access_log: None,
-            loans: vec![Loan { listener, tls: None, loopback: true }],
+            loans: vec![Loan { listener, id: ListenerId::FIRST }],
             seat: Seat::among(1).remove(0),
             permits: Arc::new(Semaphore::new(100)),
             descriptors: Descriptors::new(100, 8),
-            servers: Arc::default(),
             newcomers: Arc::default(),
             stop: stopped,
             emptied,

@@ -97,7 +97,7 @@ impl Stage {
         let typed = std::iter::once("corsair").chain(arguments.iter().map(String::as_str)).map(Into::into);
         let settings = flags::parse(typed).unwrap_or_else(|fault| panic!("{fault}"));
         let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
-        match compile(&settings, machine) {
+        match compile(&settings, machine, None) {
             Ok((_, warnings)) => assert!(warnings.is_empty(), "{arguments:?}: {warnings:?}"),
             Err(faults) => panic!("{arguments:?}: {faults:?}"),
         }

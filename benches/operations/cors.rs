@@ -27,18 +27,18 @@ pub(super) fn operations() -> Operations {
 fn judge(arguments: &[&str], text: &str) -> Operation {
     let (config, asked) = (config(arguments), Asked::new(text));
     Box::new(move || {
-        let decision = black_box(decide(&config.cors, black_box(asked.request()), false, |_| false));
+        let decision = black_box(decide(config.cors(), black_box(asked.request()), false, |_| false));
         assert!(!matches!(decision, CorsDecision::Refuse(_)), "the origin is allowed");
     })
 }
 
 fn preflight(arguments: &[&str]) -> Operation {
     let (config, asked) = (config(arguments), Asked::new(PREFLIGHT));
-    let decision = decide(&config.cors, asked.request(), false, |_| false);
+    let decision = decide(config.cors(), asked.request(), false, |_| false);
     let mut out = vec![0; 4 << 10];
     Box::new(move || {
         let mut writer = HeadWriter::new(black_box(&mut out));
-        write_preflight(decision, &config.cors, asked.request(), &mut writer);
+        write_preflight(decision, config.cors(), asked.request(), &mut writer);
         black_box(writer.finish()).expect("room enough");
     })
 }
@@ -46,12 +46,19 @@ fn preflight(arguments: &[&str]) -> Operation {
 fn answer(arguments: &[&str]) -> Operation {
     let (config, asked) = (config(arguments), Asked::new(BROWSER));
     let answered = Answered::new(APPLICATION_ANSWER);
-    let decision = decide(&config.cors, asked.request(), false, |_| false);
+    let decision = decide(config.cors(), asked.request(), false, |_| false);
     let mut out = vec![0; 4 << 10];
     Box::new(move || {
         let mut writer = HeadWriter::new(black_box(&mut out));
         let upstream = Some(Upstream { response: answered.response(), transit: Transit::default() });
-        write_response_fields(decision, &config.cors, asked.request().bytes, upstream, &["Via"], &mut writer);
+        write_response_fields(
+            decision,
+            config.cors(),
+            asked.request().bytes,
+            upstream,
+            &["Via"],
+            &mut writer,
+        );
         black_box(writer.finish()).expect("room enough");
     })
 }

@@ -3,7 +3,7 @@
 use std::{hint::black_box, time::UNIX_EPOCH};
 
 use corsair::{
-    config::Config,
+    config::{Config, ListenerId},
     http1::{framing::Framing, head::Request},
     plan::{
         self, Action, Client, Date, Destination, Exchange, Identity, Plan,
@@ -43,7 +43,7 @@ pub(super) fn operations() -> Operations {
 
 fn client() -> Client {
     let address = "192.0.2.7:40000".parse().expect("an address");
-    Client { address, secure: false, loopback_listener: false }
+    Client { address, secure: false, loopback_listener: false, listener: ListenerId::FIRST }
 }
 
 fn decide(arguments: &[&str], text: &str) -> Operation {
@@ -80,9 +80,10 @@ impl Planned {
     fn onward(&self) -> Onward<'_> {
         match &self.exchange.destination {
             Destination::Target(target) => Onward::to_target(target, self.plan.framing),
-            Destination::Upstream => {
-                let server = &self.config.upstream().expect("an upstream").endpoints[0];
-                Onward::to_server(server, &self.exchange, self.request(), self.plan.framing)
+            Destination::Upstream(_) => {
+                let server = &self.config.upstreams[0].endpoints[0];
+                let route = self.config.route(self.plan.route);
+                Onward::to_server(server, route, &self.exchange, self.request(), self.plan.framing)
             }
         }
     }
@@ -111,13 +112,14 @@ fn response(arguments: &[&str], asked: &str, answered: &str) -> Operation {
     Box::new(move || {
         let homeward = Homeward {
             cors: planned.plan.cors,
-            policy: &planned.config.cors,
+            policy: planned.config.cors(),
             request_bytes: planned.request().bytes,
             framing: Framing::Chunked,
             declared: None,
             connection: None,
             gateway: planned.gateway(),
             renaming: None,
+            edits: None,
             identity: &planned.identity,
             date: &date,
         };

@@ -177,5 +177,5 @@ pub(super) fn config(arguments: &[&str]) -> Config {
     let typed = std::iter::once("corsair").chain(arguments.iter().copied());
     let settings = flags::parse(typed.map(Into::into)).expect("flags that exist");
     let machine = Machine { descriptors: 20_000, cores: std::num::NonZeroUsize::MIN };
-    compile(&settings, machine).unwrap_or_else(|faults| panic!("{faults:?}")).0
+    compile(&settings, machine, None).unwrap_or_else(|faults| panic!("{faults:?}")).0
 }

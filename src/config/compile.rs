@@ -3,30 +3,30 @@
 //! Every fault is reported, not the first: the tables beside this file read each setting on its own, and here is
 //! judged what concerns several of them together. Only what passes without a fault becomes a [`Config`].
 
-use std::{net::SocketAddr, sync::Arc};
-
 use super::{
-    configuration::{Config, Mode},
+    configuration::Config,
     dns,
     gateway::{self, Gateway, GatewayParts},
     keys::Key,
-    limits,
+    limits::{self, Limits},
     listen::{self, Listener},
     log,
     machine::Machine,
     notes::{ConfigFault, Notes},
-    policy, pool, process,
+    policies::Policies,
+    policy::PolicyId,
+    process,
     reader::Reader,
-    settings::Settings,
-    timeouts,
-    upstream::{self, Endpoint, Place, Upstream, UpstreamParts},
+    route::{self, LeadsTo, Route, RouteParts},
+    routes::Routes,
+    settings::{Part, Section, Settings},
+    timeouts::{self, Timeouts},
+    upstreams::{self, Upstreams},
 };
-use crate::{
-    cors::{CorsPolicy, CorsSettings},
-    uri::{Scheme, TargetHost},
-};
+use crate::cors::{CorsPolicy, CorsSettings};
 
-/// The configuration that `settings` ask for on this `machine`, with what deserves a warning.
+/// The configuration that `settings` ask for on this `machine`, with what deserves a warning. Where it follows another
+/// one, its listeners keep the places that they had `before`.
 ///
 /// Reads the files that the settings name.
 ///
@@ -35,81 +35,168 @@ use crate::{
 pub fn compile(
     settings: &Settings,
     machine: Machine,
+    before: Option<&Config>,
 ) -> Result<(Config, Vec<ConfigFault>), Vec<ConfigFault>> {
     let mut reader = Reader::new(settings);
-    let config = read(machine, &mut reader);
+    let config = read(settings, machine, before, &mut reader);
     let Notes { faults, warnings } = reader.into_notes();
     config.filter(|_| faults.is_empty()).map(|config| (config, warnings)).ok_or(faults)
 }
 
-/// Reads every setting once; `None` if what was typed is too faulty to make anything of it.
-fn read(machine: Machine, reader: &mut Reader<'_>) -> Option<Config> {
-    let addresses = listen::addresses(reader);
+/// Reads every setting; `None` if what was typed is too faulty to make anything of it.
+fn read<'a>(
+    settings: &'a Settings,
+    machine: Machine,
+    before: Option<&Config>,
+    reader: &mut Reader<'a>,
+) -> Option<Config> {
     let process = process::read(machine, reader);
-    let cors_settings = policy::settings(reader);
-    let cors = policy::policy(&cors_settings, reader);
+    let policies = Policies::read(reader);
     let gateway = gateway::read(reader);
-    let server_tls = listen::server_tls(reader);
-    let client_tls = upstream::client_tls(reader);
-    let upstream = upstream::read(reader);
-    let pool = pool::read(reader);
-    let dns = dns::read(reader);
     let limits = limits::read(reader);
     let timeouts = timeouts::read(reader);
+    let upstreams = Upstreams::read(reader);
+    let routes = typed_routes(upstreams.of_flags, reader);
+    let hosts: Vec<String> = routes.iter().filter_map(|(_, parts)| parts.host_name.clone()).collect();
+    let listeners = listen::read(&hosts, reader);
+    let dns = dns::read(reader);
     let log = log::read(reader);
 
-    let listeners: Vec<Listener> =
-        addresses.iter().map(|&address| Listener { address, tls: server_tls.clone() }).collect();
-    let any_origin = cors.as_ref().map_or_else(
-        || cors_settings.allow_origins.iter().any(|origin| origin == "*"),
-        |policy| policy.is_any_origin(),
-    );
-    refuse_an_open_gateway(&listeners, &gateway, any_origin, cors.as_ref(), reader);
-    let required_hosts = gateway.allow_hosts.clone().filter(|_| reader.has(Key::AllowHost));
+    let gateway_policy = policies.find(Key::GatewayCors, &gateway.cors, reader);
+    refuse_an_open_gateway(&listeners, &gateway, &policies, gateway_policy, reader);
     let only_origins = !gateway.open && gateway.rules.as_ref().is_some_and(|rules| !rules.is_list());
-    if let (Some(cors), Some(_)) = (&cors, &server_tls) {
-        policy::warn_behind_tls(cors, reader);
+    if listeners.iter().any(|listener| listener.tls.is_some()) {
+        policies.warn_behind_tls(reader);
     }
-    refuse_a_loop(&addresses, &upstream.endpoints, reader);
-    warn_of_idle_flags(&gateway, &upstream.endpoints, reader);
-    warn_of_a_shared_origin(&gateway, &upstream.endpoints, reader);
-    let example_fields = example_fields(&cors_settings, &gateway, reader);
-    let allow_hosts = gateway.allow_hosts.clone();
+    upstreams.refuse_loops(&listeners, reader);
+    warn_of_idle_flags(&gateway, &upstreams, reader);
+    warn_of_a_shared_origin(&gateway, !routes.is_empty(), reader);
+    if routes.is_empty() && gateway.forms.is_none() && !upstreams.of_flags {
+        reader.fault_of_several(
+            "nothing is served: add a [[route]] that leads to an upstream, or [gateway]".into(),
+        );
+    }
+    let example_fields = example_fields(&policies.settings, &gateway, &reader.typed_members(Key::AllowHost));
+    let own = [
+        Route::plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, timeouts.clone(), limits.clone()),
+        Route::plain("gateway", LeadsTo::Gateway, gateway_policy, timeouts.clone(), limits.clone()),
+    ];
+    let routes = compiled(own, routes, (&policies, &upstreams), (&timeouts, &limits), reader);
+    upstreams.warn_of_idle_ones(reader);
+    policies.warn_of_idle_ones(reader);
+    let tls = upstreams.tls.clone();
+    let GatewayParts { forms, rules, redirects, require_headers, .. } = gateway;
+    let gateway = match forms {
+        Some(forms) => {
+            Some(Gateway { forms, rules: rules?, redirects, require_headers, only_origins, tls: tls? })
+        }
+        None => None,
+    };
+    let before = before.map_or(&[][..], |before| &before.listeners);
+    let listeners =
+        listen::in_place(listeners, before).map_err(|fault| reader.fault(Key::Listen, fault)).ok()?;
     Some(Config {
         process,
         listeners,
-        allow_hosts: allow_hosts?,
-        required_hosts,
-        mode: mode(upstream, gateway, only_origins, client_tls?)?,
-        cors: cors?,
+        policies: policies.into_compiled()?,
+        upstreams: upstreams.into_compiled()?,
+        routes: routes?,
+        gateway,
         timeouts,
         limits,
-        pool,
         dns,
         log,
+        file: settings.file.clone(),
         example_fields,
     })
 }
 
-/// What requests are answered with; `None` where a part of it is faulty.
-fn mode(
-    upstream: UpstreamParts,
-    gateway: GatewayParts,
-    only_origins: bool,
-    tls: Arc<rustls::ClientConfig>,
-) -> Option<Mode> {
-    let UpstreamParts { endpoints, rewrite, ejection } = upstream;
-    let upstream =
-        (!endpoints.is_empty()).then(|| Upstream { endpoints, tls: Arc::clone(&tls), rewrite, ejection });
-    let GatewayParts { forms, rules, redirects, require_headers, .. } = gateway;
-    let rules = rules?;
-    let gateway = forms.map(|forms| Gateway { forms, rules, redirects, require_headers, only_origins, tls });
-    match (gateway, upstream) {
-        (Some(gateway), Some(upstream)) => Some(Mode::Both { gateway, upstream }),
-        (Some(gateway), None) => Some(Mode::Gateway(gateway)),
-        (None, Some(upstream)) => Some(Mode::Reverse(upstream)),
-        // Without an upstream the gateway is on, so one was typed, and none is understood.
-        (None, None) => None,
+/// What is typed of every route, with its table; that of the flags has none.
+fn typed_routes<'a>(of_flags: bool, reader: &mut Reader<'a>) -> Vec<(Option<&'a Section>, RouteParts)> {
+    // Read in any case: a fault in it does not wait for the day when there is an upstream.
+    let flags = route::read(reader);
+    let mut routes: Vec<(Option<&Section>, RouteParts)> = Vec::new();
+    for table in reader.parts(Part::Route) {
+        let parts = reader.within(table, |reader| route::read(reader));
+        // Flags say where everything goes that no narrower route takes.
+        if !(of_flags && parts.takes_everything()) {
+            routes.push((Some(table), parts));
+        }
+    }
+    if of_flags {
+        routes.push((None, flags));
+    }
+    routes
+}
+
+/// All routes, with what each leads to; `None` where one is faulty.
+fn compiled<'a>(
+    own: [Route; 2],
+    typed: Vec<(Option<&'a Section>, RouteParts)>,
+    (policies, upstreams): (&Policies<'a>, &Upstreams<'a>),
+    (timeouts, limits): (&Timeouts, &Limits),
+    reader: &mut Reader<'a>,
+) -> Option<Routes> {
+    if typed.len() > Routes::MOST {
+        reader.fault_of_several(format!("there are {} routes; at most {} can be", typed.len(), Routes::MOST));
+        return None;
+    }
+    let tables: Vec<Option<&Section>> = typed.iter().map(|(table, _)| *table).collect();
+    let mut routes = Some(Vec::new());
+    for (table, mut parts) in typed {
+        let (leads_to, policy, bounds) = match table {
+            None => {
+                let to = upstreams.find(Key::Upstream, upstreams::DEFAULT, reader).map(LeadsTo::Upstream);
+                (to, PolicyId::DEFAULT, (timeouts.clone(), limits.clone()))
+            }
+            Some(table) => reader.within(table, |reader| {
+                let policy = policies.find(Key::RouteCors, &parts.cors, reader);
+                (leads_to(&mut parts, upstreams, reader), policy, route::bounds(reader, limits))
+            }),
+        };
+        let (host, path) = (parts.host.clone(), parts.path.clone());
+        let route = leads_to.map(|leads_to| parts.route(leads_to, policy, bounds.0, bounds.1));
+        match (host, route) {
+            (Some(host), Some(route)) => {
+                if let Some(routes) = &mut routes {
+                    routes.push((host, path, route));
+                }
+            }
+            _ => routes = None,
+        }
+    }
+    Routes::new(own, routes?)
+        .map_err(|(first, second)| {
+            let Some(table) = tables.get(second).copied().flatten() else { return };
+            let before = tables.get(first).copied().flatten().and_then(|table| table.place.as_ref());
+            let at =
+                before.map_or_else(String::new, |place| format!(" at line {}", place.line_and_column().0));
+            reader.within(table, |reader| {
+                reader.fault(
+                    Key::RoutePath,
+                    format!("host and path are those of the route{at}; change one of them"),
+                );
+            });
+        })
+        .ok()
+}
+
+/// Where a route leads; `None` where that is faulty.
+fn leads_to(parts: &mut RouteParts, upstreams: &Upstreams<'_>, reader: &mut Reader<'_>) -> Option<LeadsTo> {
+    match (parts.upstream.take(), parts.respond.take()) {
+        (Some(name), None) => upstreams.find(Key::RouteUpstream, &name, reader).map(LeadsTo::Upstream),
+        (None, Some(respond)) => Some(LeadsTo::Respond(respond)),
+        (Some(_), Some(_)) => {
+            reader.fault(Key::RouteUpstream, "stands beside respond: a route leads to one of them");
+            None
+        }
+        (None, None) => {
+            reader.fault(
+                Key::RouteUpstream,
+                "is missing: name an upstream, or write respond = { status = 404 }",
+            );
+            None
+        }
     }
 }
 
@@ -118,16 +205,20 @@ fn mode(
 fn refuse_an_open_gateway(
     listeners: &[Listener],
     gateway: &GatewayParts,
-    any_origin: bool,
-    cors: Option<&CorsPolicy>,
+    policies: &Policies<'_>,
+    policy: PolicyId,
     reader: &mut Reader<'_>,
 ) {
+    let cors = policies.get(policy);
     // What cannot be read was meant to restrict: its own fault is enough.
-    let by_origins = cors.map_or(!any_origin, CorsPolicy::is_list);
+    let by_origins = cors.map_or_else(
+        || !policies.settings.allow_origins.iter().any(|origin| origin == "*"),
+        CorsPolicy::is_list,
+    );
     let restricted = by_origins || gateway.open || gateway.rules.as_ref().is_none_or(|rules| rules.is_list());
     let published: Vec<String> = listeners
         .iter()
-        .filter(|listener| !listener.is_loopback())
+        .filter(|listener| listener.gateway && !listener.is_loopback())
         .map(|listener| listener.address.to_string())
         .collect();
     if gateway.forms.is_none() || restricted || published.is_empty() {
@@ -139,40 +230,33 @@ fn refuse_an_open_gateway(
     } else if reader.has(Key::AllowTarget) {
         no_list = ", for those targets are no list".to_owned();
     }
+    let remedy = if reader.has_file() {
+        "gateway.allow_targets or cors.allow_origins, or publish it knowingly with gateway.open = true"
+    } else {
+        "--allow-origin or --allow-target, or publish it knowingly with --open"
+    };
     let message = format!(
-        "a gateway on {} would let anyone reach any site through this machine{no_list}; restrict it with \
-         --allow-origin or --allow-target, or publish it knowingly with --open",
+        "a gateway on {} would let anyone reach any site through this machine{no_list}; restrict it with {remedy}",
         published.join(" and ")
     );
     reader.fault_of_several(message);
 }
 
-/// An upstream that is our own listener answers every request with itself.
-fn refuse_a_loop(addresses: &[SocketAddr], endpoints: &[Endpoint], reader: &mut Reader<'_>) {
-    for endpoint in endpoints {
-        let Place::Port(TargetHost::Ip(ip), port) = endpoint.place() else { continue };
-        let is_own = |address: &&SocketAddr| {
-            let everywhere = address.ip().is_unspecified() && ip.to_canonical().is_loopback();
-            address.port() == port && (address.ip() == ip || everywhere)
-        };
-        if let Some(address) = addresses.iter().find(is_own) {
-            let message = format!(
-                "{} is corsair's own listener {address}; give the application's address",
-                endpoint.authority
-            );
-            reader.fault(Key::Upstream, message);
-        }
-    }
-}
-
 /// A flag that changes nothing in this mode was probably meant to change something.
-fn warn_of_idle_flags(gateway: &GatewayParts, endpoints: &[Endpoint], reader: &mut Reader<'_>) {
-    if endpoints.is_empty() && !reader.has(Key::Upstream) {
-        for key in [Key::HostHeader, Key::Rewrite] {
+fn warn_of_idle_flags(gateway: &GatewayParts, upstreams: &Upstreams<'_>, reader: &mut Reader<'_>) {
+    if upstreams.servers().next().is_none() && !upstreams.of_flags && reader.parts(Part::Route).is_empty() {
+        for key in [
+            Key::HostHeader,
+            Key::Rewrite,
+            Key::SetRequestHeader,
+            Key::RemoveRequestHeader,
+            Key::SetResponseHeader,
+            Key::RemoveResponseHeader,
+        ] {
             warn_if_typed(key, "has no effect without an upstream; add --upstream or leave it out", reader);
         }
     }
-    if endpoints.len() < 2 {
+    if !upstreams.has_several_servers() {
         for key in [Key::EjectFailures, Key::EjectStatus, Key::EjectMinTime] {
             warn_if_typed(
                 key,
@@ -191,12 +275,12 @@ fn warn_of_idle_flags(gateway: &GatewayParts, endpoints: &[Endpoint], reader: &m
                 reader,
             );
         }
-        if endpoints.iter().all(|endpoint| endpoint.scheme == Scheme::Http) {
+        if upstreams.are_plain() {
             for key in [Key::CaFile, Key::VerifyUpstream] {
                 warn_if_typed(key, "has no effect: no upstream is https", reader);
             }
         }
-        if endpoints.iter().all(|endpoint| !matches!(endpoint.place(), Place::Port(TargetHost::Name(_), _))) {
+        if upstreams.are_addresses() {
             for key in [Key::DnsServer, Key::HostsFile] {
                 warn_if_typed(key, "has no effect: no upstream is given by name", reader);
             }
@@ -205,8 +289,8 @@ fn warn_of_idle_flags(gateway: &GatewayParts, endpoints: &[Endpoint], reader: &m
 }
 
 /// To a browser the targets and the application are one origin.
-fn warn_of_a_shared_origin(gateway: &GatewayParts, endpoints: &[Endpoint], reader: &mut Reader<'_>) {
-    if gateway.forms.is_some() && !endpoints.is_empty() {
+fn warn_of_a_shared_origin(gateway: &GatewayParts, has_routes: bool, reader: &mut Reader<'_>) {
+    if gateway.forms.is_some() && has_routes && !reader.has_file() {
         let message = "its targets share the origin of the application behind --upstream, so that their scripts, styles, \
                        frames and documents are refused; a corsair of its own, on another listener, is safer";
         reader.warn(Key::GatewayForms, message);
@@ -220,7 +304,7 @@ fn warn_if_typed(key: Key, message: &str, reader: &mut Reader<'_>) {
 }
 
 /// The fields that an example request needs to be let in, and to show what the policy does.
-fn example_fields(cors: &CorsSettings, gateway: &GatewayParts, reader: &Reader<'_>) -> Vec<Box<str>> {
+fn example_fields(cors: &CorsSettings, gateway: &GatewayParts, hosts: &[String]) -> Vec<Box<str>> {
     let origin = cors.allow_origins.iter().find_map(|origin| match origin.as_str() {
         "*" => Some("https://app.example.com"),
         "loopback" => Some("http://localhost:5173"),
@@ -229,10 +313,8 @@ fn example_fields(cors: &CorsSettings, gateway: &GatewayParts, reader: &Reader<'
     });
     let mut fields: Vec<Box<str>> =
         origin.map(|origin| format!("Origin: {origin}").into()).into_iter().collect();
-    if reader.has(Key::AllowHost) {
-        let host = gateway.hosts.iter().find(|host| !host.contains('*'));
-        fields.extend(host.map(|host| format!("Host: {host}").into()));
-    }
+    let host = hosts.iter().find(|host| !host.contains('*'));
+    fields.extend(host.map(|host| format!("Host: {host}").into()));
     if gateway.forms.is_some() {
         let met = |name: &str| {
             fields
@@ -259,7 +341,7 @@ mod tests {
         let arguments = std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into);
         let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::new(2).unwrap() };
         let lines = |notes: Vec<ConfigFault>| notes.iter().map(ToString::to_string).collect();
-        compile(&flags::parse(arguments).expect("flags"), machine)
+        compile(&flags::parse(arguments).expect("flags"), machine, None)
             .map(|(config, warnings)| (config, lines(warnings)))
             .map_err(lines)
     }
@@ -276,7 +358,7 @@ mod tests {
     fn every_setting_is_read_once() {
         let settings = Settings::default();
         let mut reader = Reader::new(&settings);
-        assert!(read(sample::MACHINE, &mut reader).is_some());
+        assert!(read(&settings, sample::MACHINE, None, &mut reader).is_some());
         for key in Key::ALL {
             let readers = reader.read.iter().filter(|read| *read == key).count();
             assert_eq!(readers, 1, "how often {key:?} is read");
@@ -290,11 +372,13 @@ mod tests {
         assert_eq!(config.listeners.len(), 1);
         assert_eq!(config.listeners[0].address, "127.0.0.1:3000".parse().unwrap());
         assert!(config.listeners[0].tls.is_none());
-        let Mode::Gateway(gateway) = &config.mode else { panic!("not a gateway alone") };
+        let Some(gateway) = config.gateway.as_ref().filter(|_| !config.has_routes()) else {
+            panic!("not a gateway alone")
+        };
         assert!(gateway.forms.query && gateway.forms.path);
         assert!(!gateway.rules.is_list() && gateway.require_headers.is_empty());
         assert_eq!(gateway.redirects, Redirects::Follow);
-        assert!(config.cors.is_any_origin());
+        assert!(config.cors().is_any_origin());
         assert_eq!((config.process.workers.get(), config.process.max_connections), (2, 9000));
         assert_eq!(config.process.drain_timeout, Duration::from_secs(30));
         assert_eq!((config.log.access, config.log.verbosity), (AccessLog::Off, LevelFilter::INFO));
@@ -311,8 +395,11 @@ mod tests {
             (&["--gateway", "query"], 0, true),
         ] {
             let (config, _) = compiled(arguments).unwrap_or_else(|faults| panic!("{faults:?}"));
-            assert_eq!(config.upstream().map_or(0, |upstream| upstream.endpoints.len()), upstreams);
-            assert_eq!(config.gateway().is_some(), is_gateway, "{arguments:?}");
+            assert_eq!(
+                config.upstreams.iter().map(|upstream| upstream.endpoints.len()).sum::<usize>(),
+                upstreams
+            );
+            assert_eq!(config.gateway.as_ref().is_some(), is_gateway, "{arguments:?}");
         }
     }
 
@@ -380,7 +467,7 @@ mod tests {
         ] {
             let (config, _) =
                 compiled(&[&origins[..], more].concat()).unwrap_or_else(|faults| panic!("{faults:?}"));
-            assert_eq!(config.gateway().map(|gateway| gateway.only_origins), Some(alone), "{more:?}");
+            assert_eq!(config.gateway.as_ref().map(|gateway| gateway.only_origins), Some(alone), "{more:?}");
         }
     }
 

@@ -1,71 +1,96 @@
 //! All of it together.
 
+use std::sync::Arc;
+
 use super::{
-    dns::Dns, gateway::Gateway, limits::Limits, listen::Listener, log::Log, pool::Pooling, process::Process,
-    timeouts::Timeouts, upstream::Upstream,
+    dns::Dns,
+    gateway::Gateway,
+    limits::Limits,
+    listen::{Listener, ListenerId},
+    log::Log,
+    policy::PolicyId,
+    process::Process,
+    route::{Route, RouteId},
+    routes::Routes,
+    source::Source,
+    timeouts::Timeouts,
+    upstream::{Upstream, UpstreamId},
 };
-use crate::{access::AllowHosts, cors::CorsPolicy};
+use crate::cors::CorsPolicy;
 
 /// All that the process does, decided.
 pub struct Config {
     /// What holds for the life of the process.
     pub process: Process,
-    /// What is served, where; never empty.
-    pub listeners: Vec<Listener>,
-    /// What a request is answered with.
-    pub mode: Mode,
-    /// Names by which loopback listeners are called. A page that comes under any other, though it is bound to loopback,
-    /// is none of what is served here.
-    pub allow_hosts: AllowHosts,
-    /// Who may read the answers.
-    pub cors: CorsPolicy,
-    /// Values of `Host` that are asked for on every listener and of every request; `None` where none were typed.
-    pub required_hosts: Option<AllowHosts>,
-    /// Every wait.
+    /// What is served where, and what was.
+    pub(super) listeners: Vec<Listener>,
+    /// Who may read the answers; the first is the one of `[cors]`.
+    pub(super) policies: Vec<CorsPolicy>,
+    /// What is behind the reverse proxy.
+    pub upstreams: Vec<Upstream>,
+    /// What becomes of which request.
+    pub routes: Routes,
+    /// The gateway, where there is one: what has one of its forms goes to the target that it names.
+    pub gateway: Option<Gateway>,
+    /// Every wait, where a route has none of its own.
     pub timeouts: Timeouts,
-    /// Every bound.
+    /// Every bound, where a route has none of its own.
     pub limits: Limits,
-    /// What is kept of connections to upstreams that no request uses.
-    pub pool: Pooling,
     /// Where names are resolved.
     pub dns: Dns,
     /// What is written, and where.
     pub log: Log,
+    /// The file that it was read from.
+    pub file: Option<Arc<Source>>,
     /// Field lines that an example request needs to be let in, such as `Origin: https://app.example.com`.
     pub example_fields: Vec<Box<str>>,
 }
 
 impl Config {
-    /// The reverse proxy's side of it.
+    /// The policy of `[cors]`.
     #[must_use]
-    pub const fn upstream(&self) -> Option<&Upstream> {
-        match &self.mode {
-            Mode::Reverse(upstream) | Mode::Both { upstream, .. } => Some(upstream),
-            Mode::Gateway(_) => None,
-        }
+    pub fn cors(&self) -> &CorsPolicy {
+        self.policy(PolicyId::DEFAULT)
     }
 
-    /// The gateway's side of it.
+    /// A policy of this configuration.
     #[must_use]
-    pub const fn gateway(&self) -> Option<&Gateway> {
-        match &self.mode {
-            Mode::Gateway(gateway) | Mode::Both { gateway, .. } => Some(gateway),
-            Mode::Reverse(_) => None,
-        }
+    pub fn policy(&self, id: PolicyId) -> &CorsPolicy {
+        &self.policies[usize::from(id.0)]
     }
-}
 
-/// What a request is answered with.
-pub enum Mode {
-    /// Everything goes to the upstream.
-    Reverse(Upstream),
-    /// Requests name their target themselves.
-    Gateway(Gateway),
-    /// What has one of the gateway's forms goes to its target, the rest to the upstream.
-    Both {
-        /// Asked first.
-        gateway: Gateway,
-        /// Takes what is no gateway form.
-        upstream: Upstream,
-    },
+    /// A route of this configuration.
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> &Route {
+        self.routes.get(id)
+    }
+
+    /// An upstream of this configuration.
+    #[must_use]
+    pub fn upstream(&self, id: UpstreamId) -> &Upstream {
+        &self.upstreams[usize::from(id.0)]
+    }
+
+    /// All upstreams by their places.
+    pub fn upstream_ids(&self) -> impl Iterator<Item = UpstreamId> + use<> {
+        (0..u16::try_from(self.upstreams.len()).unwrap_or(u16::MAX)).map(UpstreamId)
+    }
+
+    /// What is served, where.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Listener)> + Clone {
+        let listeners = (0..).map(ListenerId).zip(&self.listeners);
+        listeners.filter(|(_, listener)| listener.is_served)
+    }
+
+    /// A listener of this configuration.
+    #[must_use]
+    pub fn listener(&self, id: ListenerId) -> &Listener {
+        &self.listeners[usize::from(id.0)]
+    }
+
+    /// Whether there is an application beside the gateway.
+    #[must_use]
+    pub fn has_routes(&self) -> bool {
+        !self.routes.is_empty()
+    }
 }

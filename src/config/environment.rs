@@ -68,7 +68,7 @@ mod tests {
     }
 
     fn faults(variables: &[(&str, &str)]) -> Vec<String> {
-        let faults = compile(&added(variables), sample::MACHINE).err().unwrap_or_default();
+        let faults = compile(&added(variables), sample::MACHINE, None).err().unwrap_or_default();
         faults.iter().map(ToString::to_string).collect()
     }
 

@@ -6,7 +6,7 @@
 
 use std::{ffi::OsString, iter::Peekable, vec};
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction};
 
 use super::{
     environment, intent,
@@ -14,20 +14,44 @@ use super::{
     settings::{Settings, Typed, TypedAt},
 };
 
+/// What is to be done with the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve.
+    Serve,
+    /// Tell what is wrong with them.
+    Check {
+        /// Tell what is effective as a file.
+        print: bool,
+    },
+    /// Print a file that holds everything that one can.
+    GenerateConfig,
+}
+
 /// Reads the command line and, for what it leaves out, the environment.
 ///
 /// What belongs to no setting is noted in the settings, to be reported with everything else.
 ///
 /// # Errors
 /// The answer to `--help` and `--version`. It prints itself and knows its exit code.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Settings, clap::Error> {
-    let mut settings = typed(arguments)?;
+pub fn parse_command(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<(Command, Settings), clap::Error> {
+    let (command, mut settings) = typed(arguments)?;
     environment::add(std::env::vars_os(), &mut settings);
-    Ok(settings)
+    Ok((command, settings))
 }
 
-/// Reads the command line alone; its first word is the command's own name.
-fn typed(arguments: impl IntoIterator<Item = OsString>) -> Result<Settings, clap::Error> {
+/// The settings alone.
+///
+/// # Errors
+/// As [`parse_command`].
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Settings, clap::Error> {
+    parse_command(arguments).map(|(_, settings)| settings)
+}
+
+/// Reads the command line alone; its first word is the program's own name.
+fn typed(arguments: impl IntoIterator<Item = OsString>) -> Result<(Command, Settings), clap::Error> {
     let mut settings = Settings::default();
     let mut words = Vec::new();
     for word in arguments.into_iter().skip(1) {
@@ -36,10 +60,11 @@ fn typed(arguments: impl IntoIterator<Item = OsString>) -> Result<Settings, clap
             Err(word) => settings.fault(word.to_string_lossy(), "is no text in UTF-8"),
         }
     }
-    let mut line = Line { words: words.into_iter().peekable(), settings };
+    let mut line = Line { words: words.into_iter().peekable(), settings, command: Command::Serve };
     if let Some(word) = line.words.next_if(|word| ["help", "version"].contains(&word.as_str())) {
         return Err(answer(&word));
     }
+    line.command();
     while let Some(word) = line.words.next() {
         match (word.strip_prefix("--"), word.strip_prefix('-')) {
             (Some(long), _) if !long.is_empty() => line.long(&word, long)?,
@@ -48,16 +73,31 @@ fn typed(arguments: impl IntoIterator<Item = OsString>) -> Result<Settings, clap
             _ => line.settings.fault(&word, intent::of_word(&word)),
         }
     }
-    Ok(line.settings)
+    Ok((line.command, line.settings))
 }
 
 /// A command line that is being read.
 struct Line {
     words: Peekable<vec::IntoIter<String>>,
     settings: Settings,
+    command: Command,
 }
 
 impl Line {
+    /// The command, if the line begins with one.
+    fn command(&mut self) {
+        if self.words.next_if(|word| word == "check").is_some() {
+            self.command = Command::Check { print: false };
+        } else if self.words.next_if(|word| word == "generate").is_some() {
+            self.command = Command::GenerateConfig;
+            match self.words.next() {
+                Some(word) if word == "config" => {}
+                Some(word) => self.settings.fault(word, "cannot be generated; write corsair generate config"),
+                None => self.settings.fault("generate", "needs to know what; write corsair generate config"),
+            }
+        }
+    }
+
     /// `--name`, with or without `=value`.
     fn long(&mut self, word: &str, long: &str) -> Result<(), clap::Error> {
         let (name, value) = match long.split_once('=') {
@@ -66,6 +106,10 @@ impl Line {
         };
         if ["help", "version"].contains(&name) {
             return Err(answer(name));
+        }
+        if let ("print", Command::Check { print }) = (long, &mut self.command) {
+            *print = true;
+            return Ok(());
         }
         match Key::of_flag(name) {
             Some(key) => self.flag(key, &format!("--{name}"), value),
@@ -88,13 +132,19 @@ impl Line {
             match (letter, Key::of_short(letter)) {
                 ('h', _) => return Err(answer("help")),
                 ('V', _) => return Err(answer("version")),
+                // The habit of those who have served with nginx.
+                ('t', None) => {
+                    if self.command == Command::Serve {
+                        self.command = Command::Check { print: false };
+                    }
+                }
                 (_, None) => {
                     self.unknown(&format!("-{letter}"), &letter.to_string(), attached);
                     break;
                 }
                 (_, Some(key)) => {
                     let takes_all = match key.row().kind {
-                        Kind::Value(_) | Kind::List(_) => true,
+                        Kind::Value(_) | Kind::List(_) | Kind::Fields(_) => true,
                         Kind::Switch | Kind::Opposite | Kind::Count => rest.starts_with('='),
                     };
                     self.flag(key, &format!("-{letter}"), attached.filter(|_| takes_all));
@@ -110,7 +160,7 @@ impl Line {
     /// A flag that exists, spelled so, with what was attached to it.
     fn flag(&mut self, key: Key, spelled: &str, attached: Option<&str>) {
         match key.row().kind {
-            Kind::Value(shown) | Kind::List(shown) => match self.value(attached) {
+            Kind::Value(shown) | Kind::List(shown) | Kind::Fields(shown) => match self.value(attached) {
                 Some(text) => self.add(key, spelled, text),
                 None => self.settings.fault(spelled, format!("needs a value: {spelled} {shown}")),
             },
@@ -136,7 +186,9 @@ impl Line {
     }
 
     fn add(&mut self, key: Key, spelled: &str, text: String) {
-        if let ([first, ..], false) = (self.settings.typed(key), matches!(key.row().kind, Kind::List(_))) {
+        if let ([first, ..], false) =
+            (self.settings.typed(key), matches!(key.row().kind, Kind::List(_) | Kind::Fields(_)))
+        {
             let message = format!("is given twice, as \"{}\" and \"{text}\"; give one", first.text);
             self.settings.fault(spelled, message);
         } else {
@@ -174,11 +226,11 @@ fn answer(name: &str) -> clap::Error {
 
 /// The grammar as the help shows it. Shared with the generators of completions and manual.
 #[must_use]
-pub fn command() -> Command {
+pub fn command() -> clap::Command {
     let answer = |id, short, action, help| {
         Arg::new(id).short(short).long(id).action(action).help(help).help_heading("Observation")
     };
-    Command::new("corsair")
+    clap::Command::new("corsair")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A CORS reverse proxy and gateway for HTTP/1")
         .help_template(HELP)
@@ -196,7 +248,7 @@ fn argument(row: &Row) -> Option<Arg> {
     let arg = Arg::new(flag.long).long(flag.long).help_heading(row.heading).help(row.help_line());
     let arg = match row.kind {
         Kind::Value(value) => arg.action(ArgAction::Set).value_name(value),
-        Kind::List(value) => arg.action(ArgAction::Append).value_name(value),
+        Kind::List(value) | Kind::Fields(value) => arg.action(ArgAction::Append).value_name(value),
         Kind::Switch | Kind::Opposite => arg
             .action(ArgAction::Set)
             .value_name("BOOL")
@@ -239,7 +291,8 @@ mod tests {
     };
 
     fn typed(arguments: &[&str]) -> Result<Settings, clap::Error> {
-        super::typed(std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into))
+        let words = std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into);
+        super::typed(words).map(|(_, settings)| settings)
     }
 
     /// What is said of words that are no setting's.
@@ -351,7 +404,7 @@ mod tests {
     #[test]
     fn flags_of_later_stages_do_not_exist() {
         for flag in
-            ["--config=x", "--admin=x", "--token=x", "--rate-limit=1", "--log-format=x", "--forward", "check"]
+            ["--admin=x", "--token=x", "--rate-limit=1", "--log-format=x", "--forward", "explain", "status"]
         {
             let faults = noted(&[flag]);
             assert!(faults.len() == 1 && faults[0].contains(" yet; "), "{faults:?}");
@@ -364,7 +417,7 @@ mod tests {
         use std::os::unix::ffi::OsStringExt as _;
         let settings =
             super::typed(["corsair".into(), OsString::from_vec(b"--a\xff".into())]).expect("settings");
-        assert_eq!(settings.notes().faults.len(), 1);
+        assert_eq!(settings.1.notes().faults.len(), 1);
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! `[gateway]`: who may use it for what.
 
-use std::sync::Arc;
-
-use super::{keys::Key, reader::Reader, values};
+use super::{keys::Key, reader::Reader, settings::Part, upstream::ClientTls, values};
 use crate::{
-    access::{AllowHosts, RuleFault, TargetRules},
+    access::{RuleFault, TargetRules},
     gateway::GatewayForms,
     http1::fields,
 };
@@ -23,7 +21,7 @@ pub struct Gateway {
     /// from one of them.
     pub only_origins: bool,
     /// How TLS is spoken to targets.
-    pub tls: Arc<rustls::ClientConfig>,
+    pub tls: ClientTls,
 }
 
 /// What becomes of a target's redirect.
@@ -48,12 +46,10 @@ pub(super) struct GatewayParts {
     pub(super) redirects: Redirects,
     /// Fields of which one is required.
     pub(super) require_headers: Vec<Box<str>>,
-    /// `None`: faulty.
-    pub(super) allow_hosts: Option<AllowHosts>,
-    /// The hosts behind `allow_hosts`, as typed.
-    pub(super) hosts: Vec<String>,
     /// Published knowingly.
     pub(super) open: bool,
+    /// The name of its policy.
+    pub(super) cors: String,
 }
 
 /// The gateway's settings; without an upstream the gateway is on unasked, in both forms.
@@ -65,15 +61,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
         .map_err(|faults| {
             for RuleFault { rule, message } in faults {
                 let key = if allow.contains(&rule) { Key::AllowTarget } else { Key::DenyTarget };
-                reader.fault(key, format!("\"{rule}\": {message}"));
-            }
-        })
-        .ok();
-    let hosts = reader.list(Key::AllowHost);
-    let allow_hosts = AllowHosts::compile(&hosts)
-        .map_err(|faults| {
-            for RuleFault { rule, message } in faults {
-                reader.fault(Key::AllowHost, format!("\"{rule}\": {message}"));
+                reader.fault_of_member(key, &rule, format!("\"{rule}\": {message}"));
             }
         })
         .ok();
@@ -89,25 +77,36 @@ pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
                 Err(format!("\"{name}\" is no name of a header; expected one such as Origin"))
             }
         }),
-        allow_hosts,
-        hosts,
         open: reader.switch(Key::Open),
+        cors: reader.value(Key::GatewayCors, |text| Ok(text.to_owned())),
     }
 }
 
-/// The forms named; where none is, both, unless there is an upstream to serve instead.
+/// The forms that a flag names, or those of the file; where neither speaks of a gateway, both, unless there is an
+/// upstream or a route to serve instead.
 fn forms(reader: &mut Reader<'_>) -> Option<GatewayForms> {
     let (query, path) =
         (GatewayForms { query: true, path: false }, GatewayForms { query: false, path: true });
     let named =
         reader.members(Key::GatewayForms, |text| values::choice(text, &[("query", query), ("path", path)]));
-    match (reader.has(Key::GatewayForms), reader.has(Key::Upstream)) {
-        (true, _) => Some(GatewayForms {
+    let of_file = GatewayForms {
+        query: reader.value(Key::GatewayQuery, |text| values::choice(text, &[("url", true), ("off", false)])),
+        path: reader.switch(Key::GatewayPath),
+    };
+    let serves_others = reader.has(Key::Upstream)
+        || [Part::Upstream, Part::Route].iter().any(|part| !reader.parts(*part).is_empty());
+    if reader.has(Key::GatewayForms) {
+        Some(GatewayForms {
             query: named.iter().any(|form| form.query),
             path: named.iter().any(|form| form.path),
-        }),
-        (false, true) => None,
-        (false, false) => Some(GatewayForms { query: true, path: true }),
+        })
+    } else if !reader.has_table("gateway") {
+        (!serves_others).then_some(of_file)
+    } else if of_file.query || of_file.path {
+        Some(of_file)
+    } else {
+        reader.fault(Key::GatewayPath, "a gateway without any form serves nothing; leave [gateway] out");
+        None
     }
 }
 
@@ -141,7 +140,6 @@ mod tests {
             (Key::RequireHeader, "Origin, X A"),
             (Key::Redirects, "folow"),
             (Key::Open, "perhaps"),
-            (Key::AllowHost, ","),
         ];
         let (_, faults) = sample::faults(&settings, read);
         for expected in [
@@ -149,7 +147,6 @@ mod tests {
             "--require-header: \"X A\" is no name of a header; expected one such as Origin",
             "--redirects: \"folow\" is none of follow, rewrite, pass; did you mean follow?",
             "--open: \"perhaps\" is neither true nor false",
-            "--allow-host: has an empty member; expected a value before and after every comma",
         ] {
             assert!(faults.iter().any(|fault| fault == expected), "{expected}: {faults:?}");
         }

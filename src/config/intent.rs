@@ -3,7 +3,10 @@
 //!
 //! A hint never leads to what opens something: who mistypes a flag must not be told to trust everybody.
 
-use super::keys::{Key, Kind};
+use super::{
+    keys::{Key, Kind},
+    values,
+};
 
 /// Flags that no hint names.
 const DANGEROUS: [&str; 2] = ["open", "insecure-upstream"];
@@ -44,10 +47,7 @@ const HABITS: &[(&[&str], Meant)] = &[
     (&["silent", "s"], Meant::Flag("quiet")),
     (&["log", "log-file", "logfile"], Meant::Flag("access-log")),
     (&["timeout"], Meant::Flag("timeout-response")),
-    (
-        &["config", "c", "t", "admin", "token", "rate-limit", "log-format", "forward", "trusted-proxy"],
-        Meant::NothingYet,
-    ),
+    (&["admin", "token", "rate-limit", "log-format", "forward", "trusted-proxy"], Meant::NothingYet),
 ];
 
 /// Commands that are planned.
@@ -114,7 +114,11 @@ pub(super) fn of_word(word: &str) -> String {
     } else if looks_like_a_port {
         format!("belongs to no flag; write --listen {}", listener(word))
     } else if COMMANDS.contains(&word) {
-        "there are no commands yet; corsair --help lists the flags".to_owned()
+        if word == "check" || word == "generate" {
+            format!("is a command, which comes first: corsair {word}")
+        } else {
+            "there is no such command yet; corsair --help lists what is".to_owned()
+        }
     } else if is_yes_or_no(word) {
         format!("belongs to no flag; the value of a switch follows an equals sign, as in --timing={word}")
     } else if word.contains([':', '.']) {
@@ -130,7 +134,8 @@ pub(super) fn is_yes_or_no(word: &str) -> bool {
 }
 
 fn takes_value(flag: &str) -> bool {
-    Key::of_flag(flag).is_some_and(|key| matches!(key.row().kind, Kind::Value(_) | Kind::List(_)))
+    Key::of_flag(flag)
+        .is_some_and(|key| matches!(key.row().kind, Kind::Value(_) | Kind::List(_) | Kind::Fields(_)))
 }
 
 /// A listener on this port, for this machine and for all.
@@ -154,24 +159,10 @@ fn habit(name: &str) -> Option<Meant> {
 /// The flag that `name` is a slip of: some letters away from it, or its name with more words around it.
 fn nearest(name: &str) -> Option<&'static str> {
     let flags = || Key::ALL.iter().filter_map(|key| key.row().flag).map(|flag| flag.long);
-    let slip = flags()
-        .map(|flag| (strsim::osa_distance(name, flag), flag))
-        .filter(|(distance, flag)| *distance <= slips(name.len().min(flag.len())))
-        .min()
-        .map(|(_, flag)| flag);
+    let slip = values::nearest(name, flags());
     let words = format!("-{name}-");
     let around = |flag: &&str| ["-", "s-"].iter().any(|end| words.contains(&format!("-{flag}{end}")));
     slip.or_else(|| flags().filter(around).max_by_key(|flag| flag.len()))
-}
-
-/// How many letters may be wrong in a name of this length.
-const fn slips(length: usize) -> usize {
-    match length {
-        0..4 => 0,
-        4..7 => 1,
-        7..11 => 2,
-        _ => 3,
-    }
 }
 
 #[cfg(test)]
@@ -234,7 +225,7 @@ mod tests {
         ] {
             assert_eq!(of_flag(name, value), format!("there is no such flag; {hint}"), "{name}");
         }
-        assert_eq!(of_flag("config", Some("x.toml")), "is not there yet; corsair --help lists what is");
+        assert_eq!(of_flag("admin", Some("x")), "is not there yet; corsair --help lists what is");
         let target = of_flag("target", Some("http://b"));
         assert!(target.contains("--upstream http://b") && target.contains("--allow-target"), "{target}");
     }
@@ -248,7 +239,8 @@ mod tests {
             ("8080", "write --listen 127.0.0.1:8080"),
             (":8080", "write --listen 127.0.0.1:8080"),
             ("yes", "an equals sign"),
-            ("check", "no commands yet"),
+            ("check", "comes first"),
+            ("explain", "no such command yet"),
             ("", "lists all of them"),
             ("x", "lists all of them"),
         ] {

@@ -96,12 +96,20 @@ pub enum Kind {
     Opposite,
     /// How often the flag is given.
     Count,
+    /// Fields of a head: `NAME: VALUE` behind a flag, a table of names and values in a file.
+    Fields(&'static str),
 }
 
 settings! {
     "Serving" {
+        ConfigFile, flag "config" short 'c': Value("FILE"),
+            "Configuration file (TOML); what flags and variables say wins";
+        Watch = "watch", flag "watch": Switch = "false",
+            "Look every 2 s whether that file, a certificate or the hosts file has changed, and reload";
         Listen = "listen.address", flag "listen" short 'l': List("ADDRESS") = "127.0.0.1:3000",
             "Address to serve: 127.0.0.1:3000, :8080 or [::]:443; repeatable";
+        ListenServices = "listen.services": List("gateway|routes") = "gateway,routes",
+            "What may be reached there";
         Workers = "workers", flag "workers": Value("N|auto") = "auto",
             "Threads, or auto for one per usable core";
         MaxConnections = "max_connections", flag "max-connections": Value("N"),
@@ -142,6 +150,12 @@ settings! {
             "Decide, count and log, but change nothing";
     }
     "Gateway" {
+        GatewayQuery = "gateway.query": Value("url|off") = "url",
+            "Parameter that names a target, as in /?url=…, or off";
+        GatewayPath = "gateway.path": Switch = "true",
+            "Whether a path may name a target, as in /https://host/…";
+        GatewayCors = "gateway.cors": Value("POLICY") = "default",
+            "Name of the policy of what the gateway serves: default is that of [cors]";
         GatewayForms, flag "gateway": List("query,path"),
             "Forms to serve: query (/?url=…), path (/https://host/…); both by default unless there is an --upstream";
         AllowTarget = "gateway.allow_targets", flag "allow-target": List("TARGET") = "public",
@@ -170,6 +184,42 @@ settings! {
     "Upstream" {
         Upstream = "upstream.servers", flag "upstream" short 'u': List("URL"),
             "Where to send requests: http://HOST:PORT/PREFIX or https://…; repeatable, balanced";
+        RouteName = "route.name": Value("NAME"),
+            "What it is called in the log; by default its host and path";
+        RouteHost = "route.host": Value("HOST"),
+            "Host that requests are for: api.example.com or *.example.com; by default any";
+        RoutePath = "route.path": Value("PATH") = "/",
+            "What the path begins with, by whole segments";
+        RouteMethods = "route.methods": List("METHOD"),
+            "Methods that are served; others are answered 405; by default all";
+        RouteUpstream = "route.upstream": Value("NAME"),
+            "Upstream that requests go to";
+        RouteStripPrefix = "route.strip_prefix": Switch = "false",
+            "Whether the upstream gets the path without what the route takes of it";
+        RouteCors = "route.cors": Value("POLICY") = "default",
+            "Name of the policy: default is that of [cors]";
+        RouteUpgrades = "route.upgrades": List("websocket|none") = "websocket",
+            "Protocols that may be switched to, or none";
+        RespondStatus = "route.respond.status": Value("STATUS") = "200",
+            "Status of an answer that corsair gives itself";
+        RespondLocation = "route.respond.location": Value("URL"),
+            "Where such an answer redirects to";
+        RespondBody = "route.respond.body": Value("TEXT"),
+            "What it says";
+        RespondContentType = "route.respond.content_type": Value("TYPE") = "text/plain; charset=utf-8",
+            "What that is";
+        SetRequestHeader = "route.request_headers.set", flag "set-request-header": Fields("'NAME: VALUE'"),
+            "Field that the upstream gets in place of what the client sent under that name; repeatable";
+        AddRequestHeader = "route.request_headers.add": Fields("'NAME: VALUE'"),
+            "Field that the upstream gets beside what the client sent";
+        RemoveRequestHeader = "route.request_headers.remove", flag "remove-request-header": List("NAME"),
+            "Field that the upstream does not get; repeatable";
+        SetResponseHeader = "route.response_headers.set", flag "set-response-header": Fields("'NAME: VALUE'"),
+            "Field that the client gets in place of what the upstream sent under that name; repeatable";
+        AddResponseHeader = "route.response_headers.add": Fields("'NAME: VALUE'"),
+            "Field that the client gets beside what the upstream sent";
+        RemoveResponseHeader = "route.response_headers.remove", flag "remove-response-header": List("NAME"),
+            "Field that the client does not get; repeatable";
         HostHeader = "route.host_header", flag "host-header": Value("auto|keep|upstream|NAME") = "auto",
             "Host that upstreams get: the client's (keep), their own (upstream), a name; auto: their own for https by name";
         Rewrite = "route.rewrite", flag "rewrite": Value("on|off") = "on",
@@ -180,9 +230,9 @@ settings! {
             "Statuses of an upstream that count as failures, or none; repeatable";
         EjectMinTime = "upstream.eject.min_time", flag "eject-min-time": Value("DURATION") = "10s",
             "How long one stays out that fails again soon after it was back; twice that the next time, up to 5m";
-        PoolMaxIdle = "pool.max_idle": Value("N") = "1024",
+        PoolMaxIdle = "upstream.pool.max_idle": Value("N") = "1024",
             "Idle connections kept for each server, over all workers; twice that for all servers";
-        PoolIdleTimeout = "pool.idle_timeout": Value("DURATION") = "60s",
+        PoolIdleTimeout = "upstream.pool.idle_timeout": Value("DURATION") = "60s",
             "How long they are kept, unless their server announces less";
     }
     "DNS" {
@@ -242,7 +292,7 @@ settings! {
     }
     "Observation" {
         AccessLog = "log.access", flag "access-log": Value("PATH|stdout|stderr|off") = "off",
-            "One line per request to a file, stdout or stderr, or off";
+            "One line per request to a file, stdout or stderr, or off; stdout where there is a --config";
         RedactQuery = "log.redact_query", flag "redact-query": List("NAME"),
             "Query parameters to hide in the access log beside those named like a secret; repeatable";
         AllowQuery = "log.allow_query", flag "allow-query": List("NAME"),
@@ -271,6 +321,20 @@ impl Key {
     #[must_use]
     pub fn of_short(short: char) -> Option<Self> {
         Self::ALL.iter().copied().find(|key| key.row().flag.is_some_and(|flag| flag.short == Some(short)))
+    }
+
+    /// Whether a list of it says who is let in: one that is empty was meant to, and lets nobody in.
+    #[must_use]
+    pub const fn grants(self) -> bool {
+        matches!(self, Self::AllowOrigin | Self::AllowTarget | Self::Upstream | Self::Listen)
+    }
+
+    /// Whether what a flag says of it holds in every table of a file that has it.
+    #[must_use]
+    pub fn is_overridden(self) -> bool {
+        let of_tables =
+            |name: &str| ["listen.", "route.", "upstream."].iter().any(|table| name.starts_with(table));
+        !matches!(self, Self::Listen | Self::Upstream) && self.row().name.is_some_and(of_tables)
     }
 
     /// Whether it says who may do what. Where such a variable is empty, somebody meant to restrict: taken for one

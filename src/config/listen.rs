@@ -5,8 +5,20 @@ use std::{
     sync::Arc,
 };
 
-use super::{keys::Key, reader::Reader, values};
-use crate::tls;
+use super::{keys::Key, reader::Reader, settings::Part, values};
+use crate::{
+    access::{AllowHosts, RuleFault},
+    tls,
+};
+
+/// A listener by its place among all that a process has had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerId(pub(super) u16);
+
+impl ListenerId {
+    /// The first one.
+    pub const FIRST: Self = Self(0);
+}
 
 /// An address to serve.
 #[derive(Clone, Debug)]
@@ -15,6 +27,17 @@ pub struct Listener {
     pub address: SocketAddr,
     /// With what certificate; `None` is plain TCP.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Whether the gateway can be reached here, where there is one.
+    pub gateway: bool,
+    /// Whether routes can be reached here.
+    pub routes: bool,
+    /// Names by which it is called if it is a loopback one. A page that comes under any other, though it is bound to
+    /// loopback, is none of what is served here.
+    pub allow_hosts: AllowHosts,
+    /// Values of `Host` that are asked for of every request; `None` where none were typed.
+    pub required_hosts: Option<AllowHosts>,
+    /// Whether it is served; what came to it while it was is served on.
+    pub is_served: bool,
 }
 
 impl Listener {
@@ -25,22 +48,94 @@ impl Listener {
     }
 }
 
-/// What is served where; an address typed twice is a fault. A certificate is for all of them.
-pub(super) fn addresses(reader: &mut Reader<'_>) -> Vec<SocketAddr> {
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in reader.members(Key::Listen, listener) {
-        // Two times port 0 are two ports.
-        if address.port() != 0 && addresses.contains(&address) {
-            reader.fault(Key::Listen, format!("{address} is given twice"));
-        } else {
-            addresses.push(address);
+/// All listeners; an address given twice is a fault. `hosts` are the names of the routes.
+pub(super) fn read(hosts: &[String], reader: &mut Reader<'_>) -> Vec<Listener> {
+    let tables = reader.parts(Part::Listen);
+    let mut listeners = Vec::new();
+    // What flags say of the addresses, they say of all.
+    if tables.is_empty() || reader.has(Key::Listen) {
+        of_table(hosts, &mut listeners, reader);
+    } else {
+        for table in tables {
+            reader.within(table, |reader| {
+                if reader.is_own(Key::Listen) {
+                    of_table(hosts, &mut listeners, reader);
+                } else {
+                    reader.fault(Key::Listen, "is missing: write address = \"127.0.0.1:3000\"");
+                }
+            });
         }
     }
-    addresses
+    listeners
+}
+
+/// These listeners, each in the place of the one of its address `before`; those that are gone keep theirs, for their
+/// connections live on.
+///
+/// # Errors
+/// That there have been too many.
+pub(super) fn in_place(mut listeners: Vec<Listener>, before: &[Listener]) -> Result<Vec<Listener>, String> {
+    let mut placed = Vec::new();
+    for old in before {
+        let new = listeners.iter().position(|new| new.address == old.address);
+        placed.push(match new {
+            Some(new) => listeners.remove(new),
+            None => Listener { is_served: false, ..old.clone() },
+        });
+    }
+    placed.extend(listeners);
+    if placed.len() > usize::from(u16::MAX) {
+        return Err("has had too many addresses over the life of this process; restart it".to_owned());
+    }
+    Ok(placed)
+}
+
+/// The listeners of one table.
+fn of_table(hosts: &[String], listeners: &mut Vec<Listener>, reader: &mut Reader<'_>) {
+    let addresses = reader.members(Key::Listen, listener);
+    let tls = server_tls(reader);
+    let services = reader.members(Key::ListenServices, |text| {
+        values::choice(text, &[("gateway", (true, false)), ("routes", (false, true))])
+    });
+    let allow_hosts = allow_hosts(hosts, reader);
+    for address in addresses {
+        // Two times port 0 are two ports.
+        if address.port() != 0 && listeners.iter().any(|listener| listener.address == address) {
+            reader.fault(Key::Listen, format!("{address} is given twice"));
+        } else if let Some((allow_hosts, required_hosts)) = allow_hosts.clone() {
+            listeners.push(Listener {
+                address,
+                tls: tls.clone(),
+                gateway: services.iter().any(|(gateway, _)| *gateway),
+                routes: services.iter().any(|(_, routes)| *routes),
+                allow_hosts,
+                required_hosts,
+                is_served: true,
+            });
+        }
+    }
+}
+
+/// The names by which a listener is called, and those that are asked for.
+fn allow_hosts(hosts: &[String], reader: &mut Reader<'_>) -> Option<(AllowHosts, Option<AllowHosts>)> {
+    let mut names = reader.list(Key::AllowHost);
+    let is_typed = reader.has(Key::AllowHost);
+    if !is_typed {
+        names.extend(hosts.iter().cloned());
+    }
+    match AllowHosts::compile(&names) {
+        Ok(hosts) => Some((hosts.clone(), is_typed.then_some(hosts))),
+        Err(faults) => {
+            for RuleFault { rule, message } in faults {
+                reader.fault_of_member(Key::AllowHost, &rule, format!("\"{rule}\": {message}"));
+            }
+            None
+        }
+    }
 }
 
 /// TLS of the listeners; `None` where they are plain, or the files faulty.
-pub(super) fn server_tls(reader: &mut Reader<'_>) -> Option<Arc<rustls::ServerConfig>> {
+fn server_tls(reader: &mut Reader<'_>) -> Option<Arc<rustls::ServerConfig>> {
     let cert = reader.optional(Key::TlsCert, values::file);
     let key = reader.optional(Key::TlsKey, values::file);
     let (of_cert, of_key) = tls::identity_faults(cert.as_deref(), key.as_deref());
@@ -158,7 +253,7 @@ mod tests {
     fn an_address_is_served_once() {
         let listen = |typed: &[&str]| {
             let settings: Vec<(Key, &str)> = typed.iter().map(|text| (Key::Listen, *text)).collect();
-            sample::faults(&settings, |reader| addresses(reader).len())
+            sample::faults(&settings, |reader| read(&[], reader).len())
         };
         assert_eq!(listen(&[]), (1, vec![]));
         assert_eq!(listen(&["127.0.0.1:0", "127.0.0.1:0"]), (2, vec![]));

@@ -50,8 +50,11 @@ pub enum AccessLog {
 
 /// What is written, and where.
 pub(super) fn read(reader: &mut Reader<'_>) -> Log {
+    let access = reader.value(Key::AccessLog, access_log);
+    // Whoever writes a file runs a service: its requests are worth a line where nothing else is said.
+    let is_default = !reader.has(Key::AccessLog) && reader.has_file();
     Log {
-        access: reader.value(Key::AccessLog, access_log),
+        access: if is_default { AccessLog::Stdout } else { access },
         secrets: SecretNames { redact: reader.list(Key::RedactQuery), allow: reader.list(Key::AllowQuery) },
         verbosity: verbosity(reader),
     }

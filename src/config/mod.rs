@@ -7,11 +7,19 @@
 
 mod values;
 
+mod names;
+
 mod keys;
+
+mod later;
+
+mod source;
 
 mod notes;
 
 mod settings;
+
+mod interpolation;
 
 mod reader;
 
@@ -23,19 +31,27 @@ mod listen;
 
 mod policy;
 
-mod gateway;
+mod policies;
 
 mod ejection;
 
-mod upstream;
-
 mod pool;
 
-mod dns;
+mod upstream;
+
+mod upstreams;
+
+mod gateway;
 
 mod limits;
 
 mod timeouts;
+
+mod route;
+
+mod routes;
+
+mod dns;
 
 mod log;
 
@@ -45,6 +61,10 @@ mod intent;
 
 mod environment;
 
+pub mod file;
+
+pub mod printed;
+
 pub mod flags;
 
 pub mod compile;
@@ -53,18 +73,22 @@ pub mod compile;
 pub(crate) mod sample;
 
 pub use self::{
-    configuration::{Config, Mode},
+    configuration::Config,
     dns::Dns,
     ejection::Ejection,
     gateway::{Gateway, Redirects},
     keys::{Flag, Key, Kind, Row},
     limits::Limits,
-    listen::Listener,
+    listen::{Listener, ListenerId},
     log::{AccessLog, Log, SecretNames},
     notes::ConfigFault,
+    policy::PolicyId,
     pool::Pooling,
     process::Process,
-    settings::{Settings, Typed, TypedAt},
+    route::{HostHeader, LeadsTo, Methods, Respond, Route, RouteId},
+    routes::{Routes, Taken},
+    settings::{Part, Section, Settings, Typed, TypedAt},
+    source::{Place as FilePlace, Source},
     timeouts::Timeouts,
-    upstream::{Endpoint, Place, Upstream},
+    upstream::{ClientTls, Endpoint, Place, Upstream, UpstreamId},
 };

@@ -6,6 +6,15 @@
 use super::{keys::Key, reader::Reader, values};
 use crate::cors::{CorsPolicy, CorsSettings, PolicyFault, Preflight, ResourcePolicy, UpstreamHeaders};
 
+/// A policy by its place among all of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyId(pub(super) u16);
+
+impl PolicyId {
+    /// That of `[cors]`.
+    pub const DEFAULT: Self = Self(0);
+}
+
 /// The policy in its own terms.
 pub(super) fn settings(reader: &mut Reader<'_>) -> CorsSettings {
     CorsSettings {

@@ -1,6 +1,6 @@
 //! What holds for the life of the process: its threads, its connections, its end.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use super::{keys::Key, machine::Machine, reader::Reader, values};
 
@@ -21,6 +21,10 @@ pub struct Process {
     pub drain_timeout: Duration,
     /// Whether a client that is no browser may end its side behind its request and still gets the answer.
     pub half_close: bool,
+    /// Whether files are watched for changes.
+    pub watch: bool,
+    /// The file that the configuration is read from.
+    pub file: Option<PathBuf>,
 }
 
 /// What the settings and the machine make of it.
@@ -50,6 +54,8 @@ pub(super) fn read(machine: Machine, reader: &mut Reader<'_>) -> Process {
         pipes: pipes(machine, max_connections, workers),
         drain_timeout: reader.value(Key::DrainTimeout, values::duration),
         half_close: reader.switch(Key::HalfClose),
+        watch: reader.switch(Key::Watch),
+        file: reader.optional(Key::ConfigFile, values::file),
     }
 }
 

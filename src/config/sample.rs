@@ -49,24 +49,26 @@ pub(crate) fn defaults() -> Config {
 
 /// The configuration that `settings` ask for.
 pub(super) fn compiled(settings: &Settings) -> Config {
-    compile(settings, MACHINE).unwrap_or_else(|faults| panic!("{faults:?}")).0
+    compile(settings, MACHINE, None).unwrap_or_else(|faults| panic!("{faults:?}")).0
 }
 
 /// All of a configuration, to be compared with another.
 pub(super) fn described(config: &Config) -> String {
-    let gateway = config.gateway().expect("a gateway");
+    let gateway = config.gateway.as_ref().expect("a gateway");
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-        config.listeners,
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        config
+            .listeners()
+            .map(|(_, listener)| (listener.address, listener.gateway, listener.routes))
+            .collect::<Vec<_>>(),
         config.timeouts,
         config.limits,
         config.process,
-        config.pool,
         config.dns,
         config.log,
-        config.cors,
-        config.cors.describe(),
-        config.cors.is_any_origin(),
+        config.cors(),
+        config.cors().describe(),
+        config.cors().is_any_origin(),
         gateway.forms,
         gateway.redirects,
         gateway.require_headers,

@@ -5,19 +5,55 @@
 //! typed, so that all faults are found together and none hides the next. Nothing is parsed, checked or defaulted
 //! here. What was typed and belongs to no setting is noted beside them: a flag that does not exist hides no other fault.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     keys::{Key, Row},
     notes::{ConfigFault, Notes},
+    source::{Place, Source},
 };
 
 /// Everything that was typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    typed: BTreeMap<Key, Vec<Typed>>,
+    /// What holds for the whole process, and what flags say of the only listener, upstream and route.
+    root: Section,
+    /// The file that was read, if there was one.
+    pub(super) file: Option<Arc<Source>>,
+    /// Values that came out of the environment or of files: they are shown to nobody.
+    pub(super) secrets: Vec<String>,
     /// What is wrong with the places themselves: words that are no setting's.
     notes: Notes,
+}
+
+/// What was typed for the settings of one table: of the whole file, of a `[[route]]`, of a `[policy.NAME]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    typed: BTreeMap<Key, Vec<Typed>>,
+    parts: Vec<(Part, Section)>,
+    /// The tables that are there, even if empty.
+    pub(super) tables: Vec<(String, Place)>,
+    /// Its NAME, where it has one.
+    pub(super) name: Option<Box<str>>,
+    /// What its keys begin with in the table of settings, and what they begin with in the file.
+    pub(super) spelling: Option<(&'static str, String)>,
+    /// Where it begins, if that is in a file.
+    pub(super) place: Option<Place>,
+}
+
+/// The tables that a file may hold more than one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `[[listen]]`.
+    Listen,
+    /// A member of `tls.certificates` of a listener.
+    Certificate,
+    /// `[policy.NAME]`.
+    Policy,
+    /// `[upstream.NAME]`.
+    Upstream,
+    /// `[[route]]`.
+    Route,
 }
 
 /// One value, as typed.
@@ -30,56 +66,73 @@ pub struct Typed {
 }
 
 /// Where a value was typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TypedAt {
     /// Behind a flag.
     Flag,
     /// In an environment variable.
     Variable,
+    /// In a file, at this place; its text there differs from what it stands for where it names variables.
+    File(Place),
 }
 
 impl Settings {
     /// Adds what was typed for `key` to what is there.
     pub fn add(&mut self, key: Key, typed: Typed) {
-        self.typed.entry(key).or_default().push(typed);
+        self.root.add(key, typed);
     }
 
     /// Takes `typed` for all that was typed for `key`.
     pub(super) fn set(&mut self, key: Key, typed: Typed) {
-        self.typed.insert(key, vec![typed]);
+        self.root.typed.insert(key, vec![typed]);
     }
 
     /// What was typed for `key`, in that order.
     #[must_use]
     pub fn typed(&self, key: Key) -> &[Typed] {
-        self.typed.get(&key).map_or(&[], Vec::as_slice)
+        self.root.typed(key)
     }
 
     /// Whether anything was typed for `key`.
     #[must_use]
     pub fn has(&self, key: Key) -> bool {
-        !self.typed(key).is_empty()
+        self.root.has(key)
     }
 
-    /// How `key` is spelled where it was typed last; where nothing was, as its flag.
-    #[must_use]
-    pub fn spelled(&self, key: Key) -> String {
-        let at = self.typed(key).last().map_or(TypedAt::Flag, |typed| typed.at);
-        match (key.row(), at) {
-            (Row { flag: Some(flag), .. }, TypedAt::Flag) => format!("--{}", flag.long),
-            (Row { flag: Some(flag), .. }, TypedAt::Variable) => flag.variable(),
-            (Row { flag: None, name, .. }, _) => name.unwrap_or_default().to_owned(),
-        }
+    /// What holds for the whole process.
+    pub(super) const fn root(&self) -> &Section {
+        &self.root
+    }
+
+    /// The same, to be added to.
+    pub(super) const fn root_mut(&mut self) -> &mut Section {
+        &mut self.root
     }
 
     /// Notes that what was typed as `key` cannot be used.
     pub(super) fn fault(&mut self, key: impl Into<String>, message: impl Into<String>) {
-        self.notes.faults.push(ConfigFault { key: key.into(), message: message.into() });
+        self.fault_at(None, key, message);
+    }
+
+    /// Notes that what was typed as `key` at this place of a file cannot be used.
+    pub(super) fn fault_at(
+        &mut self,
+        place: Option<Place>,
+        key: impl Into<String>,
+        message: impl Into<String>,
+    ) {
+        self.notes.faults.push(ConfigFault { key: key.into(), message: message.into(), place });
     }
 
     /// Notes that what was typed as `key` changes nothing.
     pub(super) fn warn(&mut self, key: impl Into<String>, message: impl Into<String>) {
-        self.notes.warnings.push(ConfigFault { key: key.into(), message: message.into() });
+        self.notes.warnings.push(ConfigFault { key: key.into(), message: message.into(), place: None });
+    }
+
+    /// What is wrong with the words themselves that were typed.
+    #[must_use]
+    pub fn faults(&self) -> &[ConfigFault] {
+        &self.notes.faults
     }
 
     /// What was noted where settings were gathered.
@@ -88,23 +141,117 @@ impl Settings {
     }
 }
 
+impl Section {
+    /// Adds what was typed for `key` to what is there.
+    pub(super) fn add(&mut self, key: Key, typed: Typed) {
+        self.typed.entry(key).or_default().push(typed);
+    }
+
+    /// What was typed for `key` here, in that order.
+    pub(super) fn typed(&self, key: Key) -> &[Typed] {
+        self.typed.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds what another one holds, except for what is typed here.
+    pub(super) fn take_over(&mut self, other: Self) {
+        for (key, typed) in other.typed {
+            self.typed.entry(key).or_insert(typed);
+        }
+        self.parts.extend(other.parts);
+        self.tables.extend(other.tables);
+    }
+
+    /// Whether anything was typed for `key` here.
+    pub(super) fn has(&self, key: Key) -> bool {
+        !self.typed(key).is_empty()
+    }
+
+    /// An empty table of a file that begins at `place`, whose settings begin with `begins` in the table of settings, and
+    /// with `instead` in the file.
+    pub(super) fn at(place: Place, begins: &'static str, instead: String) -> Self {
+        Self { spelling: Some((begins, instead)), place: Some(place), ..Self::default() }
+    }
+
+    /// Adds a table of which there may be several.
+    pub(super) fn add_part(&mut self, part: Part, section: Self) {
+        self.parts.push((part, section));
+    }
+
+    /// The tables of this kind, in their order.
+    pub(super) fn parts(&self, part: Part) -> impl Iterator<Item = &Self> {
+        self.parts.iter().filter(move |(kind, _)| *kind == part).map(|(_, section)| section)
+    }
+
+    /// How `key` is spelled where it was typed last; where nothing was, as in the file that this stands in, or else as
+    /// its flag.
+    pub(super) fn spelled(&self, key: Key) -> String {
+        match (key.row(), self.typed(key).last().map(|typed| &typed.at)) {
+            (Row { flag: Some(flag), .. }, Some(TypedAt::Variable)) => flag.variable(),
+            (Row { name: Some(name), .. }, Some(TypedAt::File(_))) => self.in_file(name),
+            (Row { flag: Some(flag), .. }, Some(TypedAt::Flag)) => format!("--{}", flag.long),
+            (Row { name: Some(name), .. }, None) if self.place.is_some() => self.in_file(name),
+            (Row { flag: Some(flag), .. }, _) => format!("--{}", flag.long),
+            (Row { flag: None, name, .. }, _) => name.unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// What points at `key`: where it was typed last, or the beginning of the table.
+    pub(super) fn place_of(&self, key: Key) -> Option<Place> {
+        match self.typed(key).last().map(|typed| &typed.at) {
+            Some(TypedAt::File(place)) => Some(place.clone()),
+            Some(TypedAt::Flag | TypedAt::Variable) => None,
+            None => self.place.clone(),
+        }
+    }
+
+    fn in_file(&self, name: &str) -> String {
+        match &self.spelling {
+            Some((begins, instead)) => match name.strip_prefix(begins) {
+                Some(rest) => format!("{instead}{rest}"),
+                None => format!("{instead}{name}"),
+            },
+            None => name.to_owned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
     fn a_setting_is_called_as_it_was_typed_and_by_its_name_where_it_cannot_be() {
-        for (key, flag, variable) in [
-            (Key::Listen, "--listen", "CORSAIR_LISTEN"),
-            (Key::Verdict, "--no-verdict", "CORSAIR_NO_VERDICT"),
-            (Key::PoolMaxIdle, "pool.max_idle", "pool.max_idle"),
+        for (key, flag, variable, named) in [
+            (Key::Listen, "--listen", "CORSAIR_LISTEN", "listen.address"),
+            (Key::Verdict, "--no-verdict", "CORSAIR_NO_VERDICT", "cors.verdict"),
+            (Key::PoolMaxIdle, "upstream.pool.max_idle", "upstream.pool.max_idle", "upstream.pool.max_idle"),
         ] {
-            let mut settings = Settings::default();
-            assert_eq!(settings.spelled(key), flag);
-            for (at, spelled) in [(TypedAt::Flag, flag), (TypedAt::Variable, variable)] {
-                settings.add(key, Typed { text: "x".into(), at });
-                assert_eq!(settings.spelled(key), spelled);
+            let mut section = Section::default();
+            assert_eq!(section.spelled(key), flag);
+            let place = Place { source: Source::new(Path::new("a"), "x"), span: 0..1 };
+            for (at, spelled) in
+                [(TypedAt::Flag, flag), (TypedAt::Variable, variable), (TypedAt::File(place), named)]
+            {
+                section.add(key, Typed { text: "x".into(), at });
+                assert_eq!(section.spelled(key), spelled);
             }
+        }
+    }
+
+    #[test]
+    fn in_a_table_of_a_file_a_setting_is_called_as_it_stands_there() {
+        let place = Place { source: Source::new(Path::new("a"), "x"), span: 0..1 };
+        for (spelling, key, spelled) in [
+            (("cors.", "policy.partner."), Key::MaxAge, "policy.partner.max_age"),
+            (("route.", "route."), Key::Rewrite, "route.rewrite"),
+            (("route.", "route."), Key::TimeoutSend, "route.timeouts.send"),
+            (("upstream.", "upstream.api."), Key::PoolMaxIdle, "upstream.api.pool.max_idle"),
+        ] {
+            let spelling = Some((spelling.0, spelling.1.to_owned()));
+            let section = Section { spelling, place: Some(place.clone()), ..Section::default() };
+            assert_eq!(section.spelled(key), spelled);
         }
     }
 

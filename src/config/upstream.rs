@@ -1,6 +1,8 @@
 //! `[upstream]`: the application behind the reverse proxy, and how TLS is spoken to servers.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{hash::BuildHasher as _, net::IpAddr, sync::Arc};
+
+use foldhash::quality::FixedState;
 
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
@@ -8,26 +10,43 @@ use url::{Host, Url};
 use super::{
     ejection::{self, Ejection},
     keys::Key,
+    pool::{self, Pooling},
     reader::Reader,
     values,
 };
 use crate::{
-    http1::target::is_authority,
     tls,
     uri::{Scheme, TargetHost},
 };
 
-/// The application behind the reverse proxy.
+/// An upstream by its place among all of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamId(pub(super) u16);
+
+impl UpstreamId {
+    /// The first one.
+    pub const FIRST: Self = Self(0);
+
+    /// Its place.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An application: servers that do the same.
 #[derive(Clone, Debug)]
 pub struct Upstream {
+    /// What it is called.
+    pub name: Box<str>,
     /// Its servers, in the order typed; never empty.
     pub endpoints: Vec<Endpoint>,
     /// How TLS is spoken to those that want it.
-    pub tls: Arc<rustls::ClientConfig>,
-    /// Whether responses name this proxy where they name a server.
-    pub rewrite: bool,
+    pub tls: ClientTls,
     /// What takes a server out.
     pub ejection: Ejection,
+    /// What is kept of connections to it that no request uses.
+    pub pool: Pooling,
 }
 
 /// One server of an [`Upstream`].
@@ -43,8 +62,6 @@ pub struct Endpoint {
     pub port: u16,
     /// The value of `Host` for it: no port where it is the scheme's own (RFC 9110 §7.2).
     pub authority: Box<str>,
-    /// The value of `Host` that it gets whatever the client called us; `None` where it gets the client's.
-    pub called: Option<Box<str>>,
     /// What stands before every request target: empty, or `/…` without a slash at its end.
     pub prefix: Box<str>,
     /// The name its certificate must bear; `None` without TLS.
@@ -93,86 +110,72 @@ impl Endpoint {
 
     /// Whether it expects to be called by its own name, whatever the client called us: an https server
     /// given by name does, since its certificate and its virtual host are for that name.
-    const fn wants_own_host(&self) -> bool {
+    pub(super) const fn wants_own_host(&self) -> bool {
         matches!((self.scheme, &self.host), (Scheme::Https, EndpointHost::Name(_)))
     }
 }
 
-/// Which `Host` an upstream gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum HostHeader {
-    /// The server's own where it expects that, else the client's.
-    Auto,
-    /// The client's.
-    Keep,
-    /// The server's own.
-    Upstream,
-    /// This.
-    Named(Box<str>),
-}
-
-impl HostHeader {
-    fn read(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "keep" => Ok(Self::Keep),
-            "upstream" => Ok(Self::Upstream),
-            name if is_authority(name.as_bytes()) => Ok(Self::Named(name.into())),
-            _ => Err(format!(
-                "\"{text}\" is no Host; expected auto, keep, upstream or a name such as app.example.com or \
-                 app.example.com:8443"
-            )),
-        }
-    }
-
-    fn of(&self, server: &Endpoint) -> Option<Box<str>> {
-        match self {
-            Self::Auto => server.wants_own_host().then(|| server.authority.clone()),
-            Self::Keep => None,
-            Self::Upstream => Some(server.authority.clone()),
-            Self::Named(name) => Some(name.clone()),
-        }
-    }
+/// How TLS is spoken to servers.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    /// For the library.
+    pub config: Arc<rustls::ClientConfig>,
+    /// What it was made of: connections of one that differs are not its own. Empty where nothing was typed.
+    pub settings: Box<str>,
 }
 
 /// What is typed of an upstream; it is none where there are no servers.
 pub(super) struct UpstreamParts {
     pub(super) endpoints: Vec<Endpoint>,
-    pub(super) rewrite: bool,
     pub(super) ejection: Ejection,
+    pub(super) pool: Pooling,
+    /// `None`: faulty.
+    pub(super) tls: Option<ClientTls>,
 }
 
-/// What is typed of it.
-pub(super) fn read(reader: &mut Reader<'_>) -> UpstreamParts {
-    UpstreamParts { endpoints: endpoints(reader), rewrite: rewrite(reader), ejection: ejection::read(reader) }
-}
-
-/// The servers, in the order typed.
-fn endpoints(reader: &mut Reader<'_>) -> Vec<Endpoint> {
-    let host_header = reader.value(Key::HostHeader, HostHeader::read);
-    let mut endpoints = reader.members(Key::Upstream, endpoint);
-    for server in &mut endpoints {
-        server.called = host_header.of(server);
+impl UpstreamParts {
+    /// The upstream of this name, if it has servers and nothing is wrong with it.
+    pub(super) fn upstream(self, name: &str) -> Option<Upstream> {
+        let Self { mut endpoints, ejection, pool, tls } = self;
+        let tls = tls?;
+        for endpoint in &mut endpoints {
+            // To verify otherwise is to speak to somebody else.
+            if endpoint.scheme == Scheme::Https && !tls.settings.is_empty() {
+                endpoint.key = format!("{} {}", endpoint.key, tls.settings).into();
+            }
+        }
+        (!endpoints.is_empty()).then(|| Upstream { name: name.into(), endpoints, tls, ejection, pool })
     }
-    endpoints
 }
 
-/// Whether responses name this proxy where they name a server.
-fn rewrite(reader: &mut Reader<'_>) -> bool {
-    reader.value(Key::Rewrite, |text| values::choice(text, &[("on", true), ("off", false)]))
+/// What is typed of the upstream in the table that is being read.
+pub(super) fn read(reader: &mut Reader<'_>) -> UpstreamParts {
+    UpstreamParts {
+        endpoints: reader.members(Key::Upstream, endpoint),
+        ejection: ejection::read(reader),
+        pool: pool::read(reader),
+        tls: client_tls(reader),
+    }
 }
 
 /// TLS towards upstreams and targets; `None` if a file is faulty.
-pub(super) fn client_tls(reader: &mut Reader<'_>) -> Option<Arc<rustls::ClientConfig>> {
+fn client_tls(reader: &mut Reader<'_>) -> Option<ClientTls> {
     let verify = reader.switch(Key::VerifyUpstream);
     let ca_file = reader.optional(Key::CaFile, values::file);
     if !verify {
         let message = "any certificate is trusted: whoever is on the way can read and change what passes";
         reader.warn(Key::VerifyUpstream, message);
     }
+    // What it holds counts, and not its name: a file that was replaced is another one.
+    let content = ca_file.as_deref().map(|file| std::fs::read(file).unwrap_or_default());
+    let settings = match (verify, content) {
+        (true, None) => Box::default(),
+        (_, content) => format!("verify={verify} ca={:x}", FixedState::default().hash_one(content)).into(),
+    };
     tls::client_config(ca_file.as_deref(), !verify)
         .map_err(|fault| reader.fault(Key::CaFile, fault.to_string()))
         .ok()
+        .map(|config| ClientTls { config, settings })
 }
 
 /// An upstream: `http://HOST[:PORT][/PREFIX]`, the same with `https`, or `unix:/PATH`.
@@ -229,7 +232,6 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
         host,
         port,
         authority: url.port().map_or_else(|| shown.clone(), |port| format!("{shown}:{port}")).into(),
-        called: None,
         prefix: url.path().trim_end_matches('/').into(),
         tls_server_name,
     })
@@ -246,7 +248,6 @@ fn unix(path: &str) -> Result<Endpoint, &'static str> {
         host: EndpointHost::Unix(path.into()),
         port: 0,
         authority: "localhost".into(),
-        called: None,
         prefix: "".into(),
         tls_server_name: None,
     })
@@ -272,41 +273,6 @@ mod tests {
             assert_eq!((endpoint.port, &*endpoint.authority, &*endpoint.prefix), (port, authority, prefix));
             assert_eq!(endpoint.tls_server_name.is_some(), endpoint.scheme == Scheme::Https, "{text}");
         }
-    }
-
-    #[test]
-    fn a_server_is_called_as_the_operator_says() {
-        let servers = "http://web.internal:8080,https://api.example.org,https://10.0.0.1,unix:/run/app.sock";
-        for (typed, expected) in [
-            ("auto", [None, Some("api.example.org"), None, None]),
-            ("keep", [None, None, None, None]),
-            (
-                "upstream",
-                [Some("web.internal:8080"), Some("api.example.org"), Some("10.0.0.1"), Some("localhost")],
-            ),
-            ("app.test:81", [Some("app.test:81"); 4]),
-            ("[::1]:81", [Some("[::1]:81"); 4]),
-        ] {
-            let settings = [(Key::Upstream, servers), (Key::HostHeader, typed)];
-            let (endpoints, faults) = sample::faults(&settings, endpoints);
-            let called: Vec<_> = endpoints.iter().map(|server| server.called.as_deref()).collect();
-            assert_eq!((called, faults), (expected.to_vec(), vec![]), "{typed}");
-        }
-        for typed in ["", "http://app.test", "a b", "user@app.test", "app.test:99999", "app.test/x", "[::1"] {
-            let (_, faults) = sample::faults(&[(Key::HostHeader, typed)], endpoints);
-            assert!(faults.len() == 1 && faults[0].starts_with("--host-header: "), "{typed}: {faults:?}");
-        }
-    }
-
-    #[test]
-    fn responses_are_rewritten_unless_told_otherwise() {
-        for (settings, expected) in
-            [(&[][..], true), (&[(Key::Rewrite, "off")], false), (&[(Key::Rewrite, "on")], true)]
-        {
-            assert_eq!(sample::faults(settings, rewrite), (expected, vec![]));
-        }
-        let (_, faults) = sample::faults(&[(Key::Rewrite, "maybe")], rewrite);
-        assert!(faults.len() == 1 && faults[0].starts_with("--rewrite: "), "{faults:?}");
     }
 
     #[test]

@@ -166,6 +166,25 @@ pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, St
     Err(format!("\"{text}\" is none of {}{nearest}", words.join(", ")))
 }
 
+/// The one of `known` that `name` is a slip of, if there is one: some letters away from it.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|known| (strsim::osa_distance(name, known), known))
+        .filter(|(distance, known)| *distance <= slips(name.len().min(known.len())))
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// How many letters may be wrong in a name of this length.
+const fn slips(length: usize) -> usize {
+    match length {
+        0..4 => 0,
+        4..7 => 1,
+        7..11 => 2,
+        _ => 3,
+    }
+}
+
 /// `true` or `false`, and what the environment of other programs uses for them.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use std::fmt;
 use super::{
     decide::{CorsDecision, Credentials, PreflightAnswer, Refusal, Stage},
     lines::Lines,
-    lists::{write_exposed, write_vary},
+    lists::{is_exposable, write_exposed, write_vary},
     policy::{Allowed, CorsPolicy},
     reason::Reason,
 };
@@ -62,6 +62,8 @@ pub struct Transit<'a> {
     pub leaves: Option<&'a dyn Fn(&Field) -> bool>,
     /// Cookies go neither to the upstream nor back.
     pub drops_cookies: bool,
+    /// The names of fields that the operator has added to it.
+    pub added: &'a [Box<str>],
 }
 
 /// Writes the CORS fields of a response: of the upstream's, or, without one, of corsair's own.
@@ -163,7 +165,7 @@ pub(super) fn write_fields<'a>(
     standing: Standing<'_>,
     policy: &CorsPolicy,
     upstream: Lines<'a>,
-    transit: Transit<'_>,
+    transit: Transit<'a>,
     extra: &[&'a str],
     out: &mut HeadWriter<'_>,
 ) {
@@ -219,7 +221,10 @@ pub(super) fn write_fields<'a>(
     }
     if policy.expose_all && readable && !kept {
         let verdict = (origin.is_some() && policy.verdict).then_some("Corsair-Cors");
-        let own = || policy.rendered.own_names.iter().copied().chain(verdict).chain(extra.iter().copied());
+        let edited = || transit.added.iter().map(|name| &**name);
+        let added = || edited().filter(|name| is_exposable(policy, FieldId::of(name.as_bytes())));
+        let extra = || extra.iter().copied().chain(added());
+        let own = || policy.rendered.own_names.iter().copied().chain(verdict).chain(extra());
         write_exposed(policy, upstream, transit.leaves, own, out);
     }
 }
@@ -401,7 +406,7 @@ mod tests {
         let request = Sample::new([("Origin", GOOD)].iter().chain(fields).copied());
         let upstream = Sample::new(upstream.iter().copied());
         let standing = Standing::of(request.decide(policy, Method::Get, false), &request.bytes);
-        let transit = Transit { leaves: None, drops_cookies };
+        let transit = Transit { drops_cookies, ..Transit::default() };
         let text = written(|out| write_fields(standing, policy, upstream.lines(), transit, &[], out));
         let mut verdicts =
             text.split_terminator("\r\n").filter_map(|line| line.strip_prefix("Corsair-Cors: "));

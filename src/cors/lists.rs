@@ -101,9 +101,9 @@ impl Seen {
     }
 }
 
-/// Whether a script gains by a field of the upstream being named: it is sent on, is not readable anyway
+/// Whether a script gains by a field of a response being named: it is sent on, is not readable anyway
 /// (Fetch, "CORS-safelisted response-header name") and not forbidden ("forbidden response-header name").
-fn is_exposable(policy: &CorsPolicy, id: FieldId) -> bool {
+pub(super) fn is_exposable(policy: &CorsPolicy, id: FieldId) -> bool {
     if id == FieldId::Other {
         return true;
     }

@@ -81,6 +81,8 @@ pub mod body;
 
 pub mod emit;
 
+pub mod edits;
+
 pub mod scan;
 
 pub mod accept;

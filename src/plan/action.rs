@@ -2,10 +2,18 @@
 
 use super::{body::BodyProgress, target::Target};
 use crate::{
+    config::{RouteId, UpstreamId},
     cors::CorsDecision,
     error::Error,
     gateway::Hop,
-    http1::{connection::Persistence, framing::Framing, head::Method, span::Span, target::RequestTarget},
+    http1::{
+        connection::Persistence,
+        framing::Framing,
+        head::{Method, Request},
+        span::Span,
+        target::RequestTarget,
+    },
+    routing::Rest,
 };
 
 /// What is decided about a request, whatever is done about it.
@@ -21,6 +29,8 @@ pub struct Plan {
     pub persistence: Persistence,
     /// Which part of corsair takes it.
     pub service: Service,
+    /// What counts for it: policy, waits, bounds.
+    pub route: RouteId,
     /// The client came over TLS.
     pub secure: bool,
     /// A FIN behind the request means that the client is gone: browsers never half-close (rule 3 of
@@ -57,6 +67,8 @@ pub enum Answer {
     Healthcheck,
     /// OPTIONS that may not be forwarded any further (RFC 9110 §7.6.2).
     LastHop,
+    /// What the route always answers.
+    Fixed,
     /// A refusal.
     Fault(Error),
 }
@@ -68,6 +80,8 @@ pub struct Exchange {
     pub destination: Destination,
     /// The form of its target.
     pub target: RequestTarget,
+    /// What the prefix of its route leaves of the path, where the upstream gets no more than that.
+    pub rest: Option<Rest>,
     /// The authority that it is for, as the client sees it.
     pub authority: Option<Span>,
     /// A WebSocket upgrade.
@@ -79,8 +93,8 @@ pub struct Exchange {
 /// Where a request goes.
 #[derive(Debug)]
 pub enum Destination {
-    /// To the configured upstream.
-    Upstream,
+    /// To the servers of an upstream.
+    Upstream(UpstreamId),
     /// To the target that it names.
     Target(Target),
 }
@@ -147,8 +161,17 @@ impl Exchange {
     pub const fn gateway_target(&self) -> Option<&Target> {
         match &self.destination {
             Destination::Target(target) => Some(target),
-            Destination::Upstream => None,
+            Destination::Upstream(_) => None,
         }
+    }
+
+    /// The target that an upstream gets, in two parts: as it came, or what the prefix of the route leaves of it.
+    #[must_use]
+    pub fn path_and_query<'a>(&'a self, request: Request<'a>) -> [&'a [u8]; 2] {
+        let [path, rest] = self.target.origin_form(request);
+        let Some(left) = &self.rest else { return [path, rest] };
+        let (path, query) = path.split_at(memchr::memchr(b'?', path).unwrap_or(path.len()));
+        [left.of(path), if query.is_empty() { rest } else { query }]
     }
 
     /// Goes where a redirect of the gateway's target leads.
@@ -175,6 +198,7 @@ mod tests {
         framing: Framing::Length(5),
         persistence: Persistence::KeepAlive,
         service: Service::Reverse,
+        route: crate::config::Routes::NOTHING,
         secure: false,
         fin_is_abort: false,
     };

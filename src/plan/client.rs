@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::config::ListenerId;
+
 /// Who sends the request, and how it reached us.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
@@ -11,4 +13,6 @@ pub struct Client {
     pub secure: bool,
     /// Whether the listener can be reached from this machine only.
     pub loopback_listener: bool,
+    /// The listener that it came to.
+    pub listener: ListenerId,
 }

@@ -4,12 +4,12 @@
 //! the request goes, what CORS adds, whether the connection lives on.
 
 use super::{
-    action::{Action, Answer, Exchange, Plan, Service},
+    action::{Action, Answer, Destination, Exchange, Plan, Service},
     client::Client,
-    route::{self, Found},
+    route::{self, Found, Taker},
 };
 use crate::{
-    config::Config,
+    config::{Config, Routes},
     cors::{decide, is_same_origin},
     error::Error,
     http1::{
@@ -28,20 +28,25 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
     let options = ConnectionOptions::of(request.values(FieldId::Connection));
     let upgrade = is_websocket_upgrade(request, options);
     let addressed = addressed(request);
+    let taker =
+        addressed.and_then(|(target, authority)| route::route(request, target, authority, config, client));
+    let (service, route) =
+        taker.as_ref().map_or((Service::Local, Routes::NOTHING), |taker| (taker.service, taker.route));
     let is_own = |origin: &[u8]| {
         let authority = addressed.ok().and_then(|(_, authority)| authority);
         authority.is_some_and(|authority| is_own(origin, authority.of(request.bytes), config, client))
     };
     let mut plan = Plan {
-        cors: decide(&config.cors, request, upgrade, is_own),
+        cors: decide(config.policy(config.route(route).policy), request, upgrade, is_own),
         method: request.head.method,
         framing: Framing::None,
         persistence: Persistence::asked(options, request.head.version),
-        service: Service::Local,
+        service,
+        route,
         secure: client.secure,
         fin_is_abort: !config.process.half_close || is_of_browser(request),
     };
-    let action = action(&mut plan, request, addressed, config, client, own_id, upgrade)
+    let action = action(&mut plan, request, (addressed, taker), config, client, own_id, upgrade)
         .unwrap_or_else(|error| Action::Respond(Answer::Fault(error)));
     // After a CONNECT that became no tunnel, its sender may go on as if it had (RFC 9112 §9.6).
     let is_last = request.head.method == Method::Connect
@@ -67,7 +72,7 @@ fn addressed(request: Request<'_>) -> Result<(RequestTarget, Option<Span>), Erro
 /// [`plan`](super)).
 fn is_own(origin: &[u8], authority: &[u8], config: &Config, client: &Client) -> bool {
     is_same_origin(origin, client.secure, authority)
-        && (!client.loopback_listener || config.allow_hosts.admits(authority))
+        && (!client.loopback_listener || config.listener(client.listener).allow_hosts.admits(authority))
 }
 
 /// Whether a browser has sent this (rule 3 of [`plan`](super)). What it asks of its own page's origin over plain http
@@ -84,7 +89,7 @@ fn is_of_browser(request: Request<'_>) -> bool {
 fn action(
     plan: &mut Plan,
     request: Request<'_>,
-    addressed: Result<(RequestTarget, Option<Span>), Error>,
+    (addressed, taker): (Result<(RequestTarget, Option<Span>), Error>, Result<Taker, Error>),
     config: &Config,
     client: &Client,
     own_id: &[u8],
@@ -96,7 +101,8 @@ fn action(
     if target == RequestTarget::Authority {
         return Err(Error::MethodNotAllowed);
     }
-    if let (Framing::Length(length), Some(limit)) = (plan.framing, config.limits.body)
+    let route = config.route(plan.route);
+    if let (Framing::Length(length), Some(limit)) = (plan.framing, route.limits.body)
         && length > limit
     {
         return Err(Error::RequestBodyTooLarge);
@@ -104,24 +110,31 @@ fn action(
     if request.values(FieldId::Via).any(|via| memchr::memmem::find(via, own_id).is_some()) {
         return Err(Error::LoopDetected);
     }
-    let (service, found) = route::route(request, target, authority, config, client)?;
-    plan.service = service;
-    if plan.cors.edge_status(&config.cors).is_some() {
+    let found = taker?.found;
+    if plan.cors.edge_status(config.policy(route.policy)).is_some() {
         return Ok(Action::Respond(Answer::Cors));
     }
-    let destination = match found? {
-        Found::Healthcheck => return Ok(Action::Respond(Answer::Healthcheck)),
-        Found::Destination(destination) => destination,
-    };
+    let found = found?;
+    if !route.methods.admit(request.method_name()) {
+        return Err(Error::MethodNotServed);
+    }
     // A body would have to end before the tunnel begins, and nothing says when.
-    let upgrade = upgrade && plan.framing == Framing::None;
-    route::admit(request, plan.cors, config, client, &destination, upgrade)?;
+    let upgrade = upgrade && plan.framing == Framing::None && route.websockets;
+    let (destination, rest) = match found {
+        Found::Healthcheck => return Ok(Action::Respond(Answer::Healthcheck)),
+        Found::Fixed => return Ok(Action::Respond(Answer::Fixed)),
+        Found::Target(target) => {
+            route::admit(request, plan.cors, config, client, &target, upgrade)?;
+            (Destination::Target(target), None)
+        }
+        Found::Upstream(upstream, rest) => (Destination::Upstream(upstream), rest),
+    };
     let max_forwards = match max_forwards(request) {
         Some(0) if request.head.method == Method::Options => return Ok(Action::Respond(Answer::LastHop)),
         Some(0) => return Err(Error::MethodNotAllowed),
         more => more.map(|forwards| forwards - 1),
     };
-    Ok(Action::Exchange(Exchange { destination, target, authority, upgrade, max_forwards }))
+    Ok(Action::Exchange(Exchange { destination, target, rest, authority, upgrade, max_forwards }))
 }
 
 /// Whether this asks for the one protocol that we switch to (RFC 9110 §7.8, RFC 6455 §4.1).

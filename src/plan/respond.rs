@@ -1,12 +1,15 @@
 //! Every response that corsair makes itself: the one door out, so that each carries the CORS headers
 //! that a success would have carried, and a page can read it.
 
+use std::borrow::Cow;
+
 use super::{
     action::Answer,
     date::Date,
     identity::{Identity, RequestId},
 };
 use crate::{
+    config::{LeadsTo, Route},
     cors::{
         CorsDecision, CorsPolicy, write_origin_fields, write_preflight, write_reason, write_response_fields,
     },
@@ -37,6 +40,8 @@ pub struct Responder<'a> {
     pub request_id: RequestId,
     /// The policy by which CORS fields are given.
     pub policy: &'a CorsPolicy,
+    /// The route that the request took.
+    pub route: &'a Route,
     /// How this process names itself.
     pub identity: &'a Identity,
     /// The date.
@@ -52,14 +57,25 @@ const PROBLEM: &str = "application/problem+json";
 pub const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
         204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        410 => "Gone",
         413 => "Content Too Large",
         414 => "URI Too Long",
+        418 => "I'm a Teapot",
         417 => "Expectation Failed",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
@@ -84,7 +100,14 @@ impl Responder<'_> {
         out: &mut [u8],
     ) -> (usize, u16) {
         let (status, error) = self.verdict(answer, recipient);
-        let body = Body::of(answer, error, recipient);
+        let fixed = match &self.route.leads_to {
+            LeadsTo::Respond(fixed) if answer == Answer::Fixed => Some(fixed),
+            LeadsTo::Respond(_) | LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Upstream(_) => None,
+        };
+        let body = match fixed {
+            Some(fixed) => Body { media_type: &fixed.content_type, text: Cow::Borrowed(&*fixed.body) },
+            None => Body::of(answer, error, recipient),
+        };
         let mut writer = HeadWriter::new(out);
         writer.status_line(status, reason(status).as_bytes());
         self.date.write(&mut writer);
@@ -95,9 +118,14 @@ impl Responder<'_> {
             writer.field_parts(b"Proxy-Status", [b"corsair; error=", error.token().as_bytes()]);
             if error == Error::MethodNotAllowed {
                 writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            } else if error == Error::MethodNotServed {
+                writer.field(b"Allow", self.route.methods.allow().as_bytes());
             }
         }
-        if status != 204 {
+        if let Some(location) = fixed.and_then(|fixed| fixed.location.as_ref()) {
+            writer.field(b"Location", location.as_bytes());
+        }
+        if !matches!(status, 204 | 304) {
             writer.field(b"Content-Type", body.media_type.as_bytes());
             writer.field(b"Content-Length", itoa::Buffer::new().format(body.text.len()).as_bytes());
             writer.lines(b"X-Content-Type-Options: nosniff\r\n");
@@ -121,7 +149,7 @@ impl Responder<'_> {
         }
         writer.lines(&self.identity.via);
         let Ok(head) = writer.finish() else { return (0, status) };
-        let without_body = status == 204
+        let without_body = matches!(status, 204 | 304)
             || matches!(recipient, Recipient::Request(request, _) if request.head.method == Method::Head);
         if without_body {
             return (head, status);
@@ -145,6 +173,10 @@ impl Responder<'_> {
             },
             (Answer::Cors | Answer::LastHop, _) => (204, None),
             (Answer::Healthcheck, _) => (200, None),
+            (Answer::Fixed, _) => match &self.route.leads_to {
+                LeadsTo::Respond(fixed) => (fixed.status, None),
+                LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Upstream(_) => (500, Some(Error::Internal)),
+            },
             (Answer::Fault(error), _) => (error.status(), Some(error)),
         }
     }
@@ -153,14 +185,14 @@ impl Responder<'_> {
 /// Names of fields in our own answers that a script may read beside the safelisted ones.
 const ADDED: &[&str] = &["Date", "Via", "Proxy-Status", "X-Request-Id"];
 
-struct Body {
-    media_type: &'static str,
-    text: String,
+struct Body<'a> {
+    media_type: &'a str,
+    text: Cow<'a, str>,
 }
 
-impl Body {
+impl Body<'static> {
     fn of(answer: Answer, error: Option<Error>, recipient: Recipient<'_>) -> Self {
-        let text = |text: String| Self { media_type: TEXT, text };
+        let text = |text: String| Self { media_type: TEXT, text: text.into() };
         let Some(error) = error else {
             let healthy = answer == Answer::Healthcheck;
             return text(if healthy { gateway::HEALTHY.to_owned() } else { String::new() });
@@ -171,7 +203,7 @@ impl Body {
         };
         match (error, recipient) {
             (Error::TargetMissing, _) if accepts_html(accept) => {
-                Self { media_type: HTML, text: gateway::MISSING_HTML.to_owned() }
+                Self { media_type: HTML, text: gateway::MISSING_HTML.into() }
             }
             (Error::TargetMissing, _) => text(format!("{}\n{}\n", gateway::MISSING, gateway::USAGE)),
             (Error::TargetInvalid(reason), _) => text(format!("{}\n{reason}\n", gateway::INVALID)),
@@ -192,13 +224,13 @@ impl Body {
     fn explain(error: Error, detail: &str, accept: &[u8]) -> Self {
         let (token, status) = (error.token(), error.status());
         if !prefers_json(accept) {
-            return Self { media_type: TEXT, text: format!("{token}: {detail}\n") };
+            return Self { media_type: TEXT, text: format!("{token}: {detail}\n").into() };
         }
         let (title, detail) = (reason(status), detail.replace('\\', "\\\\").replace('"', "\\\""));
         let text = format!(
             "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\"code\":\"{token}\",\"detail\":\"{detail}\"}}\n"
         );
-        Self { media_type: PROBLEM, text }
+        Self { media_type: PROBLEM, text: text.into() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    action::{Exchange, Plan},
+    action::{Destination, Exchange, Plan},
     authentication::is_of_connection,
     body::response_body_limits,
     date::Date,
@@ -12,7 +12,7 @@ use super::{
     target::Redirected,
 };
 use crate::{
-    config::{Config, Endpoint},
+    config::{Config, Endpoint, Route},
     cors::CorsDecision,
     error::Error,
     gateway::Hop,
@@ -91,6 +91,8 @@ pub enum Arrived {
 pub struct ResponseContext<'a> {
     /// The configuration.
     pub config: &'a Config,
+    /// The route that the request took.
+    pub route: &'a Route,
     /// How this process names itself.
     pub identity: &'a Identity,
     /// The exchange, and where it goes now.
@@ -133,6 +135,7 @@ impl<'a> ResponseContext<'a> {
     ) -> Self {
         Self {
             config,
+            route: config.route(plan.route),
             identity,
             exchange,
             server,
@@ -147,7 +150,7 @@ impl<'a> ResponseContext<'a> {
     /// Bounds of the response body.
     #[must_use]
     pub const fn body_limits(&self) -> BodyLimits {
-        response_body_limits(&self.config.limits)
+        response_body_limits(&self.route.limits)
     }
 
     /// Judges a complete head, and writes what the client is to see of it to `out`.
@@ -202,7 +205,7 @@ impl<'a> ResponseContext<'a> {
         let plan = self.settle(request, response, framing, seen);
         let homeward = Homeward {
             cors: self.cors,
-            policy: &self.config.cors,
+            policy: self.config.policy(self.route.policy),
             request_bytes: request.bytes,
             framing: plan.client_framing(),
             declared: self.declared(response.head.status, declared),
@@ -212,6 +215,7 @@ impl<'a> ResponseContext<'a> {
                 .gateway_target()
                 .map(|target| GatewayAnswer { final_url: target.url.as_str(), location }),
             renaming: self.renaming(request),
+            edits: self.route.response_headers.as_ref(),
             identity: self.identity,
             date: &seen.date,
         };
@@ -223,11 +227,14 @@ impl<'a> ResponseContext<'a> {
     where
         'a: 'b,
     {
-        let upstream = self.config.upstream().filter(|upstream| upstream.rewrite)?;
+        let Destination::Upstream(upstream) = self.exchange.destination else { return None };
+        let upstream = self.route.rewrite.then(|| self.config.upstream(upstream))?;
         let (server, authority) = (self.server?, self.exchange.authority?);
         Some(Renaming {
             servers: &upstream.endpoints,
             server,
+            host_header: &self.route.host_header,
+            stripped: if self.route.strip_prefix { &self.route.prefix } else { "" },
             secure: self.secure,
             authority: authority.of(request.bytes),
         })

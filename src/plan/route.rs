@@ -1,12 +1,8 @@
-//! Which part of corsair takes a request: gateway or reverse proxy.
+//! Which part of corsair takes a request: gateway or one of the routes.
 
-use super::{
-    action::{Destination, Service},
-    client::Client,
-    target::Target,
-};
+use super::{action::Service, client::Client, target::Target};
 use crate::{
-    config::{Config, Gateway},
+    config::{Config, Gateway, LeadsTo, Listener, RouteId, Routes, Taken, UpstreamId},
     cors::CorsDecision,
     error::Error,
     gateway::{self, GatewayRequest},
@@ -16,6 +12,7 @@ use crate::{
         span::Span,
         target::RequestTarget,
     },
+    routing::Rest,
 };
 
 /// What a route leads to.
@@ -23,29 +20,56 @@ use crate::{
 pub(super) enum Found {
     /// The gateway's own `/healthcheck`.
     Healthcheck,
-    /// An upstream.
-    Destination(Destination),
+    /// An answer that is always the same.
+    Fixed,
+    /// A gateway's target.
+    Target(Target),
+    /// An upstream; what the prefix of the route leaves of the path, where that is all it gets.
+    Upstream(UpstreamId, Option<Rest>),
+}
+
+/// The part that takes the request.
+#[derive(Debug)]
+pub(super) struct Taker {
+    pub(super) service: Service,
+    /// What counts for the request.
+    pub(super) route: RouteId,
+    /// Where it leads, or how it was called wrongly, which a preflight is not told.
+    pub(super) found: Result<Found, Error>,
 }
 
 /// The part that takes the request, and where it leads.
 ///
 /// # Errors
-/// The outer one where the request must not be served at all (its Host); the inner one where the gateway was
-/// called wrongly, which a preflight is not told.
+/// Where the request must not be served at all, for its Host.
 pub(super) fn route(
     request: Request<'_>,
     target: RequestTarget,
     authority: Option<Span>,
     config: &Config,
     client: &Client,
-) -> Result<(Service, Result<Found, Error>), Error> {
+) -> Result<Taker, Error> {
     let host = authority.map_or(&b""[..], |authority| authority.of(request.bytes));
-    if config.required_hosts.as_ref().is_some_and(|hosts| !hosts.admits(host)) {
+    let listener = config.listener(client.listener);
+    if listener.required_hosts.as_ref().is_some_and(|hosts| !hosts.admits(host)) {
         return Err(Error::HostNotAllowed);
     }
-    let Some(gateway) = config.gateway() else {
-        return Ok((Service::Reverse, Ok(Found::Destination(Destination::Upstream))));
-    };
+    match config.gateway.as_ref().filter(|_| listener.gateway) {
+        Some(gateway) => beside_gateway(request, target, host, config, gateway, client),
+        None => Ok(routed(request, target, host, config, listener)),
+    }
+}
+
+/// The part that takes a request where there is a gateway, and perhaps routes beside it.
+fn beside_gateway(
+    request: Request<'_>,
+    target: RequestTarget,
+    host: &[u8],
+    config: &Config,
+    gateway: &Gateway,
+    client: &Client,
+) -> Result<Taker, Error> {
+    let listener = config.listener(client.listener);
     let [path, rest] = target.origin_form(request);
     let asked = if rest.is_empty() {
         gateway::parse(gateway.forms, path)
@@ -53,23 +77,23 @@ pub(super) fn route(
         gateway::parse(gateway.forms, &[path, rest].concat())
     };
     // With a gateway on it, a page that was rebound to this machine could use the application beside it as well.
-    if client.loopback_listener && !config.allow_hosts.admits(host) {
+    if client.loopback_listener && !listener.allow_hosts.admits(host) {
         return Err(Error::HostNotAllowed);
     }
     let is_form =
         matches!(asked, Ok(GatewayRequest::Target(..)) | Err(_)) && !gateway::is_path_of_other_tools(path);
-    if config.upstream().is_some() && !is_form {
-        return Ok((Service::Reverse, Ok(Found::Destination(Destination::Upstream))));
+    if config.has_routes() && listener.routes && !is_form {
+        return Ok(routed(request, target, host, config, listener));
     }
     let is_absolute = matches!(target, RequestTarget::Absolute { .. });
-    if is_absolute && !config.allow_hosts.admits(host) {
+    if is_absolute && !listener.allow_hosts.admits(host) {
         return Err(Error::HostNotAllowed);
     }
     let found = match asked {
         Ok(GatewayRequest::Target(url, naming)) => {
             let mut target = Target::named(url, naming, gateway.redirects);
             target.without_credentials |= !is_script_with_credentials(request, config);
-            Ok(Found::Destination(Destination::Target(target)))
+            Ok(Found::Target(target))
         }
         Ok(GatewayRequest::Healthcheck) if request.head.method == Method::Get => Ok(Found::Healthcheck),
         // There is nothing at that path for another method.
@@ -78,7 +102,37 @@ pub(super) fn route(
         Ok(GatewayRequest::Missing | GatewayRequest::NotFound) => Err(Error::TargetMissing),
         Err(error) => Err(error),
     };
-    Ok((Service::Gateway, found))
+    Ok(Taker { service: Service::Gateway, route: Routes::GATEWAY, found })
+}
+
+/// The route that takes a request, by its host and path.
+fn routed(
+    request: Request<'_>,
+    target: RequestTarget,
+    host: &[u8],
+    config: &Config,
+    listener: &Listener,
+) -> Taker {
+    let nowhere = |error| Taker { service: Service::Local, route: Routes::NOTHING, found: Err(error) };
+    if !listener.routes {
+        return nowhere(Error::NoRoute);
+    }
+    let [path, _] = target.origin_form(request);
+    let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let (route, rest) = match config.routes.find(host, path) {
+        Taken::By(route, rest) => (route, rest),
+        Taken::ByNone => return nowhere(Error::NoRoute),
+        Taken::Ambiguous => return nowhere(Error::PathAmbiguous),
+    };
+    let settings = config.route(route);
+    match settings.leads_to {
+        LeadsTo::Upstream(upstream) => {
+            let rest = rest.filter(|_| settings.strip_prefix);
+            Taker { service: Service::Reverse, route, found: Ok(Found::Upstream(upstream, rest)) }
+        }
+        LeadsTo::Respond(_) => Taker { service: Service::Local, route, found: Ok(Found::Fixed) },
+        LeadsTo::Nothing | LeadsTo::Gateway => nowhere(Error::NoRoute),
+    }
 }
 
 /// Whether the gateway serves this request to that target; asked before anything is resolved.
@@ -91,16 +145,17 @@ pub(super) fn admit(
     cors: CorsDecision,
     config: &Config,
     client: &Client,
-    destination: &Destination,
+    target: &Target,
     upgrade: bool,
 ) -> Result<(), Error> {
-    let (Destination::Target(target), Some(gateway)) = (destination, config.gateway()) else { return Ok(()) };
+    let Some(gateway) = &config.gateway else { return Err(Error::Internal) };
     if acts_as_our_origin(request, config) {
         return Err(Error::DestinationRefused);
     }
     // CORS binds browsers only: where nothing else restricts strangers, the list of origins binds programs too.
+    let policy = config.policy(config.route(Routes::GATEWAY).policy);
     let is_listed = matches!(cors, CorsDecision::Allow { .. } | CorsDecision::Preflight(_));
-    if gateway.only_origins && !client.loopback_listener && !is_listed && !config.cors.is_any_origin() {
+    if gateway.only_origins && !client.loopback_listener && !is_listed && !policy.is_any_origin() {
         return Err(Error::OriginRequired);
     }
     requires(request, gateway)?;
@@ -134,7 +189,7 @@ const OF_AN_APPLICATION: [&[u8]; 13] = [
 
 /// Whether what the browser loads would act as the gateway's origin, or within it (rule 22 of [`gateway`]).
 fn acts_as_our_origin(request: Request<'_>, config: &Config) -> bool {
-    let shares = config.upstream().is_some();
+    let shares = config.has_routes();
     let acts = |destination: &[u8]| {
         let is_of = |list: &[&[u8]]| list.iter().any(|known| destination.eq_ignore_ascii_case(known));
         is_of(&WORKERS) || shares && is_of(&OF_AN_APPLICATION)
@@ -158,7 +213,7 @@ fn is_script_with_credentials(request: Request<'_>, config: &Config) -> bool {
     };
     let is_scripts = |mode: &[u8]| [&b"cors"[..], b"same-origin"].contains(&mode);
     sec_fetch(request, b"sec-fetch-mode").all(is_scripts)
-        && !(config.upstream().is_some() && credentials.any(is_kept))
+        && !(config.has_routes() && credentials.any(is_kept))
 }
 
 /// The values of the `Sec-Fetch-…` fields of this name.

@@ -9,7 +9,7 @@ use super::{
     target::Target,
 };
 use crate::{
-    config::{Config, compile::compile, flags, machine::Machine},
+    config::{Config, ListenerId, compile::compile, flags, machine::Machine},
     http1::{
         head::Fields,
         sample::{self, ParsedRequest},
@@ -26,12 +26,17 @@ pub(crate) const REVERSE: &[&str] = &["--upstream=http://127.0.0.1:9001"];
 pub(crate) fn config(arguments: &[&str]) -> Config {
     let machine = Machine { descriptors: 20_000, cores: std::num::NonZeroUsize::MIN };
     let settings = flags::parse(std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into));
-    compile(&settings.unwrap(), machine).unwrap_or_else(|faults| panic!("{faults:?}")).0
+    compile(&settings.unwrap(), machine, None).unwrap_or_else(|faults| panic!("{faults:?}")).0
 }
 
 /// A client of the documentation's network.
 pub(crate) fn client() -> Client {
-    Client { address: "192.0.2.7:40000".parse().unwrap(), secure: false, loopback_listener: false }
+    Client {
+        address: "192.0.2.7:40000".parse().unwrap(),
+        secure: false,
+        loopback_listener: false,
+        listener: ListenerId::FIRST,
+    }
 }
 
 pub(crate) fn identity() -> Identity {
@@ -69,13 +74,15 @@ impl Setup {
     pub(crate) fn target_mut(&mut self) -> &mut Target {
         match &mut self.exchange.destination {
             Destination::Target(target) => target,
-            Destination::Upstream => panic!("no gateway"),
+            Destination::Upstream(_) => panic!("no gateway"),
         }
     }
 
     pub(crate) fn context(&self) -> ResponseContext<'_> {
-        let upstream = self.config.upstream().filter(|_| self.exchange.gateway_target().is_none());
-        let server = upstream.and_then(|upstream| upstream.endpoints.first());
+        let server = match self.exchange.destination {
+            Destination::Upstream(upstream) => self.config.upstream(upstream).endpoints.first(),
+            Destination::Target(_) => None,
+        };
         ResponseContext::new(&self.config, &self.identity, &self.plan, &self.exchange, server, false)
     }
 }

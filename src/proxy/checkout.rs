@@ -12,9 +12,13 @@ use std::{
 use rustls::pki_types::ServerName;
 use tokio::time::{Instant, sleep};
 
-use super::{core::Core, relay::ClientSide};
+use super::{
+    core::Core,
+    relay::ClientSide,
+    snapshot::{Group, Snapshot},
+};
 use crate::{
-    config::{Config, Endpoint, Place},
+    config::{Endpoint, Place, Route, UpstreamId},
     error::Error,
     net::{Peer, timer::Timer},
     observe::metrics::PoolResult,
@@ -33,7 +37,8 @@ const RELIEF: [Duration; 3] =
 /// A look for one connection.
 pub(crate) struct Checkout<'a, 'b> {
     pub(crate) core: &'a Core,
-    pub(crate) config: &'a Config,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) route: &'a Route,
     /// By when there must be a response head.
     pub(crate) deadline: Instant,
     /// When the attempt began that wants it.
@@ -85,7 +90,7 @@ impl<'a> Checkout<'a, '_> {
                 let (lease, bound) = self.take_to_target(target, client, timer).await?;
                 Ok(Connected { lease, server: None, bound })
             }
-            Destination::Upstream => self.take_to_upstream(client, timer).await,
+            Destination::Upstream(upstream) => self.take_to_upstream(*upstream, client, timer).await,
         }
     }
 
@@ -95,7 +100,7 @@ impl<'a> Checkout<'a, '_> {
         client: &mut ClientSide<'_>,
         timer: &mut Timer,
     ) -> Result<(Lease, bool), Error> {
-        let gateway = self.config.gateway().ok_or(Error::Internal)?;
+        let gateway = self.snapshot.config.gateway.as_ref().ok_or(Error::Internal)?;
         let url = &target.url;
         let verdict = gateway.rules.admit_name(url.host(), url.port())?;
         let admits = |ip, nearness| match nearness {
@@ -117,21 +122,22 @@ impl<'a> Checkout<'a, '_> {
                     TargetHost::Name(name) => ServerName::try_from(name.trim_end_matches('.').to_owned())
                         .map_err(|_| Error::TlsProtocol)?,
                 };
-                Some((Arc::clone(&gateway.tls), name))
+                Some((Arc::clone(&gateway.tls.config), name))
             }
         };
-        let socket_buffer = self.config.limits.socket_buffer;
+        let socket_buffer = self.route.limits.socket_buffer;
         let remote = Remote { place: Place::Port(url.host(), url.port()), tls, socket_buffer };
         Ok((self.open(remote, admits, client, timer).await?, false))
     }
 
     async fn take_to_upstream(
         &mut self,
+        id: UpstreamId,
         client: &mut ClientSide<'_>,
         timer: &mut Timer,
     ) -> Result<Connected<'a>, Error> {
-        let upstream = self.config.upstream().ok_or(Error::Internal)?;
-        let Core { servers, balance, .. } = self.core;
+        let upstream = self.snapshot.config.upstream(id);
+        let Group { servers, balance, .. } = self.snapshot.group(id);
         if !self.bound.is_empty() {
             // Where this client has logged in it goes again, whosever turn it is.
             for (index, server) in upstream.endpoints.iter().enumerate() {
@@ -148,7 +154,7 @@ impl<'a> Checkout<'a, '_> {
             if let Some(lease) = self.pooled(&server.key, |_| true) {
                 return Ok(Connected { lease, server: Some((index, server)), bound: false });
             }
-            let remote = Remote::of_server(upstream, server, self.config.limits.socket_buffer);
+            let remote = Remote::of_server(upstream, server, self.route.limits.socket_buffer);
             let error = match self.open(remote, |_, _| true, client, timer).await {
                 Ok(lease) => {
                     return Ok(Connected { lease, server: Some((index, server)), bound: false });
@@ -158,7 +164,7 @@ impl<'a> Checkout<'a, '_> {
             let now = Instant::now();
             // One that had less than its time, because others took it, has not failed.
             let is_late = matches!(error, Error::ConnectTimeout | Error::DnsTimeout);
-            if (!is_late || begun + self.config.timeouts.connect <= self.deadline)
+            if (!is_late || begun + self.route.timeouts.connect <= self.deadline)
                 && let Some(turn) = servers.turn(index, begun.into_std())
             {
                 turn.failed(error, false);
@@ -203,10 +209,11 @@ impl<'a> Checkout<'a, '_> {
         client: &mut ClientSide<'_>,
         timer: &mut Timer,
     ) -> Result<Lease, Error> {
-        let deadline = self.deadline.min(Instant::now() + self.config.timeouts.connect);
+        let deadline = self.deadline.min(Instant::now() + self.route.timeouts.connect);
         let is_name = matches!(remote.place, Place::Port(TargetHost::Name(_), _));
         let mut times = OpeningTimes::default();
-        let Core { descriptors, pool, resolver, handshakes, .. } = self.core;
+        let Core { descriptors, pool, handshakes, .. } = self.core;
+        let resolver = &self.core.resolver();
         if descriptors.is_full() && !pool.give_up() {
             descriptors.call();
         }

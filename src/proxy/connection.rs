@@ -7,9 +7,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{core::Core, record::record_fault, send::send};
+use super::{core::Core, record::record_fault, send::send, snapshot::Snapshot};
 use crate::{
-    config::Config,
+    config::{Config, RouteId, Routes},
     error::Error,
     http1::connection::Persistence,
     net::{stream::Stream, timer::Timer},
@@ -64,13 +64,18 @@ impl Connection {
     }
 
     /// Answers what is not a request.
-    pub(super) async fn refuse(&mut self, error: Error, origin: Option<Vec<u8>>) -> After {
+    pub(super) async fn refuse(
+        &mut self,
+        snapshot: &Snapshot,
+        error: Error,
+        origin: Option<Vec<u8>>,
+    ) -> After {
         let core = Rc::clone(&self.core);
-        let (config, origin) = (&*core.config, origin.as_deref());
+        let (config, origin) = (&*snapshot.config, origin.as_deref());
         let mut out = core.buffers.take();
         let request_id = RequestId::random();
         let recipient = Recipient::Unknown(origin);
-        let (size, _) = responder(&core, config, request_id).write(
+        let (size, _) = responder(&core, config, Routes::NOTHING, request_id).write(
             Answer::Fault(error),
             recipient,
             Persistence::Close,
@@ -95,7 +100,7 @@ impl Connection {
 
     /// Says that the connection ends, so that what came last is seen to be whole.
     async fn close_tls(&mut self) {
-        let patience = self.core.config.timeouts.linger;
+        let patience = self.core.snapshot().config.timeouts.linger;
         // A peer that does not take the close is not waited for.
         let _ = timeout(patience, poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx))).await;
     }
@@ -105,8 +110,10 @@ impl Connection {
     /// [`proxy`](super)).
     async fn linger(&mut self) {
         let core = Rc::clone(&self.core);
-        let deadline = Instant::now() + core.config.timeouts.linger;
-        let mut left = core.config.limits.linger;
+        let snapshot = core.snapshot();
+        let deadline = Instant::now() + snapshot.config.timeouts.linger;
+        let mut left = snapshot.config.limits.linger;
+        drop(snapshot);
         let mut shut = false;
         let mut room = core.buffers.take();
         poll_fn(|cx| {
@@ -132,7 +139,12 @@ impl Connection {
 }
 
 /// What answers a request of this connection's worker.
-pub(super) fn responder<'a>(core: &'a Core, config: &'a Config, request_id: RequestId) -> Responder<'a> {
-    let date = core.clock.date(Instant::now());
-    Responder { request_id, policy: &config.cors, identity: &core.identity, date }
+pub(super) fn responder<'a>(
+    core: &'a Core,
+    config: &'a Config,
+    route: RouteId,
+    request_id: RequestId,
+) -> Responder<'a> {
+    let (date, route) = (core.clock.date(Instant::now()), config.route(route));
+    Responder { request_id, policy: config.policy(route.policy), route, identity: &core.identity, date }
 }

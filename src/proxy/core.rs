@@ -6,9 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{clock::Clock, idle::IdleConnections};
+use super::{
+    clock::Clock,
+    idle::IdleConnections,
+    snapshot::{Published, Snapshot, Snapshots, gateway_idle},
+};
 use crate::{
-    config::Config,
+    config::{Config, Process},
     http1::head::Fields,
     net::{
         Descriptors, Places,
@@ -19,10 +23,7 @@ use crate::{
     },
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
     plan::Identity,
-    upstream::{
-        Balance, Servers,
-        pool::{Pool, PoolLimits},
-    },
+    upstream::pool::Pool,
 };
 
 /// Field lists kept for the next head.
@@ -33,7 +34,9 @@ const KEPT_FIELDS: usize = 8;
 /// State of one worker.
 pub struct Core {
     /// The configuration that new requests see.
-    pub config: Arc<Config>,
+    snapshots: Snapshots,
+    /// What holds for the life of the process.
+    pub process: Process,
     /// How this process names itself.
     pub identity: Arc<Identity>,
     /// Buffers for heads, answers and what is read ahead.
@@ -45,7 +48,7 @@ pub struct Core {
     /// Idle upstream connections.
     pub pool: Pool,
     /// Names.
-    pub resolver: Resolver,
+    resolver: RefCell<Resolver>,
     /// Where TLS handshakes with upstreams take place.
     pub handshakes: Places,
     /// The date.
@@ -56,10 +59,6 @@ pub struct Core {
     pub access_log: Option<AccessLogHandle>,
     /// Streams that may still move to large relay buffers.
     pub bulk_permits: Cell<usize>,
-    /// The servers of the upstream, as the whole process knows them.
-    pub servers: Arc<Servers>,
-    /// Whose turn it is among them.
-    pub balance: Balance,
     draining: Cell<bool>,
     fields: RefCell<Vec<Fields>>,
     /// Client connections that wait for a request.
@@ -78,46 +77,60 @@ impl Core {
         counters: Arc<WorkerCounters>,
         access_log: Option<AccessLogHandle>,
     ) -> Rc<Self> {
-        let (descriptors, servers) = (descriptors(&config), Servers::new(&config));
-        Self::among(config, identity, counters, access_log, descriptors, servers)
+        let descriptors = descriptors(&config);
+        Self::among(Published::new(config), identity, counters, access_log, descriptors)
     }
 
-    /// The state of one of `config.process.workers` workers, which share `descriptors` and `servers`.
+    /// The state of one of `process.workers` workers, which share what is published, and `descriptors`.
     #[must_use]
     pub fn among(
-        config: Arc<Config>,
+        published: Arc<Published>,
         identity: Arc<Identity>,
         counters: Arc<WorkerCounters>,
         access_log: Option<AccessLogHandle>,
         descriptors: Arc<Descriptors>,
-        servers: Arc<Servers>,
     ) -> Rc<Self> {
-        let workers = config.process.workers.get();
-        let most = config.process.max_connections.div_ceil(workers);
-        let per_worker = config.pool.max_idle.div_ceil(workers);
-        let idle = config.pool.idle_timeout;
-        let limits =
-            PoolLimits { per_endpoint: per_worker.min(most), total: (per_worker * 2).min(most), idle };
-        let resolver = resolver(&config);
+        let snapshots = Snapshots::new(published);
+        let config = Arc::clone(&snapshots.current().config);
         Rc::new(Self {
             buffers: BufferPool::new(buffer_size(&config)),
             pipes: PipePool::new(config.process.pipes),
-            config,
+            snapshots,
+            process: config.process.clone(),
             identity,
             descriptors,
-            pool: Pool::new(limits, Arc::clone(&counters)),
-            resolver,
+            pool: Pool::new(idle_connections(&config), Arc::clone(&counters)),
+            resolver: RefCell::new(resolver(&config)),
             handshakes: handshake::places(),
             clock: Clock::default(),
             counters,
             access_log,
             bulk_permits: Cell::new(BULK_STREAMS),
-            servers,
-            balance: Balance::default(),
             draining: Cell::new(false),
             fields: RefCell::new(Vec::with_capacity(MAX_FREE_FIELDS)),
             idle: IdleConnections::default(),
         })
+    }
+
+    /// What a request sees that comes now, and keeps to its end.
+    #[must_use]
+    pub fn snapshot(&self) -> Rc<Snapshot> {
+        self.snapshots.current()
+    }
+
+    /// Takes over what a new configuration says of what a worker has one of.
+    pub fn reconfigure(&self, dns_differs: bool) {
+        let config = &self.snapshot().config;
+        self.pool.bound(idle_connections(config));
+        if dns_differs {
+            *self.resolver.borrow_mut() = resolver(config);
+        }
+    }
+
+    /// Who resolves names.
+    #[must_use]
+    pub fn resolver(&self) -> Resolver {
+        self.resolver.borrow().clone()
     }
 
     /// Storage for the fields of a head.
@@ -171,6 +184,16 @@ pub fn resolver(config: &Config) -> Resolver {
         max_stale: config.dns.max_stale,
         lookups: config.process.lookups,
     })
+}
+
+/// Connections to upstreams that may wait at each worker, in all.
+#[must_use]
+pub fn idle_connections(config: &Config) -> usize {
+    let workers = config.process.workers.get();
+    let most = config.process.max_connections.div_ceil(workers);
+    let of_upstreams = config.upstreams.iter().map(|upstream| upstream.pool.max_idle.div_ceil(workers));
+    let of_gateway = config.gateway.as_ref().map(|_| gateway_idle(config).per_endpoint);
+    of_upstreams.chain(of_gateway).max().unwrap_or_default().saturating_mul(2).min(most)
 }
 
 /// What a rewritten head may be longer than the one it was made from: our own fields, echoed lists.

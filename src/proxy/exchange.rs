@@ -19,9 +19,10 @@ use super::{
     core::Core,
     outcome::Outcome,
     relay::{self, ClientSide, Ended, ExchangeState, HeadArrived, UpstreamSide},
+    snapshot::{Snapshot, gateway_idle},
 };
 use crate::{
-    config::{Config, Endpoint},
+    config::{Endpoint, Route},
     error::Error,
     gateway::Hop,
     http1::{
@@ -35,13 +36,14 @@ use crate::{
         AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan, Step,
         rewrite::{self, Forwarding, Onward},
     },
-    upstream::{BoundLeases, Lease, Turn, pool::PoolKey},
+    upstream::{BoundLeases, Lease, Servers, Turn, pool::PoolKey},
 };
 
 /// One request and everything that its exchange touches.
 pub(crate) struct Job<'a> {
     pub(crate) core: &'a Core,
-    pub(crate) config: &'a Config,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) route: &'a Route,
     pub(crate) plan: &'a Plan,
     /// What is said of the client to upstreams.
     pub(crate) forwarding: &'a Forwarding,
@@ -88,7 +90,7 @@ enum Attempt {
 
 /// Takes a request to where it goes, and its response back.
 pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exchanged {
-    let mut attempts = Attempts::new(job.plan, &job.config.timeouts, job.begun.into_std());
+    let mut attempts = Attempts::new(job.plan, &job.route.timeouts, job.begun.into_std());
     let mut begun = job.begun;
     let mut tried = Vec::new();
     loop {
@@ -149,8 +151,10 @@ impl<'a> Job<'a> {
                 return Attempt::Failed { error, reused: false, received: false, elsewhere: false };
             }
         };
-        let (reused, servers) = (connected.lease.reused, &self.core.servers);
-        let turn = connected.server.and_then(|(index, _)| servers.turn(index, begun.into_std()));
+        let (reused, servers) = (connected.lease.reused, self.servers(exchange));
+        let turn = servers
+            .zip(connected.server)
+            .and_then(|(servers, (index, _))| servers.turn(index, begun.into_std()));
         let mut failed = |error, received| {
             let mut elsewhere = false;
             if let Some(turn) = &turn {
@@ -158,7 +162,7 @@ impl<'a> Job<'a> {
                 if !reused {
                     tried.push(turn.index());
                 }
-                elsewhere = servers.has_another(tried);
+                elsewhere = servers.is_some_and(|servers| servers.has_another(tried));
             }
             Attempt::Failed { error, reused, received, elsewhere }
         };
@@ -166,10 +170,10 @@ impl<'a> Job<'a> {
             return failed(error, false);
         }
         let sent = Instant::now();
-        let deadline = deadline.min(sent + self.config.timeouts.response);
-        let Self { core, config, state, plan, .. } = *self;
+        let deadline = deadline.min(sent + self.route.timeouts.response);
+        let Self { core, snapshot, state, plan, .. } = *self;
         let (server, last) = (connected.endpoint(), core.is_draining());
-        let context = ResponseContext::new(config, &core.identity, plan, exchange, server, last);
+        let context = ResponseContext::new(&snapshot.config, &core.identity, plan, exchange, server, last);
         let request = (self.head, self.inbound);
         let mut upstream =
             UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
@@ -201,6 +205,14 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// The servers that the exchange goes to, where it goes to some of an upstream.
+    fn servers(&self, exchange: &Exchange) -> Option<&'a Servers> {
+        match exchange.destination {
+            Destination::Upstream(upstream) => Some(&self.snapshot.group(upstream).servers),
+            Destination::Target(_) => None,
+        }
+    }
+
     /// A connection to where the exchange goes now.
     async fn connect(
         &mut self,
@@ -211,7 +223,8 @@ impl<'a> Job<'a> {
     ) -> Result<Connected<'a>, Error> {
         let mut checkout = Checkout {
             core: self.core,
-            config: self.config,
+            snapshot: self.snapshot,
+            route: self.route,
             deadline: Instant::from_std(attempts.deadline()),
             begun,
             fresh_only: attempts.fresh_only(),
@@ -239,15 +252,19 @@ impl<'a> Job<'a> {
     /// Keeps a connection for another request, under the name by which it was looked for: in the pool, or for this
     /// client alone.
     fn keep(&mut self, exchange: &Exchange, connected: Connected<'_>, response: &ResponsePlan, now: Instant) {
-        let (endpoint, chosen) = match (&exchange.destination, connected.endpoint()) {
-            (Destination::Target(target), _) => (target.url.origin(), true),
-            (Destination::Upstream, Some(server)) => (&*server.key, false),
-            (Destination::Upstream, None) => return,
+        let (endpoint, chosen, limits) = match (&exchange.destination, connected.endpoint()) {
+            (Destination::Target(target), _) => {
+                (target.url.origin(), true, gateway_idle(&self.snapshot.config))
+            }
+            (Destination::Upstream(upstream), Some(server)) => {
+                (&*server.key, false, self.snapshot.group(*upstream).idle)
+            }
+            (Destination::Upstream(_), None) => return,
         };
         if connected.bound || response.upstream_bound {
             return self.bound.put(endpoint, connected.lease);
         }
-        let key = PoolKey { endpoint, chosen };
+        let key = PoolKey { endpoint, chosen, limits };
         connected.lease.keep(&self.core.pool, key, response.patience, now);
     }
 
@@ -305,10 +322,10 @@ impl<'a> Job<'a> {
         let request = Request { bytes: inbound.all(), head: self.head };
         let onward = match (&exchange.destination, server) {
             (Destination::Target(target), _) => Onward::to_target(target, self.plan.framing),
-            (Destination::Upstream, Some(server)) => {
-                Onward::to_server(server, exchange, request, self.plan.framing)
+            (Destination::Upstream(_), Some(server)) => {
+                Onward::to_server(server, self.route, exchange, request, self.plan.framing)
             }
-            (Destination::Upstream, None) => return Err(Error::Internal),
+            (Destination::Upstream(_), None) => return Err(Error::Internal),
         };
         let sender = rewrite::Sender {
             forwarding: self.forwarding,
@@ -354,9 +371,9 @@ impl<'a> Job<'a> {
             }
         }
         self.outcome.streamed = true;
-        let Self { core, config, client, state, timer, .. } = self;
+        let Self { core, route, client, state, timer, .. } = self;
         // Boxed, so that only a running stream pays for its size.
-        Box::pin(relay::copy(core, config, client, upstream, state, timer)).await
+        Box::pin(relay::copy(core, route, client, upstream, state, timer)).await
     }
 
     /// Relays heads, and the body that fits behind the final one; nothing when there is more of it.
@@ -389,7 +406,7 @@ impl<'a> Job<'a> {
             }
             if let Some(out) = upstream.take_out() {
                 let size = out.unread().len();
-                self.client.send(out.unread(), self.timer, self.config.timeouts.send).await?;
+                self.client.send(out.unread(), self.timer, self.route.timeouts.send).await?;
                 self.state.download.wrote(size);
             }
             match arrived {

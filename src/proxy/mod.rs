@@ -47,6 +47,8 @@ pub mod idle;
 
 mod frame;
 
+pub mod snapshot;
+
 pub mod core;
 
 pub mod relay;

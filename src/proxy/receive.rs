@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -11,9 +12,9 @@ use tokio::time::Instant;
 use super::{
     core::Core,
     idle::{IdleSlot, LAST_CHANCE, SHORT_WAIT, Told},
+    snapshot::Snapshot,
 };
 use crate::{
-    config::Config,
     error::Error,
     http1::{
         head::{HeadEnd, RequestHead, parse_request, parse_whole_request},
@@ -45,7 +46,6 @@ pub(crate) enum Received {
 /// Where a request is waited for, and what has come of it.
 pub(crate) struct Receiver<'a, 'c> {
     pub(crate) core: &'c Core,
-    pub(crate) config: &'a Config,
     pub(crate) stream: &'a mut Stream,
     pub(crate) timer: &'a mut Timer,
     pub(crate) idle: &'a mut IdleSlot<'c>,
@@ -56,6 +56,8 @@ pub(crate) struct Receiver<'a, 'c> {
     /// What has come; none while nothing has.
     pub(crate) buffer: Option<Buffer>,
     pub(crate) progress: HeadProgress,
+    /// What counts for the request: taken when its first byte has come, for who waits holds no configuration.
+    pub(crate) snapshot: Option<Rc<Snapshot>>,
 }
 
 /// How far a wait has come.
@@ -110,6 +112,11 @@ impl Receiver<'_, '_> {
         Received::Fault(error, origin)
     }
 
+    /// What counts for the request that has begun.
+    pub(crate) fn snapshot(&mut self) -> Rc<Snapshot> {
+        Rc::clone(self.snapshot.get_or_insert_with(|| self.core.snapshot()))
+    }
+
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
         // Most clients wait for an answer before they ask again: the first look takes no buffer.
         if !std::mem::replace(&mut self.progress.asked, true) && self.stream.poll_readable(cx).is_pending() {
@@ -150,10 +157,8 @@ impl Receiver<'_, '_> {
                 Poll::Pending => {
                     self.buffer = Some(buffer);
                     let begun = *self.progress.begun.get_or_insert_with(Instant::now);
-                    return self
-                        .timer
-                        .poll_until(cx, begun + self.config.timeouts.head)
-                        .map(|()| Wait::Expired);
+                    let patience = self.snapshot().config.timeouts.head;
+                    return self.timer.poll_until(cx, begun + patience).map(|()| Wait::Expired);
                 }
             }
         }
@@ -161,8 +166,9 @@ impl Receiver<'_, '_> {
 
     /// Looks for a head in what has come; nothing while it is incomplete.
     fn look(&mut self, bytes: &[u8]) -> Option<Wait> {
+        let snapshot = self.snapshot();
+        let limits = &snapshot.config.limits;
         let end = &mut self.progress.end;
-        let limits = &self.config.limits;
         let mut recycled = self.core.take_fields();
         // Nearly every head comes as a whole.
         if end.is_new()
@@ -221,7 +227,7 @@ impl Receiver<'_, '_> {
         let mut scan = OriginScan::default();
         let complete = scan.feed(buffer.unread());
         let goes_on = matches!(error, Error::RequestHeadTooLarge | Error::RequestLineTooLong);
-        if goes_on && !complete && self.config.cors.depends_on_origin() {
+        if goes_on && !complete && self.snapshot().config.cors().depends_on_origin() {
             let deadline = Instant::now() + SCAN_TIME;
             let mut room = self.core.buffers.take();
             let mut left = SCAN_BYTES;

@@ -24,6 +24,8 @@ pub(crate) struct Finished<'a> {
     pub(crate) request: Request<'a>,
     pub(crate) plan: &'a Plan,
     pub(crate) outcome: &'a Outcome,
+    /// What of a query is hidden.
+    pub(crate) secrets: &'a SecretNames,
     pub(crate) begun: Instant,
     pub(crate) head_took: Option<Duration>,
 }
@@ -63,7 +65,7 @@ impl Finished<'_> {
             client: &Peer::Ip(self.client.address),
             method: request.method_name(),
             target: request.target(),
-            redact: &core.config.log.secrets,
+            redact: self.secrets,
             version: Some(request.head.version),
             status: outcome.status,
             error: outcome.error,

@@ -15,9 +15,10 @@ use super::{
     record::Finished,
     relay::{ClientSide, ExchangeState, TunnelLimits, tunnel},
     send::send,
+    snapshot::Snapshot,
 };
 use crate::{
-    config::Config,
+    config::Route,
     error::Error,
     http1::{
         body::{BodyReader, Recode},
@@ -32,6 +33,8 @@ use crate::{
 /// A request whose head has come, and the connection that it came on.
 pub(crate) struct Asked {
     pub(crate) connection: Box<Connection>,
+    /// What counts for it.
+    pub(crate) snapshot: Rc<Snapshot>,
     /// The head, and whatever came behind it.
     pub(crate) buffer: Buffer,
     pub(crate) head: RequestHead,
@@ -53,10 +56,10 @@ pub(crate) async fn serve_requests(desk: Rc<Desk<Asked, Served>>) -> Infallible 
     // none of its own.
     let mut timer = Timer::default();
     loop {
-        let Asked { mut connection, buffer, head, head_took } = desk.next().await;
+        let Asked { mut connection, snapshot, buffer, head, head_took } = desk.next().await;
         mem::swap(&mut connection.timer, &mut timer);
         // Pinned where it is made: awaited as a value it would be copied, in all its size.
-        let (after, buffer) = pin!(request(&mut connection, buffer, head, head_took)).await;
+        let (after, buffer) = pin!(request(&mut connection, snapshot, buffer, head, head_took)).await;
         mem::swap(&mut connection.timer, &mut timer);
         let early = Some(buffer).filter(|buffer| !buffer.is_empty() && after == After::KeepAlive);
         desk.done(Served { connection, after, early });
@@ -66,6 +69,7 @@ pub(crate) async fn serve_requests(desk: Rc<Desk<Asked, Served>>) -> Infallible 
 /// Decides about a request and does what was decided; the buffer holds what came behind it.
 async fn request(
     connection: &mut Connection,
+    snapshot: Rc<Snapshot>,
     buffer: Buffer,
     head: RequestHead,
     head_took: Option<Duration>,
@@ -76,13 +80,14 @@ async fn request(
     let (mut plan, action) = {
         let inbound = inbound.borrow();
         let asked = Request { bytes: inbound.all(), head: &head };
-        plan::request(asked, &core.config, &connection.client, &core.identity.id)
+        plan::request(asked, &snapshot.config, &connection.client, &core.identity.id)
     };
     if core.is_draining() {
         plan.persistence = Persistence::Close;
     }
     let mut turn = Turn {
-        config: &core.config,
+        snapshot: &snapshot,
+        route: snapshot.config.route(plan.route),
         connection,
         plan,
         head: &head,
@@ -103,7 +108,8 @@ async fn request(
 
 /// One request under way.
 struct Turn<'a> {
-    config: &'a Config,
+    snapshot: &'a Snapshot,
+    route: &'a Route,
     connection: &'a mut Connection,
     plan: Plan,
     head: &'a RequestHead,
@@ -123,14 +129,14 @@ impl Turn<'_> {
         self.outcome.error = match answer {
             Answer::Fault(error) => Some(error),
             Answer::Cors => self.plan.cors.reason().map(|_| Error::CorsRefused),
-            Answer::Healthcheck | Answer::LastHop => None,
+            Answer::Healthcheck | Answer::LastHop | Answer::Fixed => None,
         };
         let mut out = core.buffers.take();
         let (size, status) = {
             let inbound = self.inbound.borrow();
             let request = Request { bytes: inbound.all(), head: self.head };
             let recipient = Recipient::Request(request, self.plan.cors);
-            responder(&core, self.config, self.outcome.request_id).write(
+            responder(&core, &self.snapshot.config, self.plan.route, self.outcome.request_id).write(
                 answer,
                 recipient,
                 persistence,
@@ -140,7 +146,7 @@ impl Turn<'_> {
         self.outcome.status = status;
         self.outcome.bytes_out += size as u64;
         let Connection { stream, timer, .. } = &mut *self.connection;
-        let patience = self.config.timeouts.send;
+        let patience = self.route.timeouts.send;
         match send(stream, Leg::Client, &out.spare()[..size], timer, patience).await {
             Ok(()) if persistence != Persistence::Close && size > 0 => After::KeepAlive,
             Ok(()) => self.settled(After::closing(skippable.is_some())),
@@ -155,12 +161,13 @@ impl Turn<'_> {
     async fn exchange(&mut self, planned: &mut Exchange) -> After {
         let core = Rc::clone(&self.connection.core);
         let Connection { stream, timer, forwarding, client, bound, .. } = &mut *self.connection;
-        let limits = request_body_limits(&self.config.limits);
+        let limits = request_body_limits(&self.route.limits);
         let body = BodyReader::new(self.plan.framing, Recode::Verbatim, limits);
         let state = ExchangeState::new();
         let mut job = Job {
             core: &core,
-            config: self.config,
+            snapshot: self.snapshot,
+            route: self.route,
             plan: &self.plan,
             forwarding: forwarding.get_or_init(|| Forwarding::of(client)),
             head: self.head,
@@ -214,18 +221,19 @@ impl Turn<'_> {
         let Self { connection, plan, outcome, begun, .. } = self;
         let inbound = self.inbound.borrow();
         let request = Request { bytes: inbound.all(), head: self.head };
-        Finished { client: &connection.client, request, plan, outcome, begun: *begun, head_took }
+        let secrets = &self.snapshot.config.log.secrets;
+        Finished { client: &connection.client, request, plan, outcome, secrets, begun: *begun, head_took }
             .record(core);
     }
 
     /// Relays until the tunnel ends.
     async fn tunnel(&mut self, mut ends: TunnelEnds) {
-        let timeouts = &self.config.timeouts;
+        let timeouts = &self.route.timeouts;
         let limits = TunnelLimits {
             idle: timeouts.tunnel_idle,
             half_closed: timeouts.tunnel_half_closed,
             send: timeouts.send,
-            buffer: self.config.limits.buffer,
+            buffer: self.route.limits.buffer,
         };
         // What the client sent behind its request is for the tunnel.
         let mut early = self.connection.core.buffers.take();

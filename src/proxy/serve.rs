@@ -48,7 +48,7 @@ impl Connections {
         client: Client,
         mut patience: Duration,
     ) -> Option<IdleConnection> {
-        let (core, config) = (&*self.core, &*self.core.config);
+        let core = &*self.core;
         let can_leave = parked::AVAILABLE && matches!(stream, Stream::Tcp(_));
         // Boxed, for it moves: it goes into a frame and comes back with each request.
         let mut connection = Box::new(Connection::new(Rc::clone(&self.core), stream, client));
@@ -60,18 +60,25 @@ impl Connections {
             let may_leave = can_leave && bound.is_empty();
             let (buffer, progress) = (early.take(), HeadProgress::default());
             let idle = &mut idle;
+            let snapshot = None;
             let mut receiver =
-                Receiver { core, config, may_leave, stream, timer, idle, patience, buffer, progress };
-            patience = config.timeouts.keep_alive;
-            match receiver.receive().await {
+                Receiver { core, may_leave, stream, timer, idle, patience, buffer, progress, snapshot };
+            let received = receiver.receive().await;
+            let snapshot = receiver.snapshot.take();
+            match received {
                 Received::Closed => break After::Close,
                 Received::Idle(deadline) => {
                     return connection.stream.into_tcp().map(|tcp| IdleConnection { tcp, deadline });
                 }
                 // Boxed as what is rare.
-                Received::Fault(error, origin) => break Box::pin(connection.refuse(error, origin)).await,
+                Received::Fault(error, origin) => {
+                    let snapshot = snapshot.unwrap_or_else(|| core.snapshot());
+                    break Box::pin(connection.refuse(&snapshot, error, origin)).await;
+                }
                 Received::Head(buffer, head, head_took) => {
-                    let asked = Asked { connection, buffer, head, head_took };
+                    let snapshot = snapshot.unwrap_or_else(|| core.snapshot());
+                    patience = snapshot.config.timeouts.keep_alive;
+                    let asked = Asked { connection, snapshot, buffer, head, head_took };
                     let served = self.frames.call(serve_requests, asked).await;
                     (connection, early) = (served.connection, served.early);
                     if served.after != After::KeepAlive {
@@ -87,7 +94,8 @@ impl Connections {
     /// Answers a connection on which no request can come, and ends it.
     pub async fn refuse(&self, stream: Stream, client: Client, error: Error) {
         let mut connection = Box::new(Connection::new(Rc::clone(&self.core), stream, client));
-        let after = connection.refuse(error, None).await;
+        let snapshot = self.core.snapshot();
+        let after = connection.refuse(&snapshot, error, None).await;
         connection.close(after).await;
     }
 

@@ -162,19 +162,19 @@ impl<T> Table<T> {
         if self.below.is_empty() {
             return None;
         }
-        // No wildcard has more labels; the shortest of which one may stand before is asked last.
-        let mut dots = memchr::memrchr_iter(b'.', name);
-        let mut start = dots.by_ref().take(self.labels).last()?;
-        loop {
-            let (before, parent) = (name.get(..start)?, name.get(start + 1..)?);
-            if !before.is_empty()
-                && let Some(place) = self.below.get(parent)
-            {
-                return Some(place);
-            }
-            start += 1 + memchr::memchr(b'.', parent)?;
-        }
+        parents(name, self.labels).find_map(|parent| self.below.get(parent))
     }
+}
+
+/// The names that a name stands below, from the longest one that has no more than so many labels.
+fn parents(name: &[u8], labels: usize) -> impl Iterator<Item = &[u8]> {
+    let longest = memchr::memrchr_iter(b'.', name).take(labels).take_while(|dot| *dot > 0).last();
+    let mut rest = longest.and_then(|dot| name.get(dot + 1..));
+    std::iter::from_fn(move || {
+        let parent = rest?;
+        rest = memchr::memchr(b'.', parent).and_then(|dot| parent.get(dot + 1..));
+        Some(parent)
+    })
 }
 
 /// The longest name that DNS can carry, with its last dot (RFC 1035 §2.3.4): no pattern holds a longer one.
@@ -252,21 +252,22 @@ impl<T> Paths<T> {
 
     /// The route with the longest prefix of a resolved path, and the length of that.
     fn longest(&self, path: &[u8]) -> Option<(usize, &T)> {
-        if self.depth > 0 {
-            let mut prefix = path;
-            // A slash begins each segment: the one behind the last that counts ends the longest candidate.
-            if let Some(end) = memchr::memchr_iter(b'/', path).nth(self.depth) {
-                prefix = path.get(..end)?;
-            }
-            while !prefix.is_empty() {
-                if let Some(value) = self.prefixes.get(prefix) {
-                    return Some((prefix.len(), value));
-                }
-                prefix = prefix.get(..memchr::memrchr(b'/', prefix)?)?;
-            }
-        }
-        self.every.as_ref().map(|value| (0, value))
+        let longest = prefixes(path, self.depth)
+            .find_map(|prefix| self.prefixes.get(prefix).map(|value| (prefix.len(), value)));
+        longest.or_else(|| self.every.as_ref().map(|value| (0, value)))
     }
+}
+
+/// The prefixes of a path that begins with a slash, from the longest one that has no more than so many segments.
+fn prefixes(path: &[u8], segments: usize) -> impl Iterator<Item = &[u8]> {
+    // A slash begins each segment: the one behind the last that counts ends the longest.
+    let end = (segments > 0).then(|| memchr::memchr_iter(b'/', path).nth(segments).unwrap_or(path.len()));
+    let mut rest = path.get(..end.unwrap_or_default()).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let prefix = rest;
+        rest = memchr::memrchr(b'/', prefix).and_then(|slash| prefix.get(..slash)).unwrap_or_default();
+        (!prefix.is_empty()).then_some(prefix)
+    })
 }
 
 /// What is left of a path that had to be resolved, behind the first `len` bytes of what became of it.

@@ -9,7 +9,7 @@ use std::{
 
 use super::{listeners::ListenerGroup, memory::MemoryBound};
 use crate::{
-    config::{Config, Endpoint, Gateway, Listener, Mode},
+    config::{Config, Endpoint, Gateway, LeadsTo, Listener},
     gateway::GatewayForms,
     uri::Scheme,
 };
@@ -36,7 +36,7 @@ pub(super) fn announce(config: &Config, groups: &[ListenerGroup]) {
         let _ = io::stderr().write_all(banner(config, &addresses, bound).as_bytes());
         return;
     }
-    for (address, listener) in addresses.iter().zip(&config.listeners) {
+    for (address, (_, listener)) in addresses.iter().zip(config.listeners()) {
         tracing::info!(
             %address,
             tls = listener.tls.is_some(),
@@ -54,14 +54,14 @@ fn started(config: &Config, addresses: &[SocketAddr], memory_bound: u64) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         listen = listens(config, addresses),
-        mode = mode_line(&config.mode),
-        upstreams = config.upstream().map(|upstream| servers(&upstream.endpoints)),
-        policy = config.cors.describe(),
-        credentials = config.cors.allows_credentials(),
+        mode = mode_line(config),
+        upstreams = (!config.upstreams.is_empty()).then(|| all_servers(config)),
+        policy = config.cors().describe(),
+        credentials = config.cors().allows_credentials(),
         memory_bound,
         workers = config.process.workers.get(),
         max_connections = config.process.max_connections,
-        config = "flags",
+        config = config.file.as_ref().map_or("flags", |file| &file.name),
         generation = 1,
         "started"
     );
@@ -76,9 +76,9 @@ fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> Strin
         let _ = writeln!(lines, "  {name:<8} {text}");
     };
     line("listens", &listens(config, addresses));
-    line("mode", &mode_line(&config.mode));
-    line("cors", config.cors.describe());
-    if let Some((listener, address)) = config.listeners.iter().zip(addresses).next() {
+    line("mode", &mode_line(config));
+    line("cors", config.cors().describe());
+    if let Some(((_, listener), address)) = config.listeners().zip(addresses).next() {
         line("try", &command(config, listener, *address));
     }
     let connections = config.process.max_connections;
@@ -89,26 +89,40 @@ fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> Strin
 
 fn listens(config: &Config, addresses: &[SocketAddr]) -> String {
     let urls: Vec<String> =
-        config.listeners.iter().zip(addresses).map(|(listener, address)| url(listener, *address)).collect();
+        config.listeners().zip(addresses).map(|((_, listener), address)| url(listener, *address)).collect();
     urls.join(", ")
 }
 
-fn mode_line(mode: &Mode) -> String {
-    match mode {
-        Mode::Reverse(upstream) => reverse(&upstream.endpoints),
-        Mode::Gateway(gateway) => gateway_line(gateway),
-        Mode::Both { gateway, upstream } => {
-            format!("{}; the rest: {}", gateway_line(gateway), reverse(&upstream.endpoints))
-        }
+fn mode_line(config: &Config) -> String {
+    match (&config.gateway, config.has_routes()) {
+        (Some(gateway), true) => format!("{}; the rest: {}", gateway_line(gateway), reverse(config)),
+        (Some(gateway), false) => gateway_line(gateway),
+        (None, _) => reverse(config),
     }
 }
 
-fn reverse(endpoints: &[Endpoint]) -> String {
-    format!("reverse proxy to {}", servers(endpoints))
+/// Where routes lead: a few of them are told, of many how many there are.
+fn reverse(config: &Config) -> String {
+    if let [_, _, ..] = *config.routes.typed().take(2).collect::<Vec<_>>() {
+        let count = config.routes.typed().count();
+        let shown = config.routes.typed().take(MAX_SHOWN).map(|route| match &route.leads_to {
+            LeadsTo::Upstream(upstream) => format!("{} to {}", route.name, config.upstream(*upstream).name),
+            LeadsTo::Respond(respond) => format!("{} answers {}", route.name, respond.status),
+            LeadsTo::Nothing | LeadsTo::Gateway => route.name.to_string(),
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        let more = if count > MAX_SHOWN { ", …" } else { "" };
+        return format!("{count} routes: {shown}{more}");
+    }
+    format!("reverse proxy to {}", all_servers(config))
 }
 
-fn servers(endpoints: &[Endpoint]) -> String {
-    endpoints.iter().map(Endpoint::url).collect::<Vec<_>>().join(", ")
+/// Routes that are told one by one.
+const MAX_SHOWN: usize = 4;
+
+fn all_servers(config: &Config) -> String {
+    let servers = config.upstreams.iter().flat_map(|upstream| &upstream.endpoints).map(Endpoint::url);
+    servers.collect::<Vec<_>>().join(", ")
 }
 
 fn gateway_line(gateway: &Gateway) -> String {
@@ -133,7 +147,7 @@ fn command(config: &Config, listener: &Listener, address: SocketAddr) -> String 
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         IpAddr::V4(_) | IpAddr::V6(_) => address.ip(),
     };
-    let target = match config.gateway() {
+    let target = match &config.gateway {
         None => "/",
         // A list says which targets are allowed, not which of them answers.
         Some(gateway) if gateway.rules.is_list() => "/healthcheck",
@@ -171,7 +185,7 @@ mod tests {
         let arguments = std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into);
         let settings = flags::parse(arguments).expect("flags");
         let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
-        let (config, _) = compile(&settings, machine).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let (config, _) = compile(&settings, machine, None).unwrap_or_else(|faults| panic!("{faults:?}"));
         let addresses: Vec<SocketAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
         banner(&config, &addresses, 9000 * (48 << 10))
     }

@@ -4,6 +4,7 @@ use std::{io, sync::Arc, thread, time::Duration};
 
 use tokio::{
     sync::{Semaphore, mpsc, watch},
+    task::JoinSet,
     time::sleep,
 };
 
@@ -14,11 +15,14 @@ use super::{
 };
 use crate::{
     config::Config,
-    net::handshake,
+    net::{Descriptors, handshake},
     observe::{access_log::AccessLog, metrics::Metrics},
     plan::Identity,
-    proxy::core::{descriptors, resolver},
-    upstream::{Prober, Servers},
+    proxy::{
+        core::{descriptors, resolver},
+        snapshot::{Publication, Published},
+    },
+    upstream::Prober,
     worker::{self, Assignment, Newcomers, Seat},
 };
 
@@ -33,6 +37,24 @@ pub(super) struct Crew {
     /// A worker has ended.
     ended: mpsc::UnboundedReceiver<()>,
     workers: usize,
+    /// Probes of servers that are out, for as long as these are there.
+    _probes: Vec<JoinSet<()>>,
+}
+
+/// Starts to look after the servers of each upstream.
+fn probes(publication: &Publication, descriptors: &Arc<Descriptors>) -> Vec<JoinSet<()>> {
+    let Publication { config, servers, .. } = publication;
+    let resolver = resolver(config);
+    let upstreams = config.upstream_ids().zip(servers);
+    let probers = upstreams.map(|(upstream, servers)| Prober {
+        config: Arc::clone(config),
+        upstream,
+        servers: Arc::clone(servers),
+        resolver: resolver.clone(),
+        descriptors: Arc::clone(descriptors),
+        handshakes: handshake::places(),
+    });
+    probers.map(Prober::start).collect()
 }
 
 impl Crew {
@@ -49,14 +71,14 @@ impl Crew {
         let (stop, stopped) = watch::channel(false);
         let (emptied_sender, emptied) = mpsc::unbounded_channel();
         let (ended_sender, ended) = mpsc::unbounded_channel();
-        let (descriptors, servers) = (descriptors(config), Servers::new(config));
+        let (descriptors, published) = (descriptors(config), Published::new(Arc::clone(config)));
         let newcomers = Arc::<Newcomers>::default();
         let permits = Arc::new(Semaphore::new(config.process.max_connections.min(Semaphore::MAX_PERMITS)));
         let identity = Arc::new(Identity::random());
         let workers = config.process.workers.get();
         for (index, seat) in Seat::among(workers).into_iter().enumerate() {
             let assignment = Assignment {
-                config: Arc::clone(config),
+                published: Arc::clone(&published),
                 identity: Arc::clone(&identity),
                 counters: metrics.register(),
                 access_log: access_log.map(AccessLog::handle),
@@ -64,16 +86,14 @@ impl Crew {
                 seat,
                 permits: Arc::clone(&permits),
                 descriptors: Arc::clone(&descriptors),
-                servers: Arc::clone(&servers),
                 newcomers: Arc::clone(&newcomers),
                 stop: stopped.clone(),
                 emptied: emptied_sender.clone(),
             };
             spawn(index, assignment, WorkerEnd(ended_sender.clone())).map_err(ServeError::Start)?;
         }
-        let (config, resolver) = (Arc::clone(config), resolver(config));
-        Prober { config, servers, resolver, descriptors, handshakes: handshake::places() }.start();
-        Ok(Self { stop, emptied, ended, workers })
+        let probes = probes(&published.current(), &descriptors);
+        Ok(Self { stop, emptied, ended, workers, _probes: probes })
     }
 
     /// Waits for a signal, then for the workers.
@@ -144,7 +164,7 @@ mod tests {
             let (stop, stopped) = watch::channel(false);
             let (_emptied, emptied) = mpsc::unbounded_channel();
             let (sender, ended) = mpsc::unbounded_channel();
-            let crew = Crew { stop, emptied, ended, workers: 2 };
+            let crew = Crew { stop, emptied, ended, workers: 2, _probes: Vec::new() };
             let (dies, _lives) = (WorkerEnd(sender.clone()), WorkerEnd(sender));
             let worker = thread::spawn(move || {
                 let _end = dies;

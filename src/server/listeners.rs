@@ -21,7 +21,7 @@ pub(super) struct ListenerGroup {
 /// When an address cannot be listened on.
 pub(super) fn listen(config: &Config) -> Result<Vec<ListenerGroup>, ServeError> {
     let mut groups = Vec::new();
-    for listener in &config.listeners {
+    for (_, listener) in config.listeners() {
         let sockets =
             bind_group(listener.address, config.process.workers.get(), config.limits.socket_buffer)?;
         let address = match sockets.first().map(TcpListener::local_addr) {
@@ -44,13 +44,9 @@ pub(super) fn lend(
     worker: usize,
 ) -> Result<Vec<Loan>, ServeError> {
     let mut loans = Vec::new();
-    for (group, listener) in groups.iter().zip(&config.listeners) {
+    for (group, (id, _)) in groups.iter().zip(config.listeners()) {
         let Some(socket) = group.sockets.get(worker) else { continue };
-        loans.push(Loan {
-            listener: socket.try_clone().map_err(ServeError::Start)?,
-            tls: listener.tls.clone(),
-            loopback: listener.is_loopback(),
-        });
+        loans.push(Loan { listener: socket.try_clone().map_err(ServeError::Start)?, id });
     }
     Ok(loans)
 }

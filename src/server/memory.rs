@@ -11,7 +11,7 @@ use crate::{
     observe::{access_log, metrics::WorkerCounters},
     proxy::{
         MAX_FREE_FRAMES,
-        core::{BULK_STREAMS, MAX_FREE_FIELDS, buffer_size},
+        core::{BULK_STREAMS, MAX_FREE_FIELDS, buffer_size, idle_connections},
         relay::BULK_BUFFER,
     },
     tls,
@@ -59,11 +59,11 @@ impl MemoryBound {
     pub fn of(config: &Config) -> Self {
         let workers = config.process.workers.get();
         let most = config.process.max_connections;
-        let client_tls = config.listeners.iter().any(|listener| listener.tls.is_some());
+        let client_tls = config.listeners().any(|(_, listener)| listener.tls.is_some());
         let https =
             |upstream: &Upstream| upstream.endpoints.iter().any(|server| server.scheme == Scheme::Https);
         // A gateway's targets choose for themselves.
-        let upstream_tls = config.gateway().is_some() || config.upstream().is_some_and(https);
+        let upstream_tls = config.gateway.is_some() || config.upstreams.iter().any(https);
         Self {
             connections: product(most, per_connection(config, client_tls, upstream_tls)),
             idle_upstreams: idle_upstreams(config, upstream_tls),
@@ -138,21 +138,20 @@ fn lookups(config: &Config) -> usize {
 
 /// How many names there are, up to `most`: all that clients think of, or those of the upstreams.
 fn names(config: &Config, most: usize) -> usize {
-    match config.upstream() {
-        Some(upstream) if config.gateway().is_none() => upstream.endpoints.len().min(most),
-        _ => most,
+    if config.gateway.is_some() {
+        return most;
     }
+    config.upstreams.iter().map(|upstream| upstream.endpoints.len()).sum::<usize>().min(most)
 }
 
 /// Those in the pools of all workers, and those on which clients have logged in at several upstreams.
 fn idle_upstreams(config: &Config, upstream_tls: bool) -> u64 {
     let most = config.process.max_connections;
     let several =
-        config.gateway().is_some() || config.upstream().is_some_and(|upstream| upstream.endpoints.len() > 1);
+        config.gateway.is_some() || config.upstreams.iter().any(|upstream| upstream.endpoints.len() > 1);
     let workers = config.process.workers.get();
     // The pools of all workers, of which each rounds up.
-    let pooled =
-        workers * config.pool.max_idle.div_ceil(workers).saturating_mul(2).min(most.div_ceil(workers));
+    let pooled = workers * idle_connections(config);
     let bound = if several { most } else { 0 };
     product(pooled + bound, IDLE_MEMORY + if upstream_tls { IDLE_TLS_MEMORY } else { 0 })
 }

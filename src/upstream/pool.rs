@@ -19,12 +19,10 @@ use super::lease::Lease;
 use crate::{net::Peer, observe::metrics::WorkerCounters};
 
 /// Bounds of a [`Pool`].
-#[derive(Clone, Copy, Debug)]
-pub struct PoolLimits {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleLimits {
     /// Idle connections to one endpoint.
     pub per_endpoint: usize,
-    /// Idle connections in all.
-    pub total: usize,
     /// The longest that one may wait, unless its upstream has announced less.
     pub idle: Duration,
 }
@@ -36,6 +34,8 @@ pub struct PoolKey<'a> {
     pub endpoint: &'a str,
     /// A client chose that, as it does with a gateway; the operator did not.
     pub chosen: bool,
+    /// How many may wait there, and how long.
+    pub limits: IdleLimits,
 }
 
 /// A connection at rest.
@@ -49,7 +49,8 @@ struct Idle {
 /// Idle connections by endpoint.
 #[derive(Debug)]
 pub struct Pool {
-    limits: PoolLimits,
+    /// Connections that may wait, in all.
+    most: Cell<usize>,
     idle: RefCell<Queues>,
     total: Cell<usize>,
     used: Notify,
@@ -137,8 +138,19 @@ impl Queues {
 impl Pool {
     /// An empty pool.
     #[must_use]
-    pub fn new(limits: PoolLimits, counters: Arc<WorkerCounters>) -> Self {
-        Self { limits, idle: RefCell::default(), total: Cell::new(0), used: Notify::new(), counters }
+    pub fn new(most: usize, counters: Arc<WorkerCounters>) -> Self {
+        Self {
+            most: Cell::new(most),
+            idle: RefCell::default(),
+            total: Cell::new(0),
+            used: Notify::new(),
+            counters,
+        }
+    }
+
+    /// Has so many wait in all from now on; those that wait already end as they would have.
+    pub fn bound(&self, most: usize) {
+        self.most.set(most);
     }
 
     /// How many connections wait.
@@ -182,16 +194,16 @@ impl Pool {
     /// Takes a connection back that is idle since `now`. `announced` is what the upstream said of its own patience
     /// (`Keep-Alive: timeout`); we leave a second before it ends.
     pub fn put(&self, key: PoolKey<'_>, lease: Lease, announced: Option<Duration>, now: Instant) {
-        let patience = announced.map_or(self.limits.idle, |announced| {
-            announced.saturating_sub(Duration::from_secs(1)).min(self.limits.idle)
+        let patience = announced.map_or(key.limits.idle, |announced| {
+            announced.saturating_sub(Duration::from_secs(1)).min(key.limits.idle)
         });
-        if patience.is_zero() || self.limits.per_endpoint == 0 {
+        if patience.is_zero() || key.limits.per_endpoint == 0 {
             return;
         }
         let connection = Idle { lease, since: now, expires: now + patience };
         let mut idle = self.idle.borrow_mut();
         if let Some(queue) = idle.of(key.endpoint) {
-            if queue.idle.len() >= self.limits.per_endpoint {
+            if queue.idle.len() >= key.limits.per_endpoint {
                 queue.idle.pop_front();
                 self.change_total(self.len() - 1);
             }
@@ -202,7 +214,7 @@ impl Pool {
         }
         drop(idle);
         self.change_total(self.len() + 1);
-        if self.len() > self.limits.total {
+        if self.len() > self.most.get() {
             self.give_up();
         }
         if self.len() == 1 {
@@ -268,10 +280,11 @@ mod tests {
     };
 
     const SECOND: Duration = Duration::from_secs(1);
-    const LIMITS: PoolLimits = PoolLimits { per_endpoint: 3, total: 5, idle: Duration::from_secs(60) };
+    const MOST: usize = 5;
+    const LIMITS: IdleLimits = IdleLimits { per_endpoint: 3, idle: Duration::from_secs(60) };
 
-    fn pool_of(limits: PoolLimits) -> Pool {
-        Pool::new(limits, Metrics::new().register())
+    fn pool_of(most: usize) -> Pool {
+        Pool::new(most, Metrics::new().register())
     }
 
     /// A connection that a test knows again by its number.
@@ -298,7 +311,7 @@ mod tests {
         near.set_nonblocking(true).unwrap();
         far.set_nonblocking(true).unwrap();
         // Targets of clients have a dot.
-        let key = PoolKey { endpoint, chosen: endpoint.contains('.') };
+        let key = PoolKey { endpoint, chosen: endpoint.contains('.'), limits: LIMITS };
         pool.put(key, lease(pool, number, Stream::Unix(near.try_into().unwrap())), announced, Instant::now());
         far
     }
@@ -325,7 +338,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_newest_goes_first_and_each_endpoint_has_its_own() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let _far = [put(&pool, "a", 1, None), put(&pool, "b", 2, None), put(&pool, "a", 3, None)];
         assert_eq!((pool.len(), pool.is_empty()), (3, false));
         assert_eq!(take(&pool, "c"), None);
@@ -335,7 +348,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_too_many_for_one_endpoint_the_oldest_is_closed() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let far: Vec<UnixStream> = (1..=4).map(|number| put(&pool, "a", number, None)).collect();
         assert_eq!(pool.len(), 3);
         assert_eq!(far.iter().map(is_closed).collect::<Vec<_>>(), [true, false, false, false]);
@@ -344,16 +357,16 @@ mod tests {
 
     #[tokio::test]
     async fn there_are_never_more_than_the_total() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let mut far = Vec::new();
         for endpoint in ["a", "b", "c", "d"] {
             for number in 0..4 {
                 far.push(put(&pool, endpoint, number, None));
-                assert!(pool.len() <= LIMITS.total);
+                assert!(pool.len() <= MOST);
             }
         }
         let open = far.iter().filter(|far| !is_closed(far)).count();
-        assert_eq!((pool.len(), open), (LIMITS.total, LIMITS.total));
+        assert_eq!((pool.len(), open), (MOST, MOST));
     }
 
     #[tokio::test(start_paused = true)]
@@ -371,13 +384,13 @@ mod tests {
             (&["x.", "a", "b", "c", "d", "y.", "z."], &["a", "b", "c", "d", "z."]),
             (&["x.", "y.", "y.", "z.", "z.", "u."], &["x.", "y.", "z.", "z.", "u."]),
         ] {
-            let pool = pool_of(LIMITS);
+            let pool = pool_of(MOST);
             let mut far = Vec::new();
             for (endpoint, number) in put_in_turn.iter().zip(1..) {
                 far.push(put(&pool, endpoint, number, None));
                 tokio::time::advance(SECOND / 10).await;
             }
-            assert_eq!(pool.len(), LIMITS.total);
+            assert_eq!(pool.len(), MOST);
             let mut found: Vec<&str> = left.to_vec();
             found.retain(|endpoint| take(&pool, endpoint).is_some());
             assert_eq!(found, left, "{put_in_turn:?}");
@@ -387,12 +400,12 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_walks_through_targets_leaves_nothing_behind_and_the_application_its_connections() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let _kept = [put(&pool, "app", 1, None), put(&pool, "app", 2, None)];
         let mut far = Vec::new();
         for number in 3..500 {
             far.push(put(&pool, &format!("{number}."), number, None));
-            assert!(pool.len() <= LIMITS.total && pool.idle.borrow().list.len() <= LIMITS.total);
+            assert!(pool.len() <= MOST && pool.idle.borrow().list.len() <= MOST);
             assert_eq!(pool.idle.borrow().places.len(), pool.idle.borrow().list.len());
         }
         assert_eq!((take(&pool, "app"), take(&pool, "app")), (Some(2), Some(1)));
@@ -404,7 +417,7 @@ mod tests {
 
     #[tokio::test]
     async fn they_are_given_up_one_by_one() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let far = [put(&pool, "a", 1, None), put(&pool, "b", 2, None)];
         assert_eq!((pool.give_up(), pool.len()), (true, 1));
         assert!(is_closed(&far[0]) && !is_closed(&far[1]));
@@ -413,7 +426,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn none_waits_longer_than_the_limit() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let _first = put(&pool, "a", 1, None);
         tokio::time::advance(30 * SECOND).await;
         let _second = put(&pool, "a", 2, None);
@@ -432,7 +445,7 @@ mod tests {
             [(Some(5), 4), (Some(2), 1), (Some(60), 59), (Some(61), 60), (Some(9999), 60), (None, 60)]
         {
             let announced = announced.map(|seconds| seconds * SECOND);
-            let pool = pool_of(LIMITS);
+            let pool = pool_of(MOST);
             let _far = put(&pool, "a", 1, announced);
             tokio::time::advance(kept * SECOND - SECOND / 10).await;
             assert_eq!(take(&pool, "a"), Some(1), "{announced:?}");
@@ -441,7 +454,7 @@ mod tests {
             assert_eq!(take(&pool, "a"), None, "{announced:?}");
         }
         for announced in [Duration::ZERO, SECOND / 2, SECOND] {
-            let pool = pool_of(LIMITS);
+            let pool = pool_of(MOST);
             let far = put(&pool, "a", 1, Some(announced));
             assert!(pool.is_empty() && is_closed(&far), "{announced:?}");
         }
@@ -450,7 +463,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_has_died_or_says_something_is_passed_over() {
         for ask_kernel in [true, false] {
-            let pool = pool_of(LIMITS);
+            let pool = pool_of(MOST);
             let _alive = put(&pool, "a", 1, None);
             drop(put(&pool, "a", 2, None));
             let mut talking = put(&pool, "a", 3, None);
@@ -465,7 +478,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_is_no_longer_admitted_is_closed() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let far = [put(&pool, "a", 1, None), put(&pool, "a", 2, None)];
         let found = pool
             .checkout("a", true, Instant::now(), |peer| number_of(peer) != 2)
@@ -476,7 +489,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_sweep_closes_the_dead_and_forgets_empty_endpoints() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let _alive = put(&pool, "a", 1, None);
         drop(put(&pool, "a", 2, None));
         drop(put(&pool, "b", 3, None));
@@ -490,7 +503,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_endpoint_keeps_its_connections_when_others_are_forgotten() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let gone = [put(&pool, "a", 1, None), put(&pool, "c", 2, None)];
         let _kept = [put(&pool, "b", 3, None), put(&pool, "d", 4, None)];
         drop(gone);
@@ -503,7 +516,7 @@ mod tests {
 
     #[tokio::test]
     async fn clearing_closes_all() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let far = [put(&pool, "a", 1, None), put(&pool, "b", 2, None)];
         pool.clear();
         assert!(pool.is_empty());
@@ -513,7 +526,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_looks_after_the_pool_is_woken_by_its_first_connection() {
-        let pool = pool_of(LIMITS);
+        let pool = pool_of(MOST);
         let wait = |seconds: u32| tokio::time::timeout(seconds * SECOND, pool.wait_until_used());
         assert!(wait(100).await.is_err());
         let put = async {

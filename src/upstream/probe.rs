@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    task::spawn_local,
+    task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -14,7 +14,7 @@ use super::{
     servers::Servers,
 };
 use crate::{
-    config::{Config, Endpoint},
+    config::{Config, Endpoint, UpstreamId},
     error::Error,
     http1::head::{Fields, HeadEnd, HeadFault, MAX_FIELDS, parse_response},
     net::{Descriptors, Places, dns::Resolver, stream::Stream},
@@ -29,6 +29,8 @@ const MAX_HEAD: usize = 16 << 10;
 pub struct Prober {
     /// Where the servers are.
     pub config: Arc<Config>,
+    /// Of which upstream they are.
+    pub upstream: UpstreamId,
     /// How they do.
     pub servers: Arc<Servers>,
     /// Names.
@@ -40,15 +42,19 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// Starts to look after those servers that are taken out, on the local runtime that this is called on.
-    pub fn start(self) {
+    /// Starts to look after those servers that are taken out, on the local runtime that this is called on, until what
+    /// is returned is dropped.
+    #[must_use]
+    pub fn start(self) -> JoinSet<()> {
         let prober = Rc::new(self);
+        let mut tasks = JoinSet::new();
         // An only server is never taken out.
         if prober.servers.len() > 1 {
             for index in 0..prober.servers.len() {
-                spawn_local(look_after(Rc::clone(&prober), index));
+                tasks.spawn_local(look_after(Rc::clone(&prober), index));
             }
         }
+        tasks
     }
 
     /// Asks a server for this proof that it is well.
@@ -56,7 +62,7 @@ impl Prober {
     /// # Errors
     /// What keeps it from giving one.
     async fn probe(&self, server: &Endpoint, proof: Proof) -> Result<(), Error> {
-        let upstream = self.config.upstream().ok_or(Error::Internal)?;
+        let upstream = self.config.upstream(self.upstream);
         let _spent = self.descriptors.spend();
         let Self { resolver, descriptors, handshakes, .. } = self;
         let with = Opener { resolver, descriptors, handshakes };
@@ -74,9 +80,7 @@ impl Prober {
 
 /// Waits until a server is taken out, tells that, and probes it until it is back; then anew.
 async fn look_after(prober: Rc<Prober>, index: usize) {
-    let Some(server) = prober.config.upstream().and_then(|upstream| upstream.endpoints.get(index)) else {
-        return;
-    };
+    let Some(server) = prober.config.upstream(prober.upstream).endpoints.get(index) else { return };
     let url = server.url();
     loop {
         let absence = prober.servers.taken_out(index).await;
@@ -105,7 +109,7 @@ async fn look_after(prober: Rc<Prober>, index: usize) {
 /// Asks a server for nothing in particular (RFC 9110 §9.3.7); returns the status of the first head that it answers
 /// with.
 async fn ask(mut stream: Stream, server: &Endpoint) -> Result<u16, Error> {
-    let host = server.called.as_deref().unwrap_or(&server.authority);
+    let host = &server.authority;
     let request = format!(
         "OPTIONS * HTTP/1.1\r\nHost: {host}\r\nUser-Agent: corsair/{}\r\nConnection: close\r\n\r\n",
         env!("CARGO_PKG_VERSION")

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::health::{Absence, Failure, Health, Reason};
 use crate::{
-    config::{Config, Ejection},
+    config::{Ejection, Upstream},
     error::Error,
 };
 
@@ -38,12 +38,34 @@ struct Server {
 }
 
 impl Servers {
-    /// Those of the upstream in `config`, if it has one; all of them are usable.
+    /// Those of an upstream; all of them are usable.
     #[must_use]
-    pub fn new(config: &Config) -> Arc<Self> {
-        let Some(upstream) = config.upstream() else { return Arc::default() };
+    pub fn new(upstream: &Upstream) -> Arc<Self> {
         let list = upstream.endpoints.iter().map(|_| Server::default()).collect();
         let health = upstream.endpoints.iter().map(|_| Health::default()).collect();
+        Arc::new(Self { list, ejection: upstream.ejection.clone(), health: Mutex::new(health) })
+    }
+
+    /// Those of an upstream that `places` tells of each where it stood `before`: what is known of it is kept.
+    #[must_use]
+    pub fn after(upstream: &Upstream, before: &Self, places: &[Option<usize>]) -> Arc<Self> {
+        let known = before.health();
+        let health: Box<[Health]> = places
+            .iter()
+            .map(|place| place.and_then(|place| known.get(place).cloned()).unwrap_or_default())
+            .collect();
+        let list = places
+            .iter()
+            .zip(&health)
+            .map(|(place, health)| {
+                let answered = place.map_or(0, |place| before.list[place].answered.load(Relaxed));
+                Server {
+                    is_out: AtomicBool::new(health.absence().is_some()),
+                    answered: AtomicU64::new(answered),
+                    taken_out: Notify::new(),
+                }
+            })
+            .collect();
         Arc::new(Self { list, ejection: upstream.ejection.clone(), health: Mutex::new(health) })
     }
 

@@ -9,16 +9,16 @@ use tokio::{
 };
 
 use super::{
-    handover::{Handover, Mailbox, Terms},
+    handover::{Handover, Mailbox},
     serve::serve_arrival,
     ticket::{Arrival, Ticket, Worker},
 };
-use crate::{net::listen::Acceptor, plan::Client};
+use crate::{config::ListenerId, net::listen::Acceptor, plan::Client};
 
 /// A listener that is being served.
 pub(super) struct ServedListener {
     pub(super) acceptor: Acceptor,
-    pub(super) terms: Terms,
+    pub(super) id: ListenerId,
 }
 
 /// Accepts until the process stops; then only what is queued already.
@@ -28,7 +28,7 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: ServedListener, mut sto
             // Accepted first: a permit that waits with an idle listener would be missing at a busy one.
             let (tcp, peer) = listener.acceptor.accept(|| worker.relieve()).await;
             let Some(permit) = permit(&worker).await else { return };
-            assign(&worker, &listener.terms, tcp, peer, permit);
+            assign(&worker, listener.id, tcp, peer, permit);
         }
     };
     tokio::select! {
@@ -38,7 +38,7 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: ServedListener, mut sto
     while let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned()
         && let Some((tcp, peer)) = listener.acceptor.try_drain()
     {
-        admit(&worker, listener.terms.clone(), tcp, peer, permit);
+        admit(&worker, listener.id, tcp, peer, permit);
     }
 }
 
@@ -71,16 +71,15 @@ const ROOM_WAIT: Duration = Duration::from_millis(10);
 /// Serves a connection here, or hands it over to a worker that has clearly less to do.
 fn assign(
     worker: &Rc<Worker>,
-    terms: &Terms,
+    listener: ListenerId,
     tcp: TcpStream,
     address: SocketAddr,
     permit: OwnedSemaphorePermit,
 ) {
-    let terms = terms.clone();
-    let Some(other) = worker.seat.better() else { return admit(worker, terms, tcp, address, permit) };
+    let Some(other) = worker.seat.better() else { return admit(worker, listener, tcp, address, permit) };
     // Fails only for a socket that the runtime has lost.
     let Ok(tcp) = tcp.into_std() else { return };
-    if let Some(refused) = worker.seat.hand_over(other, Handover { tcp, address, terms, permit }) {
+    if let Some(refused) = worker.seat.hand_over(other, Handover { tcp, address, listener, permit }) {
         admit_handover(worker, refused);
     }
 }
@@ -110,22 +109,25 @@ pub(super) async fn take_over(
 }
 
 fn admit_handover(worker: &Rc<Worker>, handover: Handover) {
-    let Handover { tcp, address, terms, permit } = handover;
+    let Handover { tcp, address, listener, permit } = handover;
     // A socket that the runtime cannot watch is closed, as it would be at an accept.
     if let Ok(tcp) = TcpStream::from_std(tcp) {
-        admit(worker, terms, tcp, address, permit);
+        admit(worker, listener, tcp, address, permit);
     }
 }
 
 fn admit(
     worker: &Rc<Worker>,
-    terms: Terms,
+    listener: ListenerId,
     tcp: TcpStream,
     address: SocketAddr,
     permit: OwnedSemaphorePermit,
 ) {
-    let client = Client { address, secure: terms.tls.is_some(), loopback_listener: terms.loopback };
+    let snapshot = worker.core.snapshot();
+    let served = snapshot.config.listener(listener);
+    let (tls, loopback_listener) = (served.tls.clone(), served.is_loopback());
+    let client = Client { address, secure: tls.is_some(), loopback_listener, listener };
     let ticket = Ticket::new(worker, client, permit);
-    let patience = worker.core.config.timeouts.head;
-    serve_arrival(worker, Arrival { tcp, tls: terms.tls, ticket, patience });
+    let patience = snapshot.config.timeouts.head;
+    serve_arrival(worker, Arrival { tcp, tls, ticket, patience });
 }

@@ -12,24 +12,19 @@ use std::{
     },
 };
 
-use rustls::ServerConfig;
 use tokio::sync::{
     OwnedSemaphorePermit,
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-/// What a listener says of its connections: what is spoken on them, and whether only this machine can make them.
-#[derive(Clone)]
-pub(super) struct Terms {
-    pub(super) tls: Option<Arc<ServerConfig>>,
-    pub(super) loopback: bool,
-}
+use crate::config::ListenerId;
 
 /// An accepted connection on its way to another worker.
 pub struct Handover {
     pub(super) tcp: TcpStream,
     pub(super) address: SocketAddr,
-    pub(super) terms: Terms,
+    /// The listener that it came to.
+    pub(super) listener: ListenerId,
     pub(super) permit: OwnedSemaphorePermit,
 }
 

@@ -46,7 +46,6 @@ mod upkeep;
 
 use std::{io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
-use rustls::ServerConfig;
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::{Semaphore, mpsc, watch},
@@ -56,7 +55,6 @@ use tokio::{
 
 use self::{
     accept::{ServedListener, accept, take_over},
-    handover::Terms,
     parking::{close_parked, make_room, park_idle, wake_parked},
     ticket::Worker,
     upkeep::{give_back, give_up, sweep},
@@ -66,12 +64,11 @@ pub use self::{
     newcomers::Newcomers,
 };
 use crate::{
-    config::Config,
+    config::ListenerId,
     net::{Descriptors, listen::Acceptor},
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
     plan::Identity,
-    proxy::core::Core,
-    upstream::Servers,
+    proxy::{core::Core, snapshot::Published},
 };
 
 /// A listener on loan.
@@ -79,16 +76,14 @@ use crate::{
 pub struct Loan {
     /// The socket, one of its group.
     pub listener: TcpListener,
-    /// What it speaks.
-    pub tls: Option<Arc<ServerConfig>>,
-    /// Whether only this machine can reach it.
-    pub loopback: bool,
+    /// Which one it is.
+    pub id: ListenerId,
 }
 
 /// Everything a worker is given.
 pub struct Assignment {
-    /// The configuration.
-    pub config: Arc<Config>,
+    /// The configuration, and those that follow it.
+    pub published: Arc<Published>,
     /// How the process names itself.
     pub identity: Arc<Identity>,
     /// Where it counts.
@@ -103,8 +98,6 @@ pub struct Assignment {
     pub permits: Arc<Semaphore>,
     /// What its connections to upstreams may take of the descriptors of the process.
     pub descriptors: Arc<Descriptors>,
-    /// The servers of the upstream.
-    pub servers: Arc<Servers>,
     /// Those that wait for such a permit.
     pub newcomers: Arc<Newcomers>,
     /// Turns true when the process stops.
@@ -125,7 +118,7 @@ pub fn run(assignment: Assignment) -> io::Result<()> {
 
 async fn serve(assignment: Assignment) -> io::Result<()> {
     let Assignment {
-        config,
+        published,
         identity,
         counters,
         access_log,
@@ -133,19 +126,14 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
         seat,
         permits,
         descriptors,
-        servers,
         newcomers,
         mut stop,
         emptied,
     } = assignment;
     let (seat, mailbox) = seat;
-    let drain_timeout = config.process.drain_timeout;
-    let worker = Worker::new(
-        Core::among(config, identity, counters, access_log, descriptors, servers),
-        seat,
-        permits,
-        newcomers,
-    )?;
+    let core = Core::among(published, identity, counters, access_log, descriptors);
+    let drain_timeout = core.process.drain_timeout;
+    let worker = Worker::new(core, seat, permits, newcomers)?;
     let accepting = start_tasks(&worker, loans, mailbox, &stop)?;
     // The server is gone if this fails; then there is nothing left to wait for.
     let _ = stop.wait_for(|stop| *stop).await;
@@ -169,7 +157,7 @@ fn start_tasks(
     let mut accepting = Vec::new();
     for loan in loans {
         let acceptor = Acceptor::new(loan.listener, Rc::clone(&worker.freed))?;
-        let listener = ServedListener { acceptor, terms: Terms { tls: loan.tls, loopback: loan.loopback } };
+        let listener = ServedListener { acceptor, id: loan.id };
         accepting.push(spawn_local(accept(Rc::clone(worker), listener, stop.clone())));
     }
     accepting.push(spawn_local(take_over(Rc::clone(worker), mailbox, stop.clone())));

@@ -55,7 +55,7 @@ async fn secure(
     tcp: TcpStream,
     client: Client,
 ) -> Option<Stream> {
-    let shaken = timeout(worker.core.config.timeouts.head, async {
+    let shaken = timeout(worker.core.snapshot().config.timeouts.head, async {
         if handshake::speaks_plain_text(&tcp).await {
             return Err(tcp);
         }

@@ -34,23 +34,23 @@ pub fn check(data: &[u8]) {
         }
     };
     let machine = Machine { descriptors, cores: NonZeroUsize::MIN };
-    match compile(&settings, machine) {
+    match compile(&settings, machine, None) {
         Ok((config, warnings)) => {
-            assert!(!config.listeners.is_empty() && config.process.max_connections > 0);
-            assert!(config.upstream().is_some() || config.gateway().is_some());
-            assert!(config.upstream().is_none_or(|upstream| !upstream.endpoints.is_empty()));
+            assert!(config.listeners().count() > 0 && config.process.max_connections > 0);
+            assert!(config.has_routes() || config.gateway.is_some());
+            assert!(config.upstreams.iter().all(|upstream| !upstream.endpoints.is_empty()));
             are_said(&warnings);
             let credentials = settings.typed(Key::AllowCredentials).last();
             if credentials.is_some_and(|typed| typed.text == "true") {
                 assert!(
-                    !config.cors.is_any_origin() && !decide_origin(&config.cors, b"null"),
+                    !config.cors().is_any_origin() && !decide_origin(config.cors(), b"null"),
                     "{settings:?}"
                 );
             }
-            let reachable = config.listeners.iter().any(|listener| !listener.is_loopback());
-            if let Some(gateway) = config.gateway()
+            let reachable = config.listeners().any(|(_, listener)| !listener.is_loopback());
+            if let Some(gateway) = &config.gateway
                 && reachable
-                && !config.cors.is_list()
+                && !config.cors().is_list()
                 && !settings.has(Key::Open)
             {
                 assert!(gateway.rules.is_list(), "an open gateway: {settings:?}");

@@ -1,8 +1,13 @@
 //! CORS: the decision of a slow reader of the Fetch standard, and fields that say no more than it.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    num::NonZeroUsize,
+    sync::LazyLock,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use corsair::{
+    config::{Config, Routes, Settings, compile::compile, machine::Machine},
     cors::{
         CorsDecision, CorsPolicy, CorsSettings, Transit, Preflight, ResourcePolicy, Stage, Upstream,
         UpstreamHeaders, decide,
@@ -332,7 +337,12 @@ fn own_answers_are_readable(
 ) {
     let identity = Identity::random();
     let date = Date::of(UNIX_EPOCH);
-    let responder = Responder { request_id: RequestId::random(), policy, identity: &identity, date };
+    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+        let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
+        compile(&Settings::default(), machine, None).expect("nothing typed is fine").0
+    });
+    let route = CONFIG.route(Routes::NOTHING);
+    let responder = Responder { request_id: RequestId::random(), policy, route, identity: &identity, date };
     let mut room = vec![0; 64 << 10];
     let recipient = Recipient::Request(request, decision);
     let (len, status) = responder.write(Answer::Fault(error), recipient, Persistence::Close, &mut room);

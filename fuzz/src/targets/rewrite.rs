@@ -4,7 +4,7 @@
 use std::time::UNIX_EPOCH;
 
 use corsair::{
-    config::{Config, compile::compile, flags, machine::Machine},
+    config::{Config, ListenerId, compile::compile, flags, machine::Machine},
     http1::{
         framing::Framing,
         head::{
@@ -195,7 +195,7 @@ fn config(arguments: &[&str]) -> Config {
     let typed = std::iter::once("corsair").chain(arguments.iter().copied());
     let settings = flags::parse(typed.map(Into::into)).expect("flags that exist");
     let machine = Machine { descriptors: 20_000, cores: std::num::NonZeroUsize::MIN };
-    compile(&settings, machine).unwrap_or_else(|faults| panic!("{faults:?}")).0
+    compile(&settings, machine, None).unwrap_or_else(|faults| panic!("{faults:?}")).0
 }
 
 /// The property. The parts are a request head and a response head.
@@ -208,7 +208,7 @@ pub fn check(data: &[u8]) {
     let Some((bytes, head)) = parts.next().and_then(request) else { return };
     let answer = parts.next().and_then(response);
     let address = if v6 { "[2001:db8::7]:4711" } else { "192.0.2.7:4711" };
-    let client = Client { address: address.parse().expect("an address"), secure, loopback_listener: false };
+    let client = Client { address: address.parse().expect("an address"), secure, loopback_listener: false, listener: ListenerId::FIRST };
     CONFIGS.with(|configs| {
         IDENTITY.with(|identity| {
             let config = &configs[chosen];
@@ -219,9 +219,11 @@ pub fn check(data: &[u8]) {
                 goes_up(config, request, &plan, exchange, &client, identity);
                 if let Destination::Target(found) = &exchange.destination {
                     target = Some(found.url.as_str().to_owned());
-                } else if let (Some(upstream), Some(authority)) = (config.upstream(), exchange.authority) {
+                } else if let (Some(upstream), Some(authority)) = (config.upstreams.first(), exchange.authority) {
                     let (servers, authority) = (&*upstream.endpoints, authority.of(&bytes));
-                    renaming = Some(Renaming { servers, server: &servers[0], secure, authority });
+                    let host_header = &config.route(plan.route).host_header;
+                    let server = &servers[0];
+                    renaming = Some(Renaming { servers, server, host_header, stripped: "", secure, authority });
                 }
             }
             if let Some((bytes, answer)) = answer {
@@ -400,9 +402,9 @@ const fn body(framing: Framing) -> Body {
 fn onward<'a>(config: &'a Config, request: Request<'a>, plan: &Plan, exchange: &'a Exchange) -> Onward<'a> {
     match &exchange.destination {
         Destination::Target(target) => Onward::to_target(target, plan.framing),
-        Destination::Upstream => {
-            let server = &config.upstream().expect("an upstream").endpoints[0];
-            Onward::to_server(server, exchange, request, plan.framing)
+        Destination::Upstream(_) => {
+            let server = &config.upstreams[0].endpoints[0];
+            Onward::to_server(server, config.route(plan.route), exchange, request, plan.framing)
         }
     }
 }
@@ -438,13 +440,14 @@ fn goes_home(
     };
     let homeward = Homeward {
         cors: plan.cors,
-        policy: &config.cors,
+        policy: config.cors(),
         request_bytes: request.bytes,
         framing,
         declared,
         connection: is_old.then_some(b"close"),
         gateway: target.map(|final_url| GatewayAnswer { final_url, location: Location::Kept }),
         renaming,
+        edits: None,
         identity,
         date: &Date::of(UNIX_EPOCH),
     };
@@ -471,7 +474,7 @@ fn goes_home(
     let own = vias.iter().filter(|via| is_own_via(via, identity)).count();
     assert!(own >= 1 && vias.len() == given.lines.count("via") + 1, "{text}");
     assert!(sent.lines.count("date") >= 1 && sent.lines.count("vary") <= 1, "{text}");
-    let kept = config.cors.describe().contains("kept");
+    let kept = config.cors().describe().contains("kept");
     if !kept {
         for once in [
             "access-control-allow-origin",

@@ -15,7 +15,7 @@ fn action((_, action): &(Plan, Action)) -> String {
     match action {
         Action::Respond(Answer::Fault(error)) => format!("{} {}", error.status(), error.token()),
         Action::Respond(answer) => format!("{answer:?}"),
-        Action::Exchange(Exchange { destination: Destination::Upstream, .. }) => "upstream".to_owned(),
+        Action::Exchange(Exchange { destination: Destination::Upstream(_), .. }) => "upstream".to_owned(),
         Action::Exchange(Exchange { destination: Destination::Target(target), .. }) => target.url.to_string(),
     }
 }

@@ -28,6 +28,9 @@ fn errors() -> Vec<Error> {
         ClientSendTimeout,
         HostNotAllowed,
         RouteNotFound,
+        NoRoute,
+        PathAmbiguous,
+        MethodNotServed,
         TargetMissing,
         TargetInvalid("a text"),
         TargetDenied,
@@ -82,6 +85,9 @@ const fn is_listed(error: Error) -> bool {
         | ClientSendTimeout
         | HostNotAllowed
         | RouteNotFound
+        | NoRoute
+        | PathAmbiguous
+        | MethodNotServed
         | TargetMissing
         | TargetInvalid(_)
         | TargetDenied
@@ -128,13 +134,13 @@ fn write(
     let config = config(arguments);
     let identity = identity();
     let date = Date::of(std::time::UNIX_EPOCH);
-    let responder =
-        Responder { request_id: RequestId::random(), policy: &config.cors, identity: &identity, date };
+    let (policy, route) = (config.cors(), config.route(crate::config::Routes::NOTHING));
+    let responder = Responder { request_id: RequestId::random(), policy, route, identity: &identity, date };
     let parsed =
         to.map(|(method, lines)| sample::request(format!("{method} / HTTP/1.1\r\nHost: h\r\n{lines}\r\n")));
     let recipient = match &parsed {
         Ok(parsed) => {
-            Recipient::Request(parsed.request(), decide(&config.cors, parsed.request(), false, |_| false))
+            Recipient::Request(parsed.request(), decide(config.cors(), parsed.request(), false, |_| false))
         }
         Err(origin) => Recipient::Unknown(*origin),
     };

@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use crate::{http1::emit::HeadWriter, plan::client::Client};
+use crate::{
+    http1::{edits::Edits, emit::HeadWriter, fields::FieldId},
+    plan::client::Client,
+};
 
 /// What every request of a client says of it, rendered once for all of them.
 #[derive(Debug)]
@@ -46,10 +49,27 @@ impl Forwarding {
         Self { rendered, before_host, behind_host }
     }
 
-    /// Who the client is and how it reached us: what it said of that itself was dropped, for it is not trusted.
-    pub(super) fn write(&self, writer: &mut HeadWriter<'_>, host: &[u8]) {
-        let (before, between) = self.rendered.as_bytes().split_at(self.before_host);
-        writer.lines_in_parts([before, host, between, host, self.behind_host.as_bytes()]);
+    /// Who the client is and how it reached us: what it said of that itself was dropped, for it is not trusted. What
+    /// the operator sets or removes of it is left out.
+    pub(super) fn write(&self, writer: &mut HeadWriter<'_>, host: &[u8], edits: Option<&Edits>) {
+        let (before, between) = self.rendered.split_at(self.before_host);
+        let behind = self.behind_host.as_bytes();
+        let Some(edits) = edits else {
+            return writer.lines_in_parts([before.as_bytes(), host, between.as_bytes(), host, behind]);
+        };
+        let stays = |line: &str| {
+            let name = line.split(':').next().unwrap_or_default().as_bytes();
+            !edits.drops(FieldId::of(name), name)
+        };
+        for line in before.split("\r\n").filter(|line| stays(line)) {
+            // The host ends the last of them.
+            let host: &[u8] = if line.ends_with(": ") { host } else { b"" };
+            writer.lines_in_parts([line.as_bytes(), host, b"\r\n"]);
+        }
+        let line = between.trim_start();
+        if stays(line) {
+            writer.lines_in_parts([line.as_bytes(), host, behind]);
+        }
     }
 }
 

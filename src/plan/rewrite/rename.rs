@@ -7,7 +7,7 @@
 use std::net::Ipv4Addr;
 
 use crate::{
-    config::{Endpoint, Place},
+    config::{Endpoint, HostHeader, Place},
     http1::{
         fields::{FieldId, starts_with_ignore_case, trim},
         target::{is_authority, is_same_authority, split_port},
@@ -22,6 +22,11 @@ pub struct Renaming<'a> {
     pub servers: &'a [Endpoint],
     /// The one that answers.
     pub server: &'a Endpoint,
+    /// Which `Host` it was sent.
+    pub host_header: &'a HostHeader,
+    /// What was taken away of the path before the prefix of the server was added; empty where nothing was. It begins
+    /// with a slash, and ends with none.
+    pub stripped: &'a str,
     /// Whether the client came over TLS.
     pub secure: bool,
     /// The authority that the client used.
@@ -55,10 +60,18 @@ impl Renaming<'_> {
         } else if let Some(rest) = url.strip_prefix(b"//") {
             (None, rest)
         } else if let [b'/', ..] = url {
-            let path = without_prefix(&self.server.prefix, url)?;
-            // What is left must not name a host: browsers take `/\` for `//`, and leave out tabs.
+            // Browsers take `/\` for `//`, and leave out tabs.
+            let names_host = |path: &[u8]| matches!(path, [b'/', b'/' | b'\\' | b'\t', ..]);
+            if names_host(url) {
+                return None;
+            }
+            let path = self.below(&self.server.prefix, url)?;
+            if !self.stripped.is_empty() {
+                return Some([self.stripped.as_bytes(), path].concat());
+            }
+            // What is left must not name a host.
             return match *path {
-                [b'/', b'/' | b'\\' | b'\t', ..] => Some(self.absolute(path)),
+                _ if names_host(path) => Some(self.absolute(path)),
                 [b'/', ..] => Some(path.to_vec()),
                 _ => Some([b"/", path].concat()),
             };
@@ -68,7 +81,8 @@ impl Renaming<'_> {
         let end = rest.iter().position(|byte| b"/?#\\".contains(byte)).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
         let prefix = self.prefix_of(scheme, authority).filter(|_| path.first() != Some(&b'\\'))?;
-        let path = if prefix.is_empty() { path } else { without_prefix(prefix, path)? };
+        let is_same = prefix.is_empty() && self.stripped.is_empty();
+        let path = if is_same { path } else { self.below(prefix, path)? };
         let renamed = self.absolute(path);
         (renamed != url).then_some(renamed)
     }
@@ -76,8 +90,15 @@ impl Renaming<'_> {
     /// The URL of a path on this proxy.
     fn absolute(&self, path: &[u8]) -> Vec<u8> {
         let scheme: &[u8] = if self.secure { b"https://" } else { b"http://" };
-        let slash: &[u8] = if let [] | [b'/', ..] = path { b"" } else { b"/" };
-        [scheme, self.authority, slash, path].concat()
+        let needs_slash = self.stripped.is_empty() && !matches!(path, [] | [b'/', ..]);
+        let slash: &[u8] = if needs_slash { b"/" } else { b"" };
+        [scheme, self.authority, self.stripped.as_bytes(), slash, path].concat()
+    }
+
+    /// What follows the prefix of a server in a path, which the client knows behind what was stripped; nothing where the
+    /// path is not below it, and where both know it by the same name.
+    fn below<'p>(&self, prefix: &str, path: &'p [u8]) -> Option<&'p [u8]> {
+        if prefix.is_empty() && self.stripped.is_empty() { None } else { without_prefix(prefix, path) }
     }
 
     /// The prefix of the server that is meant, if one is: by its address as configured, or by the `Host` that it was
@@ -106,7 +127,7 @@ impl Renaming<'_> {
 
     /// The `Host` that the server was sent.
     fn sent_host(&self) -> &[u8] {
-        self.server.called.as_deref().map_or(self.authority, str::as_bytes)
+        self.host_header.of(self.server).map_or(self.authority, str::as_bytes)
     }
 
     /// `5; url=…` (HTML, "shared declarative refresh steps").
@@ -152,9 +173,7 @@ impl Renaming<'_> {
                     changed = true;
                     continue;
                 }
-                (name, path) if name.eq_ignore_ascii_case(b"path") => {
-                    without_prefix(&self.server.prefix, path)
-                }
+                (name, path) if name.eq_ignore_ascii_case(b"path") => self.cookie_path(path),
                 _ => None,
             };
             if index > 0 {
@@ -164,12 +183,27 @@ impl Renaming<'_> {
                 Some(path) => {
                     changed = true;
                     renamed.extend_from_slice(b" Path=");
-                    renamed.extend_from_slice(if path.is_empty() { b"/" } else { path });
+                    renamed.extend_from_slice(self.stripped.as_bytes());
+                    renamed.extend_from_slice(path);
+                    if renamed.ends_with(b"=") {
+                        renamed.push(b'/');
+                    }
                 }
                 None => renamed.extend_from_slice(attribute),
             }
         }
         changed.then_some(renamed)
+    }
+
+    /// What follows the prefix of the server in the path of a cookie.
+    fn cookie_path<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        match self.below(&self.server.prefix, path)? {
+            // That of the whole server is that of all that the client knows of it, with a slash behind it or without.
+            b"/" if self.server.prefix.is_empty() => Some(b""),
+            // Without a slash at its start it is none (RFC 6265 §5.2.4).
+            _ if !path.starts_with(b"/") => None,
+            rest => Some(rest),
+        }
     }
 
     /// Whether a cookie's domain holds a server, and not the name that the client uses.
@@ -207,12 +241,8 @@ fn skip(bytes: &[u8], is_skipped: impl Fn(&u8) -> bool) -> &[u8] {
     bytes.get(start..).unwrap_or_default()
 }
 
-/// What follows a prefix in a path that begins with it, as whole segments; nothing where there is no prefix, and where
-/// the path may lead out of it.
+/// What follows a prefix in a path that begins with it, as whole segments; nothing where the path may lead out of it.
 fn without_prefix<'a>(prefix: &str, path: &'a [u8]) -> Option<&'a [u8]> {
-    if prefix.is_empty() {
-        return None;
-    }
     let rest = path.strip_prefix(prefix.as_bytes())?;
     let end = rest.iter().position(|byte| b"?#".contains(byte)).unwrap_or(rest.len());
     let climbs = rest.get(..end)?.split(|byte| b"/\\".contains(byte)).any(|segment| {
@@ -229,11 +259,17 @@ mod tests {
 
     /// A field as a client gets it that called this proxy `authority`.
     fn renamed(arguments: &[&str], client: &str, id: FieldId, value: &str) -> String {
+        renamed_behind("", arguments, client, id, value)
+    }
+
+    /// The same behind a route that takes its prefix away.
+    fn renamed_behind(stripped: &str, arguments: &[&str], client: &str, id: FieldId, value: &str) -> String {
         let config = config(arguments);
-        let servers = &config.upstream().unwrap().endpoints;
+        let servers = &config.upstreams[0].endpoints;
+        let host_header = &config.routes.typed().next().unwrap().host_header;
         let (scheme, authority) = client.split_once("://").unwrap();
         let (secure, authority) = (scheme == "https", authority.as_bytes());
-        let renaming = Renaming { servers, server: &servers[0], secure, authority };
+        let renaming = Renaming { servers, server: &servers[0], host_header, stripped, secure, authority };
         renaming
             .renamed(id, value.as_bytes())
             .map_or_else(|| "kept".to_owned(), |value| String::from_utf8(value).unwrap())
@@ -312,6 +348,67 @@ mod tests {
         ] {
             assert_eq!(renamed(PREFIXED, CLIENT, FieldId::Location, url), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn what_a_route_took_away_comes_back() {
+        const BASED: &[&str] = &["--upstream=http://10.0.0.1:8080/base"];
+        for (arguments, url, expected) in [
+            (BASED, "http://10.0.0.1:8080/base/y?z#w", "http://app.test:3000/v1/y?z#w"),
+            (BASED, "http://10.0.0.1:8080/base", "http://app.test:3000/v1"),
+            (BASED, "http://10.0.0.1:8080/base?x", "http://app.test:3000/v1?x"),
+            (BASED, "//10.0.0.1:8080/base/", "http://app.test:3000/v1/"),
+            (BASED, "http://app.test:3000/base/y", "http://app.test:3000/v1/y"),
+            (BASED, "/base/y", "/v1/y"),
+            (BASED, "/base", "/v1"),
+            (BASED, "/base#x", "/v1#x"),
+            (BASED, "/base//y", "/v1//y"),
+            (BASED, "/base/\\y", "/v1/\\y"),
+            (PLAIN, "http://10.0.0.1:8080/y", "http://app.test:3000/v1/y"),
+            (PLAIN, "http://10.0.0.1:8080", "http://app.test:3000/v1"),
+            (PLAIN, "http://other.internal?x", "http://app.test:3000/v1?x"),
+            (PLAIN, "/y", "/v1/y"),
+            (PLAIN, "/", "/v1/"),
+            (PLAIN, "/?x=/../", "/v1/?x=/../"),
+            // What is not below the prefix, may lead out of it, or names something else.
+            (BASED, "/y", "kept"),
+            (BASED, "/basement", "kept"),
+            (BASED, "http://10.0.0.1:8080/", "kept"),
+            (BASED, "/base/../y", "kept"),
+            (PLAIN, "/../y", "kept"),
+            (PLAIN, "/a/%2E./y", "kept"),
+            (PLAIN, "http://10.0.0.1:8080/../y", "kept"),
+            (PLAIN, "//evil.test/y", "kept"),
+            (PLAIN, "/\\evil.test/y", "kept"),
+            (PLAIN, "/\t/evil.test/y", "kept"),
+            (PLAIN, "http://evil.test/y", "kept"),
+            (PLAIN, "y/z", "kept"),
+            (PLAIN, "?x", "kept"),
+            (PLAIN, "", "kept"),
+        ] {
+            let renamed = renamed_behind("/v1", arguments, CLIENT, FieldId::Location, url);
+            assert_eq!(renamed, expected, "{arguments:?} {url}");
+        }
+        for (arguments, cookie, expected) in [
+            (BASED, "a=b; Path=/base", "a=b; Path=/v1"),
+            (BASED, "a=b; Path=/base/", "a=b; Path=/v1/"),
+            (BASED, "a=b; path=/base/x; Domain=10.0.0.1", "a=b; Path=/v1/x"),
+            // It holds for more than the prefix, and so for what the client knows of it.
+            (BASED, "a=b; Path=/", "kept"),
+            (BASED, "a=b; Path=/basement", "kept"),
+            (PLAIN, "a=b; Path=/; Secure", "a=b; Path=/v1; Secure"),
+            (PLAIN, "a=b; Path=/x", "a=b; Path=/v1/x"),
+            (PLAIN, "a=b; Path=/../x", "kept"),
+            (PLAIN, "a=b; Path=x", "kept"),
+            (PLAIN, "a=b; Path=", "kept"),
+            (PLAIN, "a=b; Path", "kept"),
+            (PLAIN, "a=b", "kept"),
+        ] {
+            let renamed = renamed_behind("/v1", arguments, CLIENT, FieldId::SetCookie, cookie);
+            assert_eq!(renamed, expected, "{arguments:?} {cookie}");
+        }
+        let refresh = renamed_behind("/v1", PLAIN, CLIENT, FieldId::Refresh, "5; url='/y'");
+        assert_eq!(refresh, "5; url='/v1/y'");
     }
 
     #[test]

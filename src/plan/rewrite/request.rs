@@ -5,10 +5,11 @@ use super::{
     forwarding::Forwarding,
 };
 use crate::{
-    config::Endpoint,
+    config::{Endpoint, Route},
     error::Error,
     gateway::tells_of_the_client,
     http1::{
+        edits::Edits,
         emit::HeadWriter,
         fields::{self, FieldId},
         framing::Framing,
@@ -39,6 +40,8 @@ pub struct Onward<'a> {
     pub without_credentials: bool,
     /// A redirect has dropped the body, and the fields that describe it.
     pub without_body: bool,
+    /// What the operator changes of the fields, of the client's and of corsair's own.
+    pub edits: Option<&'a Edits>,
 }
 
 impl<'a> Onward<'a> {
@@ -53,21 +56,23 @@ impl<'a> Onward<'a> {
             is_gateway: true,
             without_credentials: target.without_credentials,
             without_body: target.without_body,
+            edits: None,
         }
     }
 
-    /// To a server of the configured upstream.
+    /// To a server of the route's upstream.
     #[must_use]
     pub fn to_server(
         server: &'a Endpoint,
-        exchange: &Exchange,
+        route: &'a Route,
+        exchange: &'a Exchange,
         request: Request<'a>,
         framing: Framing,
     ) -> Self {
-        let [path, rest] = exchange.target.origin_form(request);
+        let [path, rest] = exchange.path_and_query(request);
         let prefix = if path == b"*" { "" } else { &*server.prefix };
         // Rule 16 of `plan`.
-        let host = match (&server.called, exchange.authority) {
+        let host = match (route.host_header.of(server), exchange.authority) {
             (Some(name), _) => name.as_bytes(),
             (None, Some(authority)) => authority.of(request.bytes),
             (None, None) => server.authority.as_bytes(),
@@ -80,6 +85,7 @@ impl<'a> Onward<'a> {
             is_gateway: false,
             without_credentials: false,
             without_body: false,
+            edits: route.request_headers.as_ref(),
         }
     }
 }
@@ -110,8 +116,14 @@ pub fn request(
     let mut writer = HeadWriter::new(out);
     writer.request_line(onward.method.unwrap_or_else(|| request.method_name()), &onward.target);
     writer.field(b"Host", onward.host);
-    let (mut request_id, mut traceparent, mut trailers) = (false, false, false);
+    let drops = |id: FieldId, name: &[u8]| onward.edits.is_some_and(|edits| edits.drops(id, name));
+    // What the operator sets or removes is not made here either.
+    let mut request_id = drops(FieldId::XRequestId, b"x-request-id");
+    let mut traceparent = drops(FieldId::Traceparent, b"traceparent");
     for field in end_to_end(bytes, &head.fields) {
+        if drops(field.id, field.name.of(bytes)) {
+            continue;
+        }
         #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
         let keep = match field.id {
             FieldId::Host | FieldId::ContentLength => false,
@@ -146,7 +158,7 @@ pub fn request(
             writer.parsed_field(bytes, field);
         }
     }
-    trailers |=
+    let trailers =
         request.values(FieldId::Te).flat_map(fields::list).any(|te| te.eq_ignore_ascii_case(b"trailers"));
     if exchange.upgrade {
         writer.lines(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
@@ -161,7 +173,7 @@ pub fn request(
     }
     if !onward.is_gateway {
         let host = exchange.authority.map_or(onward.host, |authority| authority.of(bytes));
-        sender.forwarding.write(&mut writer, host);
+        sender.forwarding.write(&mut writer, host, onward.edits);
     }
     writer.lines(&sender.identity.via);
     if !request_id {
@@ -174,6 +186,9 @@ pub fn request(
             hexadecimal::<16>(fastrand::u64(..).max(1).into()),
         );
         writer.lines_in_parts([b"traceparent: 00-", &trace, b"-", &span, b"-00\r\n"]);
+    }
+    if let Some(edits) = onward.edits {
+        writer.lines(edits.lines());
     }
     writer.finish().map_err(|_| Error::RequestHeadTooLarge)
 }

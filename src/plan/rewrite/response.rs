@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     gateway::{Passage, passage},
     http1::{
+        edits::Edits,
         emit::HeadWriter,
         fields::{Field, FieldId},
         framing::Framing,
@@ -36,6 +37,8 @@ pub struct Homeward<'a> {
     pub gateway: Option<GatewayAnswer<'a>>,
     /// What an application's answer names by other names than the client, where that is renamed.
     pub renaming: Option<Renaming<'a>>,
+    /// What the operator changes of the fields, of the upstream's and of corsair's own.
+    pub edits: Option<&'a Edits>,
     /// How this process names itself.
     pub identity: &'a Identity,
     /// The value of `Date` where the upstream sent none.
@@ -54,9 +57,14 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     let mut writer = HeadWriter::new(out);
     writer.status_line(head.status, head.reason.of(bytes));
     let strips_cors = strips(homeward.cors, homeward.policy);
-    let mut date = false;
+    let drops = |id: FieldId, name: &[u8]| homeward.edits.is_some_and(|edits| edits.drops(id, name));
+    // What the operator sets or removes is not made here either.
+    let mut date = drops(FieldId::Date, b"date");
     let mut target = homeward.gateway.map(TargetFields::of);
     for field in end_to_end(bytes, &head.fields) {
+        if drops(field.id, field.name.of(bytes)) {
+            continue;
+        }
         #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
         let keep = match field.id {
             FieldId::ContentLength => false,
@@ -86,9 +94,14 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
         homeward.date.write(&mut writer);
     }
     let added = target.as_ref().map_or(ADDED, TargetFields::added);
-    let leaves = |field: &Field| target.as_ref().is_none_or(|target| target.leaves(bytes, field));
-    let leaves: Option<&dyn Fn(&Field) -> bool> = target.is_some().then_some(&leaves);
-    let transit = Transit { leaves, drops_cookies: target.is_some() };
+    let leaves = |field: &Field| {
+        target.as_ref().is_none_or(|target| target.leaves(bytes, field))
+            && !drops(field.id, field.name.of(bytes))
+    };
+    let all_leave = target.is_none() && homeward.edits.is_none();
+    let leaves: Option<&dyn Fn(&Field) -> bool> = (!all_leave).then_some(&leaves);
+    let written = homeward.edits.map(Edits::written).unwrap_or_default();
+    let transit = Transit { leaves, drops_cookies: target.is_some(), added: written };
     write_response_fields(
         homeward.cors,
         homeward.policy,
@@ -98,6 +111,9 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
         &mut writer,
     );
     writer.lines(&homeward.identity.via);
+    if let Some(edits) = homeward.edits {
+        writer.lines(edits.lines());
+    }
     writer.finish().map_err(|_| Error::ResponseHeadTooLarge)
 }
 

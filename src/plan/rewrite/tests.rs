@@ -2,12 +2,20 @@
 
 mod responses;
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    config::UpstreamId,
     error::Error,
-    http1::{framing::Framing, sample, target::RequestTarget},
+    http1::{
+        edits::{Edited, Edits},
+        framing::Framing,
+        sample,
+        target::RequestTarget,
+    },
     plan::{
         action::{Destination, Exchange},
         client::Client,
@@ -34,8 +42,9 @@ fn onward_head(text: &[u8], room: usize, change: impl FnOnce(&mut Way<'_>)) -> R
     let [path, rest] = target.origin_form(head);
     let mut way = Way {
         exchange: Exchange {
-            destination: Destination::Upstream,
+            destination: Destination::Upstream(UpstreamId::FIRST),
             target,
+            rest: None,
             authority,
             upgrade: false,
             max_forwards: None,
@@ -48,6 +57,7 @@ fn onward_head(text: &[u8], room: usize, change: impl FnOnce(&mut Way<'_>)) -> R
             is_gateway: false,
             without_credentials: false,
             without_body: false,
+            edits: None,
         },
         client: client(),
     };
@@ -307,6 +317,86 @@ fn a_target_is_told_neither_who_asks_nor_what_the_gateway_is_called() {
     assert_eq!(names, ["Host", "X-Kept", "Via", "X-Request-Id", "traceparent"]);
     let told = format!("{written:?}");
     assert!(!told.contains("6.6.6.6") && !told.contains("192.0.2.7") && !told.contains("gateway"), "{told}");
+}
+
+/// Edits that are known to be right.
+fn edits(edited: Edited, set: &[(&str, &str)], add: &[(&str, &str)], remove: &[&str]) -> Edits {
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let remove: Vec<String> = remove.iter().map(|name| (*name).to_owned()).collect();
+    Edits::compile(edited, &pairs(set), &pairs(add), &remove).unwrap()
+}
+
+#[test]
+fn what_the_operator_sets_adds_and_removes_of_a_request_is_so() {
+    static EDITS: LazyLock<Edits> = LazyLock::new(|| {
+        edits(
+            Edited::Requests,
+            &[("X-Set", "new"), ("authorization", "Bearer x"), ("X-Fresh", "1")],
+            &[("X-Add", "2"), ("X-Add", "3"), ("Cookie", "more=1")],
+            &["X-Gone", "Referer"],
+        )
+    });
+    let head = "GET / HTTP/1.1\r\nHost: h\r\nX-SET: a\r\nx-set: b\r\nAuthorization: theirs\r\nX-Add: 1\r\n\
+                Cookie: c=d\r\nx-gone: 1\r\nX-Gone: 2\r\nReferer: r\r\nX-Kept: k";
+    let written = sent_by(head, |way| way.onward.edits = Some(&EDITS));
+    for (name, values) in [
+        ("X-Set", &["new"][..]),
+        ("Authorization", &["Bearer x"]),
+        ("X-Fresh", &["1"]),
+        ("X-Add", &["1", "2", "3"]),
+        ("Cookie", &["c=d", "more=1"]),
+        ("X-Gone", &[]),
+        ("Referer", &[]),
+        ("X-Kept", &["k"]),
+        ("Host", &["h"]),
+    ] {
+        assert_eq!(written.all(name), values, "{name}");
+    }
+    for name in OWN {
+        assert_eq!(written.all(name).len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn the_operator_may_set_or_remove_what_corsair_says_of_the_client() {
+    static SET: LazyLock<Edits> = LazyLock::new(|| {
+        let own = ["X-Real-IP", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host", "Forwarded"];
+        let all = own.iter().chain(&["X-Request-Id", "traceparent", "X-Forwarded-Port"]);
+        edits(Edited::Requests, &all.map(|name| (*name, "set")).collect::<Vec<_>>(), &[], &[])
+    });
+    static SOME_REMOVED: LazyLock<Edits> = LazyLock::new(|| {
+        let removed = ["x-forwarded-for", "X-Forwarded-Host", "X-Request-Id"];
+        edits(Edited::Requests, &[], &[("X-Real-IP", "added")], &removed)
+    });
+    static FORWARDED_REMOVED: LazyLock<Edits> =
+        LazyLock::new(|| edits(Edited::Requests, &[], &[], &["forwarded", "Traceparent", "X-Real-Ip"]));
+    for head in [
+        "GET / HTTP/1.1\r\nHost: h",
+        "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 6.6.6.6\r\nX-Request-Id: y\r\ntraceparent: z\r\nX-Forwarded-Port: 1",
+    ] {
+        let written = sent_by(head, |way| way.onward.edits = Some(&SET));
+        for name in OWN.iter().filter(|name| **name != "Via").chain(&["X-Forwarded-Port"]) {
+            assert_eq!(written.all(name), ["set"], "{name}");
+        }
+        assert_eq!(written.all("Via").len(), 1);
+        let written = sent_by(head, |way| way.onward.edits = Some(&SOME_REMOVED));
+        for name in ["X-Forwarded-For", "X-Forwarded-Host", "X-Request-Id"] {
+            assert!(!written.has(name), "{name}");
+        }
+        assert_eq!(written.all("X-Real-IP"), ["192.0.2.7", "added"]);
+        assert_eq!(written.all("X-Forwarded-Proto"), ["http"]);
+        assert_eq!(written.all("Forwarded"), ["for=192.0.2.7;host=\"h\";proto=http"]);
+        let written = sent_by(head, |way| way.onward.edits = Some(&FORWARDED_REMOVED));
+        for name in ["Forwarded", "traceparent", "X-Real-IP"] {
+            assert!(!written.has(name), "{name}");
+        }
+        assert_eq!(
+            (written.all("X-Forwarded-For"), written.all("X-Forwarded-Host")),
+            (vec!["192.0.2.7"], vec!["h"])
+        );
+    }
 }
 
 #[test]

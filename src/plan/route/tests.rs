@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::{
-    action::{Action, Answer, Exchange},
+    action::{Action, Answer, Destination, Exchange},
     sample::{REVERSE, client, config, planned},
 };
 
@@ -12,7 +12,7 @@ fn routed(config: &Config, client: &Client, head: &str) -> (&'static str, String
     let to = match action {
         Action::Respond(Answer::Fault(error)) => format!("{error:?}"),
         Action::Respond(answer) => format!("{answer:?}"),
-        Action::Exchange(Exchange { destination: Destination::Upstream, .. }) => "upstream".to_owned(),
+        Action::Exchange(Exchange { destination: Destination::Upstream(_), .. }) => "upstream".to_owned(),
         Action::Exchange(Exchange { destination: Destination::Target(target), .. }) => target.url.to_string(),
     };
     (plan.service.label(), to)

@@ -20,7 +20,7 @@ use super::{
     upstream_side::UpstreamSide,
     watchdog::Watchdog,
 };
-use crate::{config::Config, error::Error, net::timer::Timer, proxy::core::Core};
+use crate::{config::Route, error::Error, net::timer::Timer, proxy::core::Core};
 
 /// The relay buffer of a bulk stream: larger ones save no more, and cost page faults.
 pub const BULK_BUFFER: usize = 128 << 10;
@@ -51,19 +51,19 @@ impl Drop for BulkPermit<'_> {
 /// What ended it early; whether the client can still be told is for the caller to see from the state.
 pub(crate) async fn copy(
     core: &Core,
-    config: &Config,
+    route: &Route,
     client: &mut ClientSide<'_>,
     upstream: &mut UpstreamSide<'_>,
     state: &ExchangeState,
     timer: &mut Timer,
 ) -> Result<Ended, Error> {
     client.hold_less();
-    let mut watchdog = Watchdog::new(&config.timeouts);
+    let mut watchdog = Watchdog::new(&route.timeouts);
     let mut permit = None;
     let mut left = None;
     // Whether a pipe that was given back may be had again.
     let mut returns = false;
-    let mut window = Window::new(config.limits.socket_buffer);
+    let mut window = Window::new(route.limits.socket_buffer);
     loop {
         let begun = splice::begin(core, client, upstream, state, left);
         returns &= begun.is_some();
@@ -71,7 +71,7 @@ pub(crate) async fn copy(
             // Large buffers are for those who have no pipe.
             permit = None;
             poll_fn(|cx| match splice::poll_spliced(cx, spliced, client, upstream, state, &mut window) {
-                Poll::Pending => watchdog.poll_expired(cx, timer, &config.timeouts, state).map(Err),
+                Poll::Pending => watchdog.poll_expired(cx, timer, &route.timeouts, state).map(Err),
                 ended => ended,
             })
             .await?;
@@ -86,7 +86,7 @@ pub(crate) async fn copy(
         if permit.is_none() && (down_is_bulk || up_is_bulk) {
             permit = BulkPermit::take(core);
         }
-        let size = |is_bulk| if is_bulk && permit.is_some() { BULK_BUFFER } else { config.limits.buffer };
+        let size = |is_bulk| if is_bulk && permit.is_some() { BULK_BUFFER } else { route.limits.buffer };
         let up_size = if client.has_more() { size(up_is_bulk) } else { NO_BUFFER };
         // A pause has to lead to something: to a permit or a pipe that there is, or to smaller buffers.
         let may_gain = core.bulk_permits.get() > 0 || (returns && !core.pipes.is_exhausted());
@@ -103,7 +103,7 @@ pub(crate) async fn copy(
             if copying.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            watchdog.poll_expired(cx, timer, &config.timeouts, state).map(Some)
+            watchdog.poll_expired(cx, timer, &route.timeouts, state).map(Some)
         })
         .await;
         if let Some(error) = expired {

@@ -115,7 +115,7 @@ impl<'a> UpstreamSide<'a> {
 
     /// Gathers the next head. Bytes for the client are in [`UpstreamSide::take_out`] afterwards.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<HeadArrived, Error>> {
-        let head = ready!(self.reader.poll_head(cx, self.stream, &self.context.config.limits))?;
+        let head = ready!(self.reader.poll_head(cx, self.stream, &self.context.route.limits))?;
         Poll::Ready(self.accept_head(head))
     }
 
@@ -141,7 +141,7 @@ impl<'a> UpstreamSide<'a> {
     /// Takes a head, which was parsed from the start of the buffer, out of it and acts on it.
     fn accept_head(&mut self, head: ResponseHead) -> Result<HeadArrived, Error> {
         let Some(buffer) = &mut self.reader.buffer else { return Err(Error::Internal) };
-        let limits = &self.context.config.limits;
+        let limits = &self.context.route.limits;
         let mut out = self.out.take().unwrap_or_else(|| self.core.buffers.take());
         let now = Instant::now();
         let date = self.core.clock.date(now);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use corsair::{
-    config::{Config, compile::compile, flags, machine::Machine},
+    config::{Config, ListenerId, compile::compile, flags, machine::Machine},
     net::stream::Stream,
     observe::metrics::{Metrics, WorkerCounters},
     plan::{Client, Identity},
@@ -217,7 +217,7 @@ fn config(arguments: &[&str]) -> Arc<Config> {
     let typed = std::iter::once("corsair").chain(WAITS).chain(arguments.iter().copied());
     let settings = flags::parse(typed.map(Into::into)).expect("flags that exist");
     let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
-    let (config, _) = compile(&settings, machine).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let (config, _) = compile(&settings, machine, None).unwrap_or_else(|faults| panic!("{faults:?}"));
     Arc::new(config)
 }
 
@@ -257,13 +257,14 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
         address: SocketAddr::from(([192, 0, 2, 7], 4711)),
         secure: false,
         loopback_listener: play.mode == Mode::Follow,
+        listener: ListenerId::FIRST,
     };
     let door = DOOR.try_clone().and_then(TcpListener::from_std).expect("the door");
     spawn_local(receive(door, Rc::clone(scene)));
     let (near, far) = UnixStream::pair().expect("a pair of sockets");
     let visitor = Visitor { bytes: play.client.clone(), pieces: play.pieces.clone(), ending: play.ending };
     spawn_local(visitor.visit(far, Rc::clone(scene), |record| &mut record.client));
-    let patience = core.config.timeouts.head;
+    let patience = core.snapshot().config.timeouts.head;
     let connections = Rc::new(Connections::new(Rc::clone(&core)));
     let serve = |near| {
         let connections = Rc::clone(&connections);

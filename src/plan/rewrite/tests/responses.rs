@@ -18,20 +18,33 @@ fn homeward_head(
     gateway: Option<GatewayAnswer<'_>>,
     framing: Framing,
 ) -> Vec<u8> {
+    edited_head(arguments, origin, upstream, gateway, framing, None)
+}
+
+/// The same with what the operator changes.
+fn edited_head(
+    arguments: &[&str],
+    origin: Option<&str>,
+    upstream: &[u8],
+    gateway: Option<GatewayAnswer<'_>>,
+    framing: Framing,
+    edits: Option<&Edits>,
+) -> Vec<u8> {
     let config = config(arguments);
     let line = origin.map(|origin| format!("Origin: {origin}\r\n")).unwrap_or_default();
     let asked = sample::request(format!("GET / HTTP/1.1\r\nHost: h\r\n{line}\r\n"));
     let upstream = sample::response(upstream);
     let identity = identity();
     let homeward = Homeward {
-        cors: decide(&config.cors, asked.request(), false, |_| false),
-        policy: &config.cors,
+        cors: decide(config.cors(), asked.request(), false, |_| false),
+        policy: config.cors(),
         request_bytes: &asked.bytes,
         framing,
         declared: None,
         connection: None,
         gateway,
         renaming: None,
+        edits,
         identity: &identity,
         date: &Date::of(UNIX_EPOCH),
     };
@@ -251,13 +264,14 @@ fn the_client_gets_the_framing_that_was_decided() {
         let identity = identity();
         let homeward = Homeward {
             cors: CorsDecision::NotCors,
-            policy: &config.cors,
+            policy: config.cors(),
             request_bytes: b"",
             framing,
             declared,
             connection,
             gateway: None,
             renaming: None,
+            edits: None,
             identity: &identity,
             date: &Date::of(UNIX_EPOCH),
         };
@@ -351,5 +365,64 @@ proptest! {
             written.all("Set-Cookie").len(),
             lines.iter().filter(|line| line.0 == "Set-Cookie").count()
         );
+    }
+}
+
+#[test]
+fn what_the_operator_sets_adds_and_removes_of_a_response_is_so() {
+    let edits = edits(
+        Edited::Responses,
+        &[("X-Frame-Options", "DENY"), ("X-Set", "new"), ("date", "Sun, 06 Nov 1994 08:49:37 GMT")],
+        &[("X-Add", "2"), ("Vary", "Accept"), ("Set-Cookie", "c=d"), ("Cache-Control", "no-store")],
+        &["Server", "x-powered-by"],
+    );
+    let upstream = "HTTP/1.1 200 OK\r\nserver: s\r\nX-Powered-By: p\r\nX-SET: a\r\nx-set: b\r\nX-Add: 1\r\n\
+                    Vary: Cookie\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nSet-Cookie: a=b\r\nX-Kept: k\r\n\r\n";
+    let origin = Some("https://a.example");
+    let head = edited_head(LISTED, origin, upstream.as_bytes(), None, Framing::Length(0), Some(&edits));
+    let written = Written::response(&head);
+    for (name, values) in [
+        ("X-Frame-Options", &["DENY"][..]),
+        ("X-Set", &["new"]),
+        ("Date", &["Sun, 06 Nov 1994 08:49:37 GMT"]),
+        ("X-Add", &["1", "2"]),
+        ("Set-Cookie", &["a=b", "c=d"]),
+        ("Cache-Control", &["no-store"]),
+        ("Server", &[]),
+        ("X-Powered-By", &[]),
+        ("X-Kept", &["k"]),
+        ("Content-Length", &["0"]),
+    ] {
+        assert_eq!(written.all(name), values, "{name}");
+    }
+    let vary = written.all("Vary").join(", ");
+    assert!(["Cookie", "Origin", "Accept"].iter().all(|name| vary.contains(name)), "{vary}");
+    // Scripts are told of what is new, of nothing that is gone, and of each once.
+    let exposed = written.all("Access-Control-Expose-Headers").join(", ");
+    let exposed: Vec<String> = exposed.split(", ").map(str::to_ascii_lowercase).collect();
+    for (name, times) in [
+        ("x-frame-options", 1),
+        ("x-set", 1),
+        ("x-add", 1),
+        ("x-kept", 1),
+        ("date", 1),
+        ("vary", 1),
+        ("via", 1),
+        ("server", 0),
+        ("x-powered-by", 0),
+        ("set-cookie", 0),
+        ("cache-control", 0),
+    ] {
+        assert_eq!(exposed.iter().filter(|known| *known == name).count(), times, "{name}: {exposed:?}");
+    }
+}
+
+#[test]
+fn a_response_without_edits_is_as_it_would_be_with_none_to_make() {
+    let nothing = edits(Edited::Responses, &[], &[], &[]);
+    let upstream = b"HTTP/1.1 200 OK\r\nServer: s\r\nX-A: 1\r\nVary: Cookie\r\n\r\n";
+    for origin in [None, Some("https://a.example"), Some("https://evil.test")] {
+        let head = |edits| edited_head(LISTED, origin, upstream, None, Framing::Chunked, edits);
+        assert_eq!(head(None), head(Some(&nothing)));
     }
 }

@@ -65,11 +65,12 @@ async fn while_streaming(
     meanwhile: impl Future<Output = ()>,
 ) {
     let (mut client, mut upstream) = (stage.client(client), stage.upstream(upstream));
-    let (core, config, mut timer) = (&*stage.core, &stage.setup.config, Timer::default());
+    let route = stage.setup.config.route(stage.setup.plan.route);
+    let (core, mut timer) = (&*stage.core, Timer::default());
     tokio::select! {
         biased;
         () = meanwhile => {}
-        ended = copy(core, config, &mut client, &mut upstream, &stage.state, &mut timer) => {
+        ended = copy(core, route, &mut client, &mut upstream, &stage.state, &mut timer) => {
             panic!("it ended: {ended:?}");
         }
     }

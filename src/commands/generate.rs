@@ -1,0 +1,104 @@
+//! `corsair generate config`: every setting of a file, with its help and its default.
+
+use std::{fmt::Write as _, process::ExitCode};
+
+use crate::{
+    config::{Key, Kind, Row, Settings, printed::quoted},
+    diagnostics,
+};
+
+/// Where the names of settings stand in a file, in its order: what they begin with, the table that holds them there,
+/// and what it is for.
+const TABLES: [(&str, &str, &str); 11] = [
+    ("", "", "What holds for the whole process"),
+    ("timeouts.", "[timeouts]", "Every wait; a route may have its own"),
+    ("limits.", "[limits]", "Every bound; a route may have its own"),
+    ("dns.", "[dns]", "Where names are resolved"),
+    ("log.", "[log]", "What is written"),
+    ("cors.", "[cors]", "The policy \"default\"; [policy.NAME] is another one, with the same settings"),
+    (
+        "gateway.",
+        "[gateway]",
+        "Requests that name their target themselves; without this table there are none",
+    ),
+    ("listen.", "[[listen]]", "An address to serve; repeatable"),
+    ("listen.tls.certificates.", "[[listen.tls.certificates]]", "A certificate of that address; repeatable"),
+    ("upstream.", "[upstream.NAME]", "Servers that do the same"),
+    ("route.", "[[route]]", "What becomes of requests for a host and a path; repeatable"),
+];
+
+/// A file with everything that can be in one, commented out.
+///
+/// # Errors
+/// The exit code where more was typed than this command knows.
+pub fn generate_config(settings: &Settings) -> Result<String, ExitCode> {
+    let faults = settings.faults();
+    if faults.is_empty() {
+        return Ok(sample());
+    }
+    diagnostics::report(faults, &[]);
+    Err(ExitCode::from(diagnostics::USAGE))
+}
+
+fn sample() -> String {
+    let mut text =
+        "# Everything that a configuration file of corsair may hold, with what holds where it is left out.\n\
+                    # Check yours with: corsair check -c FILE\n"
+            .to_owned();
+    for (begins, table, purpose) in TABLES {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n# {purpose}.\n");
+        if !table.is_empty() {
+            let _ = writeln!(text, "# {table}");
+        }
+        for row in Key::ALL.iter().map(|key| key.row()) {
+            let Some(name) = row.name.and_then(|name| own_name(begins, name)) else { continue };
+            let _ = writeln!(text, "# {name} = {:<24} # {}", shown(row), row.help);
+        }
+    }
+    text
+}
+
+/// The name that a setting has in the table of those that begin so; nothing where it stands in another one.
+fn own_name(begins: &str, name: &'static str) -> Option<&'static str> {
+    let table = |name: &str| {
+        TABLES
+            .iter()
+            .map(|(begins, ..)| *begins)
+            .filter(|begins| name.starts_with(begins))
+            .max_by_key(|b| b.len())
+    };
+    (table(name) == Some(begins)).then(|| &name[begins.len()..])
+}
+
+/// The default, as it would stand in a file; where there is none, what can.
+fn shown(row: &Row) -> String {
+    match (row.kind, row.default) {
+        (Kind::Switch | Kind::Opposite, Some(default)) => default.to_owned(),
+        (Kind::List(_), Some(default)) => {
+            let members: Vec<String> = default.split(',').map(quoted).collect();
+            format!("[{}]", members.join(", "))
+        }
+        (Kind::List(_), None) => "[]".to_owned(),
+        (Kind::Fields(_), _) => "{}".to_owned(),
+        (_, Some(default)) if default.bytes().all(|byte| byte.is_ascii_digit()) => default.to_owned(),
+        (_, Some(default)) => quoted(default),
+        (Kind::Value(value), None) => quoted(value),
+        (Kind::Switch | Kind::Opposite | Kind::Count, None) => "false".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_of_a_file_stands_in_it_once() {
+        let text = sample();
+        for key in Key::ALL {
+            let Row { name: Some(name), help, .. } = key.row() else { continue };
+            let lines = text.lines().filter(|line| line.contains(&format!("# {help}")));
+            assert!(lines.count() >= 1, "{name}");
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! A file: settings from the tables of a TOML document, for what the command line and the environment leave out.
+//!
+//! Names are looked up in the one table of settings, whichever table of the file they stand in; what a value means is
+//! none of its business. The document is walked and not deserialized: that would stop at the first fault, and lose where
+//! things stand.
+
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{self, Read as _},
+    ops::Range,
+    path::Path,
+    sync::Arc,
+};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    interpolation::interpolate,
+    keys::{Key, Kind},
+    later,
+    settings::{Part, Section, Settings, Typed, TypedAt},
+    source::{Place, Source},
+    values,
+};
+
+/// The largest file that is read, in bytes.
+pub const MAX_FILE: u64 = 4 << 20;
+
+/// Reads the file that `settings` name, if they name one, for what they leave out.
+pub fn read(settings: &mut Settings) {
+    let Some(path) = settings.typed(Key::ConfigFile).last().map(|typed| typed.text.clone()) else { return };
+    let spelled = settings.root().spelled(Key::ConfigFile);
+    if path.is_empty() {
+        // Its reader says so.
+        return;
+    }
+    match text(Path::new(&path)) {
+        Ok(text) => add(&Source::new(Path::new(&path), &text), settings),
+        Err(fault) => settings.fault(spelled, format!("cannot read {path}: {fault}")),
+    }
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    let mut text = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(io::Error::other(format!("it is longer than {} MiB", MAX_FILE >> 20)));
+    }
+    String::from_utf8(text).map_err(|fault| {
+        io::Error::other(format!("it is no text in UTF-8 behind byte {}", fault.utf8_error().valid_up_to()))
+    })
+}
+
+/// Adds what the file says of settings that were not typed before.
+pub fn add(source: &Arc<Source>, settings: &mut Settings) {
+    let (document, faults) = DeTable::parse_recoverable(&source.text);
+    for fault in faults {
+        let span = fault.span().unwrap_or(0..0);
+        let place = Place { source: Arc::clone(source), span };
+        settings.fault_at(Some(place), "", format!("is no TOML: {}", fault.message()));
+    }
+    let mut root = Section::default();
+    let mut walk = Walk { source, settings };
+    walk.table(document.get_ref(), Table::ROOT, "", &mut root);
+    settings.file = Some(Arc::clone(source));
+    settings.root_mut().take_over(root);
+}
+
+/// Which names a table may hold.
+#[derive(Clone, Copy)]
+struct Table {
+    /// What the names of its settings begin with in the table of settings.
+    begins: &'static str,
+    /// What it is.
+    within: Within,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    Root,
+    Part(Part),
+}
+
+impl Table {
+    const ROOT: Self = Self { begins: "", within: Within::Root };
+
+    const fn of(part: Part) -> Self {
+        let begins = match part {
+            Part::Listen => "listen.",
+            Part::Certificate => "listen.tls.certificates.",
+            Part::Policy => "cors.",
+            Part::Upstream => "upstream.",
+            Part::Route => "route.",
+        };
+        Self { begins, within: Within::Part(part) }
+    }
+
+    /// The setting that `path` means here.
+    fn key(self, path: &str) -> Option<Key> {
+        self.names().find(|(_, own)| *own == path).map(|(key, _)| key)
+    }
+
+    /// The settings that may stand here, by the names that they have here.
+    fn names(self) -> impl Iterator<Item = (Key, &'static str)> {
+        Key::ALL.iter().filter_map(move |key| {
+            let name = key.row().name?;
+            let own = match self.within {
+                Within::Root => (!is_of_part(name)).then_some(name),
+                Within::Part(Part::Route)
+                    if ["timeouts.", "limits."].iter().any(|begins| name.starts_with(begins)) =>
+                {
+                    Some(name)
+                }
+                Within::Part(Part::Listen) if name.starts_with(Self::of(Part::Certificate).begins) => None,
+                Within::Part(_) => name.strip_prefix(self.begins),
+            }?;
+            Some((*key, own))
+        })
+    }
+}
+
+/// Whether a setting stands in tables of which there may be several.
+fn is_of_part(name: &str) -> bool {
+    [Part::Listen, Part::Upstream, Part::Route].iter().any(|part| name.starts_with(Table::of(*part).begins))
+}
+
+/// A document that is being walked.
+struct Walk<'a> {
+    source: &'a Arc<Source>,
+    settings: &'a mut Settings,
+}
+
+impl Walk<'_> {
+    /// What stands in a table. `path` leads to it from where its [`Table`] begins, with a dot at its end.
+    fn table(&mut self, table: &DeTable<'_>, kind: Table, path: &str, section: &mut Section) {
+        for (name, value) in table {
+            let own = format!("{path}{}", name.get_ref());
+            if let Some(key) = kind.key(&own) {
+                self.setting(key, value, kind, &own, section);
+            } else if let Some(part) = part(kind, &own) {
+                self.parts(part, value, &own, section);
+            } else if kind
+                .names()
+                .any(|(_, other)| other.strip_prefix(&own).is_some_and(|rest| rest.starts_with('.')))
+            {
+                match value.get_ref() {
+                    DeValue::Table(inner) => {
+                        section.tables.push((own.clone(), self.place(value.span())));
+                        self.table(inner, kind, &format!("{own}."), section);
+                    }
+                    other => {
+                        let message = format!("is a table of settings, and not {}", described(other));
+                        self.fault(value.span(), &spelled(section, &own), message);
+                    }
+                }
+            } else {
+                self.unknown(name, kind, path, &own, section);
+            }
+        }
+    }
+
+    /// `[[NAME]]`, `[NAME.OTHER]`, or a list of tables.
+    fn parts(&mut self, part: Part, value: &Spanned<DeValue<'_>>, own: &str, section: &mut Section) {
+        let named = matches!(part, Part::Policy | Part::Upstream);
+        let spelled = spelled(section, own);
+        match value.get_ref() {
+            DeValue::Table(tables) if named => {
+                for (name, value) in tables {
+                    let spelled = format!("{spelled}.{}", name.get_ref());
+                    if let Some(fault) = fault_of_name(name.get_ref()) {
+                        self.fault(name.span(), &spelled, fault);
+                    }
+                    let mut own = self.section(part, name.span(), &spelled);
+                    own.name = Some(name.get_ref().as_ref().into());
+                    self.part(value, part, &spelled, own, section);
+                }
+            }
+            DeValue::Array(tables) if !named => {
+                for value in tables {
+                    let own = self.section(part, value.span(), &spelled);
+                    self.part(value, part, &spelled, own, section);
+                }
+            }
+            DeValue::Table(_) if !named => {
+                let message = if part == Part::Certificate {
+                    "is a list of tables: write [{ cert = \"FILE\", key = \"FILE\" }]".to_owned()
+                } else {
+                    format!("is a list of tables: write [[{spelled}]], with two brackets on each side")
+                };
+                self.fault(value.span(), &spelled, message);
+            }
+            other => {
+                let message = if named {
+                    format!("holds tables with names: write [{spelled}.NAME], not {}", described(other))
+                } else {
+                    format!("is a list of tables: write [[{spelled}]], not {}", described(other))
+                };
+                self.fault(value.span(), &spelled, message);
+            }
+        }
+    }
+
+    fn part(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        part: Part,
+        spelled: &str,
+        mut own: Section,
+        section: &mut Section,
+    ) {
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                self.table(table, Table::of(part), "", &mut own);
+                section.add_part(part, own);
+            }
+            other => self.fault(value.span(), spelled, format!("is a table, and not {}", described(other))),
+        }
+    }
+
+    fn section(&self, part: Part, span: Range<usize>, spelled: &str) -> Section {
+        // Of a table that is written out, its first line says enough.
+        let line = self.source.text.get(span.clone()).and_then(|text| text.find('\n'));
+        let span = line.map_or_else(|| span.clone(), |length| span.start..span.start + length);
+        Section::at(self.place(span), Table::of(part).begins, format!("{spelled}."))
+    }
+
+    fn setting(
+        &mut self,
+        key: Key,
+        value: &Spanned<DeValue<'_>>,
+        kind: Table,
+        own: &str,
+        section: &mut Section,
+    ) {
+        let spelled = spelled(section, own);
+        match (key.row().kind, value.get_ref()) {
+            (Kind::Fields(_), DeValue::Table(fields)) => {
+                for (name, value) in fields {
+                    for (text, span) in self.texts(value, &spelled) {
+                        let text = format!("{}: {text}", name.get_ref());
+                        section.add(key, Typed { text, at: TypedAt::File(self.place(span)) });
+                    }
+                }
+            }
+            (Kind::Fields(_), other) => {
+                let message =
+                    format!("is a table of fields: write {{ NAME = \"value\" }}, not {}", described(other));
+                self.fault(value.span(), &spelled, message);
+            }
+            (Kind::List(_), DeValue::Array(members)) => {
+                if members.is_empty() && key.grants() {
+                    let message =
+                        "is empty, and so would let nobody in; name what is allowed, or leave it out";
+                    self.fault(value.span(), &spelled, message);
+                }
+                for member in members {
+                    if let (Key::Upstream, DeValue::Table(server)) = (key, member.get_ref()) {
+                        self.server(server, member.span(), &spelled, section);
+                    } else if let Some(text) = self.text(member, &spelled) {
+                        section.add(key, Typed { text, at: TypedAt::File(self.place(member.span())) });
+                    }
+                }
+            }
+            (_, _) if kind.within == Within::Root && self.settings.has(key) => {}
+            (_, _) => {
+                if let Some(text) = self.text(value, &spelled) {
+                    section.add(key, Typed { text, at: TypedAt::File(self.place(value.span())) });
+                }
+            }
+        }
+    }
+
+    /// A server that is written as a table.
+    fn server(&mut self, server: &DeTable<'_>, span: Range<usize>, spelled: &str, section: &mut Section) {
+        let mut has_url = false;
+        for (name, value) in server {
+            let own = format!("{spelled}.{}", name.get_ref());
+            match name.get_ref().as_ref() {
+                "url" => {
+                    has_url = true;
+                    if let Some(text) = self.text(value, &own) {
+                        let typed = Typed { text, at: TypedAt::File(self.place(value.span())) };
+                        section.add(Key::Upstream, typed);
+                    }
+                }
+                other => {
+                    let message = if later::is_of_a_server(other) {
+                        later::MESSAGE.to_owned()
+                    } else {
+                        unknown_name(other, ["url"].into_iter())
+                    };
+                    self.fault(name.span(), &own, message);
+                }
+            }
+        }
+        if !has_url {
+            self.fault(span, spelled, "a server needs its url, such as { url = \"http://127.0.0.1:9001\" }");
+        }
+    }
+
+    /// The texts of a value that may be one or several.
+    fn texts(&mut self, value: &Spanned<DeValue<'_>>, spelled: &str) -> Vec<(String, Range<usize>)> {
+        match value.get_ref() {
+            DeValue::Array(members) => {
+                members.iter().filter_map(|one| Some((self.text(one, spelled)?, one.span()))).collect()
+            }
+            _ => self.text(value, spelled).map(|text| (text, value.span())).into_iter().collect(),
+        }
+    }
+
+    /// A value as text, the way it would be typed behind a flag.
+    fn text(&mut self, value: &Spanned<DeValue<'_>>, spelled: &str) -> Option<String> {
+        match value.get_ref() {
+            DeValue::String(text) => match interpolate(text, &mut self.settings.secrets) {
+                Ok(text) => Some(text),
+                Err(fault) => {
+                    self.fault(value.span(), spelled, fault);
+                    None
+                }
+            },
+            DeValue::Integer(number) if number.radix() == 10 => {
+                Some(number.as_str().strip_prefix('+').unwrap_or(number.as_str()).to_owned())
+            }
+            DeValue::Boolean(yes) => Some(yes.to_string()),
+            other => {
+                self.fault(value.span(), spelled, format!("expected a text, and found {}", described(other)));
+                None
+            }
+        }
+    }
+
+    fn unknown(
+        &mut self,
+        name: &Spanned<Cow<'_, str>>,
+        kind: Table,
+        path: &str,
+        own: &str,
+        section: &Section,
+    ) {
+        let full = format!("{}{own}", kind.begins);
+        let message = if later::is_later(&full) || later::is_later(own) {
+            later::MESSAGE.to_owned()
+        } else {
+            let depth = path.len();
+            let siblings = kind.names().filter_map(|(_, other)| {
+                other.starts_with(path).then(|| other[depth..].split('.').next()).flatten()
+            });
+            let parts =
+                PARTS.iter().filter(|(within, name, _)| *within == kind.within && name.starts_with(path));
+            let parts = parts.map(|(_, name, _)| &name[depth..]);
+            unknown_name(name.get_ref(), siblings.chain(parts))
+        };
+        self.fault(name.span(), &spelled(section, own), message);
+    }
+
+    fn fault(&mut self, span: Range<usize>, spelled: &str, message: impl Into<String>) {
+        let place = self.place(span);
+        self.settings.fault_at(Some(place), spelled, message);
+    }
+
+    fn place(&self, span: Range<usize>) -> Place {
+        Place { source: Arc::clone(self.source), span }
+    }
+}
+
+/// Where tables of which there may be several stand, and what they are called there.
+const PARTS: [(Within, &str, Part); 5] = [
+    (Within::Root, "listen", Part::Listen),
+    (Within::Root, "policy", Part::Policy),
+    (Within::Root, "upstream", Part::Upstream),
+    (Within::Root, "route", Part::Route),
+    (Within::Part(Part::Listen), "tls.certificates", Part::Certificate),
+];
+
+fn part(kind: Table, own: &str) -> Option<Part> {
+    PARTS.iter().find(|(within, name, _)| *within == kind.within && *name == own).map(|(_, _, part)| *part)
+}
+
+/// How a name that stands in a section is spelled in full.
+fn spelled(section: &Section, own: &str) -> String {
+    match &section.spelling {
+        Some((_, begins)) => format!("{begins}{own}"),
+        None => own.to_owned(),
+    }
+}
+
+fn unknown_name<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let mut known: Vec<&str> = known.collect();
+    known.sort_unstable();
+    known.dedup();
+    match values::nearest(name, known.iter().copied()) {
+        Some(near) => format!("there is no such setting; did you mean {near}?"),
+        None => format!("there is no such setting; here may stand {}", known.join(", ")),
+    }
+}
+
+/// Names are labels of the log and of metrics.
+fn fault_of_name(name: &str) -> Option<&'static str> {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (name.is_empty() || name.len() > 64 || !name.bytes().all(is_fine))
+        .then_some("is no name; expected at most 64 letters, digits, dots, dashes and underscores")
+}
+
+fn described(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a number that is not written in digits",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

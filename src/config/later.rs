@@ -1,0 +1,71 @@
+//! Settings that are planned: a file that names one is told so, and not that it has mistyped something.
+
+/// What is said of them.
+pub(super) const MESSAGE: &str = "is not there yet; leave it out";
+
+/// Tables and settings of the root, of `[cors]`, `[gateway]`, `[[listen]]`, `[[route]]` and `[upstream.NAME]`.
+const LATER: &[&str] = &[
+    "max_connections_per_client",
+    "max_memory",
+    "trusted_proxies",
+    "trusted_headers",
+    "forward",
+    "proxy",
+    "access",
+    "limit",
+    "admin",
+    "limits.replay",
+    "log.format",
+    "log.level",
+    "cors.deny_origins",
+    "cors.preset",
+    "gateway.bare_hosts",
+    "gateway.cookies",
+    "gateway.redirect_same_origin",
+    "gateway.set_headers",
+    "gateway.access",
+    "gateway.limit",
+    "gateway.target",
+    "listen.proxy_protocol",
+    "route.access",
+    "route.limit",
+    "upstream.resolve",
+    "upstream.balance",
+    "upstream.hash_bound",
+    "upstream.health",
+    "upstream.retry",
+    "upstream.eject.at_most",
+    "upstream.pool.max_connections",
+    "upstream.pool.queue",
+    "upstream.pool.queue_timeout",
+    "upstream.pool.reuse_for_unsafe",
+    "upstream.tls.cert",
+    "upstream.tls.key",
+    "upstream.tls.server_name",
+    "upstream.tls.min_version",
+    "upstream.proxy_protocol",
+    "upstream.proxy",
+];
+
+/// Whether a setting of this name is planned.
+pub(super) fn is_later(name: &str) -> bool {
+    LATER.contains(&name)
+}
+
+/// Whether one of this name is, of a server that is written as a table.
+pub(super) fn is_of_a_server(name: &str) -> bool {
+    ["weight", "backup", "max_connections"].contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keys::Key;
+
+    #[test]
+    fn what_is_there_is_not_called_planned() {
+        for key in Key::ALL {
+            assert!(!key.row().name.is_some_and(is_later), "{key:?}");
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! `[[route]]`: what becomes of requests for a host and a path.
+
+use super::{
+    keys::Key,
+    limits::{self, Limits},
+    policy::PolicyId,
+    reader::Reader,
+    timeouts::{self, Timeouts},
+    upstream::{Endpoint, UpstreamId},
+    values,
+};
+use crate::{
+    http1::{
+        edits::{Edit, EditFault, Edited, Edits},
+        fields,
+        target::is_authority,
+    },
+    routing::{HostPattern, PathPrefix},
+};
+
+/// A route by its place among all of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteId(pub(super) u16);
+
+/// What counts for a request, once it is known what takes it.
+#[derive(Debug)]
+pub struct Route {
+    /// What it is called in the log.
+    pub name: Box<str>,
+    /// What the path begins with that it takes: empty, or `/…` without a slash at its end.
+    pub prefix: Box<str>,
+    /// What takes the request.
+    pub leads_to: LeadsTo,
+    /// Who may read the answers.
+    pub policy: PolicyId,
+    /// Methods that it serves; all of them where none are named.
+    pub methods: Methods,
+    /// Whether the upstream gets the path without the prefix.
+    pub strip_prefix: bool,
+    /// Whether responses name this proxy where they name a server.
+    pub rewrite: bool,
+    /// Which `Host` the upstream gets.
+    pub host_header: HostHeader,
+    /// Whether a connection may become a WebSocket.
+    pub websockets: bool,
+    /// What is changed of the fields on their way up.
+    pub request_headers: Option<Edits>,
+    /// What is changed of the fields on their way down.
+    pub response_headers: Option<Edits>,
+    /// Every wait.
+    pub timeouts: Timeouts,
+    /// Every bound.
+    pub limits: Limits,
+}
+
+/// What takes the requests of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeadsTo {
+    /// Corsair itself, where no other route is known.
+    Nothing,
+    /// The gateway.
+    Gateway,
+    /// The servers of an upstream.
+    Upstream(UpstreamId),
+    /// An answer that is always the same.
+    Respond(Respond),
+}
+
+/// An answer that is always the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Respond {
+    /// Its status.
+    pub status: u16,
+    /// Where it redirects to.
+    pub location: Option<Box<str>>,
+    /// What it says.
+    pub body: Box<str>,
+    /// What that is.
+    pub content_type: Box<str>,
+}
+
+/// The methods of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Methods {
+    /// None: all.
+    names: Box<[Box<str>]>,
+    /// They as a value of `Allow`.
+    allow: Box<str>,
+}
+
+impl Methods {
+    fn new(mut names: Vec<Box<str>>) -> Self {
+        if names.is_empty() {
+            return Self::default();
+        }
+        // Who may get may ask for the head alone, and every server may be asked what it allows (RFC 9110 §9.3.2, §9.3.7).
+        if names.iter().any(|name| &**name == "GET") && !names.iter().any(|name| &**name == "HEAD") {
+            names.push("HEAD".into());
+        }
+        Self { allow: names.join(", ").into(), names: names.into() }
+    }
+
+    /// Whether this one is served.
+    #[must_use]
+    pub fn admit(&self, method: &[u8]) -> bool {
+        self.names.is_empty() || self.names.iter().any(|name| name.as_bytes() == method)
+    }
+
+    /// The value of `Allow` (RFC 9110 §10.2.1).
+    #[must_use]
+    pub fn allow(&self) -> &str {
+        &self.allow
+    }
+}
+
+/// Which `Host` an upstream gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostHeader {
+    /// The server's own where it expects that, else the client's.
+    Auto,
+    /// The client's.
+    Keep,
+    /// The server's own.
+    Upstream,
+    /// This.
+    Named(Box<str>),
+}
+
+impl HostHeader {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "keep" => Ok(Self::Keep),
+            "upstream" => Ok(Self::Upstream),
+            name if is_authority(name.as_bytes()) => Ok(Self::Named(name.into())),
+            _ => Err(format!(
+                "\"{text}\" is no Host; expected auto, keep, upstream or a name such as app.example.com or \
+                 app.example.com:8443"
+            )),
+        }
+    }
+
+    /// The value of `Host` that `server` gets whatever the client called us; `None` where it gets the client's.
+    #[must_use]
+    pub fn of<'a>(&'a self, server: &'a Endpoint) -> Option<&'a str> {
+        match self {
+            Self::Auto => server.wants_own_host().then_some(&server.authority),
+            Self::Keep => None,
+            Self::Upstream => Some(&server.authority),
+            Self::Named(name) => Some(name),
+        }
+    }
+}
+
+/// What is typed of one route, before names of others are looked up.
+pub(super) struct RouteParts {
+    pub(super) host: Option<HostPattern>,
+    pub(super) path: PathPrefix,
+    /// The host as it was typed, if it is a name.
+    pub(super) host_name: Option<String>,
+    /// Host and path as they were typed.
+    pub(super) label: String,
+    pub(super) name: Option<Box<str>>,
+    pub(super) upstream: Option<String>,
+    pub(super) respond: Option<Respond>,
+    pub(super) cors: String,
+    methods: Methods,
+    strip_prefix: bool,
+    rewrite: bool,
+    host_header: HostHeader,
+    websockets: bool,
+    request_headers: Option<Edits>,
+    response_headers: Option<Edits>,
+}
+
+impl RouteParts {
+    /// Whether it is for any host and any path.
+    pub(super) fn takes_everything(&self) -> bool {
+        self.host == Some(HostPattern::EVERY) && self.path.as_str().is_empty()
+    }
+
+    /// The route, now that it is known where it leads and by which policy.
+    pub(super) fn route(
+        self,
+        leads_to: LeadsTo,
+        policy: PolicyId,
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> Route {
+        Route {
+            name: self.name.unwrap_or_else(|| self.label.into()),
+            prefix: self.path.as_str().into(),
+            leads_to,
+            policy,
+            methods: self.methods,
+            strip_prefix: self.strip_prefix,
+            rewrite: self.rewrite,
+            host_header: self.host_header,
+            websockets: self.websockets,
+            request_headers: self.request_headers,
+            response_headers: self.response_headers,
+            timeouts,
+            limits,
+        }
+    }
+}
+
+impl Route {
+    /// A route on which nothing is changed.
+    pub(super) fn plain(
+        name: &str,
+        leads_to: LeadsTo,
+        policy: PolicyId,
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            prefix: Box::default(),
+            leads_to,
+            policy,
+            methods: Methods::default(),
+            strip_prefix: false,
+            rewrite: false,
+            host_header: HostHeader::Auto,
+            websockets: true,
+            request_headers: None,
+            response_headers: None,
+            timeouts,
+            limits,
+        }
+    }
+}
+
+/// What is typed of the route in the table that is being read.
+pub(super) fn read(reader: &mut Reader<'_>) -> RouteParts {
+    let host_name = reader.optional(Key::RouteHost, |text| Ok(text.to_owned()));
+    let host = host_name.as_deref().map_or(Ok(HostPattern::EVERY), HostPattern::parse);
+    let host = host.map_err(|fault| reader.fault(Key::RouteHost, fault)).ok();
+    let path = reader.value(Key::RoutePath, PathPrefix::parse);
+    let of_requests = [Key::SetRequestHeader, Key::AddRequestHeader, Key::RemoveRequestHeader];
+    let of_responses = [Key::SetResponseHeader, Key::AddResponseHeader, Key::RemoveResponseHeader];
+    let request_headers = edits(Edited::Requests, of_requests, reader);
+    let response_headers = edits(Edited::Responses, of_responses, reader);
+    RouteParts {
+        label: format!("{}{path}", host_name.as_deref().unwrap_or_default()),
+        host,
+        path,
+        host_name,
+        name: reader.optional(Key::RouteName, name),
+        upstream: reader.optional(Key::RouteUpstream, |text| Ok(text.to_owned())),
+        respond: respond(reader),
+        cors: reader.value(Key::RouteCors, |text| Ok(text.to_owned())),
+        methods: Methods::new(reader.members(Key::RouteMethods, method)),
+        strip_prefix: reader.switch(Key::RouteStripPrefix),
+        rewrite: reader.value(Key::Rewrite, values::boolean),
+        host_header: reader.value(Key::HostHeader, HostHeader::read),
+        websockets: reader
+            .members(Key::RouteUpgrades, |text| values::choice(text, &[("websocket", true), ("none", false)]))
+            .contains(&true),
+        request_headers,
+        response_headers,
+    }
+}
+
+/// The waits and bounds of the route in the table that is being read; those of the whole file where it has none.
+pub(super) fn bounds(reader: &mut Reader<'_>, root: &Limits) -> (Timeouts, Limits) {
+    for key in [Key::TimeoutHead, Key::TimeoutKeepAlive, Key::LimitHead, Key::LimitFields] {
+        if reader.is_own(key) {
+            let table = key.row().name.unwrap_or_default();
+            reader
+                .fault(key, format!("counts before a route is known; write it as {table} of the whole file"));
+        }
+    }
+    let limits = limits::read(reader);
+    if limits.response_head > root.head.max(root.response_head) {
+        let message =
+            "is more than the buffers of the process hold; raise limits.response_head of the whole file";
+        reader.fault(Key::LimitResponseHead, message);
+    }
+    (timeouts::read(reader), limits)
+}
+
+/// What is changed of the fields of a head; nothing where nothing is, or where it is faulty.
+fn edits(edited: Edited, [set, add, remove]: [Key; 3], reader: &mut Reader<'_>) -> Option<Edits> {
+    let (setting, adding, removing) = (reader.fields(set), reader.fields(add), reader.list(remove));
+    match Edits::compile(edited, &setting, &adding, &removing) {
+        Ok(edits) => (!edits.is_empty()).then_some(edits),
+        Err(faults) => {
+            for EditFault { edit, name, message } in faults {
+                let key = match edit {
+                    Edit::Set => set,
+                    Edit::Add => add,
+                    Edit::Remove => remove,
+                };
+                reader.fault_of_field(key, &name, format!("\"{name}\" {message}"));
+            }
+            None
+        }
+    }
+}
+
+/// An answer that is always the same, if one is typed.
+fn respond(reader: &mut Reader<'_>) -> Option<Respond> {
+    let is_typed =
+        [Key::RespondStatus, Key::RespondLocation, Key::RespondBody].into_iter().any(|key| reader.has(key));
+    let status = reader.value(Key::RespondStatus, |text| {
+        let status = values::count(text, 200..=599)?;
+        u16::try_from(status).map_err(|fault| fault.to_string())
+    });
+    let location = reader.optional(Key::RespondLocation, |text| {
+        let is_fine = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_fine.then(|| text.into()).ok_or_else(|| format!("\"{text}\" is no URL; escape what is not ASCII"))
+    });
+    if location.is_some() != matches!(status, 301 | 302 | 303 | 307 | 308) && location.is_some() {
+        reader.fault(Key::RespondLocation, "redirects only with a status of 301, 302, 303, 307 or 308");
+    }
+    let body: Box<str> = reader.optional(Key::RespondBody, |text| Ok(text.into())).unwrap_or_default();
+    if matches!(status, 204 | 205 | 304) && !body.is_empty() {
+        reader.fault(Key::RespondBody, format!("a {status} has no body (RFC 9110 §6.4.1)"));
+    }
+    if body.len() > MAX_BODY {
+        reader.fault(
+            Key::RespondBody,
+            format!("is longer than {MAX_BODY} bytes; serve a file from an upstream"),
+        );
+    }
+    let content_type = reader.value(Key::RespondContentType, |text| {
+        let is_fine = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if is_fine && text.contains('/') {
+            Ok(text.into())
+        } else {
+            Err(format!("\"{text}\" is no type; expected one such as text/html"))
+        }
+    });
+    is_typed.then_some(Respond { status, location, body, content_type })
+}
+
+/// What a head buffer holds beside the head.
+const MAX_BODY: usize = 2 << 10;
+
+/// A name that may stand in logs and metrics.
+fn name(text: &str) -> Result<Box<str>, String> {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./*".contains(&byte);
+    if ["gateway", "forward", "local", "none"].contains(&text) {
+        Err(format!("\"{text}\" is what corsair calls something else; choose another name"))
+    } else if text.is_empty() || text.len() > 64 || !text.bytes().all(is_fine) {
+        Err(format!("\"{text}\" is no name; expected at most 64 letters, digits and - _ . / *"))
+    } else {
+        Ok(text.into())
+    }
+}
+
+fn method(text: &str) -> Result<Box<str>, String> {
+    if fields::is_token(text.as_bytes()) {
+        Ok(text.into())
+    } else {
+        Err(format!("\"{text}\" is no method; expected one such as GET"))
+    }
+}

@@ -1,0 +1,176 @@
+//! The configuration that requests see: published by the process, taken up by each worker with its next request.
+//!
+//! A request takes a [`Snapshot`] once and keeps it to its end, so that it sees one configuration whatever is published
+//! meanwhile. Looking whether there is another one costs a load and a comparison; only when there is does a worker
+//! make a snapshot of it. What is known of servers goes over with the names of their upstreams.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    config::{Config, Upstream, UpstreamId},
+    upstream::{Balance, Servers, pool::IdleLimits},
+};
+
+/// What the process publishes: a configuration, and what all workers know of the servers in it.
+pub struct Published {
+    current: ArcSwap<Publication>,
+    /// That of the current one; apart, for it is looked at with every request.
+    generation: AtomicU64,
+}
+
+/// One configuration of those that a process has had.
+pub struct Publication {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The servers of its upstreams, in their order.
+    pub servers: Box<[Arc<Servers>]>,
+    /// Counted from 1.
+    pub generation: u64,
+}
+
+impl Published {
+    /// The first configuration of a process.
+    #[must_use]
+    pub fn new(config: Arc<Config>) -> Arc<Self> {
+        let servers = config.upstreams.iter().map(Servers::new).collect();
+        let first = Publication { config, servers, generation: 1 };
+        Arc::new(Self { current: ArcSwap::from_pointee(first), generation: AtomicU64::new(1) })
+    }
+
+    /// The one that new requests see.
+    #[must_use]
+    pub fn current(&self) -> Arc<Publication> {
+        self.current.load_full()
+    }
+
+    /// Has new requests see `config`; requests under way keep theirs. What is known of servers is kept where an
+    /// upstream of that name had them before. Only one thread publishes.
+    pub fn publish(&self, config: Arc<Config>) -> Arc<Publication> {
+        let before = self.current.load_full();
+        let servers = config.upstreams.iter().map(|upstream| taken_over(upstream, &before)).collect();
+        let next = Arc::new(Publication { config, servers, generation: before.generation + 1 });
+        self.current.store(Arc::clone(&next));
+        // Behind it: who sees the number finds the configuration.
+        self.generation.store(next.generation, Ordering::Release);
+        next
+    }
+}
+
+/// The servers of an upstream, with what is known of those of the same name and place.
+fn taken_over(upstream: &Upstream, before: &Publication) -> Arc<Servers> {
+    let known = before.config.upstreams.iter().zip(&before.servers);
+    let Some((old, servers)) = known.into_iter().find(|(old, _)| old.name == upstream.name) else {
+        return Servers::new(upstream);
+    };
+    let place = |key: &str| old.endpoints.iter().position(|endpoint| *endpoint.key == *key);
+    let places: Vec<Option<usize>> = upstream.endpoints.iter().map(|endpoint| place(&endpoint.key)).collect();
+    let same = old.endpoints.len() == places.len() && places.iter().copied().eq((0..places.len()).map(Some));
+    if same && old.ejection == upstream.ejection {
+        return Arc::clone(servers);
+    }
+    Servers::after(upstream, servers, &places)
+}
+
+/// A configuration as one worker uses it.
+pub struct Snapshot {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Its upstreams, in their order.
+    groups: Box<[Rc<Group>]>,
+    /// That of the configuration.
+    pub generation: u64,
+}
+
+/// The servers of an upstream, as one worker uses them.
+pub struct Group {
+    /// How they do, as the whole process knows it.
+    pub servers: Arc<Servers>,
+    /// Whose turn it is.
+    pub balance: Balance,
+    /// What is kept of connections to each.
+    pub idle: IdleLimits,
+}
+
+impl Snapshot {
+    fn of(publication: &Publication, before: Option<&Self>) -> Rc<Self> {
+        let Publication { config, servers, generation } = publication;
+        let workers = config.process.workers.get();
+        let most = config.process.max_connections.div_ceil(workers);
+        let groups = config.upstreams.iter().zip(servers).map(|(upstream, servers)| {
+            let idle = IdleLimits {
+                per_endpoint: upstream.pool.max_idle.div_ceil(workers).min(most),
+                idle: upstream.pool.idle_timeout,
+            };
+            let kept = before.and_then(|before| {
+                let is_same = |group: &&Rc<Group>| Arc::ptr_eq(&group.servers, servers) && group.idle == idle;
+                before.groups.iter().find(is_same).cloned()
+            });
+            kept.unwrap_or_else(|| {
+                Rc::new(Group { servers: Arc::clone(servers), balance: Balance::default(), idle })
+            })
+        });
+        Rc::new(Self { groups: groups.collect(), config: Arc::clone(config), generation: *generation })
+    }
+
+    /// An upstream of this configuration.
+    #[must_use]
+    pub fn group(&self, id: UpstreamId) -> &Group {
+        &self.groups[id.index()]
+    }
+}
+
+/// What one worker has taken up.
+pub struct Snapshots {
+    published: Arc<Published>,
+    current: RefCell<Rc<Snapshot>>,
+}
+
+impl Snapshots {
+    /// Those of a worker that begins.
+    #[must_use]
+    pub fn new(published: Arc<Published>) -> Self {
+        let current = RefCell::new(Snapshot::of(&published.current(), None));
+        Self { published, current }
+    }
+
+    /// The configuration that a request sees which comes now.
+    #[must_use]
+    pub fn current(&self) -> Rc<Snapshot> {
+        let current = self.current.borrow();
+        if current.generation == self.published.generation.load(Ordering::Acquire) {
+            return Rc::clone(&current);
+        }
+        drop(current);
+        self.take_up()
+    }
+
+    #[cold]
+    fn take_up(&self) -> Rc<Snapshot> {
+        let mut current = self.current.borrow_mut();
+        *current = Snapshot::of(&self.published.current(), Some(&current));
+        Rc::clone(&current)
+    }
+}
+
+/// What is kept of connections to targets of the gateway that no request uses.
+#[must_use]
+pub fn gateway_idle(config: &Config) -> IdleLimits {
+    let workers = config.process.workers.get();
+    let most = config.process.max_connections.div_ceil(workers);
+    IdleLimits { per_endpoint: GATEWAY_IDLE.div_ceil(workers).min(most), idle: GATEWAY_IDLE_TIMEOUT }
+}
+
+/// Idle connections kept for each origin that a gateway's targets are on, over all workers.
+const GATEWAY_IDLE: usize = 1024;
+/// How long one is kept, unless its server announces less.
+const GATEWAY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
