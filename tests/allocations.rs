@@ -20,7 +20,7 @@ use corsair::{
     observe::metrics::Metrics,
     plan::Identity,
     proxy::snapshot::Published,
-    worker::{self, Assignment, Loan, Seat},
+    worker::{self, Assignment, GroupId, Loan, Reports, Seat, Stop, Terms},
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -79,7 +79,7 @@ fn config(arguments: &[&str]) -> Config {
 /// A worker that serves until its string is cut.
 struct Worker {
     address: SocketAddr,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Stop>>,
     thread: thread::JoinHandle<()>,
 }
 
@@ -88,27 +88,29 @@ impl Worker {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let (emptied, _) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(None);
+        let (seat, mailbox) = Seat::among(1).remove(0);
+        let terms = Terms { listener: ListenerId::FIRST, tls: None, loopback: true };
         let assignment = Assignment {
             published: Published::new(Arc::new(config(arguments))),
             identity: Arc::new(Identity::random()),
             counters: Metrics::new().register(),
             access_log: None,
-            loans: vec![Loan { listener, id: ListenerId::FIRST }],
-            seat: Seat::among(1).remove(0),
+            loans: vec![Loan { group: GroupId(0), listener, terms }],
+            seat: (seat, mailbox.take().unwrap()),
             permits: Arc::new(Semaphore::new(100)),
             descriptors: Descriptors::new(100, 8),
             newcomers: Arc::default(),
+            orders: mpsc::unbounded_channel().1,
             stop: stopped,
-            emptied,
+            reports: Reports { worker: 0, sender: mpsc::unbounded_channel().0 },
         };
         let thread = thread::spawn(|| worker::run(assignment).unwrap());
         Self { address, stop, thread }
     }
 
     fn end(self) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Some(Stop::Drain));
         self.thread.join().unwrap();
     }
 }

@@ -3,7 +3,12 @@
 
 mod support;
 
-use std::{net::TcpListener, net::TcpStream, time::Duration};
+use std::{
+    net::{TcpListener, TcpStream},
+    os::unix::process::CommandExt,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use support::{Corsair, Gate, Origin, Then, answer, eventually, hyper_origin::HyperOrigin, pause};
 
@@ -189,6 +194,128 @@ fn a_term_that_comes_twice_at_once_is_one_drain() {
     gate.open();
     assert_eq!(client.until(b"last."), b"last.");
     assert_eq!(corsair.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn a_drain_that_is_delayed_serves_on_until_a_second_term() {
+    let mut corsair = Corsair::start(&["--drain-delay", "1h"]);
+    let mut kept = corsair.connect();
+    corsair.terminate();
+    corsair.wait_for_log("stopping");
+    for _ in 0..5 {
+        let response = corsair.get("/healthcheck", "");
+        assert_eq!((response.status, response.fields.get("connection")), (200, None), "nothing has begun");
+    }
+    kept.send("GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(kept.response().status, 200);
+    // Sooner it would be the first one over again.
+    pause(Duration::from_millis(150));
+    corsair.terminate();
+    assert_eq!(corsair.wait_exit().code(), Some(0));
+    corsair.wait_for_log("ending at once");
+}
+
+#[test]
+fn a_drain_begins_when_its_delay_is_over() {
+    let gate = Gate::new();
+    let origin = origin_in_halves(&gate);
+    let mut corsair = Corsair::reverse(origin.address(), &["--drain-delay", "300ms"]);
+    let mut client = corsair.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").until(b"first");
+    let told = Instant::now();
+    corsair.terminate();
+    let address = corsair.address();
+    eventually("new connections are refused", || TcpStream::connect(address).is_err());
+    assert!(told.elapsed() >= Duration::from_millis(300), "after {:?}", told.elapsed());
+    gate.open();
+    assert_eq!(client.until(b"last."), b"last.");
+    assert_eq!(corsair.wait_exit().code(), Some(0));
+}
+
+/// The value of this name in each thread's status.
+#[cfg(target_os = "linux")]
+fn of_each_thread(pid: u32, name: &str) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let values = tasks.map(|task| {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    });
+    values.collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn with_a_user_nothing_of_root_is_left() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root can become another user");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("access.log");
+    let corsair = Corsair::start(&[
+        "--user",
+        "nobody",
+        "--workers",
+        "2",
+        "--access-log",
+        log.to_str().unwrap(),
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(corsair.get("/healthcheck", "").status, 200);
+    eventually("what root has opened is written", || {
+        std::fs::read_to_string(&log).is_ok_and(|text| text.contains("/healthcheck"))
+    });
+    for (name, expected) in [
+        ("Uid:", "65534 65534 65534 65534"),
+        ("Gid:", "65534 65534 65534 65534"),
+        ("Groups:", "65534"),
+        ("CapPrm:", "0000000000000000"),
+        ("CapEff:", "0000000000000000"),
+    ] {
+        let found = of_each_thread(corsair.pid(), name);
+        assert!(found.len() >= 4, "main, access log and two workers: {found:?}");
+        assert!(found.iter().all(|value| value == expected), "{name} {found:?}");
+    }
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", corsair.pid())).unwrap();
+    let files: Vec<&str> =
+        limits.lines().find(|line| line.starts_with("Max open files")).unwrap().split_whitespace().collect();
+    assert!(files[3] == files[4] || files[3].parse::<u64>().unwrap() >= 1 << 20, "{files:?}");
+}
+
+#[test]
+fn a_user_who_cannot_be_become_is_a_fault() {
+    for (arguments, expected) in [
+        (&["--user", "no-such-user"][..], "corsair: --user: there is no user no-such-user on this machine\n"),
+        (
+            &["--user", "root", "--group", "no-such-group"],
+            "corsair: --group: there is no group no-such-group on this machine\n",
+        ),
+    ] {
+        let mut arguments = arguments.to_vec();
+        arguments.extend(["--listen", "127.0.0.1:0"]);
+        let ended = Corsair::run_to_end(&arguments);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(2), expected));
+    }
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root can start it as somebody else");
+    }
+    // Where everybody can execute it.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let binary = folder.path().join("corsair");
+    std::fs::copy(support::daemon::command(&[]).get_program(), &binary).unwrap();
+    let as_nobody = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(&binary);
+        command.args(arguments).env_clear().uid(65534).gid(65534);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let ended = Corsair::command_to_end(as_nobody(&["--user", "root", "--listen", "127.0.0.1:0"]));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--user: only root can become root"), "{}", ended.stderr);
+    let corsair = Corsair::launch(as_nobody, &["--user", "nobody"], 1);
+    assert_eq!(corsair.get("/healthcheck", "").status, 200, "it is nobody already");
 }
 
 #[test]

@@ -114,8 +114,14 @@ settings! {
             "Threads, or auto for one per usable core";
         MaxConnections = "max_connections", flag "max-connections": Value("N"),
             "Client connections at a time; by default 9 for every 20 file descriptors";
+        DrainDelay = "drain_delay", flag "drain-delay": Value("DURATION") = "0s",
+            "How long to go on serving after TERM before the drain begins";
         DrainTimeout = "drain_timeout", flag "drain-timeout": Value("DURATION") = "30s",
-            "How long running exchanges may take to end after TERM";
+            "How long running exchanges may take to end once the drain has begun";
+        User = "user", flag "user": Value("NAME"),
+            "User to become once the listeners and the access log are open; only root can";
+        Group = "group", flag "group": Value("NAME"),
+            "Group to become with --user; by default that user's own";
         HalfClose = "half_close", flag "half-close": Switch = "true",
             "Answer a client that ends its side behind its request; false takes that for an abort, as a browser's is";
     }

@@ -84,7 +84,7 @@ pub use self::{
     notes::ConfigFault,
     policy::PolicyId,
     pool::Pooling,
-    process::Process,
+    process::{Process, RunAs},
     route::{HostHeader, LeadsTo, Methods, Respond, Route, RouteId},
     routes::{Routes, Taken},
     settings::{Part, Section, Settings, Typed, TypedAt},

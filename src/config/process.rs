@@ -17,14 +17,27 @@ pub struct Process {
     pub races: usize,
     /// Names that each worker may look up at a time.
     pub lookups: usize,
-    /// How long running exchanges may take to end after TERM.
+    /// How long to go on serving after TERM, so that who sends clients here can notice.
+    pub drain_delay: Duration,
+    /// How long running exchanges may take to end once a drain has begun.
     pub drain_timeout: Duration,
+    /// Who to be once the listeners and the access log are open.
+    pub run_as: Option<RunAs>,
     /// Whether a client that is no browser may end its side behind its request and still gets the answer.
     pub half_close: bool,
     /// Whether files are watched for changes.
     pub watch: bool,
     /// The file that the configuration is read from.
     pub file: Option<PathBuf>,
+}
+
+/// A user to become, and a group, by their names on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunAs {
+    /// The user.
+    pub user: Box<str>,
+    /// The group; `None` is the user's own.
+    pub group: Option<Box<str>>,
 }
 
 /// What the settings and the machine make of it.
@@ -52,11 +65,24 @@ pub(super) fn read(machine: Machine, reader: &mut Reader<'_>) -> Process {
         races: machine.descriptors.saturating_sub(max_connections.saturating_mul(2)) / 8,
         lookups: (machine.descriptors / FILES_FOR_A_LOOKUP / workers).clamp(4, 64),
         pipes: pipes(machine, max_connections, workers),
+        drain_delay: reader.value(Key::DrainDelay, values::duration),
         drain_timeout: reader.value(Key::DrainTimeout, values::duration),
+        run_as: run_as(reader),
         half_close: reader.switch(Key::HalfClose),
         watch: reader.switch(Key::Watch),
         file: reader.optional(Key::ConfigFile, values::file),
     }
+}
+
+fn run_as(reader: &mut Reader<'_>) -> Option<RunAs> {
+    // Empty in a file is nobody.
+    let name = |text: &str| Ok(Some(text).filter(|text| !text.is_empty()).map(Box::from));
+    let user = reader.optional(Key::User, name).flatten();
+    let group: Option<Box<str>> = reader.optional(Key::Group, name).flatten();
+    if let (None, Some(group)) = (&user, &group) {
+        reader.fault(Key::Group, format!("{group} needs a user; give it with --user"));
+    }
+    user.map(|user| RunAs { user, group })
 }
 
 /// Descriptors that listeners, logs, lookups and races take in the smallest process.
@@ -150,6 +176,32 @@ mod tests {
         for (settings, seconds) in [(&[][..], 30), (&[(Key::DrainTimeout, "1m")], 60)] {
             let (process, faults) = sample::faults(settings, |reader| read(machine(9), reader));
             assert_eq!((process.drain_timeout, faults), (Duration::from_secs(seconds), vec![]));
+        }
+    }
+
+    #[test]
+    fn a_group_comes_with_a_user() {
+        let run_as =
+            |user: &str, group: Option<&str>| Some(RunAs { user: user.into(), group: group.map(Into::into) });
+        for (settings, expected) in [
+            (&[][..], None),
+            (&[(Key::User, "")], None),
+            (&[(Key::User, "nobody")], run_as("nobody", None)),
+            (&[(Key::User, "nobody"), (Key::Group, "")], run_as("nobody", None)),
+            (&[(Key::User, "nobody"), (Key::Group, "www")], run_as("nobody", Some("www"))),
+        ] {
+            let (process, faults) = sample::faults(settings, |reader| read(machine(9), reader));
+            assert_eq!((process.run_as, faults), (expected, vec![]));
+        }
+        let (_, faults) = sample::faults(&[(Key::Group, "www")], |reader| read(machine(9), reader));
+        assert_eq!(faults, ["--group: www needs a user; give it with --user"]);
+    }
+
+    #[test]
+    fn a_drain_begins_at_once_unless_told_otherwise() {
+        for (settings, seconds) in [(&[][..], 0), (&[(Key::DrainDelay, "5s")], 5)] {
+            let (process, faults) = sample::faults(settings, |reader| read(machine(9), reader));
+            assert_eq!((process.drain_delay, faults), (Duration::from_secs(seconds), vec![]));
         }
     }
 }

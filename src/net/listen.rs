@@ -85,6 +85,18 @@ pub fn bind_group(
     Ok(group)
 }
 
+/// Makes a listening socket that others have opened like our own, but for the buffers of its connections.
+///
+/// # Errors
+/// When it does not listen, or what the system says.
+pub fn adopt(listener: &StdListener) -> io::Result<()> {
+    if !rustix::net::sockopt::socket_acceptconn(listener)? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen"));
+    }
+    listener.set_nonblocking(true)?;
+    SockRef::from(listener).set_tcp_nodelay(true)
+}
+
 fn listener(address: SocketAddr, socket_buffer: Option<usize>) -> io::Result<StdListener> {
     let socket = bound(address, true)?;
     if let Some(bytes) = socket_buffer {

@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use super::{listeners::ListenerGroup, memory::MemoryBound};
+use super::memory::MemoryBound;
 use crate::{
     config::{Config, Endpoint, Gateway, LeadsTo, Listener},
     gateway::GatewayForms,
@@ -15,8 +15,7 @@ use crate::{
 };
 
 /// Says what is served where: a banner for a person, an event for a supervisor.
-pub(super) fn announce(config: &Config, groups: &[ListenerGroup]) {
-    let addresses: Vec<SocketAddr> = groups.iter().map(|group| group.address).collect();
+pub(super) fn announce(config: &Config, addresses: &[SocketAddr]) {
     let parts = MemoryBound::of(config);
     let bound = parts.total();
     tracing::debug!(
@@ -33,7 +32,7 @@ pub(super) fn announce(config: &Config, groups: &[ListenerGroup]) {
     );
     if io::stderr().is_terminal() {
         // A terminal that has gone away is no reason not to serve.
-        let _ = io::stderr().write_all(banner(config, &addresses, bound).as_bytes());
+        let _ = io::stderr().write_all(banner(config, addresses, bound).as_bytes());
         return;
     }
     for (address, (_, listener)) in addresses.iter().zip(config.listeners()) {
@@ -46,7 +45,7 @@ pub(super) fn announce(config: &Config, groups: &[ListenerGroup]) {
             "listening"
         );
     }
-    started(config, &addresses, bound);
+    started(config, addresses, bound);
 }
 
 /// The facts of the banner as one event, for whoever reads logs.

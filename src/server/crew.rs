@@ -1,49 +1,88 @@
-//! The workers: started, led, and waited for.
+//! The workers: started, started anew when they die, led, and waited for.
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{collections::VecDeque, io, net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
 
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
-    time::sleep,
+    time::Instant,
 };
 
 use super::{
     fault::ServeError,
-    listeners::{ListenerGroup, lend, refuse},
-    signals::Signals,
+    listeners::{ListenerChange, Listeners},
 };
 use crate::{
     config::Config,
-    net::{Descriptors, handshake},
-    observe::{access_log::AccessLog, metrics::Metrics},
+    net::{Descriptors, handshake, listen::ListenError},
+    observe::{
+        access_log::AccessLog,
+        metrics::{Metrics, WorkerCounters},
+    },
     plan::Identity,
     proxy::{
         core::{descriptors, resolver},
         snapshot::{Publication, Published},
     },
     upstream::Prober,
-    worker::{self, Assignment, Newcomers, Seat},
+    worker::{self, Assignment, Event, Handover, MailboxHome, Newcomers, Order, Report, Reports, Seat, Stop},
 };
 
-/// How long a drain may overrun `drain_timeout` before the process ends all the same.
-const DRAIN_GRACE: Duration = Duration::from_secs(1);
+/// A worker that dies so often within [`DEATHS_WITHIN`] is not started anew: the process ends.
+const MAX_DEATHS: usize = 3;
+/// How long a death counts.
+const DEATHS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The workers, and the strings that they are led by.
 pub(super) struct Crew {
-    stop: watch::Sender<bool>,
-    /// A worker has emptied its queues.
-    emptied: mpsc::UnboundedReceiver<()>,
-    /// A worker has ended.
-    ended: mpsc::UnboundedReceiver<()>,
-    workers: usize,
-    /// Probes of servers that are out, for as long as these are there.
-    _probes: Vec<JoinSet<()>>,
+    means: Means,
+    listeners: Listeners,
+    members: Vec<Member>,
+    stop: watch::Sender<Option<Stop>>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    work: Work,
+    /// Looks after servers that are out, for as long as it is there.
+    probes: Vec<JoinSet<()>>,
+}
+
+/// What a worker does with its assignment: [`worker::run`].
+type Work = Arc<dyn Fn(Assignment) -> io::Result<()> + Send + Sync>;
+
+/// What every worker is given.
+struct Means {
+    published: Arc<Published>,
+    identity: Arc<Identity>,
+    access_log: Option<Rc<AccessLog>>,
+    permits: Arc<Semaphore>,
+    descriptors: Arc<Descriptors>,
+    newcomers: Arc<Newcomers>,
+    reports: mpsc::UnboundedSender<Report>,
+}
+
+/// One worker, whichever thread does its work.
+struct Member {
+    seat: Seat<Handover>,
+    mailbox: MailboxHome<Handover>,
+    counters: Arc<WorkerCounters>,
+    orders: mpsc::UnboundedSender<Order>,
+    stage: Stage,
+    /// When it died.
+    deaths: VecDeque<Instant>,
+    /// Whether it has obeyed the last [`Order::Answer`].
+    answered: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Serving,
+    Emptied,
+    Ended,
 }
 
 /// Starts to look after the servers of each upstream.
-fn probes(publication: &Publication, descriptors: &Arc<Descriptors>) -> Vec<JoinSet<()>> {
-    let Publication { config, servers, .. } = publication;
+fn probes(means: &Means) -> Vec<JoinSet<()>> {
+    let publication = means.published.current();
+    let Publication { config, servers, .. } = &*publication;
     let resolver = resolver(config);
     let upstreams = config.upstream_ids().zip(servers);
     let probers = upstreams.map(|(upstream, servers)| Prober {
@@ -51,7 +90,7 @@ fn probes(publication: &Publication, descriptors: &Arc<Descriptors>) -> Vec<Join
         upstream,
         servers: Arc::clone(servers),
         resolver: resolver.clone(),
-        descriptors: Arc::clone(descriptors),
+        descriptors: Arc::clone(&means.descriptors),
         handshakes: handshake::places(),
     });
     probers.map(Prober::start).collect()
@@ -64,116 +103,224 @@ impl Crew {
     /// When descriptors or threads are refused.
     pub(super) fn start(
         config: &Arc<Config>,
-        groups: &[ListenerGroup],
-        access_log: Option<&AccessLog>,
+        listeners: Listeners,
+        access_log: Option<Rc<AccessLog>>,
         metrics: &Metrics,
     ) -> Result<Self, ServeError> {
-        let (stop, stopped) = watch::channel(false);
-        let (emptied_sender, emptied) = mpsc::unbounded_channel();
-        let (ended_sender, ended) = mpsc::unbounded_channel();
-        let (descriptors, published) = (descriptors(config), Published::new(Arc::clone(config)));
-        let newcomers = Arc::<Newcomers>::default();
-        let permits = Arc::new(Semaphore::new(config.process.max_connections.min(Semaphore::MAX_PERMITS)));
-        let identity = Arc::new(Identity::random());
-        let workers = config.process.workers.get();
-        for (index, seat) in Seat::among(workers).into_iter().enumerate() {
-            let assignment = Assignment {
-                published: Arc::clone(&published),
-                identity: Arc::clone(&identity),
-                counters: metrics.register(),
-                access_log: access_log.map(AccessLog::handle),
-                loans: lend(config, groups, index)?,
-                seat,
-                permits: Arc::clone(&permits),
-                descriptors: Arc::clone(&descriptors),
-                newcomers: Arc::clone(&newcomers),
-                stop: stopped.clone(),
-                emptied: emptied_sender.clone(),
-            };
-            spawn(index, assignment, WorkerEnd(ended_sender.clone())).map_err(ServeError::Start)?;
-        }
-        let probes = probes(&published.current(), &descriptors);
-        Ok(Self { stop, emptied, ended, workers, _probes: probes })
+        Self::start_with(Arc::new(worker::run), config, listeners, access_log, metrics)
     }
 
-    /// Waits for a signal, then for the workers.
+    fn start_with(
+        work: Work,
+        config: &Arc<Config>,
+        listeners: Listeners,
+        access_log: Option<Rc<AccessLog>>,
+        metrics: &Metrics,
+    ) -> Result<Self, ServeError> {
+        let (sender, reports) = mpsc::unbounded_channel();
+        let means = Means {
+            published: Published::new(Arc::clone(config)),
+            identity: Arc::new(Identity::random()),
+            access_log,
+            permits: Arc::new(Semaphore::new(config.process.max_connections.min(Semaphore::MAX_PERMITS))),
+            descriptors: descriptors(config),
+            newcomers: Arc::default(),
+            reports: sender,
+        };
+        let members = Seat::among(config.process.workers.get()).into_iter().map(|(seat, mailbox)| Member {
+            seat,
+            mailbox,
+            counters: metrics.register(),
+            // Replaced when it starts.
+            orders: mpsc::unbounded_channel().0,
+            stage: Stage::Serving,
+            deaths: VecDeque::new(),
+            answered: true,
+        });
+        let members = members.collect();
+        let mut crew = Self {
+            means,
+            listeners,
+            members,
+            stop: watch::Sender::new(None),
+            reports,
+            work,
+            probes: Vec::new(),
+        };
+        for index in 0..crew.members.len() {
+            crew.start_worker(index)?;
+        }
+        crew.probes = probes(&crew.means);
+        Ok(crew)
+    }
+
+    /// Where the listeners of the configuration are, in its order.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.addresses()
+    }
+
+    /// Makes what is listened on equal to `config.listeners`: opens what is new, lets TLS and everything else of those
+    /// that stay hold for connections accepted from now on, and takes back what is gone. Connections that wait in a
+    /// queue are served, and established ones live on, whatever becomes of their listener. Returns what is opened and
+    /// closed; the number of workers stays as it was at the start.
     ///
     /// # Errors
-    /// [`ServeError::WorkerDied`] when a worker ends without being told to.
-    pub(super) async fn lead(
-        mut self,
-        groups: Vec<ListenerGroup>,
-        mut signals: Signals,
-        access_log: Option<&AccessLog>,
-        drain_timeout: Duration,
-    ) -> Result<(), ServeError> {
-        tokio::select! {
-            () = signals.stop(access_log) => {}
-            _ = self.ended.recv() => return Err(ServeError::WorkerDied),
+    /// Each address that cannot be listened on; then nothing has changed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the reload"))]
+    pub(super) fn change_listeners(
+        &mut self,
+        config: &Config,
+    ) -> Result<Vec<ListenerChange>, Vec<ListenError>> {
+        let rearranged = self.listeners.rearrange(config)?;
+        for (member, loans) in self.members.iter().zip(rearranged.loans) {
+            let listen = loans.into_iter().map(Order::Listen);
+            let terms = rearranged.terms.iter().map(|(group, terms)| Order::Terms(*group, terms.clone()));
+            let leave = rearranged.taken_back.iter().map(|group| Order::Leave(*group));
+            // To one that has just died this is nothing: its successor starts with all of it.
+            listen.chain(terms).chain(leave).for_each(|order| _ = member.orders.send(order));
         }
-        tracing::info!("stopping: connections are drained; a second signal ends at once");
-        refuse(&groups);
-        self.stop.send_replace(true);
-        let drained = async {
-            for _ in 0..self.workers {
-                self.emptied.recv().await;
+        Ok(rearranged.changes)
+    }
+
+    /// Asks every worker whether it obeys.
+    pub(super) fn ask(&mut self) {
+        for member in &mut self.members {
+            member.answered = false;
+            // Where it has died its successor is asked.
+            let _ = member.orders.send(Order::Answer);
+        }
+    }
+
+    /// Whether every worker has answered what it was [asked](Self::ask) last.
+    pub(super) fn has_answered(&self) -> bool {
+        self.members.iter().all(|member| member.answered)
+    }
+
+    /// Waits until every worker serves.
+    ///
+    /// # Errors
+    /// As [`tend`](Self::tend) returns.
+    pub(super) async fn serves(&mut self) -> Result<(), ServeError> {
+        self.ask();
+        while !self.has_answered() {
+            if let Some(report) = self.reports.recv().await {
+                self.hear(report)?;
             }
-            // All together, and only now that their queues are empty: what waits in the queue of a socket is
-            // reset when that one is closed (rule 2 of `server`).
-            drop(groups);
-            for _ in 0..self.workers {
-                self.ended.recv().await;
-            }
-        };
-        tokio::select! {
-            () = drained => {}
-            () = signals.stop(access_log) => tracing::warn!("a second signal: ending at once"),
-            () = sleep(drain_timeout + DRAIN_GRACE) => {}
         }
         Ok(())
     }
+
+    /// Looks after the workers for as long as it is awaited: one that dies is started anew. Cancel safe.
+    ///
+    /// Returns [`ServeError::WorkerDied`] when one dies over and over, or what keeps its successor from starting.
+    pub(super) async fn tend(&mut self) -> ServeError {
+        loop {
+            if let Some(report) = self.reports.recv().await
+                && let Err(error) = self.hear(report)
+            {
+                return error;
+            }
+        }
+    }
+
+    /// Has the workers stop, and waits until all have ended; one that dies on the way has a successor. Cancel safe:
+    /// awaited once more it goes on.
+    ///
+    /// # Errors
+    /// As [`tend`](Self::tend) returns.
+    pub(super) async fn stop(&mut self, stop: Stop) -> Result<(), ServeError> {
+        if stop == Stop::Drain {
+            self.listeners.refuse();
+        }
+        self.stop.send_replace(Some(stop));
+        while self.members.iter().any(|member| member.stage < Stage::Ended) {
+            if let Some(report) = self.reports.recv().await {
+                self.hear(report)?;
+            }
+            if self.members.iter().all(|member| member.stage >= Stage::Emptied) {
+                // All together, and only now that their queues are empty: what waits in the queue of a socket is
+                // reset when that one is closed (rule 2 of `server`).
+                self.listeners.close();
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, Report { worker, event }: Report) -> Result<(), ServeError> {
+        let Some(member) = self.members.get_mut(worker) else { return Ok(()) };
+        match event {
+            Event::Left(group) => self.listeners.left(worker, group),
+            Event::Answered => member.answered = true,
+            Event::Emptied => member.stage = Stage::Emptied,
+            Event::Ended if member.stage == Stage::Emptied => member.stage = Stage::Ended,
+            Event::Ended => return self.replace(worker),
+        }
+        Ok(())
+    }
+
+    /// Starts a worker anew that has died. Its sockets are the server's, and so nothing that waits in their queues is
+    /// lost; neither is what others have handed over to it.
+    fn replace(&mut self, index: usize) -> Result<(), ServeError> {
+        let Some(member) = self.members.get_mut(index) else { return Ok(()) };
+        member.deaths.push_back(Instant::now());
+        member.deaths.retain(|death| death.elapsed() < DEATHS_WITHIN);
+        if member.deaths.len() >= MAX_DEATHS {
+            return Err(ServeError::WorkerDied);
+        }
+        tracing::error!(worker = index, "a worker has died, and its connections with it; it is started anew");
+        self.start_worker(index)
+    }
+
+    fn start_worker(&mut self, index: usize) -> Result<(), ServeError> {
+        let (loans, leaving) = self.listeners.lend(index)?;
+        let Some(member) = self.members.get_mut(index) else { return Ok(()) };
+        let mailbox = member.mailbox.take().ok_or(ServeError::WorkerDied)?;
+        let (sender, orders) = mpsc::unbounded_channel();
+        leaving.into_iter().for_each(|group| _ = sender.send(Order::Leave(group)));
+        if !member.answered {
+            let _ = sender.send(Order::Answer);
+        }
+        member.orders = sender;
+        let Means { published, identity, access_log, permits, descriptors, newcomers, reports } = &self.means;
+        let reports = Reports { worker: index, sender: reports.clone() };
+        let assignment = Assignment {
+            published: Arc::clone(published),
+            identity: Arc::clone(identity),
+            counters: Arc::clone(&member.counters),
+            access_log: access_log.as_ref().map(|log| log.handle()),
+            loans,
+            seat: (member.seat.clone(), mailbox),
+            permits: Arc::clone(permits),
+            descriptors: Arc::clone(descriptors),
+            newcomers: Arc::clone(newcomers),
+            orders,
+            stop: self.stop.subscribe(),
+            reports: reports.clone(),
+        };
+        spawn(Arc::clone(&self.work), assignment, WorkerEnd(reports)).map_err(ServeError::Start)
+    }
 }
 
-fn spawn(index: usize, assignment: Assignment, end: WorkerEnd) -> io::Result<()> {
+fn spawn(work: Work, assignment: Assignment, end: WorkerEnd) -> io::Result<()> {
+    let name = format!("worker-{}", end.0.worker);
     let run = move || {
+        // Dropped last: what the worker held is free by then.
         let _end = end;
-        if let Err(error) = worker::run(assignment) {
+        if let Err(error) = work(assignment) {
             tracing::error!(%error, "a worker cannot serve");
         }
     };
-    thread::Builder::new().name(format!("worker-{index}")).spawn(run).map(drop)
+    thread::Builder::new().name(name).spawn(run).map(drop)
 }
 
 /// Tells that a worker has ended, in whatever way.
-struct WorkerEnd(mpsc::UnboundedSender<()>);
+struct WorkerEnd(Reports);
 
 impl Drop for WorkerEnd {
     fn drop(&mut self) {
-        // Without a receiver the process is ending already.
-        let _ = self.0.send(());
+        self.0.send(Event::Ended);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_worker_that_dies_ends_the_process_with_an_error() {
-        for panics in [false, true] {
-            let (stop, stopped) = watch::channel(false);
-            let (_emptied, emptied) = mpsc::unbounded_channel();
-            let (sender, ended) = mpsc::unbounded_channel();
-            let crew = Crew { stop, emptied, ended, workers: 2, _probes: Vec::new() };
-            let (dies, _lives) = (WorkerEnd(sender.clone()), WorkerEnd(sender));
-            let worker = thread::spawn(move || {
-                let _end = dies;
-                assert!(!panics, "as a worker would");
-            });
-            let led = crew.lead(Vec::new(), Signals::new().unwrap(), None, Duration::ZERO).await;
-            assert!(matches!(led, Err(ServeError::WorkerDied)), "{led:?}");
-            assert!(!*stopped.borrow(), "nobody told the others to stop: the process ends at once");
-            assert_eq!(worker.join().is_err(), panics);
-        }
-    }
-}
+mod tests;

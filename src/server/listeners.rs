@@ -1,60 +1,293 @@
-//! The listeners: opened by the process, lent to the workers, closed together.
+//! The listeners: opened by the process, lent to the workers, taken back, closed together.
 
-use std::net::{SocketAddr, TcpListener};
-
-use super::fault::ServeError;
-use crate::{
-    config::Config,
-    net::listen::{bind_group, refuse_new},
-    worker::Loan,
+use std::{
+    fmt,
+    net::{SocketAddr, TcpListener},
 };
 
-/// The sockets of one listen address, one for each worker.
-pub(super) struct ListenerGroup {
-    pub(super) address: SocketAddr,
-    sockets: Vec<TcpListener>,
+use super::{fault::ServeError, inherited::Inherited};
+use crate::{
+    config::{Config, Listener, ListenerId},
+    net::listen::{ListenError, bind_group, refuse_new},
+    worker::{GroupId, Loan, Terms},
+};
+
+/// All that the process listens on.
+pub(super) struct Listeners {
+    /// In the order of the configuration.
+    open: Vec<ListenerGroup>,
+    /// Taken back, with connections in their queues that workers are about to accept.
+    leaving: Vec<Leaving>,
+    /// So many workers share them.
+    workers: usize,
+    /// The number of the next group.
+    next: usize,
 }
 
-/// Opens every listener.
-///
-/// # Errors
-/// When an address cannot be listened on.
-pub(super) fn listen(config: &Config) -> Result<Vec<ListenerGroup>, ServeError> {
-    let mut groups = Vec::new();
-    for (_, listener) in config.listeners() {
-        let sockets =
-            bind_group(listener.address, config.process.workers.get(), config.limits.socket_buffer)?;
+/// The sockets of one listen address, one for each worker unless they are inherited.
+#[derive(Debug)]
+pub(super) struct ListenerGroup {
+    id: GroupId,
+    /// As it is configured: port 0 stands for any.
+    configured: SocketAddr,
+    address: SocketAddr,
+    sockets: Vec<TcpListener>,
+    terms: Terms,
+}
+
+struct Leaving {
+    group: ListenerGroup,
+    /// Workers that have not yet emptied their queues.
+    workers: Vec<usize>,
+}
+
+/// Listeners that are new, and what each worker is lent of them.
+struct Opened {
+    groups: Vec<ListenerGroup>,
+    loans: Vec<Vec<Loan>>,
+}
+
+/// Something about what is listened on has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListenerChange {
+    /// This address is served from now on.
+    Opened(SocketAddr),
+    /// Connections to this one are refused from now on.
+    Closed(SocketAddr),
+}
+
+impl fmt::Display for ListenerChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened(address) => write!(f, "{address} is served"),
+            Self::Closed(address) => write!(f, "{address} is closed"),
+        }
+    }
+}
+
+/// What workers are to be told of a change.
+#[derive(Debug)]
+pub(super) struct Rearranged {
+    /// For each worker.
+    pub(super) loans: Vec<Vec<Loan>>,
+    /// For all of them.
+    pub(super) terms: Vec<(GroupId, Terms)>,
+    /// For all of them.
+    pub(super) taken_back: Vec<GroupId>,
+    /// For the operator.
+    pub(super) changes: Vec<ListenerChange>,
+}
+
+impl Listeners {
+    /// Opens every listener of `config`, unless `inherited` has sockets of its address: then it is these.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on.
+    pub(super) fn open(config: &Config, inherited: &mut Inherited) -> Result<Self, ServeError> {
+        let workers = config.process.workers.get();
+        let mut listeners = Self { open: Vec::new(), leaving: Vec::new(), workers, next: 0 };
+        let mut sockets: Vec<Vec<TcpListener>> = config.listeners().map(|_| Vec::new()).collect();
+        // What is left by those that name their port is for those that do not.
+        for any_port in [false, true] {
+            for ((_, listener), sockets) in config.listeners().zip(&mut sockets) {
+                if (listener.address.port() == 0) == any_port {
+                    *sockets = inherited.take(listener.address);
+                }
+            }
+        }
+        for ((id, listener), sockets) in config.listeners().zip(sockets) {
+            let group = if sockets.is_empty() {
+                listeners.bind(config, id, listener)?
+            } else {
+                listeners.group(id, listener, sockets)?
+            };
+            listeners.open.push(group);
+        }
+        Ok(listeners)
+    }
+
+    /// Where the listeners of the configuration are, in its order.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.open.iter().map(|group| group.address).collect()
+    }
+
+    /// What worker `worker` is to be lent when it starts, and the groups among it that it has to leave at once: it is
+    /// the successor of one that died before it could.
+    ///
+    /// # Errors
+    /// When no descriptors are left.
+    pub(super) fn lend(&self, worker: usize) -> Result<(Vec<Loan>, Vec<GroupId>), ServeError> {
+        let leaving = self.leaving.iter().filter(|leaving| leaving.workers.contains(&worker));
+        let leaving: Vec<&ListenerGroup> = leaving.map(|leaving| &leaving.group).collect();
+        let mut loans = Vec::new();
+        for group in self.open.iter().chain(leaving.iter().copied()) {
+            loans.extend(group.lend(worker, self.workers).map_err(|error| ServeError::Start(error.source))?);
+        }
+        Ok((loans, leaving.iter().map(|group| group.id).collect()))
+    }
+
+    /// Makes what is listened on equal to `config.listeners`. A listener is known by its address as configured, and by
+    /// its place among those of the same one. What is new is opened first; then those that are gone refuse what comes.
+    ///
+    /// # Errors
+    /// Each address that cannot be listened on; then nothing has changed.
+    pub(super) fn rearrange(&mut self, config: &Config) -> Result<Rearranged, Vec<ListenError>> {
+        let Opened { groups, loans } = self.open_new(config)?;
+        let mut opened = groups.into_iter();
+        let mut gone: Vec<ListenerGroup> = self.open.drain(..).collect();
+        let (mut terms, mut changes) = (Vec::new(), Vec::new());
+        for (id, listener) in config.listeners() {
+            if let Some(at) = gone.iter().position(|group| group.configured == listener.address) {
+                let mut group = gone.remove(at);
+                group.terms = terms_of(id, listener);
+                terms.push((group.id, group.terms.clone()));
+                self.open.push(group);
+            } else if let Some(group) = opened.next() {
+                changes.push(ListenerChange::Opened(group.address));
+                self.open.push(group);
+            }
+        }
+        let mut taken_back = Vec::new();
+        for group in gone {
+            changes.push(ListenerChange::Closed(group.address));
+            taken_back.push(group.id);
+            group.refuse();
+            self.leaving.push(Leaving { group, workers: (0..self.workers).collect() });
+        }
+        Ok(Rearranged { loans, terms, taken_back, changes })
+    }
+
+    /// Opens those listeners of `config` that are not open yet.
+    fn open_new(&mut self, config: &Config) -> Result<Opened, Vec<ListenError>> {
+        let mut known: Vec<SocketAddr> = self.open.iter().map(|group| group.configured).collect();
+        let (mut groups, mut faults) = (Vec::new(), Vec::new());
+        for (id, listener) in config.listeners() {
+            if let Some(at) = known.iter().position(|address| *address == listener.address) {
+                known.swap_remove(at);
+                continue;
+            }
+            match self.bind(config, id, listener) {
+                Ok(group) => groups.push(group),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let mut loans = Vec::new();
+        for worker in 0..self.workers {
+            let lent: Result<Vec<_>, _> =
+                groups.iter().map(|group| group.lend(worker, self.workers)).collect();
+            match lent {
+                Ok(lent) => loans.push(lent.into_iter().flatten().collect()),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if faults.is_empty() { Ok(Opened { groups, loans }) } else { Err(faults) }
+    }
+
+    fn bind(
+        &mut self,
+        config: &Config,
+        id: ListenerId,
+        listener: &Listener,
+    ) -> Result<ListenerGroup, ListenError> {
+        self.group(id, listener, bind_group(listener.address, self.workers, config.limits.socket_buffer)?)
+    }
+
+    fn group(
+        &mut self,
+        listener_id: ListenerId,
+        listener: &Listener,
+        sockets: Vec<TcpListener>,
+    ) -> Result<ListenerGroup, ListenError> {
         let address = match sockets.first().map(TcpListener::local_addr) {
             Some(Ok(address)) => address,
-            Some(Err(error)) => return Err(ServeError::Start(error)),
+            Some(Err(source)) => return Err(ListenError { address: listener.address, source }),
             None => listener.address,
         };
-        groups.push(ListenerGroup { address, sockets });
+        let id = GroupId(self.next);
+        self.next += 1;
+        Ok(ListenerGroup {
+            id,
+            configured: listener.address,
+            address,
+            sockets,
+            terms: terms_of(listener_id, listener),
+        })
     }
-    Ok(groups)
+
+    /// A worker has emptied its queues of a group that was taken back. When all have, the sockets are closed.
+    pub(super) fn left(&mut self, worker: usize, id: GroupId) {
+        for leaving in &mut self.leaving {
+            if leaving.group.id == id {
+                leaving.workers.retain(|waiting| *waiting != worker);
+            }
+        }
+        // All together, and only now that their queues are empty: what waits in the queue of a socket is reset when
+        // that one is closed (rule 2 of `server`).
+        self.leaving.retain(|leaving| !leaving.workers.is_empty());
+    }
+
+    /// Takes no new connections any more; what waits to be accepted stays.
+    pub(super) fn refuse(&self) {
+        self.open.iter().for_each(ListenerGroup::refuse);
+    }
+
+    /// Closes all sockets of all groups.
+    pub(super) fn close(&mut self) {
+        self.open.clear();
+        self.leaving.clear();
+    }
 }
 
-/// The sockets of one worker, which shares their queues with the process: none is lost with the worker.
-///
-/// # Errors
-/// When no descriptors are left.
-pub(super) fn lend(
-    config: &Config,
-    groups: &[ListenerGroup],
-    worker: usize,
-) -> Result<Vec<Loan>, ServeError> {
-    let mut loans = Vec::new();
-    for (group, (id, _)) in groups.iter().zip(config.listeners()) {
-        let Some(socket) = group.sockets.get(worker) else { continue };
-        loans.push(Loan { listener: socket.try_clone().map_err(ServeError::Start)?, id });
+impl ListenerGroup {
+    /// The sockets of one worker, which shares their queues with the process: none is lost with the worker.
+    fn lend(&self, worker: usize, workers: usize) -> Result<Vec<Loan>, ListenError> {
+        let mut loans = Vec::new();
+        for socket in shares(&self.sockets, worker, workers) {
+            let listener =
+                socket.try_clone().map_err(|source| ListenError { address: self.address, source })?;
+            loans.push(Loan { group: self.id, listener, terms: self.terms.clone() });
+        }
+        Ok(loans)
     }
-    Ok(loans)
+
+    fn refuse(&self) {
+        for socket in &self.sockets {
+            // Where the kernel declines, connections that come in these last moments are reset at the close.
+            let _ = refuse_new(socket);
+        }
+    }
 }
 
-/// Takes no new connections any more; what waits to be accepted stays.
-pub(super) fn refuse(groups: &[ListenerGroup]) {
-    for socket in groups.iter().flat_map(|group| &group.sockets) {
-        // Where the kernel declines, connections that come in these last moments are reset at the close.
-        let _ = refuse_new(socket);
+fn terms_of(id: ListenerId, listener: &Listener) -> Terms {
+    Terms { listener: id, tls: listener.tls.clone(), loopback: listener.is_loopback() }
+}
+
+/// Those of `all` that worker `worker` serves, of so many workers: each is served by one, and where there are fewer
+/// than workers, several share one.
+fn shares<T>(all: &[T], worker: usize, workers: usize) -> impl Iterator<Item = &T> {
+    let own = all.iter().skip(worker).step_by(workers.max(1));
+    let shared = worker.checked_rem(all.len()).filter(|_| worker >= all.len());
+    own.chain(shared.and_then(|at| all.get(at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_worker_has_a_socket_and_every_socket_a_worker() {
+        for sockets in 1..9_usize {
+            for workers in 1..9_usize {
+                let all: Vec<usize> = (0..sockets).collect();
+                let mut served = vec![0; sockets];
+                for worker in 0..workers {
+                    let own: Vec<usize> = shares(&all, worker, workers).copied().collect();
+                    assert!(!own.is_empty(), "worker {worker} of {workers} for {sockets} sockets");
+                    own.iter().for_each(|socket| served[*socket] += 1);
+                }
+                assert!(served.iter().all(|count| *count > 0), "{served:?} for {workers} workers");
+                assert!(sockets < workers || served.iter().all(|count| *count == 1), "{served:?}");
+            }
+        }
     }
 }

@@ -20,6 +20,17 @@ pub(super) struct Signals {
     stopped: Option<Instant>,
 }
 
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// TERM, INT.
+    Stop,
+    /// HUP.
+    Reload,
+    /// USR2.
+    Upgrade,
+}
+
 /// A signal to stop that follows another within this time is the same one: supervisors send it to the process and
 /// to its group.
 const ONE_STOP: Duration = Duration::from_millis(100);
@@ -37,17 +48,14 @@ impl Signals {
         })
     }
 
-    /// The next signal to stop; USR1 is obeyed meanwhile: the access log is opened anew. HUP and USR2 change nothing
-    /// yet, and must not end what they are sent to.
-    pub(super) async fn stop(&mut self, access_log: Option<&AccessLog>) {
+    /// What is asked for next. USR1 is obeyed meanwhile: the access log is opened anew. Cancel safe.
+    pub(super) async fn next(&mut self, access_log: Option<&AccessLog>) -> Event {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => if self.is_another() { return },
-                _ = self.interrupt.recv() => if self.is_another() { return },
-                _ = self.upgrade.recv() => {
-                    tracing::warn!("USR2: there is no upgrade in place; start the new program and stop this one");
-                }
-                _ = self.reload.recv() => tracing::warn!("HUP: there is no file to reload; flags hold until a restart"),
+                _ = self.terminate.recv() => if self.is_another() { return Event::Stop },
+                _ = self.interrupt.recv() => if self.is_another() { return Event::Stop },
+                _ = self.reload.recv() => return Event::Reload,
+                _ = self.upgrade.recv() => return Event::Upgrade,
                 _ = self.reopen.recv() => {
                     if let Some(log) = access_log {
                         log.reopen();

@@ -1,6 +1,13 @@
 //! Accepting connections, and taking over those that other workers hand over.
 
-use std::{net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     net::TcpStream,
@@ -9,36 +16,61 @@ use tokio::{
 };
 
 use super::{
-    handover::{Handover, Mailbox},
+    handover::{Handover, Mailbox, Terms},
+    orders::Stop,
     serve::serve_arrival,
     ticket::{Arrival, Ticket, Worker},
 };
-use crate::{config::ListenerId, net::listen::Acceptor, plan::Client};
+use crate::{net::listen::Acceptor, plan::Client};
 
-/// A listener that is being served.
-pub(super) struct ServedListener {
-    pub(super) acceptor: Acceptor,
-    pub(super) id: ListenerId,
-}
-
-/// Accepts until the process stops; then only what is queued already.
-pub(super) async fn accept(worker: Rc<Worker>, listener: ServedListener, mut stop: watch::Receiver<bool>) {
+/// Accepts until the listener is taken back or the process stops; then what is queued already, unless a successor
+/// shares the queue. What `terms` says holds for each connection from its accept to its end.
+pub(super) async fn accept(
+    worker: Rc<Worker>,
+    acceptor: Acceptor,
+    terms: Rc<RefCell<Terms>>,
+    mut leave: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Option<Stop>>,
+) {
+    // Accepted, and without a place yet.
+    let in_hand = Cell::new(None);
+    let give = |(tcp, peer), permit| assign(&worker, terms.borrow().clone(), tcp, peer, permit);
     let accepting = async {
         loop {
             // Accepted first: a permit that waits with an idle listener would be missing at a busy one.
-            let (tcp, peer) = listener.acceptor.accept(|| worker.relieve()).await;
-            let Some(permit) = permit(&worker).await else { return };
-            assign(&worker, listener.id, tcp, peer, permit);
+            let accepted = acceptor.accept(|| worker.relieve()).await;
+            if let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned() {
+                give(accepted, permit);
+                continue;
+            }
+            in_hand.set(Some(accepted));
+            // Boxed: rare.
+            let Some(permit) = Box::pin(make_and_take(&worker)).await else { return };
+            if let Some(accepted) = in_hand.take() {
+                give(accepted, permit);
+            }
         }
     };
-    tokio::select! {
-        () = accepting => {}
-        _ = stop.wait_for(|stop| *stop) => {}
+    let stop = tokio::select! {
+        () = accepting => return,
+        _ = leave.wait_for(|leave| *leave) => None,
+        // A server that is gone leaves no successor.
+        stop = stop.wait_for(Option::is_some) => Some(stop.map_or(Stop::Drain, |stop| stop.unwrap_or_default())),
+    };
+    if stop == Some(Stop::Drain) {
+        // Places are for those that ask for nothing but an end.
+        while let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned()
+            && let Some(accepted) = in_hand.take().or_else(|| acceptor.try_drain())
+        {
+            let (tcp, peer) = accepted;
+            admit(&worker, terms.borrow().clone(), tcp, peer, permit);
+        }
+        return;
     }
-    while let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned()
-        && let Some((tcp, peer)) = listener.acceptor.try_drain()
-    {
-        admit(&worker, listener.id, tcp, peer, permit);
+    let queue = || acceptor.try_drain().filter(|_| stop.is_none());
+    while let Some(accepted) = in_hand.take().or_else(queue) {
+        let Some(permit) = permit(&worker).await else { return };
+        give(accepted, permit);
     }
 }
 
@@ -47,7 +79,6 @@ async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
     if let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned() {
         return Some(permit);
     }
-    // Boxed: rare.
     Box::pin(make_and_take(worker)).await
 }
 
@@ -71,15 +102,15 @@ const ROOM_WAIT: Duration = Duration::from_millis(10);
 /// Serves a connection here, or hands it over to a worker that has clearly less to do.
 fn assign(
     worker: &Rc<Worker>,
-    listener: ListenerId,
+    terms: Terms,
     tcp: TcpStream,
     address: SocketAddr,
     permit: OwnedSemaphorePermit,
 ) {
-    let Some(other) = worker.seat.better() else { return admit(worker, listener, tcp, address, permit) };
+    let Some(other) = worker.seat.better() else { return admit(worker, terms, tcp, address, permit) };
     // Fails only for a socket that the runtime has lost.
     let Ok(tcp) = tcp.into_std() else { return };
-    if let Some(refused) = worker.seat.hand_over(other, Handover { tcp, address, listener, permit }) {
+    if let Some(refused) = worker.seat.hand_over(other, Handover { tcp, address, terms, permit }) {
         admit_handover(worker, refused);
     }
 }
@@ -88,46 +119,44 @@ fn assign(
 pub(super) async fn take_over(
     worker: Rc<Worker>,
     mut mailbox: Mailbox<Handover>,
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Option<Stop>>,
 ) {
     let taking = async {
         while let Some(handover) = mailbox.recv().await {
-            admit_handover(&worker, handover);
             worker.seat.arrived();
+            admit_handover(&worker, handover);
         }
     };
     tokio::select! {
         () = taking => {}
-        _ = stop.wait_for(|stop| *stop) => {}
+        _ = stop.wait_for(Option::is_some) => {}
     }
     // From now on a worker that has not heard of the stop keeps what it accepts.
     mailbox.close();
     while let Some(handover) = mailbox.recv().await {
-        admit_handover(&worker, handover);
         worker.seat.arrived();
+        admit_handover(&worker, handover);
     }
 }
 
 fn admit_handover(worker: &Rc<Worker>, handover: Handover) {
-    let Handover { tcp, address, listener, permit } = handover;
+    let Handover { tcp, address, terms, permit } = handover;
     // A socket that the runtime cannot watch is closed, as it would be at an accept.
     if let Ok(tcp) = TcpStream::from_std(tcp) {
-        admit(worker, listener, tcp, address, permit);
+        admit(worker, terms, tcp, address, permit);
     }
 }
 
 fn admit(
     worker: &Rc<Worker>,
-    listener: ListenerId,
+    terms: Terms,
     tcp: TcpStream,
     address: SocketAddr,
     permit: OwnedSemaphorePermit,
 ) {
-    let snapshot = worker.core.snapshot();
-    let served = snapshot.config.listener(listener);
-    let (tls, loopback_listener) = (served.tls.clone(), served.is_loopback());
-    let client = Client { address, secure: tls.is_some(), loopback_listener, listener };
+    let Terms { listener, tls, loopback } = terms;
+    let client = Client { address, secure: tls.is_some(), loopback_listener: loopback, listener };
     let ticket = Ticket::new(worker, client, permit);
-    let patience = snapshot.config.timeouts.head;
+    let patience = worker.core.snapshot().config.timeouts.head;
     serve_arrival(worker, Arrival { tcp, tls, ticket, patience });
 }

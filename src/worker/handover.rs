@@ -7,11 +7,12 @@
 use std::{
     net::{SocketAddr, TcpStream},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
 
+use rustls::ServerConfig;
 use tokio::sync::{
     OwnedSemaphorePermit,
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -19,12 +20,22 @@ use tokio::sync::{
 
 use crate::config::ListenerId;
 
+/// What a listener says of its connections.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Which one it is.
+    pub listener: ListenerId,
+    /// What is spoken on them; `None` is plain TCP.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Whether only this machine can make them.
+    pub loopback: bool,
+}
+
 /// An accepted connection on its way to another worker.
 pub struct Handover {
     pub(super) tcp: TcpStream,
     pub(super) address: SocketAddr,
-    /// The listener that it came to.
-    pub(super) listener: ListenerId,
+    pub(super) terms: Terms,
     pub(super) permit: OwnedSemaphorePermit,
 }
 
@@ -53,22 +64,70 @@ pub struct Seat<T> {
     index: usize,
 }
 
-/// What other workers hand over to one.
-pub type Mailbox<T> = UnboundedReceiver<T>;
+/// What other workers hand over to one. It outlives a worker that dies: what is in it then is for its successor.
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    /// There until it is dropped.
+    receiver: Option<UnboundedReceiver<T>>,
+    home: Home<T>,
+}
+
+/// Where a mailbox is while no worker has it. Locked at the start and at the end of a worker, and never between.
+type Home<T> = Arc<Mutex<Option<UnboundedReceiver<T>>>>;
+
+/// Where the mailbox of one seat is found again.
+#[derive(Debug)]
+pub struct MailboxHome<T>(Home<T>);
+
+impl<T> MailboxHome<T> {
+    /// The mailbox, unless a worker has it.
+    #[must_use]
+    pub fn take(&self) -> Option<Mailbox<T>> {
+        let receiver = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(Mailbox { receiver: Some(receiver), home: Arc::clone(&self.0) })
+    }
+}
+
+impl<T> Mailbox<T> {
+    /// The next connection; nothing when it is closed and empty. Cancel safe.
+    pub(super) async fn recv(&mut self) -> Option<T> {
+        self.receiver.as_mut()?.recv().await
+    }
+
+    /// Takes nothing more; what is in it stays.
+    pub(super) fn close(&mut self) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.close();
+        }
+    }
+}
+
+impl<T> Drop for Mailbox<T> {
+    fn drop(&mut self) {
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = self.receiver.take();
+    }
+}
+
+impl<T> Clone for Seat<T> {
+    fn clone(&self) -> Self {
+        Self { colleagues: Arc::clone(&self.colleagues), index: self.index }
+    }
+}
 
 impl<T> Seat<T> {
-    /// Seats for so many workers, each with its mailbox.
+    /// Seats for so many workers, and where the mailbox of each is.
     #[must_use]
-    pub fn among(workers: usize) -> Vec<(Self, Mailbox<T>)> {
-        let (colleagues, mailboxes): (Vec<_>, Vec<_>) = (0..workers)
+    pub fn among(workers: usize) -> Vec<(Self, MailboxHome<T>)> {
+        let (colleagues, homes): (Vec<_>, Vec<_>) = (0..workers)
             .map(|_| {
                 let (mailbox, receiver) = unbounded_channel();
-                (Colleague { served: AtomicUsize::new(0), coming: AtomicUsize::new(0), mailbox }, receiver)
+                let home = MailboxHome(Arc::new(Mutex::new(Some(receiver))));
+                (Colleague { served: AtomicUsize::new(0), coming: AtomicUsize::new(0), mailbox }, home)
             })
             .unzip();
         let colleagues: Arc<[Colleague<T>]> = colleagues.into();
         let seats = (0..workers).map(|index| Self { colleagues: Arc::clone(&colleagues), index });
-        seats.zip(mailboxes).collect()
+        seats.zip(homes).collect()
     }
 
     /// Lets the others know how many connections this worker serves.
@@ -146,9 +205,18 @@ mod tests {
         }
     }
 
+    /// Seats, each with its mailbox.
+    fn seats<T>(workers: usize) -> Vec<(Seat<T>, Mailbox<T>)> {
+        Seat::among(workers).into_iter().map(|(seat, home)| (seat, home.take().unwrap())).collect()
+    }
+
+    fn next<T>(mailbox: &mut Mailbox<T>) -> Option<T> {
+        mailbox.receiver.as_mut().unwrap().try_recv().ok()
+    }
+
     /// Lets connections fall to workers by `choose` and returns what each has in the end.
     fn spread(workers: usize, connections: usize, mut choose: impl FnMut() -> usize) -> Vec<usize> {
-        let mut seats = Seat::among(workers);
+        let mut seats = seats(workers);
         let mut served = vec![0; workers];
         for number in 0..connections {
             let chosen = choose();
@@ -161,7 +229,7 @@ mod tests {
             // The mailboxes are emptied now and then only.
             if number % 3 == 2 || number + 1 == connections {
                 for (worker, (seat, mailbox)) in seats.iter_mut().enumerate() {
-                    while mailbox.try_recv().is_ok() {
+                    while next(mailbox).is_some() {
                         served[worker] += 1;
                         seat.publish(served[worker]);
                         seat.arrived();
@@ -215,12 +283,26 @@ mod tests {
 
     #[test]
     fn a_worker_that_takes_nothing_any_more_leaves_the_connection_where_it_is() {
-        let mut seats = Seat::among(2);
+        let mut seats = seats(2);
         assert_eq!(seats[0].0.hand_over(1, "one"), None);
         seats[1].1.close();
         assert_eq!(seats[0].0.hand_over(1, "two"), Some("two"));
-        assert_eq!((seats[1].1.try_recv(), seats[0].0.colleagues[1].load()), (Ok("one"), 1));
+        assert_eq!((next(&mut seats[1].1), seats[0].0.colleagues[1].load()), (Some("one"), 1));
         seats[1].0.arrived();
         assert_eq!(seats[0].0.colleagues[1].load(), 0);
+    }
+
+    #[test]
+    fn what_was_handed_over_to_a_worker_that_dies_is_its_successors() {
+        let seats = Seat::among(2);
+        let (giver, (_, home)) = (seats[0].0.clone(), &seats[1]);
+        let mailbox = home.take().unwrap();
+        assert!(home.take().is_none(), "a worker has it");
+        assert_eq!(giver.hand_over(1, "before its death"), None);
+        drop(mailbox);
+        assert_eq!(giver.hand_over(1, "while nobody is there"), None);
+        let mut successor = home.take().unwrap();
+        assert_eq!(next(&mut successor), Some("before its death"));
+        assert_eq!(next(&mut successor), Some("while nobody is there"));
     }
 }

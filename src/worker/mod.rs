@@ -9,7 +9,9 @@
 //! - `ticket`: what the tasks of a worker share, and how each connection counts among them
 //! - `serve`: a connection until it ends or is parked
 //! - `parking`: when a connection leaves the runtime, comes back, or is closed
+//! - `orders`: what the server tells a worker, and what it is told
 //! - `accept`: where connections come from
+//! - `listening`: the listeners that come and go
 //! - `upkeep`: what is looked after now and then
 //!
 //! # The rules
@@ -40,11 +42,15 @@ mod serve;
 
 mod parking;
 
+mod orders;
+
 mod accept;
+
+mod listening;
 
 mod upkeep;
 
-use std::{io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+use std::{io, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     runtime::{Builder, LocalOptions},
@@ -54,31 +60,24 @@ use tokio::{
 };
 
 use self::{
-    accept::{ServedListener, accept, take_over},
+    accept::take_over,
+    listening::{Listening, vital},
     parking::{close_parked, make_room, park_idle, wake_parked},
     ticket::Worker,
     upkeep::{give_back, give_up, sweep},
 };
 pub use self::{
-    handover::{Handover, Mailbox, Seat},
+    handover::{Handover, Mailbox, MailboxHome, Seat, Terms},
+    listening::Reports,
     newcomers::Newcomers,
+    orders::{Event, GroupId, Loan, Order, Report, Stop},
 };
 use crate::{
-    config::ListenerId,
-    net::{Descriptors, listen::Acceptor},
+    net::Descriptors,
     observe::{access_log::AccessLogHandle, metrics::WorkerCounters},
     plan::Identity,
     proxy::{core::Core, snapshot::Published},
 };
-
-/// A listener on loan.
-#[derive(Debug)]
-pub struct Loan {
-    /// The socket, one of its group.
-    pub listener: TcpListener,
-    /// Which one it is.
-    pub id: ListenerId,
-}
 
 /// Everything a worker is given.
 pub struct Assignment {
@@ -100,16 +99,18 @@ pub struct Assignment {
     pub descriptors: Arc<Descriptors>,
     /// Those that wait for such a permit.
     pub newcomers: Arc<Newcomers>,
-    /// Turns true when the process stops.
-    pub stop: watch::Receiver<bool>,
-    /// Told once the queues of the listeners are empty and the worker has let go of them.
-    pub emptied: mpsc::UnboundedSender<()>,
+    /// What is ordered while it serves. Bounded by the number of listeners that are configured.
+    pub orders: mpsc::UnboundedReceiver<Order>,
+    /// Says how when the process stops.
+    pub stop: watch::Receiver<Option<Stop>>,
+    /// Where it tells of itself.
+    pub reports: Reports,
 }
 
 /// Serves until told to stop, then until every connection has ended or `drain_timeout` is over.
 ///
 /// # Errors
-/// When the runtime cannot be built or a listener cannot be watched.
+/// When the runtime cannot be built, a listener cannot be watched, or a task has panicked that is not a connection's.
 pub fn run(assignment: Assignment) -> io::Result<()> {
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
@@ -127,47 +128,66 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
         permits,
         descriptors,
         newcomers,
+        mut orders,
         mut stop,
-        emptied,
+        reports,
     } = assignment;
     let (seat, mailbox) = seat;
     let core = Core::among(published, identity, counters, access_log, descriptors);
     let drain_timeout = core.process.drain_timeout;
     let worker = Worker::new(core, seat, permits, newcomers)?;
-    let accepting = start_tasks(&worker, loans, mailbox, &stop)?;
-    // The server is gone if this fails; then there is nothing left to wait for.
-    let _ = stop.wait_for(|stop| *stop).await;
-    for acceptor in accepting {
-        // A panic while accepting ends the process anyway.
-        let _ = acceptor.await;
+    let _end = LetGo(Rc::clone(&worker));
+    let mut listening = Listening::new(Rc::clone(&worker), stop.clone(), reports.clone());
+    for loan in loans {
+        listening.listen(loan)?;
     }
+    let taking_over = start_tasks(&worker, mailbox, &stop);
+    let stop = loop {
+        tokio::select! {
+            // The server is gone if this fails; then there is nothing left to wait for.
+            stop = stop.wait_for(Option::is_some) => break stop.map_or(Stop::Drain, |stop| stop.unwrap_or_default()),
+            Some(order) = orders.recv() => listening.obey(order)?,
+            () = worker.broken.notified() => return Err(io::Error::other("a task of it has panicked")),
+        }
+    };
+    if stop == Stop::HandOver {
+        // At once: whoever waits for a place is let in meanwhile, and that may take long.
+        worker.core.drain();
+    }
+    listening.ended().await;
+    // A panic while taking over is told by its message.
+    let _ = taking_over.await;
     worker.core.drain();
-    let _ = emptied.send(());
+    reports.send(Event::Emptied);
     drain(&worker, drain_timeout).await;
     Ok(())
 }
 
-/// Starts the tasks of a worker; those that are returned bring connections, and end when the process stops.
+/// Lets go of every connection when a worker ends, be it by a panic: those that wait hold the worker, and it holds
+/// them.
+struct LetGo(Rc<Worker>);
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        self.0.let_go();
+    }
+}
+
+/// Starts the tasks of a worker; the one that is returned brings connections, and ends when the process stops.
 fn start_tasks(
     worker: &Rc<Worker>,
-    loans: Vec<Loan>,
     mailbox: Mailbox<Handover>,
-    stop: &watch::Receiver<bool>,
-) -> io::Result<Vec<JoinHandle<()>>> {
-    let mut accepting = Vec::new();
-    for loan in loans {
-        let acceptor = Acceptor::new(loan.listener, Rc::clone(&worker.freed))?;
-        let listener = ServedListener { acceptor, id: loan.id };
-        accepting.push(spawn_local(accept(Rc::clone(worker), listener, stop.clone())));
-    }
-    accepting.push(spawn_local(take_over(Rc::clone(worker), mailbox, stop.clone())));
-    spawn_local(sweep(Rc::clone(worker)));
-    spawn_local(give_back(Rc::clone(worker)));
-    spawn_local(park_idle(Rc::clone(worker)));
-    spawn_local(wake_parked(Rc::clone(worker)));
-    spawn_local(make_room(Rc::clone(worker)));
-    spawn_local(give_up(Rc::clone(worker)));
-    Ok(accepting)
+    stop: &watch::Receiver<Option<Stop>>,
+) -> JoinHandle<()> {
+    // One that has died may have left its load.
+    worker.publish();
+    spawn_local(vital(worker, sweep(Rc::clone(worker))));
+    spawn_local(vital(worker, give_back(Rc::clone(worker))));
+    spawn_local(vital(worker, park_idle(Rc::clone(worker))));
+    spawn_local(vital(worker, wake_parked(Rc::clone(worker))));
+    spawn_local(vital(worker, make_room(Rc::clone(worker))));
+    spawn_local(vital(worker, give_up(Rc::clone(worker))));
+    spawn_local(vital(worker, take_over(Rc::clone(worker), mailbox, stop.clone())))
 }
 
 /// Waits until every connection has ended, or cuts what is left when `drain_timeout` is over.
@@ -184,7 +204,4 @@ async fn drain(worker: &Rc<Worker>, drain_timeout: Duration) {
             "--drain-timeout is over; connections are cut"
         );
     }
-    // Their tickets hold the worker.
-    while worker.parked.close_some() {}
-    worker.tasks.clear();
 }

@@ -40,6 +40,8 @@ pub(super) struct Worker {
     pub(super) newcomers: Arc<Newcomers>,
     /// A connection has ended, and with it a descriptor is free.
     pub(super) freed: Rc<Notify>,
+    /// A task that it cannot do without has panicked.
+    pub(super) broken: Notify,
 }
 
 impl Worker {
@@ -63,6 +65,7 @@ impl Worker {
             permits,
             newcomers,
             freed: Rc::new(Notify::new()),
+            broken: Notify::new(),
         }))
     }
 
@@ -83,6 +86,12 @@ impl Worker {
             self.end_longest_idle();
         }
         freed
+    }
+
+    /// Drops every connection that no task serves.
+    pub(super) fn let_go(&self) {
+        while self.parked.close_some() {}
+        self.tasks.clear();
     }
 
     /// Lets the other workers know how much there is to do here: a parked connection is no work.
@@ -163,7 +172,7 @@ mod tests {
             let metrics = Metrics::new();
             let permits = Arc::new(Semaphore::new(2));
             let core = Core::new(Arc::new(config(REVERSE)), Arc::new(identity()), metrics.register(), None);
-            let (seat, _mailbox) = Seat::among(1).pop().unwrap();
+            let (seat, _home) = Seat::among(1).pop().unwrap();
             let worker = Worker::new(core, seat, Arc::clone(&permits), Arc::default()).unwrap();
             let ticket = || {
                 let permit = Arc::clone(&permits).try_acquire_owned().unwrap();

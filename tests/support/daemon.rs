@@ -88,7 +88,8 @@ fn listening(text: &str) -> Vec<SocketAddr> {
     distinct
 }
 
-fn command(arguments: &[&str]) -> Command {
+/// The command with these arguments, and nothing of what the environment says to it.
+pub(crate) fn command(arguments: &[&str]) -> Command {
     // Another build of the same program: a release build for long runs.
     let binary = std::env::var_os("CORSAIR_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_corsair").into());
     let mut command = Command::new(binary);
@@ -144,7 +145,12 @@ impl Corsair {
         Self::launch(limited, arguments, 1)
     }
 
-    fn launch<S: AsRef<str>>(command: impl Fn(&[&str]) -> Command, arguments: &[S], count: usize) -> Self {
+    /// As [`Corsair::start_listeners`], started by what `command` makes of the arguments.
+    pub(crate) fn launch<S: AsRef<str>>(
+        command: impl FnOnce(&[&str]) -> Command,
+        arguments: &[S],
+        count: usize,
+    ) -> Self {
         let mut all: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
         if !all.iter().any(|a| matches!(*a, "--listen" | "-l")) {
             all.extend(["--listen", "127.0.0.1:0"]);
@@ -174,7 +180,12 @@ impl Corsair {
 
     /// Runs it with exactly these arguments until it ends by itself; panics when it does not.
     pub(crate) fn run_to_end(arguments: &[&str]) -> Ended {
-        let mut child = command(arguments).spawn().unwrap();
+        Self::command_to_end(command(arguments))
+    }
+
+    /// As [`Corsair::run_to_end`], with a command that is ready to start.
+    pub(crate) fn command_to_end(mut command: Command) -> Ended {
+        let mut child = command.spawn().unwrap();
         let stderr = Collected::from_pipe(child.stderr.take().unwrap());
         let stdout = Collected::from_pipe(child.stdout.take().unwrap());
         let end = Instant::now() + PATIENCE;
@@ -185,7 +196,7 @@ impl Corsair {
             if Instant::now() > end {
                 drop(child.kill());
                 drop(child.wait());
-                panic!("corsair {arguments:?} runs on; it said:\n{}", stderr.text());
+                panic!("{command:?} runs on; it said:\n{}", stderr.text());
             }
             super::pause(std::time::Duration::from_millis(5));
         };

@@ -1,0 +1,115 @@
+//! Listening sockets that the process was started with: by a service manager (sd_listen_fds(3)), or by the process
+//! that it succeeds.
+
+use std::{
+    env,
+    net::{SocketAddr, TcpListener},
+};
+
+use listenfd::ListenFd;
+
+use crate::net::listen::adopt;
+
+/// The sockets that the process was started with and that no listener has taken yet.
+#[derive(Default)]
+pub(super) struct Inherited {
+    /// By their number among those that were passed.
+    sockets: Vec<Socket>,
+}
+
+struct Socket {
+    number: usize,
+    address: SocketAddr,
+    listener: TcpListener,
+}
+
+impl Inherited {
+    /// What the environment says of them. To be called while the process has one thread and no descriptors of its own.
+    pub(super) fn from_environment() -> Self {
+        // Without it they may be meant for anybody, such as the shell that has started us.
+        if env::var_os("LISTEN_PID").is_none() {
+            return Self::default();
+        }
+        let mut passed = ListenFd::from_env();
+        let mut inherited = Self::default();
+        for number in 0..passed.len() {
+            inherited.take_in(number, &mut passed);
+        }
+        inherited
+    }
+
+    fn take_in(&mut self, number: usize, passed: &mut ListenFd) {
+        let adopted = passed.take_tcp_listener(number).and_then(|listener| {
+            let Some(listener) = listener else { return Ok(None) };
+            adopt(&listener)?;
+            Ok(Some(Socket { number, address: listener.local_addr()?, listener }))
+        });
+        match adopted {
+            Ok(socket) => self.sockets.extend(socket),
+            Err(error) => {
+                tracing::warn!(number, %error, "a descriptor of LISTEN_FDS is no listening TCP socket; it is not used");
+            }
+        }
+    }
+
+    /// Takes the sockets that listen on `address`. Port 0 stands for any that is left: then they are those of one port.
+    pub(super) fn take(&mut self, address: SocketAddr) -> Vec<TcpListener> {
+        let of_ip = |socket: &Socket| socket.address.ip() == address.ip();
+        let port = match address.port() {
+            0 => self.sockets.iter().find(|socket| of_ip(socket)).map(|socket| socket.address.port()),
+            port => Some(port),
+        };
+        let taken =
+            self.sockets.extract_if(.., |socket| of_ip(socket) && Some(socket.address.port()) == port);
+        taken.map(|socket| socket.listener).collect()
+    }
+
+    /// Closes those that nobody has taken, and says so.
+    pub(super) fn close(self) {
+        for Socket { number, address, .. } in self.sockets {
+            tracing::warn!(
+                number,
+                %address,
+                "a socket of LISTEN_FDS is closed: no listener has this address; add --listen, or take it out of the \
+                 socket unit"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inherited(addresses: &[&str]) -> Inherited {
+        let sockets = addresses.iter().enumerate().map(|(number, address)| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            Socket { number, address: address.parse().unwrap(), listener }
+        });
+        Inherited { sockets: sockets.collect() }
+    }
+
+    fn left(inherited: &Inherited) -> Vec<usize> {
+        inherited.sockets.iter().map(|socket| socket.number).collect()
+    }
+
+    #[test]
+    fn a_listener_takes_all_sockets_of_its_address() {
+        let mut inherited = inherited(&["127.0.0.1:80", "127.0.0.1:81", "127.0.0.1:80", "[::]:80"]);
+        assert_eq!(inherited.take("127.0.0.1:80".parse().unwrap()).len(), 2);
+        assert_eq!(left(&inherited), [1, 3]);
+        assert_eq!(inherited.take("127.0.0.1:80".parse().unwrap()).len(), 0);
+        assert_eq!(inherited.take("[::]:80".parse().unwrap()).len(), 1);
+        assert_eq!(inherited.take("0.0.0.0:81".parse().unwrap()).len(), 0);
+        assert_eq!(left(&inherited), [1]);
+    }
+
+    #[test]
+    fn port_0_takes_the_sockets_of_one_port_that_are_left() {
+        let mut inherited = inherited(&["127.0.0.2:9", "127.0.0.1:7", "127.0.0.1:8", "127.0.0.1:7"]);
+        let any = "127.0.0.1:0".parse().unwrap();
+        assert_eq!(inherited.take(any).len(), 2);
+        assert_eq!(left(&inherited), [0, 2]);
+        assert_eq!((inherited.take(any).len(), inherited.take(any).len()), (1, 0));
+    }
+}
