@@ -5,14 +5,12 @@ use std::process::ExitCode;
 use corsair::{
     commands,
     config::{
-        Settings,
-        compile::compile,
-        file,
+        Settings, file,
         flags::{self, Command},
         machine::Machine,
     },
     diagnostics::{self, USAGE},
-    server,
+    server::{self, Origin},
 };
 use tikv_jemallocator::Jemalloc;
 
@@ -33,16 +31,19 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(USAGE));
         }
     };
-    file::read(&mut settings);
     match command {
         Command::Serve => serve(settings),
-        Command::Check { print } => commands::check(&settings, print).map_or_else(|code| code, printed),
+        Command::Check { print } => {
+            file::read(&mut settings);
+            commands::check(&settings, print).map_or_else(|code| code, printed)
+        }
         Command::GenerateConfig => commands::generate_config(&settings).map_or_else(|code| code, printed),
     }
 }
 
-fn serve(settings: Settings) -> ExitCode {
-    let (config, warnings) = match compile(&settings, Machine::claim(), None) {
+fn serve(typed: Settings) -> ExitCode {
+    let origin = Origin { typed, machine: Machine::claim() };
+    let (config, warnings) = match origin.read(None) {
         Ok(compiled) => compiled,
         Err(faults) => {
             diagnostics::report(&faults, &[]);
@@ -53,7 +54,7 @@ fn serve(settings: Settings) -> ExitCode {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    match server::run(config) {
+    match server::run(config, origin) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("corsair: {error}");

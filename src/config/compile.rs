@@ -50,17 +50,23 @@ fn read<'a>(
     before: Option<&Config>,
     reader: &mut Reader<'a>,
 ) -> Option<Config> {
-    let process = process::read(machine, reader);
+    let mut process = process::read(machine, reader);
     let policies = Policies::read(reader);
     let gateway = gateway::read(reader);
-    let limits = limits::read(reader);
+    let mut limits = limits::read(reader);
     let timeouts = timeouts::read(reader);
     let upstreams = Upstreams::read(reader);
     let routes = typed_routes(upstreams.of_flags, reader);
     let hosts: Vec<String> = routes.iter().filter_map(|(_, parts)| parts.host_name.clone()).collect();
     let listeners = listen::read(&hosts, reader);
     let dns = dns::read(reader);
-    let log = log::read(reader);
+    let mut log = log::read(reader);
+    process.largest_head = limits.head.max(limits.response_head);
+    if let Some(before) = before {
+        process = process::kept(process, &before.process, reader);
+        limits::keep(&mut limits, &before.limits, process.largest_head, reader);
+        log::keep(&mut log, &before.log, reader);
+    }
 
     let gateway_policy = policies.find(Key::GatewayCors, &gateway.cors, reader);
     refuse_an_open_gateway(&listeners, &gateway, &policies, gateway_policy, reader);
@@ -106,6 +112,7 @@ fn read<'a>(
         limits,
         dns,
         log,
+        files: settings.files(),
         file: settings.file.clone(),
         example_fields,
     })

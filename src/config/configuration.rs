@@ -1,6 +1,6 @@
 //! All of it together.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     dns::Dns,
@@ -40,6 +40,8 @@ pub struct Config {
     pub dns: Dns,
     /// What is written, and where.
     pub log: Log,
+    /// All files that say something of it.
+    pub files: Vec<PathBuf>,
     /// The file that it was read from.
     pub file: Option<Arc<Source>>,
     /// Field lines that an example request needs to be let in, such as `Origin: https://app.example.com`.

@@ -134,6 +134,7 @@ struct Walk<'a> {
     settings: &'a mut Settings,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else stands there is described")]
 impl Walk<'_> {
     /// What stands in a table. `path` leads to it from where its [`Table`] begins, with a dot at its end.
     fn table(&mut self, table: &DeTable<'_>, kind: Table, path: &str, section: &mut Section) {

@@ -47,6 +47,22 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Limits {
     }
 }
 
+/// Takes heads that are larger than the buffers of the process, which hold `largest`, back to what they were `before`.
+pub(super) fn keep(limits: &mut Limits, before: &Limits, largest: usize, reader: &mut Reader<'_>) {
+    for (key, limit, old) in [
+        (Key::LimitHead, &mut limits.head, before.head),
+        (Key::LimitResponseHead, &mut limits.response_head, before.response_head),
+    ] {
+        if *limit > largest {
+            reader.warn(
+                key,
+                "is more than the buffers of the process hold: restart it, or replace it with USR2",
+            );
+            *limit = old;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::sample, *};

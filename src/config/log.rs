@@ -60,6 +60,15 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Log {
     }
 }
 
+/// Takes what holds for the life of the process back to what it was `before`.
+pub(super) fn keep(log: &mut Log, before: &Log, reader: &mut Reader<'_>) {
+    if log.access != before.access {
+        reader.warn(Key::AccessLog, "holds for the life of the process: restart it, or replace it with USR2");
+    }
+    log.access = before.access.clone();
+    log.verbosity = before.verbosity;
+}
+
 fn access_log(text: &str) -> Result<AccessLog, String> {
     match text {
         "off" => Ok(AccessLog::Off),

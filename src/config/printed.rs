@@ -105,7 +105,6 @@ fn table(begins: &str, with_defaults: bool, section: &Section, text: &mut String
 
 /// A value as it stands in a file.
 fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
-    let all = || typed.iter().map(|typed| one(typed));
     match key.row().kind {
         Kind::List(_) => {
             let members = typed.iter().flat_map(|typed| match &typed.at {
@@ -140,7 +139,7 @@ fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
             let on = typed.last().is_some_and(|typed| super::values::boolean(&typed.text) == Ok(true));
             on.to_string()
         }
-        Kind::Value(_) | Kind::Count => all().last().unwrap_or_default(),
+        Kind::Value(_) | Kind::Count => typed.last().map(one).unwrap_or_default(),
     }
 }
 

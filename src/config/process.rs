@@ -25,6 +25,8 @@ pub struct Process {
     pub run_as: Option<RunAs>,
     /// Whether a client that is no browser may end its side behind its request and still gets the answer.
     pub half_close: bool,
+    /// Bytes of the largest head that a buffer holds, of requests and of responses.
+    pub largest_head: usize,
     /// Whether files are watched for changes.
     pub watch: bool,
     /// The file that the configuration is read from.
@@ -69,9 +71,30 @@ pub(super) fn read(machine: Machine, reader: &mut Reader<'_>) -> Process {
         drain_timeout: reader.value(Key::DrainTimeout, values::duration),
         run_as: run_as(reader),
         half_close: reader.switch(Key::HalfClose),
+        largest_head: 0,
         watch: reader.switch(Key::Watch),
         file: reader.optional(Key::ConfigFile, values::file),
     }
+}
+
+/// This with what cannot change while the process lives, as it was `before`; what was to change is warned of.
+pub(super) fn kept(mut process: Process, before: &Process, reader: &mut Reader<'_>) -> Process {
+    let differs = [
+        (Key::Workers, process.workers != before.workers),
+        (Key::MaxConnections, process.max_connections != before.max_connections),
+        (Key::User, process.run_as != before.run_as),
+        (Key::Watch, process.watch != before.watch),
+    ];
+    for (key, _) in differs.into_iter().filter(|(_, differs)| *differs) {
+        reader.warn(key, "holds for the life of the process: restart it, or replace it with USR2");
+    }
+    process.workers = before.workers;
+    process.max_connections = before.max_connections;
+    process.run_as.clone_from(&before.run_as);
+    process.watch = before.watch;
+    (process.pipes, process.races, process.lookups) = (before.pipes, before.races, before.lookups);
+    process.largest_head = before.largest_head;
+    process
 }
 
 fn run_as(reader: &mut Reader<'_>) -> Option<RunAs> {

@@ -5,10 +5,10 @@
 //! typed, so that all faults are found together and none hides the next. Nothing is parsed, checked or defaulted
 //! here. What was typed and belongs to no setting is noted beside them: a flag that does not exist hides no other fault.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
-    keys::{Key, Row},
+    keys::{Key, Kind, Row},
     notes::{ConfigFault, Notes},
     source::{Place, Source},
 };
@@ -30,7 +30,7 @@ pub struct Settings {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Section {
     typed: BTreeMap<Key, Vec<Typed>>,
-    parts: Vec<(Part, Section)>,
+    parts: Vec<(Part, Self)>,
     /// The tables that are there, even if empty.
     pub(super) tables: Vec<(String, Place)>,
     /// Its NAME, where it has one.
@@ -107,6 +107,21 @@ impl Settings {
     /// The same, to be added to.
     pub(super) const fn root_mut(&mut self) -> &mut Section {
         &mut self.root
+    }
+
+    /// All files that settings name.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        fn add(section: &Section, files: &mut Vec<PathBuf>) {
+            for (key, typed) in &section.typed {
+                if key.row().kind == Kind::Value("FILE") {
+                    files.extend(typed.iter().map(|typed| PathBuf::from(&typed.text)));
+                }
+            }
+            section.parts.iter().for_each(|(_, part)| add(part, files));
+        }
+        let mut files = Vec::new();
+        add(&self.root, &mut files);
+        files
     }
 
     /// Notes that what was typed as `key` cannot be used.

@@ -62,7 +62,9 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
 }
 
 /// The form of the target, and the authority that the request is for.
-fn addressed(request: Request<'_>) -> Result<(RequestTarget, Option<Span>), Error> {
+type Addressed = (RequestTarget, Option<Span>);
+
+fn addressed(request: Request<'_>) -> Result<Addressed, Error> {
     let target = RequestTarget::parse(request)?;
     Ok((target, target.authority(request)?))
 }
@@ -89,7 +91,7 @@ fn is_of_browser(request: Request<'_>) -> bool {
 fn action(
     plan: &mut Plan,
     request: Request<'_>,
-    (addressed, taker): (Result<(RequestTarget, Option<Span>), Error>, Result<Taker, Error>),
+    (addressed, taker): (Result<Addressed, Error>, Result<Taker, Error>),
     config: &Config,
     client: &Client,
     own_id: &[u8],

@@ -202,5 +202,5 @@ const HEAD_GROWTH: usize = 4 << 10;
 /// Bytes of one buffer: the largest head, and what a rewrite adds to it.
 #[must_use]
 pub fn buffer_size(config: &Config) -> usize {
-    config.limits.head.max(config.limits.response_head) + HEAD_GROWTH
+    config.process.largest_head + HEAD_GROWTH
 }

@@ -24,7 +24,7 @@ use crate::{
         core::{descriptors, resolver},
         snapshot::{Publication, Published},
     },
-    upstream::Prober,
+    upstream::{Prober, Servers},
     worker::{self, Assignment, Event, Handover, MailboxHome, Newcomers, Order, Report, Reports, Seat, Stop},
 };
 
@@ -42,7 +42,7 @@ pub(super) struct Crew {
     reports: mpsc::UnboundedReceiver<Report>,
     work: Work,
     /// Looks after servers that are out, for as long as it is there.
-    probes: Vec<JoinSet<()>>,
+    probes: Vec<Probes>,
 }
 
 /// What a worker does with its assignment: [`worker::run`].
@@ -79,21 +79,37 @@ enum Stage {
     Ended,
 }
 
-/// Starts to look after the servers of each upstream.
-fn probes(means: &Means) -> Vec<JoinSet<()>> {
+/// Looks after the servers of one upstream for as long as it is there.
+struct Probes {
+    servers: Arc<Servers>,
+    /// How TLS is spoken to them.
+    tls: Box<str>,
+    _tasks: JoinSet<()>,
+}
+
+/// Looks after the servers of each upstream; who does already goes on.
+fn probes(mut before: Vec<Probes>, means: &Means) -> Vec<Probes> {
     let publication = means.published.current();
     let Publication { config, servers, .. } = &*publication;
     let resolver = resolver(config);
-    let upstreams = config.upstream_ids().zip(servers);
-    let probers = upstreams.map(|(upstream, servers)| Prober {
-        config: Arc::clone(config),
-        upstream,
-        servers: Arc::clone(servers),
-        resolver: resolver.clone(),
-        descriptors: Arc::clone(&means.descriptors),
-        handshakes: handshake::places(),
+    let upstreams = config.upstreams.iter().zip(servers);
+    let probes = upstreams.map(|(upstream, servers)| {
+        let tls = &upstream.tls.settings;
+        let is_same = |probes: &Probes| Arc::ptr_eq(&probes.servers, servers) && probes.tls == *tls;
+        if let Some(at) = before.iter().position(is_same) {
+            return before.swap_remove(at);
+        }
+        let prober = Prober {
+            upstream: upstream.clone(),
+            socket_buffer: config.limits.socket_buffer,
+            servers: Arc::clone(servers),
+            resolver: resolver.clone(),
+            descriptors: Arc::clone(&means.descriptors),
+            handshakes: handshake::places(),
+        };
+        Probes { servers: Arc::clone(servers), tls: tls.clone(), _tasks: prober.start() }
     });
-    probers.map(Prober::start).collect()
+    probes.collect()
 }
 
 impl Crew {
@@ -150,7 +166,7 @@ impl Crew {
         for index in 0..crew.members.len() {
             crew.start_worker(index)?;
         }
-        crew.probes = probes(&crew.means);
+        crew.probes = probes(Vec::new(), &crew.means);
         Ok(crew)
     }
 
@@ -159,27 +175,32 @@ impl Crew {
         self.listeners.addresses()
     }
 
-    /// Makes what is listened on equal to `config.listeners`: opens what is new, lets TLS and everything else of those
-    /// that stay hold for connections accepted from now on, and takes back what is gone. Connections that wait in a
-    /// queue are served, and established ones live on, whatever becomes of their listener. Returns what is opened and
-    /// closed; the number of workers stays as it was at the start.
+    /// Has requests that come from now on see `config`, and makes what is listened on equal to its listeners: opens what
+    /// is new, lets TLS and everything else of those that stay hold for connections accepted from now on, and takes back
+    /// what is gone. Connections that wait in a queue are served, and established ones live on, whatever becomes of
+    /// their listener. Returns its generation, and what is opened and closed.
     ///
     /// # Errors
     /// Each address that cannot be listened on; then nothing has changed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the reload"))]
-    pub(super) fn change_listeners(
+    pub(super) fn reconfigure(
         &mut self,
-        config: &Config,
-    ) -> Result<Vec<ListenerChange>, Vec<ListenError>> {
+        config: &Arc<Config>,
+    ) -> Result<(u64, Vec<ListenerChange>), Vec<ListenError>> {
         let rearranged = self.listeners.rearrange(config)?;
+        let dns_differs = self.means.published.current().config.dns != config.dns;
+        // Before any connection comes that is told to be of a listener of it.
+        let generation = self.means.published.publish(Arc::clone(config)).generation;
         for (member, loans) in self.members.iter().zip(rearranged.loans) {
             let listen = loans.into_iter().map(Order::Listen);
             let terms = rearranged.terms.iter().map(|(group, terms)| Order::Terms(*group, terms.clone()));
             let leave = rearranged.taken_back.iter().map(|group| Order::Leave(*group));
+            let orders =
+                std::iter::once(Order::Reconfigure { dns_differs }).chain(listen).chain(terms).chain(leave);
             // To one that has just died this is nothing: its successor starts with all of it.
-            listen.chain(terms).chain(leave).for_each(|order| _ = member.orders.send(order));
+            orders.for_each(|order| _ = member.orders.send(order));
         }
-        Ok(rearranged.changes)
+        self.probes = probes(std::mem::take(&mut self.probes), &self.means);
+        Ok((generation, rearranged.changes))
     }
 
     /// Asks every worker whether it obeys.

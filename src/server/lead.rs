@@ -8,6 +8,7 @@ use super::{
     crew::Crew,
     fault::ServeError,
     notify::{self, Watchdog},
+    reload::{Origin, Watch, reload},
     signals::{Event, Signals},
 };
 use crate::{config::Config, observe::access_log::AccessLog, worker::Stop};
@@ -18,9 +19,11 @@ const DRAIN_GRACE: Duration = Duration::from_secs(1);
 /// What the process is made of while it serves.
 pub(super) struct Process {
     pub(super) config: Arc<Config>,
+    pub(super) origin: Origin,
     pub(super) crew: Crew,
     pub(super) signals: Signals,
     pub(super) access_log: Option<Rc<AccessLog>>,
+    pub(super) watch: Watch,
     pub(super) watchdog: Watchdog,
 }
 
@@ -34,6 +37,7 @@ impl Process {
             let event = tokio::select! {
                 event = self.signals.next(self.access_log.as_deref()) => event,
                 error = self.crew.tend() => return Err(error),
+                () = self.watch.changed(&self.config.files) => Event::Reload,
                 () = self.watchdog.round() => {
                     Watchdog::tell(self.crew.has_answered());
                     if self.crew.has_answered() {
@@ -44,7 +48,7 @@ impl Process {
             };
             match event {
                 Event::Stop => break,
-                Event::Reload => refuse_reload(),
+                Event::Reload => reload(&self.origin, &mut self.config, &mut self.crew),
                 Event::Upgrade => {
                     tracing::warn!(
                         "USR2: there is no upgrade in place; start the new program and stop this one"
@@ -57,7 +61,7 @@ impl Process {
 
     /// Serves on for `drain_delay`, then drains.
     async fn stop(&mut self) -> Result<(), ServeError> {
-        let Self { config, crew, signals, access_log, watchdog } = self;
+        let Self { config, crew, signals, access_log, watchdog, .. } = self;
         notify::stopping();
         let delay = config.process.drain_delay;
         let stopping = async {
@@ -106,8 +110,4 @@ async fn second_stop(signals: &mut Signals, access_log: Option<&AccessLog>) {
             Event::Reload | Event::Upgrade => tracing::warn!("stopping: HUP and USR2 come too late"),
         }
     }
-}
-
-fn refuse_reload() {
-    tracing::warn!("HUP: there is no file to reload; flags hold until a restart");
 }

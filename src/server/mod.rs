@@ -11,6 +11,7 @@
 //! - `announce`: what a person or a supervisor is told at the start
 //! - `signals`: what the process obeys
 //! - `crew`: the workers, and how they are led
+//! - `reload`: another configuration for the same process
 //! - `lead`: what the process does until it ends
 //!
 //! # The rules
@@ -26,7 +27,7 @@
 //! | 7 | The bound on memory that is told at start is one | measured | `memory::memory_stays_within_the_bound_that_was_told_however_slow_both_sides_are`, `memory::memory_stays_within_the_bound_that_was_told_with_tls_on_both_sides`, `memory::memory_stays_within_the_bound_that_was_told_with_trailers_at_their_limit` |
 //! | 8 | A process that nobody asks anything uses no CPU | experience | `process::an_idle_process_uses_no_cpu` |
 //! | 9 | A worker that dies is started anew with its sockets, so that nothing is lost that waits for it; one that dies three times within 10 s ends the process with an error: running on half-dead would be worse | experience | `server::crew::tests::a_worker_that_dies_is_started_anew_with_its_sockets_and_its_places`, `server::crew::tests::what_waits_for_a_worker_that_dies_is_its_successors`, `worker::handover::tests::what_was_handed_over_to_a_worker_that_dies_is_its_successors` |
-//! | 10 | A signal that nothing is made of yet (HUP, USR2) is answered with a warning and ends nothing | experience | `process::usr2_and_hup_end_nothing` |
+//! | 10 | A signal that nothing is made of yet (USR2) is answered with a warning and ends nothing | experience | `process::usr2_and_hup_end_nothing` |
 //! | 11 | Without a terminal one event tells what the banner does | experience | `process::without_a_terminal_one_event_tells_what_the_banner_does` |
 //! | 12 | All that a setting or a peer can raise is in it: what is about to be resumed, remembered, looked up, logged and counted, too | measured | `bounds::handshakes_of_clients_that_never_end_are_in_the_bound`, `bounds::handshakes_with_upstreams_that_never_end_are_in_the_bound`, `bounds::clients_that_hold_a_session_are_in_the_bound`, `bounds::idle_connections_to_upstreams_with_long_chains_are_in_the_bound`, `bounds::names_that_are_remembered_are_in_the_bound`, `bounds::lookups_under_way_and_those_that_wait_are_in_the_bound`, `bounds::a_log_that_nobody_reads_is_in_the_bound`, `bounds::counters_are_in_the_bound_whatever_is_asked`, `bounds::parked_connections_are_in_the_bound`, `bounds::heads_of_many_fields_are_in_the_bound` |
 //! | 13 | A listener that is added serves; one that is taken back refuses, and what waits in its queue is served, as are its established connections | measured | `server::crew::tests::a_listener_that_is_added_serves_and_one_that_is_gone_refuses`, `server::crew::tests::what_waits_at_a_listener_that_is_taken_back_is_served`, `server::crew::tests::what_waits_at_a_listener_that_is_taken_back_gets_the_places_that_others_leave` |
@@ -55,6 +56,8 @@ mod signals;
 
 mod crew;
 
+mod reload;
+
 mod lead;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
@@ -63,9 +66,9 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use self::{
     announce::announce, crew::Crew, inherited::Inherited, lead::Process, listeners::Listeners,
-    notify::Watchdog, privileges::Privileges, signals::Signals,
+    notify::Watchdog, privileges::Privileges, reload::Watch, signals::Signals,
 };
-pub use self::{fault::ServeError, memory::MemoryBound};
+pub use self::{fault::ServeError, memory::MemoryBound, reload::Origin};
 use crate::{
     config::{self, Config},
     observe::{
@@ -81,7 +84,7 @@ const LOG_FLUSH: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// See [`ServeError`].
-pub fn run(config: Config) -> Result<(), ServeError> {
+pub fn run(config: Config, origin: Origin) -> Result<(), ServeError> {
     // First, while nothing else has descriptors or threads.
     let mut inherited = Inherited::from_environment();
     let config = Arc::new(config);
@@ -108,7 +111,8 @@ pub fn run(config: Config) -> Result<(), ServeError> {
         announce(&config, &crew.addresses());
         notify::ready();
         let (config, access_log) = (Arc::clone(&config), access_log.clone());
-        Process { config, crew, signals, access_log, watchdog: Watchdog::from_environment() }.lead().await
+        let (watch, watchdog) = (Watch::new(&config), Watchdog::from_environment());
+        Process { config, origin, crew, signals, access_log, watch, watchdog }.lead().await
     });
     if let Some(log) = access_log.and_then(Rc::into_inner)
         && !log.shutdown(LOG_FLUSH)

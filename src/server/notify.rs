@@ -11,7 +11,6 @@ pub(super) fn ready() {
 }
 
 /// A reload begins; [`ready`] ends it, whatever came of it.
-#[expect(dead_code, reason = "for the reload")]
 pub(super) fn reloading() {
     // A manager that does not know what is said of the time takes the rest.
     match NotifyState::monotonic_usec_now() {

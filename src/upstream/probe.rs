@@ -14,7 +14,7 @@ use super::{
     servers::Servers,
 };
 use crate::{
-    config::{Config, Endpoint, UpstreamId},
+    config::{Endpoint, Upstream},
     error::Error,
     http1::head::{Fields, HeadEnd, HeadFault, MAX_FIELDS, parse_response},
     net::{Descriptors, Places, dns::Resolver, stream::Stream},
@@ -28,9 +28,9 @@ const MAX_HEAD: usize = 16 << 10;
 /// What probes are made with.
 pub struct Prober {
     /// Where the servers are.
-    pub config: Arc<Config>,
-    /// Of which upstream they are.
-    pub upstream: UpstreamId,
+    pub upstream: Upstream,
+    /// What the kernel may keep for each connection.
+    pub socket_buffer: Option<usize>,
     /// How they do.
     pub servers: Arc<Servers>,
     /// Names.
@@ -62,11 +62,11 @@ impl Prober {
     /// # Errors
     /// What keeps it from giving one.
     async fn probe(&self, server: &Endpoint, proof: Proof) -> Result<(), Error> {
-        let upstream = self.config.upstream(self.upstream);
+        let upstream = &self.upstream;
         let _spent = self.descriptors.spend();
         let Self { resolver, descriptors, handshakes, .. } = self;
         let with = Opener { resolver, descriptors, handshakes };
-        let remote = Remote::of_server(upstream, server, self.config.limits.socket_buffer);
+        let remote = Remote::of_server(upstream, server, self.socket_buffer);
         let mut times = OpeningTimes::default();
         let (stream, _) = Box::pin(connector::open(with, remote, |_, _| true, &mut times)).await?;
         if proof == Proof::Connection {
@@ -80,7 +80,7 @@ impl Prober {
 
 /// Waits until a server is taken out, tells that, and probes it until it is back; then anew.
 async fn look_after(prober: Rc<Prober>, index: usize) {
-    let Some(server) = prober.config.upstream(prober.upstream).endpoints.get(index) else { return };
+    let Some(server) = prober.upstream.endpoints.get(index) else { return };
     let url = server.url();
     loop {
         let absence = prober.servers.taken_out(index).await;

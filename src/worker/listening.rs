@@ -91,6 +91,7 @@ impl Listening {
                     group.terms.replace(terms);
                 }
             }
+            Order::Reconfigure { dns_differs } => self.worker.core.reconfigure(dns_differs),
             Order::Leave(id) => self.leave(id),
             Order::Answer => self.reports.send(Event::Answered),
             #[cfg(test)]

@@ -26,6 +26,11 @@ pub enum Order {
     Listen(Loan),
     /// Let this hold for connections that the group accepts from now on.
     Terms(GroupId, Terms),
+    /// Take over what another configuration says of what a worker has one of.
+    Reconfigure {
+        /// Names are resolved otherwise.
+        dns_differs: bool,
+    },
     /// Empty the queues of the group, let go of its sockets and say so; what it has brought is served on.
     Leave(GroupId),
     /// Say that orders are obeyed.

@@ -103,7 +103,7 @@ fn a_listener_that_is_added_serves_and_one_that_is_gone_refuses() {
         let mut client = connected(old).await;
         scene.during(is_answered(&mut client)).await;
 
-        let changes = scene.crew.change_listeners(&config(&["127.0.0.1:0", "127.0.0.2:0"], &[])).unwrap();
+        let changes = scene.crew.reconfigure(&config(&["127.0.0.1:0", "127.0.0.2:0"], &[])).unwrap().1;
         assert_eq!(scene.crew.addresses()[0], old, "what stays is what it was");
         let new = scene.crew.addresses()[1];
         assert_eq!(changes, [ListenerChange::Opened(new)]);
@@ -112,7 +112,7 @@ fn a_listener_that_is_added_serves_and_one_that_is_gone_refuses() {
             scene.during(is_answered(&mut client)).await;
         }
 
-        let changes = scene.crew.change_listeners(&config(&["127.0.0.2:0"], &[])).unwrap();
+        let changes = scene.crew.reconfigure(&config(&["127.0.0.2:0"], &[])).unwrap().1;
         assert_eq!((changes, scene.crew.addresses()), (vec![ListenerChange::Closed(old)], vec![new]));
         scene.during(refuses(old)).await;
         client.write_all(REQUEST).await.unwrap();
@@ -140,7 +140,7 @@ fn what_waits_at_a_listener_that_is_taken_back_is_served() {
         for _ in 0..40 {
             clients.push(connected(address).await);
         }
-        let changes = scene.crew.change_listeners(&config(&["127.0.0.2:0"], &[])).unwrap();
+        let changes = scene.crew.reconfigure(&config(&["127.0.0.2:0"], &[])).unwrap().1;
         assert_eq!(changes, [ListenerChange::Closed(address)]);
         drop(open);
         for client in &mut clients {
@@ -173,7 +173,7 @@ fn what_waits_at_a_listener_that_is_taken_back_gets_the_places_that_others_leave
         for _ in 0..6 {
             waiting.push(connected(address).await);
         }
-        scene.crew.change_listeners(&config(&["127.0.0.2:0"], &more)).unwrap();
+        scene.crew.reconfigure(&config(&["127.0.0.2:0"], &more)).unwrap();
         drop(busy);
         for client in &mut waiting {
             scene.during(is_answered(client)).await;
@@ -191,7 +191,7 @@ fn an_address_that_cannot_be_bound_changes_nothing() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = taken.local_addr().unwrap().to_string();
         let next = config(&["127.0.0.2:0", &taken, "192.0.2.1:1"], &["--open"]);
-        let faults = scene.crew.change_listeners(&next).unwrap_err();
+        let faults = scene.crew.reconfigure(&next).unwrap_err();
         let named: Vec<String> = faults.iter().map(|fault| fault.address.to_string()).collect();
         assert_eq!(named, [taken, "192.0.2.1:1".to_owned()]);
         assert_eq!(scene.crew.addresses(), [address]);
@@ -211,7 +211,7 @@ fn a_listener_that_stays_has_its_new_terms_for_what_it_accepts_from_then_on() {
         let authority = Authority::new();
         let (cert, key) = authority.issue("localhost", Validity::Now);
         let files = ["--tls-cert", cert.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
-        assert_eq!(scene.crew.change_listeners(&config(&["127.0.0.1:0"], &files)).unwrap(), []);
+        assert_eq!(scene.crew.reconfigure(&config(&["127.0.0.1:0"], &files)).unwrap().1, []);
         assert_eq!(scene.crew.addresses(), [address]);
         scene
             .during(async {
@@ -288,7 +288,7 @@ fn what_waits_for_a_worker_that_dies_is_its_successors() {
         for number in 0..20 {
             clients.push(connected(if number % 2 == 0 { taken_back } else { stays }).await);
         }
-        scene.crew.change_listeners(&config(&["127.0.0.2:0"], &["--workers", "1"])).unwrap();
+        scene.crew.reconfigure(&config(&["127.0.0.2:0"], &["--workers", "1"])).unwrap();
         drop(open);
         for client in &mut clients {
             scene.during(is_answered(client)).await;

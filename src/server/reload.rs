@@ -1,0 +1,119 @@
+//! Another configuration for the same process: read, judged, and published, or refused as a whole.
+//!
+//! Nothing is closed by it: requests under way keep the configuration that they have, and idle connections have none.
+//! What belongs to the process, and not to a request, keeps what it had, and is named in a warning.
+
+use std::{
+    hash::{BuildHasher as _, Hasher as _},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use foldhash::quality::FixedState;
+use tokio::time::{Interval, MissedTickBehavior, interval_at};
+
+use super::{crew::Crew, memory::MemoryBound, notify};
+use crate::config::{Config, ConfigFault, Settings, compile::compile, file, machine::Machine};
+
+/// How often files are looked at where they are watched.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Where configurations come from: what was typed at the start, which stays as it was, and a file.
+pub struct Origin {
+    /// What flags and variables said.
+    pub typed: Settings,
+    /// What the process can use.
+    pub machine: Machine,
+}
+
+impl Origin {
+    /// The configuration as it stands now, with what deserves a warning. What belongs to the life of the process is as
+    /// it was `before`.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn read(&self, before: Option<&Config>) -> Result<(Config, Vec<ConfigFault>), Vec<ConfigFault>> {
+        let mut settings = self.typed.clone();
+        file::read(&mut settings);
+        compile(&settings, self.machine, before)
+    }
+}
+
+/// Reads the configuration anew and publishes it, or tells why not; what is told in the end is one event.
+pub(super) fn reload(origin: &Origin, config: &mut Arc<Config>, crew: &mut Crew) {
+    notify::reloading();
+    match origin.read(Some(config)) {
+        Ok((next, warnings)) => apply(Arc::new(next), &warnings, config, crew),
+        Err(faults) => refuse(&faults),
+    }
+    notify::ready();
+}
+
+fn apply(next: Arc<Config>, warnings: &[ConfigFault], config: &mut Arc<Config>, crew: &mut Crew) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    match crew.reconfigure(&next) {
+        Ok((generation, changes)) => {
+            *config = next;
+            let listeners = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            tracing::info!(
+                generation,
+                listeners = Some(listeners).filter(|listeners| !listeners.is_empty()),
+                routes = config.routes.typed().count(),
+                memory_bound = MemoryBound::of(config).total(),
+                "reloaded"
+            );
+        }
+        Err(faults) => refuse(&faults),
+    }
+}
+
+fn refuse(faults: &[impl ToString]) {
+    let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    tracing::error!(faults = told.join("; "), "reload refused");
+}
+
+/// Looks whether what a configuration was read from has changed, by what it holds: links are moved, and times are set.
+pub(super) struct Watch {
+    rounds: Option<Interval>,
+    seen: u64,
+}
+
+impl Watch {
+    /// Looks at the files of `config`, if it asks for that. Needs a runtime.
+    pub(super) fn new(config: &Config) -> Self {
+        let rounds = config.process.watch.then(|| {
+            let mut rounds = interval_at(tokio::time::Instant::now() + LOOK, LOOK);
+            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            rounds
+        });
+        let seen = if rounds.is_some() { content(&config.files) } else { 0 };
+        Self { rounds, seen }
+    }
+
+    /// Waits until something has changed; for good where nobody asks. Cancel safe.
+    pub(super) async fn changed(&mut self, files: &[PathBuf]) {
+        let Some(rounds) = &mut self.rounds else { return std::future::pending().await };
+        loop {
+            rounds.tick().await;
+            let now = content(files);
+            if std::mem::replace(&mut self.seen, now) != now {
+                return;
+            }
+        }
+    }
+}
+
+/// What the files hold, as a number.
+fn content(files: &[PathBuf]) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    for file in files {
+        // One that is not there is another state of it.
+        let content = std::fs::read(file).ok();
+        hasher.write_usize(content.as_ref().map_or(usize::MAX, Vec::len));
+        hasher.write(&content.unwrap_or_default());
+    }
+    hasher.finish()
+}
