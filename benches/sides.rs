@@ -94,6 +94,7 @@ impl Stage {
                 secure: false,
                 loopback_listener: false,
                 listener: ListenerId::FIRST,
+                handshake: None,
             };
             let patience = core.snapshot().config.timeouts.head;
             spawn_local(

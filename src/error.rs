@@ -51,6 +51,9 @@ pub enum Error {
     /// The client took nothing for `timeouts.send`.
     ClientSendTimeout,
 
+    /// The request is for a host that is not the one whose server the TLS connection was made to
+    /// (RFC 9110 §15.5.20).
+    Misdirected,
     /// The Host of a loopback gateway is not one of `allow_hosts`.
     HostNotAllowed,
     /// The gateway's path is none of its forms.
@@ -145,6 +148,7 @@ impl Error {
             Self::TargetMissing | Self::TargetInvalid(_) | Self::PathAmbiguous => {
                 Row(400, Client, "http_request_error")
             }
+            Self::Misdirected => Row(421, Client, "http_request_error"),
             Self::HostNotAllowed
             | Self::TargetDenied
             | Self::FieldRequired
@@ -249,6 +253,9 @@ impl fmt::Display for Error {
             Self::MethodNotAllowed => "CONNECT is not served here",
             Self::ClientGone => "the client closed the connection",
             Self::ClientSendTimeout => "the client took nothing for --timeout-send",
+            Self::Misdirected => {
+                "this connection was made to the server of another name; send the request on a connection of its own"
+            }
             Self::HostNotAllowed => "this Host is not served here",
             Self::RouteNotFound => "Route not found.",
             Self::NoRoute => "no route serves this host and path",

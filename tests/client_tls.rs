@@ -3,9 +3,10 @@
 
 mod support;
 
-use std::{io::Write, net::TcpStream, time::Duration};
+use std::{io::Write, net::TcpStream, sync::Arc, time::Duration};
 
-use support::{Client, Corsair, Origin, certificates::Authority, connection, noise, sha256};
+use rustls::{CertificateError, ClientConfig, ClientConnection, pki_types::ServerName};
+use support::{Client, Corsair, Origin, PATIENCE, certificates::Authority, connection, noise, sha256};
 
 struct Secure {
     authority: Authority,
@@ -148,6 +149,102 @@ fn a_handshake_that_stalls_is_closed_after_timeout_head() {
     client.0.allow(Duration::from_millis(1500));
     let end = client.0.read_to_end();
     assert!(!matches!(end, Err(support::Fault::Timeout)), "the stalled handshake stays open");
+}
+
+/// Corsair with a certificate for each of these lists of names.
+fn with_certificates(origin: &Origin, names: &[&[&str]]) -> Secure {
+    let authority = Authority::new();
+    let mut arguments = Vec::new();
+    for (index, names) in names.iter().enumerate() {
+        let (certificate, key) = authority.write_as(&index.to_string(), &authority.leaf(names));
+        arguments.extend(["--tls-cert".to_owned(), certificate.display().to_string()]);
+        arguments.extend(["--tls-key".to_owned(), key.display().to_string()]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let corsair = Corsair::reverse(origin.address(), &arguments);
+    Secure { authority, corsair }
+}
+
+/// The names in the certificate that a client gets who asks for this one, where that is not for it.
+fn other_names(corsair: &Corsair, name: &str, config: Arc<ClientConfig>) -> Option<Vec<String>> {
+    let mut tcp = TcpStream::connect(corsair.address()).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let error = ClientConnection::new(config, name).unwrap().complete_io(&mut tcp).err()?;
+    match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+            presented,
+            ..
+        })) => Some(presented.clone()),
+        cause => panic!("{error}: {cause:?}"),
+    }
+}
+
+#[test]
+fn each_name_gets_its_certificate_and_an_unknown_one_the_first() {
+    let origin = Origin::echo();
+    let names: [&[&str]; 3] =
+        [&["first.example"], &["*.wild.example"], &["exact.wild.example", "last.example"]];
+    let secure = with_certificates(&origin, &names);
+    let config = || secure.authority.client(&["http/1.1"]);
+    for name in ["first.example", "a.wild.example", "exact.wild.example", "last.example"] {
+        assert_eq!(other_names(&secure.corsair, name, config()), None, "{name}");
+        let mut client = Client::connect_tls(secure.corsair.address(), name, config());
+        client.send(format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n"));
+        assert_eq!(client.response().status, 200, "{name}");
+    }
+    for name in ["other.example", "wild.example", "b.a.wild.example", "127.0.0.1"] {
+        let presented = other_names(&secure.corsair, name, config()).unwrap();
+        assert!(presented.len() == 1 && presented[0].contains("first.example"), "{name}: {presented:?}");
+    }
+}
+
+#[test]
+fn a_request_for_a_host_of_another_certificate_is_a_421_that_scripts_can_read() {
+    let origin = Origin::echo();
+    let secure = with_certificates(&origin, &[&["a.example", "also.example"], &["b.example"]]);
+    let config = || secure.authority.client(&["http/1.1"]);
+    let mut client = Client::connect_tls(secure.corsair.address(), "a.example", config());
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nHost: a.example:8443", 200),
+        ("GET / HTTP/1.1\r\nHost: b.example", 421),
+        ("GET / HTTP/1.1\r\nHost: also.example", 200),
+        ("GET https://b.example/ HTTP/1.1\r\nHost: a.example", 421),
+        ("OPTIONS / HTTP/1.1\r\nHost: b.example\r\nAccess-Control-Request-Method: PUT", 421),
+        ("GET / HTTP/1.1\r\nHost: A.Example.", 200),
+    ] {
+        client.send(format!("{head}\r\nOrigin: https://page.example\r\n\r\n"));
+        let response = client.response();
+        assert_eq!(response.status, status, "{head}");
+        assert_eq!(response.field("access-control-allow-origin"), Some("*"), "{head}");
+        if status == 421 {
+            assert!(response.text().contains("send the request on a connection of its own"), "{head}");
+            assert_eq!(response.field("proxy-status"), Some("corsair; error=http_request_error"), "{head}");
+        }
+    }
+    assert_eq!(origin.seen().requests.len(), 3);
+    // On a connection of its own it is served, and one that was made to no name is for all.
+    let mut client = Client::connect_tls(secure.corsair.address(), "b.example", config());
+    client.send("GET / HTTP/1.1\r\nHost: b.example\r\n\r\n");
+    assert_eq!(client.response().status, 200);
+    let secure = with_certificates(&origin, &[&["127.0.0.1"]]);
+    let config = secure.authority.client(&["http/1.1"]);
+    let mut client = Client::connect_tls(secure.corsair.address(), "127.0.0.1", config);
+    client.send("GET / HTTP/1.1\r\nHost: b.example\r\n\r\n");
+    assert_eq!(client.response().status, 200);
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_warned_of_at_start() {
+    let origin = Origin::echo();
+    let authority = Authority::new();
+    let (certificate, key) = authority.write(&authority.expired_leaf(&["localhost"]));
+    let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+    let corsair = Corsair::reverse(origin.address(), &["--tls-cert", &certificate, "--tls-key", &key]);
+    let expected = format!(
+        "--tls-cert: the certificate {certificate} for localhost has expired on 2020-02-01T00:00:00Z; renew it"
+    );
+    corsair.wait_for_log(&expected);
 }
 
 #[test]

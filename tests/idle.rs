@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use support::{Client, Corsair, Gate, Origin, Then, answer, certificates::Authority};
 
-const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+const GET: &str = "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A connection that has had one response and is parked.
 fn parked_client(corsair: &Corsair) -> Client {

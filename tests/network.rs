@@ -148,7 +148,7 @@ fn tls_passes_byte_by_byte_on_both_sides() {
     }
     let mut client = Client::connect_tls(front.address(), "localhost", authority.client(&["http/1.1"]));
     for _ in 0..2 {
-        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n").send(noise(500, 2));
+        client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n").send(noise(500, 2));
         assert_eq!(client.response().text(), format!("POST / 500 {}", sha256(&noise(500, 2))));
     }
     assert_eq!((behind.seen().connections, front.seen().connections), (1, 1));

@@ -122,7 +122,7 @@ fn a_tls_client_that_stops_reading_is_cut_after_send() {
     let clients: Vec<(usize, Client)> = sizes
         .map(|size| {
             let mut client = narrow_tls_client(&corsair, &authority);
-            client.send(format!("GET /{size} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            client.send(format!("GET /{size} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
             (size, client)
         })
         .collect();

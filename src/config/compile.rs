@@ -58,7 +58,8 @@ fn read<'a>(
     let upstreams = Upstreams::read(reader);
     let routes = typed_routes(upstreams.of_flags, reader);
     let hosts: Vec<String> = routes.iter().filter_map(|(_, parts)| parts.host_name.clone()).collect();
-    let listeners = listen::read(&hosts, reader);
+    let listeners_before = before.map_or(&[][..], |before| &before.listeners);
+    let listeners = listen::read(&hosts, listeners_before, reader);
     let dns = dns::read(reader);
     let mut log = log::read(reader);
     process.largest_head = limits.head.max(limits.response_head);
@@ -98,9 +99,9 @@ fn read<'a>(
         }
         None => None,
     };
-    let before = before.map_or(&[][..], |before| &before.listeners);
-    let listeners =
-        listen::in_place(listeners, before).map_err(|fault| reader.fault(Key::Listen, fault)).ok()?;
+    let listeners = listen::in_place(listeners, listeners_before)
+        .map_err(|fault| reader.fault(Key::Listen, fault))
+        .ok()?;
     Some(Config {
         process,
         listeners,
@@ -112,6 +113,7 @@ fn read<'a>(
         limits,
         dns,
         log,
+        content: settings.content,
         files: settings.files(),
         file: settings.file.clone(),
         example_fields,

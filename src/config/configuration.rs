@@ -23,7 +23,7 @@ pub struct Config {
     /// What holds for the life of the process.
     pub process: Process,
     /// What is served where, and what was.
-    pub(super) listeners: Vec<Listener>,
+    pub(crate) listeners: Vec<Listener>,
     /// Who may read the answers; the first is the one of `[cors]`.
     pub(super) policies: Vec<CorsPolicy>,
     /// What is behind the reverse proxy.
@@ -42,6 +42,8 @@ pub struct Config {
     pub log: Log,
     /// All files that say something of it.
     pub files: Vec<PathBuf>,
+    /// What they held, as a number, before it was read.
+    pub content: u64,
     /// The file that it was read from.
     pub file: Option<Arc<Source>>,
     /// Field lines that an example request needs to be let in, such as `Origin: https://app.example.com`.

@@ -6,13 +6,15 @@
 
 use std::{
     borrow::Cow,
-    fs::File,
+    fs::{self, File},
+    hash::{BuildHasher as _, Hasher as _},
     io::{self, Read as _},
     ops::Range,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
+use foldhash::quality::FixedState;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -32,16 +34,40 @@ pub const MAX_FILE: u64 = 4 << 20;
 
 /// Reads the file that `settings` name, if they name one, for what they leave out.
 pub fn read(settings: &mut Settings) {
-    let Some(path) = settings.typed(Key::ConfigFile).last().map(|typed| typed.text.clone()) else { return };
-    let spelled = settings.root().spelled(Key::ConfigFile);
-    if path.is_empty() {
-        // Its reader says so.
-        return;
+    if let Some(path) = settings.typed(Key::ConfigFile).last().map(|typed| typed.text.clone())
+        // Its reader tells of an empty one.
+        && !path.is_empty()
+    {
+        let spelled = settings.root().spelled(Key::ConfigFile);
+        match text(Path::new(&path)) {
+            Ok(text) => add(&Source::new(Path::new(&path), &text), settings),
+            Err(fault) => settings.fault(spelled, format!("cannot read {path}: {fault}")),
+        }
     }
-    match text(Path::new(&path)) {
-        Ok(text) => add(&Source::new(Path::new(&path), &text), settings),
-        Err(fault) => settings.fault(spelled, format!("cannot read {path}: {fault}")),
+    // The other files are read later: what changes meanwhile is seen to be something else.
+    settings.content = content_of(settings.file.as_deref(), &settings.files());
+}
+
+/// What these files hold, as a number.
+#[must_use]
+pub fn content(files: &[PathBuf]) -> u64 {
+    content_of(None, files)
+}
+
+/// The same; one that was read already holds what it held then.
+fn content_of(known: Option<&Source>, files: &[PathBuf]) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    for file in files {
+        let known = known.filter(|known| file.as_os_str() == &*known.name);
+        let content = match known {
+            Some(known) => Some(known.text.as_bytes().to_vec()),
+            None => fs::read(file).ok(),
+        };
+        // One that is not there is another state of it.
+        hasher.write_usize(content.as_ref().map_or(usize::MAX, Vec::len));
+        hasher.write(&content.unwrap_or_default());
     }
+    hasher.finish()
 }
 
 fn text(path: &Path) -> io::Result<String> {

@@ -178,10 +178,14 @@ settings! {
             "Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable";
     }
     "TLS" {
-        TlsCert = "listen.tls.certificates.cert", flag "tls-cert": Value("FILE"),
-            "Certificate chain of the listeners (PEM); with it they speak TLS";
-        TlsKey = "listen.tls.certificates.key", flag "tls-key": Value("FILE"),
-            "Private key of that certificate (PEM)";
+        TlsCert = "listen.tls.certificates.cert", flag "tls-cert": List("FILE"),
+            "Certificate chain of the listeners (PEM), with which they speak TLS; repeatable, chosen by name, else the first";
+        TlsKey = "listen.tls.certificates.key", flag "tls-key": List("FILE"),
+            "Private key of that certificate (PEM); repeatable, in the order of the certificates";
+        TlsMinVersion = "listen.tls.min_version": Value("1.2|1.3") = "1.2",
+            "Oldest version of TLS that the listeners speak";
+        TlsClientCa = "listen.tls.client_ca": Value("FILE"),
+            "Certificates (PEM) of those who sign the ones that clients must show; without it they show none";
         CaFile = "upstream.tls.ca", flag "ca-file": Value("FILE"),
             "Certificates trusted beside the public ones towards upstreams (PEM)";
         VerifyUpstream = "upstream.tls.verify", flag "insecure-upstream": Opposite = "true",

@@ -2,13 +2,14 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
+    path::PathBuf,
+    time::SystemTime,
 };
 
 use super::{keys::Key, reader::Reader, settings::Part, values};
 use crate::{
     access::{AllowHosts, RuleFault},
-    tls,
+    tls::{self, CertificateFiles, ServerSettings, ServerTls, TlsPart, TlsVersion},
 };
 
 /// A listener by its place among all that a process has had.
@@ -25,8 +26,8 @@ impl ListenerId {
 pub struct Listener {
     /// Where; port 0 lets the kernel choose one.
     pub address: SocketAddr,
-    /// With what certificate; `None` is plain TCP.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// With what certificates; `None` is plain TCP.
+    pub tls: Option<ServerTls>,
     /// Whether the gateway can be reached here, where there is one.
     pub gateway: bool,
     /// Whether routes can be reached here.
@@ -49,17 +50,17 @@ impl Listener {
 }
 
 /// All listeners; an address given twice is a fault. `hosts` are the names of the routes.
-pub(super) fn read(hosts: &[String], reader: &mut Reader<'_>) -> Vec<Listener> {
+pub(super) fn read(hosts: &[String], before: &[Listener], reader: &mut Reader<'_>) -> Vec<Listener> {
     let tables = reader.parts(Part::Listen);
     let mut listeners = Vec::new();
     // What flags say of the addresses, they say of all.
     if tables.is_empty() || reader.has(Key::Listen) {
-        of_table(hosts, &mut listeners, reader);
+        of_table(hosts, before, &mut listeners, reader);
     } else {
         for table in tables {
             reader.within(table, |reader| {
                 if reader.is_own(Key::Listen) {
-                    of_table(hosts, &mut listeners, reader);
+                    of_table(hosts, before, &mut listeners, reader);
                 } else {
                     reader.fault(Key::Listen, "is missing: write address = \"127.0.0.1:3000\"");
                 }
@@ -91,9 +92,10 @@ pub(super) fn in_place(mut listeners: Vec<Listener>, before: &[Listener]) -> Res
 }
 
 /// The listeners of one table.
-fn of_table(hosts: &[String], listeners: &mut Vec<Listener>, reader: &mut Reader<'_>) {
+fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>, reader: &mut Reader<'_>) {
     let addresses = reader.members(Key::Listen, listener);
-    let tls = server_tls(reader);
+    let old = before.iter().find(|old| addresses.contains(&old.address));
+    let tls = server_tls(old.and_then(|old| old.tls.as_ref()), SystemTime::now(), reader);
     let services = reader.members(Key::ListenServices, |text| {
         values::choice(text, &[("gateway", (true, false)), ("routes", (false, true))])
     });
@@ -134,32 +136,142 @@ fn allow_hosts(hosts: &[String], reader: &mut Reader<'_>) -> Option<(AllowHosts,
     }
 }
 
-/// TLS of the listeners; `None` where they are plain, or the files faulty.
-fn server_tls(reader: &mut Reader<'_>) -> Option<Arc<rustls::ServerConfig>> {
-    let cert = reader.optional(Key::TlsCert, values::file);
-    let key = reader.optional(Key::TlsKey, values::file);
-    let (of_cert, of_key) = tls::identity_faults(cert.as_deref(), key.as_deref());
-    let usable = of_cert.is_none() && of_key.is_none();
-    for (key, fault) in [(Key::TlsCert, of_cert), (Key::TlsKey, of_key)] {
-        if let Some(fault) = fault {
-            reader.fault(key, fault.to_string());
+/// TLS of the listeners, with a warning for each certificate that ends soon after `now`; `None` where they are plain, or
+/// the files faulty. What cannot be read any more of what there was `before` is used as it was, which is warned of.
+fn server_tls(before: Option<&ServerTls>, now: SystemTime, reader: &mut Reader<'_>) -> Option<ServerTls> {
+    let settings = tls_settings(reader)?;
+    match ServerTls::load(&settings, before) {
+        Ok((tls, kept)) => {
+            for fault in kept {
+                reader.warn(Key::TlsCert, format!("{fault}; meanwhile what was read last is used"));
+            }
+            for (part, warning) in tls.expiry_warnings(now) {
+                at(part, reader, |reader, key| reader.warn(key, warning.clone()));
+            }
+            Some(tls)
+        }
+        Err(faults) => {
+            for (part, fault) in faults {
+                at(part, reader, |reader, key| reader.fault(key, fault.to_string()));
+            }
+            None
         }
     }
-    match (cert, key) {
-        // Each is fine for itself: what is left is that they do not belong together.
-        (Some(cert), Some(key)) if usable => {
-            tls::server_config(&cert, &key).map_err(|fault| reader.fault(Key::TlsKey, fault.to_string())).ok()
+}
+
+/// Tells something of a part of TLS where it was typed.
+fn at(part: TlsPart, reader: &mut Reader<'_>, tell: impl FnOnce(&mut Reader<'_>, Key)) {
+    let key = key_of(part);
+    let table = match part {
+        TlsPart::Certificate(index) | TlsPart::Key(index) => {
+            reader.parts(Part::Certificate).get(index).copied()
         }
-        (Some(_), Some(_)) => None,
-        (Some(_), None) if !reader.has(Key::TlsKey) => {
-            reader.fault(Key::TlsCert, "a certificate needs its private key; give it with --tls-key");
-            None
+        TlsPart::ClientCa | TlsPart::Settings => None,
+    };
+    match table {
+        Some(table) => reader.within(table, |reader| tell(reader, key)),
+        None => tell(reader, key),
+    }
+}
+
+/// Certificates and keys: those of flags, or one of each in every table of certificates.
+fn certificate_files(reader: &mut Reader<'_>) -> (Vec<Option<PathBuf>>, Vec<Option<PathBuf>>) {
+    let tables = reader.parts(Part::Certificate);
+    if tables.is_empty() || reader.has(Key::TlsCert) || reader.has(Key::TlsKey) {
+        return (reader.each(Key::TlsCert, values::file), reader.each(Key::TlsKey, values::file));
+    }
+    let mut pairs = (Vec::new(), Vec::new());
+    for table in tables {
+        reader.within(table, |reader| {
+            for key in [Key::TlsCert, Key::TlsKey] {
+                if !reader.is_own(key) {
+                    reader.fault(key, "is missing: a certificate has a file, and its key has one");
+                }
+            }
+            pairs.0.push(reader.each(Key::TlsCert, values::file).pop().flatten());
+            pairs.1.push(reader.each(Key::TlsKey, values::file).pop().flatten());
+        });
+    }
+    pairs
+}
+
+/// What is asked of TLS; `None` where the listeners are plain, or where what was typed does not go together.
+fn tls_settings(reader: &mut Reader<'_>) -> Option<ServerSettings> {
+    let (certificates, keys) = certificate_files(reader);
+    let min_version = reader.value(Key::TlsMinVersion, tls_version);
+    let client_ca = reader.optional(Key::TlsClientCa, values::file);
+    if certificates.is_empty() && keys.is_empty() {
+        if reader.has(Key::TlsClientCa) {
+            reader.fault(
+                Key::TlsClientCa,
+                format!("on plain TCP no client shows a certificate; {}", GIVE_BOTH),
+            );
         }
-        (None, Some(_)) if !reader.has(Key::TlsCert) => {
-            reader.fault(Key::TlsKey, "a private key needs its certificate; give it with --tls-cert");
-            None
+        if reader.has(Key::TlsMinVersion) {
+            reader.warn(Key::TlsMinVersion, format!("has no effect on plain TCP; {GIVE_BOTH}"));
         }
-        (Some(_), None) | (None, Some(_)) | (None, None) => None,
+        return None;
+    }
+    let pairs = if certificates.len() == keys.len() {
+        let pair = |(certificate, key): (&Option<PathBuf>, &Option<PathBuf>)| {
+            Some(CertificateFiles { certificate: certificate.clone()?, key: key.clone()? })
+        };
+        certificates.iter().zip(&keys).map(pair).collect()
+    } else {
+        None
+    };
+    let Some(certificates) = pairs else {
+        refuse_without_pair(&certificates, &keys, reader);
+        return None;
+    };
+    Some(ServerSettings { certificates, min_version, client_ca })
+}
+
+const GIVE_BOTH: &str = "give a certificate and its key with --tls-cert and --tls-key";
+
+/// Certificates and keys that are no pairs: what is wrong with each file, and where one is missing.
+fn refuse_without_pair(certificates: &[Option<PathBuf>], keys: &[Option<PathBuf>], reader: &mut Reader<'_>) {
+    for fault in certificates.iter().flatten().filter_map(|file| tls::certificate_fault(file)) {
+        reader.fault(Key::TlsCert, fault.to_string());
+    }
+    for fault in keys.iter().flatten().filter_map(|file| tls::key_fault(file)) {
+        reader.fault(Key::TlsKey, fault.to_string());
+    }
+    if certificates.iter().chain(keys).any(Option::is_none) {
+        return;
+    }
+    let (key, message) = match (certificates.len(), keys.len()) {
+        (_, 0) => (Key::TlsCert, "a certificate needs its private key; give it with --tls-key".to_owned()),
+        (0, _) => (Key::TlsKey, "a private key needs its certificate; give it with --tls-cert".to_owned()),
+        (more, fewer) if more > fewer => {
+            (Key::TlsCert, alone(certificates, fewer, "private key", "--tls-key"))
+        }
+        (fewer, _) => (Key::TlsKey, alone(keys, fewer, "certificate", "--tls-cert")),
+    };
+    reader.fault(key, message);
+}
+
+/// Which of the `files` is the first without its counterpart.
+fn alone(files: &[Option<PathBuf>], fewer: usize, counterpart: &str, flag: &str) -> String {
+    let file =
+        files.get(fewer).and_then(Option::as_deref).map_or("", |file| file.to_str().unwrap_or_default());
+    format!("number {}, {file}, has no {counterpart}; give one {flag} for each, in the same order", fewer + 1)
+}
+
+/// The setting that a fault of TLS is about.
+const fn key_of(part: TlsPart) -> Key {
+    match part {
+        TlsPart::Certificate(_) | TlsPart::Settings => Key::TlsCert,
+        TlsPart::Key(_) => Key::TlsKey,
+        TlsPart::ClientCa => Key::TlsClientCa,
+    }
+}
+
+fn tls_version(text: &str) -> Result<TlsVersion, String> {
+    match text {
+        "1.2" => Ok(TlsVersion::V12),
+        "1.3" => Ok(TlsVersion::V13),
+        _ => Err(format!("\"{text}\" is no version of TLS that is spoken here; expected 1.2 or 1.3")),
     }
 }
 
@@ -210,7 +322,12 @@ fn port(text: &str) -> Result<u16, ()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sample, *};
+    use std::time::Duration;
+
+    use super::{
+        super::{notes::ConfigFault, sample},
+        *,
+    };
 
     #[test]
     fn listeners_are_addresses_with_a_port() {
@@ -253,12 +370,116 @@ mod tests {
     fn an_address_is_served_once() {
         let listen = |typed: &[&str]| {
             let settings: Vec<(Key, &str)> = typed.iter().map(|text| (Key::Listen, *text)).collect();
-            sample::faults(&settings, |reader| read(&[], reader).len())
+            sample::faults(&settings, |reader| read(&[], &[], reader).len())
         };
         assert_eq!(listen(&[]), (1, vec![]));
         assert_eq!(listen(&["127.0.0.1:0", "127.0.0.1:0"]), (2, vec![]));
         assert_eq!(listen(&[":80", "[::]:80"]), (2, vec![]));
         assert_eq!(listen(&[":80,0.0.0.0:80"]).1, ["--listen: 0.0.0.0:80 is given twice"]);
+    }
+
+    fn tls(reader: &mut Reader<'_>) -> Option<ServerTls> {
+        server_tls(None, SystemTime::now(), reader)
+    }
+
+    #[test]
+    fn each_certificate_has_the_key_of_its_number() {
+        let ((_a, a_cert, a_key), (_b, b_cert, b_key)) = (sample::certificate(), sample::certificate());
+        let (made, faults) = sample::faults(
+            &[(Key::TlsCert, &a_cert), (Key::TlsCert, &b_cert), (Key::TlsKey, &a_key), (Key::TlsKey, &b_key)],
+            tls,
+        );
+        assert_eq!(faults, Vec::<String>::new());
+        assert_eq!(made.expect("TLS").certificates().count(), 2);
+        let swapped =
+            [(Key::TlsCert, &*a_cert), (Key::TlsCert, &b_cert), (Key::TlsKey, &b_key), (Key::TlsKey, &a_key)];
+        let (_, faults) = sample::faults(&swapped, tls);
+        assert!(
+            faults.len() == 2 && faults.iter().all(|fault| fault.starts_with("--tls-key: ")),
+            "{faults:?}"
+        );
+        for (settings, expected) in [
+            (
+                &[(Key::TlsCert, &*a_cert), (Key::TlsKey, &a_key), (Key::TlsCert, &b_cert)][..],
+                format!(
+                    "--tls-cert: number 2, {b_cert}, has no private key; give one --tls-key for each, in the same order"
+                ),
+            ),
+            (
+                &[(Key::TlsKey, &a_key), (Key::TlsCert, &a_cert), (Key::TlsKey, &b_key)],
+                format!(
+                    "--tls-key: number 2, {b_key}, has no certificate; give one --tls-cert for each, in the same order"
+                ),
+            ),
+        ] {
+            assert_eq!(sample::faults(settings, tls).1, [expected]);
+        }
+    }
+
+    #[test]
+    fn a_comma_in_the_name_of_a_file_separates_nothing() {
+        let (folder, cert, key) = sample::certificate();
+        let [with_cert, with_key] = ["a,b.pem", "a,b.key"]
+            .map(|name| folder.path().join(name).to_str().map(String::from).expect("UTF-8"));
+        std::fs::rename(cert, &with_cert).expect("renamed");
+        std::fs::rename(key, &with_key).expect("renamed");
+        let (made, faults) = sample::faults(&[(Key::TlsCert, &with_cert), (Key::TlsKey, &with_key)], tls);
+        assert!(made.is_some(), "{faults:?}");
+    }
+
+    #[test]
+    fn version_and_authority_are_read_and_want_a_certificate() {
+        let (_folder, cert, key) = sample::certificate();
+        let pair = [(Key::TlsCert, &*cert), (Key::TlsKey, &*key)];
+        let asked = |more: &[(Key, &str)]| sample::faults(&[&pair[..], more].concat(), tls_settings);
+        let (settings, faults) = asked(&[(Key::TlsMinVersion, "1.3"), (Key::TlsClientCa, &cert)]);
+        let settings = settings.unwrap_or_else(|| panic!("{faults:?}"));
+        assert_eq!(settings.min_version, TlsVersion::V13);
+        assert_eq!(settings.client_ca.as_deref(), Some(std::path::Path::new(&cert)));
+        assert_eq!(asked(&[]).0.map(|settings| settings.min_version), Some(TlsVersion::V12));
+        assert_eq!(
+            asked(&[(Key::TlsMinVersion, "1.1")]).1,
+            ["listen.tls.min_version: \"1.1\" is no version of TLS that is spoken here; expected 1.2 or 1.3"]
+        );
+        let missing = [&pair[..], &[(Key::TlsClientCa, "/nonexistent/file")]].concat();
+        let faults = sample::faults(&missing, tls).1;
+        assert!(
+            faults.len() == 1 && faults[0].starts_with("listen.tls.client_ca: cannot read"),
+            "{faults:?}"
+        );
+
+        let (made, notes) = sample::noted(&[(Key::TlsClientCa, &cert), (Key::TlsMinVersion, "1.3")], tls);
+        let told = |notes: &[ConfigFault]| notes.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert!(made.is_none());
+        assert_eq!(
+            told(&notes.faults),
+            [
+                "listen.tls.client_ca: on plain TCP no client shows a certificate; give a certificate and its key with \
+             --tls-cert and --tls-key"
+            ]
+        );
+        assert_eq!(
+            told(&notes.warnings),
+            [
+                "listen.tls.min_version: has no effect on plain TCP; give a certificate and its key with --tls-cert and \
+             --tls-key"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_ends_soon_is_warned_of() {
+        let (_folder, cert, key) = sample::certificate();
+        let warned = |now| {
+            let settings = [(Key::TlsCert, &*cert), (Key::TlsKey, &*key), (Key::TlsClientCa, &*cert)];
+            let notes = sample::noted(&settings, |reader| server_tls(None, now, reader)).1;
+            notes.warnings.iter().map(|warning| warning.key.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(warned(SystemTime::now()), Vec::<String>::new());
+        // What rcgen makes ends with the year 4095.
+        let late =
+            SystemTime::UNIX_EPOCH + Duration::from_secs(4095 * 31_557_600 - 1970 * 31_557_600 + 31_557_600);
+        assert_eq!(warned(late), ["--tls-cert", "listen.tls.client_ca"]);
     }
 
     #[test]
@@ -278,7 +499,7 @@ mod tests {
                 "--tls-cert: is empty; expected the name of a file",
             ),
         ] {
-            let (made, faults) = sample::faults(settings, server_tls);
+            let (made, faults) = sample::faults(settings, tls);
             assert_eq!((made.is_none(), faults), (true, vec![expected.into()]));
         }
     }
@@ -295,19 +516,18 @@ mod tests {
             ((&*private, &*cert), &["--tls-cert: ", "--tls-key: "]),
             ((&*cert, &*foreign), &["--tls-key: the private key in "]),
         ] {
-            let (made, faults) =
-                sample::faults(&[(Key::TlsCert, typed.0), (Key::TlsKey, typed.1)], server_tls);
+            let (made, faults) = sample::faults(&[(Key::TlsCert, typed.0), (Key::TlsKey, typed.1)], tls);
             assert!(made.is_none() && faults.len() == expected.len(), "{faults:?}");
             assert!(faults.iter().zip(expected).all(|(fault, start)| fault.starts_with(start)), "{faults:?}");
         }
-        let (_, faults) = sample::faults(&[(Key::TlsCert, missing)], server_tls);
+        let (_, faults) = sample::faults(&[(Key::TlsCert, missing)], tls);
         assert_eq!(faults.len(), 2, "its own fault, and that the key is missing: {faults:?}");
     }
 
     #[test]
     fn a_certificate_makes_the_listeners_speak_tls() {
         let (_folder, cert, key) = sample::certificate();
-        let (made, faults) = sample::faults(&[(Key::TlsCert, &cert), (Key::TlsKey, &key)], server_tls);
+        let (made, faults) = sample::faults(&[(Key::TlsCert, &cert), (Key::TlsKey, &key)], tls);
         assert_eq!(faults, Vec::<String>::new());
         assert!(made.is_some());
     }

@@ -204,6 +204,18 @@ impl<'a> Reader<'a> {
         fields
     }
 
+    /// All that was typed for `key`, each value for itself and whole, commas and all; `None` stands for one that is
+    /// faulty.
+    pub(super) fn each<T>(&mut self, key: Key, read: impl Fn(&str) -> Result<T, String>) -> Vec<Option<T>> {
+        self.read.push(key);
+        let mut each = Vec::new();
+        for Typed { text, .. } in self.all(key) {
+            let value = read(text.trim());
+            each.push(value.map_err(|message| self.fault_of_member(key, text.trim(), message)).ok());
+        }
+        each
+    }
+
     /// What was typed for `key` as `read` understands it; `None` where nothing was, or where it is faulty.
     fn typed<T>(&mut self, key: Key, read: impl FnOnce(&Typed) -> Result<T, String>) -> Option<T> {
         self.read.push(key);

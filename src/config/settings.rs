@@ -20,6 +20,8 @@ pub struct Settings {
     root: Section,
     /// The file that was read, if there was one.
     pub(super) file: Option<Arc<Source>>,
+    /// What all files held before they were read, as a number.
+    pub(super) content: u64,
     /// Values that came out of the environment or of files: they are shown to nobody.
     pub(super) secrets: Vec<String>,
     /// What is wrong with the places themselves: words that are no setting's.
@@ -113,7 +115,7 @@ impl Settings {
     pub(super) fn files(&self) -> Vec<PathBuf> {
         fn add(section: &Section, files: &mut Vec<PathBuf>) {
             for (key, typed) in &section.typed {
-                if key.row().kind == Kind::Value("FILE") {
+                if matches!(key.row().kind, Kind::Value("FILE") | Kind::List("FILE")) {
                     files.extend(typed.iter().map(|typed| PathBuf::from(&typed.text)));
                 }
             }

@@ -6,12 +6,15 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::{places::Places, stream::Stream, throttle::Throttle};
-use crate::{error::Error, tls};
+use crate::{
+    error::Error,
+    tls::{self, ServerHandshake, ServerTls},
+};
 
 /// Bytes of records that a connection may hold for a peer that does not take them: two full records, so
 /// that one write still carries 32 KiB. rustls' own default is 64 KiB.
@@ -43,16 +46,20 @@ pub async fn speaks_plain_text(tcp: &TcpStream) -> bool {
     tcp.peek(&mut first).await.is_ok_and(|size| size > 0) && matches!(first, [b'!'..=b'~' | b'\r'])
 }
 
-/// Performs the server's side of a handshake.
+/// Performs the server's side of a handshake, and hands back what it told of the client.
 ///
 /// # Errors
 /// [`Error::ClientGone`] when the client closed, spoke something else or refused us: after a failed
 /// handshake there is nobody to answer. The cause is logged at debug level, as any port scan makes them.
-pub async fn accept(config: Arc<ServerConfig>, tcp: TcpStream) -> Result<Stream, Error> {
-    let handshake = TlsAcceptor::from(config)
+pub async fn accept(tls: &ServerTls, tcp: TcpStream) -> Result<(Stream, ServerHandshake), Error> {
+    let handshake = TlsAcceptor::from(Arc::clone(tls.config()))
         .accept_with(tcp, |connection| connection.set_buffer_limit(Some(RECORD_BUFFER)));
     match handshake.await {
-        Ok(stream) => Ok(Stream::TlsServer(Box::new(stream))),
+        Ok(stream) => {
+            let (_, session) = stream.get_ref();
+            let told = tls.told(session.server_name(), session.peer_certificates().is_some());
+            Ok((Stream::TlsServer(Box::new(stream)), told))
+        }
         Err(error) => {
             tracing::debug!(%error, "a client's TLS handshake failed");
             Err(Error::ClientGone)
@@ -117,11 +124,19 @@ fn upstream_fault(name: &str, error: &io::Error) -> Error {
 mod tests {
     use std::path::PathBuf;
 
-    use rustls::HandshakeKind;
+    use rustls::{
+        ALL_VERSIONS, HandshakeKind, RootCertStore, SupportedProtocolVersion,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        version::{TLS12, TLS13},
+    };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::net::testing::{Authority, Validity, in_worker, tcp_pair};
+    use crate::{
+        net::testing::{Authority, Validity, in_worker, tcp_pair},
+        tls::{ServerSettings, TlsVersion},
+    };
 
     /// Both results of a handshake with a certificate of the authority.
     async fn shake(
@@ -129,7 +144,16 @@ mod tests {
         client: Arc<ClientConfig>,
         name: &str,
     ) -> (Result<Stream, Error>, Result<Stream, Error>) {
-        let server = tls::server_config(&files.0, &files.1).unwrap();
+        let (server, client) = shake_with(&ServerTls::of(&files.0, &files.1), client, name).await;
+        (server.map(|(stream, _)| stream), client)
+    }
+
+    /// Both results of a handshake, and what it told.
+    async fn shake_with(
+        server: &ServerTls,
+        client: Arc<ClientConfig>,
+        name: &str,
+    ) -> (Result<(Stream, ServerHandshake), Error>, Result<Stream, Error>) {
         let (near, far) = tcp_pair().await;
         let name = ServerName::try_from(name.to_owned()).unwrap();
         tokio::join!(accept(server, near), connect(client, name, far))
@@ -197,23 +221,173 @@ mod tests {
         in_worker(async {
             let authority = Authority::new();
             let files = authority.issue("api.test", Validity::Now);
-            let server = tls::server_config(&files.0, &files.1).unwrap();
+            let server = ServerTls::of(&files.0, &files.1);
             let client = tls::client_config(Some(&authority.file()), false).unwrap();
             let mut kinds = Vec::new();
             for _ in 0..2 {
-                let (near, far) = tcp_pair().await;
-                let name = ServerName::try_from("api.test").unwrap();
-                let (near, far) =
-                    tokio::join!(accept(Arc::clone(&server), near), connect(Arc::clone(&client), name, far));
-                let (mut near, mut far) = (near.unwrap(), far.unwrap());
-                near.write_all(b"x").await.unwrap();
-                near.flush().await.unwrap();
-                far.read_exact(&mut [0; 1]).await.unwrap();
-                let Stream::TlsClient(far) = far else { panic!("the client's end") };
-                kinds.push(far.get_ref().1.handshake_kind().unwrap());
+                kinds.push(kind(&server, &client).await);
             }
             assert_eq!(kinds.first().copied().map(is_full), Some(true));
             assert_eq!(kinds.get(1), Some(&HandshakeKind::Resumed));
+        });
+    }
+
+    /// What kind of a handshake these two make, after which the client has its tickets.
+    async fn kind(server: &ServerTls, client: &Arc<ClientConfig>) -> HandshakeKind {
+        let (near, far) = shake_with(server, Arc::clone(client), "api.test").await;
+        let ((mut near, _), mut far) = (near.unwrap(), far.unwrap());
+        near.write_all(b"x").await.unwrap();
+        near.flush().await.unwrap();
+        far.read_exact(&mut [0; 1]).await.unwrap();
+        let Stream::TlsClient(far) = far else { panic!("the client's end") };
+        far.get_ref().1.handshake_kind().unwrap()
+    }
+
+    /// A client that shows this certificate, or none.
+    fn client_with(
+        authority: &Authority,
+        shown: Option<&(PathBuf, PathBuf)>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(authority.file()).unwrap()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match shown {
+            Some((certificate, key)) => {
+                let chain = CertificateDer::pem_file_iter(certificate).unwrap();
+                let chain = chain.collect::<Result<_, _>>().unwrap();
+                builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap()).unwrap()
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
+
+    #[test]
+    fn the_oldest_version_is_the_one_that_is_set() {
+        in_worker(async {
+            let authority = Authority::new();
+            let files = authority.issue("api.test", Validity::Now);
+            for (min_version, version, expected) in [
+                (TlsVersion::V12, &TLS12, true),
+                (TlsVersion::V12, &TLS13, true),
+                (TlsVersion::V13, &TLS12, false),
+                (TlsVersion::V13, &TLS13, true),
+            ] {
+                let settings = ServerSettings { min_version, ..ServerSettings::of(&files.0, &files.1) };
+                let server = ServerTls::load(&settings, None).unwrap().0;
+                let client = client_with(&authority, None, &[version]);
+                let (near, far) = shake_with(&server, client, "api.test").await;
+                assert_eq!((near.is_ok(), far.is_ok()), (expected, expected), "{min_version:?} {version:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_handshake_tells_the_server_name_and_whether_a_certificate_was_shown() {
+        in_worker(async {
+            let authority = Authority::new();
+            let own = authority.issue("127.0.0.1", Validity::Now);
+            let asking =
+                ServerSettings { client_ca: Some(authority.file()), ..ServerSettings::of(&own.0, &own.1) };
+            let asking = ServerTls::load(&asking, None).unwrap().0;
+            let insecure = tls::client_config(None, true).unwrap();
+            let (near, _far) = shake_with(&ServerTls::of(&own.0, &own.1), insecure, "Api.TEST").await;
+            let told = near.unwrap().1;
+            assert_eq!((told.server_name(), told.certificate_shown()), (Some("api.test"), false));
+            // An address is no server name (RFC 6066 §3).
+            let client = client_with(&authority, Some(&own), ALL_VERSIONS);
+            let (near, _far) = shake_with(&asking, client, "127.0.0.1").await;
+            let told = near.unwrap().1;
+            assert_eq!((told.server_name(), told.certificate_shown()), (None, true));
+        });
+    }
+
+    #[test]
+    fn a_client_without_a_certificate_that_is_asked_for_is_refused() {
+        in_worker(async {
+            let (authority, stranger) = (Authority::new(), Authority::new());
+            let own = authority.issue("api.test", Validity::Now);
+            let good = authority.issue("client.test", Validity::Now);
+            let old = authority.issue("client.test", Validity::Past);
+            let strange = stranger.issue("client.test", Validity::Now);
+            let settings =
+                ServerSettings { client_ca: Some(authority.file()), ..ServerSettings::of(&own.0, &own.1) };
+            let server = ServerTls::load(&settings, None).unwrap().0;
+            for version in [&TLS12, &TLS13] {
+                for (shown, expected) in [
+                    (Some(&good), Ok(())),
+                    (None, Err(Error::ClientGone)),
+                    (Some(&old), Err(Error::ClientGone)),
+                    (Some(&strange), Err(Error::ClientGone)),
+                ] {
+                    let client = client_with(&authority, shown, &[version]);
+                    let (near, _far) = shake_with(&server, client, "api.test").await;
+                    assert_eq!(near.map(|_| ()), expected, "{version:?} {shown:?}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_client_that_shows_too_many_certificates_is_refused() {
+        in_worker(async {
+            let authority = Authority::new();
+            let own = authority.issue("api.test", Validity::Now);
+            let settings =
+                ServerSettings { client_ca: Some(authority.file()), ..ServerSettings::of(&own.0, &own.1) };
+            let server = ServerTls::load(&settings, None).unwrap().0;
+            let leaf = std::fs::read_to_string(&own.0).unwrap();
+            for version in [&TLS12, &TLS13] {
+                for (count, expected) in [(16, Ok(())), (17, Err(Error::ClientGone))] {
+                    let chain = authority.folder().join("chain.pem");
+                    std::fs::write(&chain, leaf.repeat(count)).unwrap();
+                    let client = client_with(&authority, Some(&(chain, own.1.clone())), &[version]);
+                    let (near, _far) = shake_with(&server, client, "api.test").await;
+                    assert_eq!(near.map(|_| ()), expected, "{version:?} {count}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn sessions_live_on_through_a_reload_unless_clients_are_asked_for_something_else() {
+        in_worker(async {
+            let (authority, other) = (Authority::new(), Authority::new());
+            let own = authority.issue("api.test", Validity::Now);
+            let shown = authority.issue("client.test", Validity::Now);
+            let settings = |client_ca: Option<&Authority>| ServerSettings {
+                client_ca: client_ca.map(Authority::file),
+                ..ServerSettings::of(&own.0, &own.1)
+            };
+            for version in [&TLS12, &TLS13] {
+                for client_ca in [None, Some(&authority)] {
+                    let client = client_with(&authority, Some(&shown), &[version]);
+                    let before = ServerTls::load(&settings(client_ca), None).unwrap().0;
+                    assert!(is_full(kind(&before, &client).await));
+                    // Renewed meanwhile.
+                    authority.issue("api.test", Validity::Now);
+                    let now = ServerTls::load(&settings(client_ca), Some(&before)).unwrap().0;
+                    assert_ne!(
+                        before.certificates().next().unwrap().serial,
+                        now.certificates().next().unwrap().serial
+                    );
+                    assert_eq!(kind(&now, &client).await, HandshakeKind::Resumed, "{version:?}");
+                }
+                // A session from before the question would be one without its answer.
+                let client = client_with(&authority, Some(&shown), &[version]);
+                let open = ServerTls::load(&settings(None), None).unwrap().0;
+                assert!(is_full(kind(&open, &client).await));
+                let asking = ServerTls::load(&settings(Some(&authority)), Some(&open)).unwrap().0;
+                assert!(is_full(kind(&asking, &client).await));
+                let elsewhere = ServerTls::load(&settings(Some(&other)), Some(&asking)).unwrap().0;
+                let (near, _far) = shake_with(&elsewhere, client, "api.test").await;
+                assert_eq!(near.map(|_| ()).unwrap_err(), Error::ClientGone, "{version:?}");
+            }
         });
     }
 
@@ -265,10 +439,10 @@ mod tests {
         in_worker(async {
             let authority = Authority::new();
             let files = authority.issue("api.test", Validity::Now);
-            let server = tls::server_config(&files.0, &files.1).unwrap();
+            let server = ServerTls::of(&files.0, &files.1);
             let (near, mut far) = tcp_pair().await;
             far.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-            assert_eq!(accept(server, near).await.map(|_| ()).unwrap_err(), Error::ClientGone);
+            assert_eq!(accept(&server, near).await.map(|_| ()).unwrap_err(), Error::ClientGone);
             let mut alert = [0; 2];
             far.read_exact(&mut alert).await.unwrap();
             // An alert record (RFC 8446 §5.1).

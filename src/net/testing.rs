@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{handshake, stream::Stream};
-use crate::tls;
+use crate::tls::{self, ServerTls};
 
 /// Runs a test as a worker would run it, and ends the run when it hangs. The watchdog has a thread of its
 /// own, because tests move the clock of the runtime.
@@ -49,13 +49,13 @@ pub(crate) async fn tcp_pair() -> (TcpStream, TcpStream) {
 pub(crate) async fn tls_pair() -> (Stream, Stream) {
     let authority = Authority::new();
     let (certificate, key) = authority.issue("localhost", Validity::Now);
-    let server = tls::server_config(&certificate, &key).unwrap();
+    let server = ServerTls::of(&certificate, &key);
     let client = tls::client_config(Some(&authority.file()), false).unwrap();
     let (near, far) = tcp_pair().await;
     let name = ServerName::try_from("localhost").unwrap();
     let (server, client) =
-        tokio::join!(handshake::accept(server, near), handshake::connect(client, name, far));
-    let (mut server, mut client) = (server.unwrap(), client.unwrap());
+        tokio::join!(handshake::accept(&server, near), handshake::connect(client, name, far));
+    let ((mut server, _), mut client) = (server.unwrap(), client.unwrap());
     // The session tickets follow the handshake; a byte behind them carries them home.
     server.write_all(b"!").await.unwrap();
     server.flush().await.unwrap();

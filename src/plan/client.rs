@@ -1,11 +1,11 @@
 //! Who sends a request.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, rc::Rc};
 
-use crate::config::ListenerId;
+use crate::{config::ListenerId, tls::ServerHandshake};
 
 /// Who sends the request, and how it reached us.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Client {
     /// The peer of the connection.
     pub address: SocketAddr,
@@ -15,4 +15,6 @@ pub struct Client {
     pub loopback_listener: bool,
     /// The listener that it came to.
     pub listener: ListenerId,
+    /// What its handshake has told; `None` where there was none.
+    pub handshake: Option<Rc<ServerHandshake>>,
 }

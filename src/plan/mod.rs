@@ -31,6 +31,7 @@
 //! | 20 | A connection on which somebody logged in by NTLM or Negotiate, or was asked to, serves that client connection alone | RFC 4559 §6 | `plan::authentication::tests::a_scheme_that_authenticates_connections_is_known_in_any_case_and_place`, `plan::response::tests::a_connection_on_which_somebody_logs_in_is_bound_to_its_client`, `upstream::a_connection_that_authenticates_serves_one_client_alone` |
 //! | 21 | What the operator sets, adds or removes of a head is so, of what corsair itself says too; scripts are told of what is new and of nothing that is gone | experience | `plan::rewrite::tests::what_the_operator_sets_adds_and_removes_of_a_request_is_so`, `plan::rewrite::tests::the_operator_may_set_or_remove_what_corsair_says_of_the_client`, `plan::rewrite::tests::responses::what_the_operator_sets_adds_and_removes_of_a_response_is_so` |
 //! | 22 | What frames a message or belongs to a connection is nobody's to edit, nor what shows loops or is written by the policy of CORS | RFC 9110 §7.6.1, §7.6.3; RFC 9112 §6 | `http1::edits::tests::what_frames_a_message_or_belongs_to_a_connection_is_no_field_to_edit`, `http1::edits::tests::what_the_policy_or_the_loop_detection_writes_is_theirs` |
+//! | 23 | On a TLS connection a request is for the server name that the client has sent, or for a host for which the certificate is that it got; where clients must show certificates, for the server name alone | RFC 9110 §4.3.3, §15.5.20 | `plan::misdirected::tests::a_request_is_for_the_server_name_or_for_another_host_of_its_certificate`, `plan::misdirected::tests::where_clients_show_certificates_a_request_is_for_the_server_name_alone`, `client_tls::a_request_for_a_host_of_another_certificate_is_a_421_that_scripts_can_read` |
 
 mod date;
 
@@ -43,6 +44,8 @@ mod body;
 mod target;
 
 mod action;
+
+mod misdirected;
 
 mod route;
 

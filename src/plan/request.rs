@@ -6,6 +6,7 @@
 use super::{
     action::{Action, Answer, Destination, Exchange, Plan, Service},
     client::Client,
+    misdirected,
     route::{self, Found, Taker},
 };
 use crate::{
@@ -112,6 +113,7 @@ fn action(
     if request.values(FieldId::Via).any(|via| memchr::memmem::find(via, own_id).is_some()) {
         return Err(Error::LoopDetected);
     }
+    misdirected::judge(authority.map(|authority| authority.of(request.bytes)), client)?;
     let found = taker?.found;
     if plan.cors.edge_status(config.policy(route.policy)).is_some() {
         return Ok(Action::Respond(Answer::Cors));

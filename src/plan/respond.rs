@@ -77,6 +77,7 @@ pub const fn reason(status: u16) -> &'static str {
         414 => "URI Too Long",
         418 => "I'm a Teapot",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",

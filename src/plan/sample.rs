@@ -36,6 +36,7 @@ pub(crate) fn client() -> Client {
         secure: false,
         loopback_listener: false,
         listener: ListenerId::FIRST,
+        handshake: None,
     }
 }
 

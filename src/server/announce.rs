@@ -102,8 +102,9 @@ fn mode_line(config: &Config) -> String {
 
 /// Where routes lead: a few of them are told, of many how many there are.
 fn reverse(config: &Config) -> String {
-    if let [_, _, ..] = *config.routes.typed().take(2).collect::<Vec<_>>() {
-        let count = config.routes.typed().count();
+    let count = config.routes.typed().count();
+    let leads_to_upstream = config.routes.typed().any(|route| matches!(route.leads_to, LeadsTo::Upstream(_)));
+    if count > 1 || !leads_to_upstream {
         let shown = config.routes.typed().take(MAX_SHOWN).map(|route| match &route.leads_to {
             LeadsTo::Upstream(upstream) => format!("{} to {}", route.name, config.upstream(*upstream).name),
             LeadsTo::Respond(respond) => format!("{} answers {}", route.name, respond.status),
@@ -111,7 +112,8 @@ fn reverse(config: &Config) -> String {
         });
         let shown = shown.collect::<Vec<_>>().join(", ");
         let more = if count > MAX_SHOWN { ", …" } else { "" };
-        return format!("{count} routes: {shown}{more}");
+        let routes = if count == 1 { "route" } else { "routes" };
+        return format!("{count} {routes}: {shown}{more}");
     }
     format!("reverse proxy to {}", all_servers(config))
 }

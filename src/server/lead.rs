@@ -37,7 +37,7 @@ impl Process {
             let event = tokio::select! {
                 event = self.signals.next(self.access_log.as_deref()) => event,
                 error = self.crew.tend() => return Err(error),
-                () = self.watch.changed(&self.config.files) => Event::Reload,
+                () = self.watch.changed(&self.config) => Event::Reload,
                 () = self.watchdog.round() => {
                     Watchdog::tell(self.crew.has_answered());
                     if self.crew.has_answered() {

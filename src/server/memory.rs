@@ -14,7 +14,7 @@ use crate::{
         core::{BULK_STREAMS, MAX_FREE_FIELDS, buffer_size, idle_connections},
         relay::BULK_BUFFER,
     },
-    tls,
+    tls::{self, ServerTls},
     uri::Scheme,
 };
 
@@ -49,7 +49,8 @@ pub struct MemoryBound {
     pub access_log: u64,
     /// Counters.
     pub counters: u64,
-    /// Buffers of bulk streams, and what each worker keeps of requests that have ended for the next ones.
+    /// Buffers of bulk streams, what each worker keeps of requests that have ended for the next ones, and certificates of
+    /// a client that are being read.
     pub workers: u64,
 }
 
@@ -59,15 +60,17 @@ impl MemoryBound {
     pub fn of(config: &Config) -> Self {
         let workers = config.process.workers.get();
         let most = config.process.max_connections;
-        let client_tls = config.listeners().any(|(_, listener)| listener.tls.is_some());
+        let client_chains = client_tls(config).any(ServerTls::asks_for_certificates);
         let https =
             |upstream: &Upstream| upstream.endpoints.iter().any(|server| server.scheme == Scheme::Https);
         // A gateway's targets choose for themselves.
         let upstream_tls = config.gateway.is_some() || config.upstreams.iter().any(https);
+        // A client's are verified as soon as they have been read: one at a time.
+        let unproven = if client_chains { UNPROVEN_MEMORY } else { 0 };
         Self {
-            connections: product(most, per_connection(config, client_tls, upstream_tls)),
+            connections: product(most, per_connection(config, client_chains, upstream_tls)),
             idle_upstreams: idle_upstreams(config, upstream_tls),
-            sessions: sessions(config, client_tls, upstream_tls),
+            sessions: sessions(config, upstream_tls),
             names: product(workers, names(config, MAX_NAMES) * NAME_MEMORY),
             lookups: product(workers, names(config, lookups(config)) * LOOKUP_MEMORY),
             handshakes: if upstream_tls {
@@ -83,7 +86,7 @@ impl MemoryBound {
             },
             // Those of the workers, and the sums over them.
             counters: product(workers + 1, size_of::<WorkerCounters>()),
-            workers: product(workers, BULK_STREAMS * 2 * BULK_BUFFER + kept(config)),
+            workers: product(workers, BULK_STREAMS * 2 * BULK_BUFFER + kept(config) + unproven),
         }
     }
 
@@ -107,6 +110,11 @@ impl MemoryBound {
     }
 }
 
+/// TLS of the listeners.
+fn client_tls(config: &Config) -> impl Iterator<Item = &ServerTls> {
+    config.listeners().filter_map(|(_, listener)| listener.tls.as_ref())
+}
+
 fn product(count: usize, size: usize) -> u64 {
     (count as u64).saturating_mul(size as u64)
 }
@@ -114,15 +122,16 @@ fn product(count: usize, size: usize) -> u64 {
 /// What one client connection takes: the exchange and its buffers, those of a stream while a head is gathered on each
 /// side, TLS on the sides that may speak it, and its row among the parked ones. Trailers come when two of the heads
 /// have left: of each direction they are held as they came and as they go.
-fn per_connection(config: &Config, client_tls: bool, upstream_tls: bool) -> usize {
-    let with_client = if client_tls { TLS_MEMORY } else { 0 };
+fn per_connection(config: &Config, client_chains: bool, upstream_tls: bool) -> usize {
+    let with_client = if client_tls(config).next().is_some() { TLS_MEMORY } else { 0 };
+    let with_chain = if client_chains { tls::CLIENT_CHAIN_MEMORY } else { 0 };
     let with_upstream = if upstream_tls { TLS_MEMORY + tls::CHAIN_MEMORY } else { 0 };
     let head = buffer_size(config);
     let heads_or_trailers = (2 * head).max(4 * (config.limits.trailers + config.limits.fields));
     let buffers = head + heads_or_trailers + 2 * config.limits.buffer;
     // A table keeps its size while anybody is parked, and which worker's a connection will be in nobody knows.
     let parked = config.process.workers.get() * parked::ROW_MEMORY;
-    EXCHANGE_MEMORY + 2 * fields(config) + buffers + with_client + with_upstream + parked
+    EXCHANGE_MEMORY + 2 * fields(config) + buffers + with_client + with_chain + with_upstream + parked
 }
 
 /// The fields of one head.
@@ -156,8 +165,15 @@ fn idle_upstreams(config: &Config, upstream_tls: bool) -> u64 {
     product(pooled + bound, IDLE_MEMORY + if upstream_tls { IDLE_TLS_MEMORY } else { 0 })
 }
 
-fn sessions(config: &Config, client_tls: bool, upstream_tls: bool) -> u64 {
-    let with_clients = if client_tls { product(tls::SERVER_SESSIONS, tls::SERVER_SESSION_MEMORY) } else { 0 };
+fn sessions(config: &Config, upstream_tls: bool) -> u64 {
+    let mut keeping: Vec<&ServerTls> = Vec::new();
+    for tls in client_tls(config).filter(|tls| tls.keeps_sessions()) {
+        // Listeners of the same settings keep them together.
+        if !keeping.iter().any(|other| other.shares_sessions_with(tls)) {
+            keeping.push(tls);
+        }
+    }
+    let with_clients = product(keeping.len() * tls::SERVER_SESSIONS, tls::SERVER_SESSION_MEMORY);
     let names = names(config, tls::CLIENT_SESSION_NAMES);
     let with_upstreams =
         if upstream_tls { product(names * tls::SESSIONS_OF_A_NAME, tls::CLIENT_SESSION_MEMORY) } else { 0 };
@@ -172,4 +188,46 @@ fn kept(config: &Config) -> usize {
     }
     let most = config.process.max_connections;
     most.min(MAX_FREE_FRAMES) * EXCHANGE_MEMORY + (2 * most).min(MAX_FREE_FIELDS) * fields(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Listener,
+        plan::sample::{REVERSE, config},
+        tls::sample::tls,
+    };
+
+    /// The bound with listeners that speak TLS so.
+    fn bound(tls: &[&ServerTls]) -> MemoryBound {
+        let mut config = config(REVERSE);
+        let address = "127.0.0.1:0".parse().unwrap();
+        let plain = config.listeners.remove(0);
+        let listener = |tls: &&ServerTls| Listener { address, tls: Some((*tls).clone()), ..plain.clone() };
+        config.listeners = tls.iter().map(listener).collect();
+        MemoryBound::of(&config)
+    }
+
+    #[test]
+    fn sessions_are_counted_once_for_listeners_that_share_them() {
+        let (one, other) = (tls(&[&["a.example"]], false), tls(&[&["a.example"]], false));
+        let of_one = product(tls::SERVER_SESSIONS, tls::SERVER_SESSION_MEMORY);
+        for (listeners, tables) in
+            [(&[][..], 0), (&[&one], 1), (&[&one, &one], 1), (&[&one, &other], 2), (&[&one, &other, &one], 2)]
+        {
+            assert_eq!(bound(listeners).sessions, tables * of_one);
+        }
+    }
+
+    #[test]
+    fn certificates_of_clients_are_held_for_each_connection_and_no_session() {
+        let (open, asking) = (tls(&[&["a.example"]], false), tls(&[&["a.example"]], true));
+        let (without, with) = (bound(&[&open]), bound(&[&open, &asking]));
+        let most = config(REVERSE).process.max_connections;
+        assert_eq!(with.connections - without.connections, product(most, tls::CLIENT_CHAIN_MEMORY));
+        assert_eq!(with.sessions, without.sessions);
+        assert_eq!(with.workers - without.workers, product(1, UNPROVEN_MEMORY));
+        assert_eq!(bound(&[&asking]).sessions, 0);
+    }
 }

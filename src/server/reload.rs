@@ -3,18 +3,17 @@
 //! Nothing is closed by it: requests under way keep the configuration that they have, and idle connections have none.
 //! What belongs to the process, and not to a request, keeps what it had, and is named in a warning.
 
-use std::{
-    hash::{BuildHasher as _, Hasher as _},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use foldhash::quality::FixedState;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use super::{crew::Crew, memory::MemoryBound, notify};
-use crate::config::{Config, ConfigFault, Settings, compile::compile, file, machine::Machine};
+use crate::config::{
+    Config, ConfigFault, Settings,
+    compile::compile,
+    file::{self, content},
+    machine::Machine,
+};
 
 /// How often files are looked at where they are watched.
 const LOOK: Duration = Duration::from_secs(2);
@@ -89,31 +88,20 @@ impl Watch {
             rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
             rounds
         });
-        let seen = if rounds.is_some() { content(&config.files) } else { 0 };
-        Self { rounds, seen }
+        Self { rounds, seen: config.content }
     }
 
-    /// Waits until something has changed; for good where nobody asks. Cancel safe.
-    pub(super) async fn changed(&mut self, files: &[PathBuf]) {
+    /// Waits until the files hold something else than what `config` was read from; once for each content, for it may
+    /// be refused. For good where nobody asks. Cancel safe.
+    pub(super) async fn changed(&mut self, config: &Config) {
         let Some(rounds) = &mut self.rounds else { return std::future::pending().await };
         loop {
             rounds.tick().await;
-            let now = content(files);
-            if std::mem::replace(&mut self.seen, now) != now {
+            let now = content(&config.files);
+            let is_new = now != std::mem::replace(&mut self.seen, now) && now != config.content;
+            if is_new {
                 return;
             }
         }
     }
-}
-
-/// What the files hold, as a number.
-fn content(files: &[PathBuf]) -> u64 {
-    let mut hasher = FixedState::default().build_hasher();
-    for file in files {
-        // One that is not there is another state of it.
-        let content = std::fs::read(file).ok();
-        hasher.write_usize(content.as_ref().map_or(usize::MAX, Vec::len));
-        hasher.write(&content.unwrap_or_default());
-    }
-    hasher.finish()
 }

@@ -1,9 +1,9 @@
 //! How we speak TLS to upstreams.
 
-use std::{fmt, io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -16,6 +16,7 @@ use rustls::{
 
 use super::{
     ALPN,
+    chain::{self, CHAIN_MEMORY},
     files::{TlsFault, read_certificates},
 };
 
@@ -28,13 +29,6 @@ const TICKETS: usize = 8;
 /// What one session takes at most, in bytes: a ticket as long as a handshake message may be, and the chain of
 /// certificates that it stands for.
 pub const CLIENT_SESSION_MEMORY: usize = (64 << 10) + CHAIN_MEMORY;
-
-/// Certificates that an upstream may show, its own included, and their bytes: a chain has three to five with a tenth
-/// of that as a rule. It is held for as long as the connection.
-const MAX_CHAIN: usize = 16;
-const MAX_CHAIN_BYTES: usize = 32 << 10;
-/// What such a chain takes, in bytes, with what the allocator leaves around it.
-pub const CHAIN_MEMORY: usize = MAX_CHAIN_BYTES + (8 << 10);
 
 /// How we speak TLS to upstreams: 1.2 and 1.3, `http/1.1`, sessions resumed from a bounded memory, and
 /// certificates verified for chain, dates and name against the built-in roots and those of `extra_ca`, where a
@@ -96,23 +90,6 @@ fn trusted_roots(
 #[derive(Debug)]
 struct ShortChains(Arc<dyn ServerCertVerifier>);
 
-/// A chain of so many certificates and bytes.
-#[derive(thiserror::Error)]
-#[error(
-    "a chain of {count} certificates, {bytes} bytes; at most {MAX_CHAIN} of {MAX_CHAIN_BYTES} bytes are taken"
-)]
-struct LongChain {
-    count: usize,
-    bytes: usize,
-}
-
-/// rustls shows it in no other way.
-impl fmt::Debug for LongChain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
 impl ServerCertVerifier for ShortChains {
     fn verify_server_cert(
         &self,
@@ -122,13 +99,7 @@ impl ServerCertVerifier for ShortChains {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let count = 1 + intermediates.len();
-        let bytes =
-            end_entity.len() + intermediates.iter().map(|certificate| certificate.len()).sum::<usize>();
-        if count > MAX_CHAIN || bytes > MAX_CHAIN_BYTES {
-            let fault = OtherError(Arc::new(LongChain { count, bytes }));
-            return Err(CertificateError::Other(fault).into());
-        }
+        chain::limit(end_entity, intermediates)?;
         self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 

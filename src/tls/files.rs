@@ -6,14 +6,19 @@ use std::{
 };
 
 use rustix::io::Errno;
-use rustls::{
-    crypto::aws_lc_rs,
-    pki_types::{
-        CertificateDer, PrivateKeyDer,
-        pem::{self, PemObject},
-    },
-    server::ParsedCertificate,
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject},
 };
+
+/// The files of a certificate and of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate with its chain, the own one first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
 
 /// Why a certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -84,9 +89,19 @@ pub enum TlsFault {
         /// The key's file.
         key: PathBuf,
     },
+    /// No certificate is named at all.
+    #[error("there is no certificate; name the files of at least one and of its private key")]
+    NoIdentity,
     /// The library cannot set up its cryptography.
     #[error("TLS cannot be set up: {0}; report this as a defect")]
     Setup(rustls::Error),
+}
+
+impl TlsFault {
+    /// That the certificate of this number in `file` is none.
+    pub(super) fn unusable(file: &Path, number: usize, reason: rustls::Error) -> Self {
+        Self::UnusableCertificate { file: file.to_owned(), number, reason }
+    }
 }
 
 fn reason(error: &io::Error) -> String {
@@ -134,34 +149,6 @@ pub(super) fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsFault> 
             TlsFault::Damaged { file, reason: error.to_string() }
         }
     })
-}
-
-/// What is wrong with the file of a certificate and with that of a key, each looked at for itself: whether they belong
-/// together is another question.
-#[must_use]
-pub fn identity_faults(
-    certificate: Option<&Path>,
-    key: Option<&Path>,
-) -> (Option<TlsFault>, Option<TlsFault>) {
-    (certificate.and_then(|file| usable_certificate(file).err()), key.and_then(|file| usable_key(file).err()))
-}
-
-fn usable_certificate(file: &Path) -> Result<(), TlsFault> {
-    let chain = read_certificates(file)?;
-    chain
-        .first()
-        .map_or(Ok(()), |own| ParsedCertificate::try_from(own).map(drop))
-        .map_err(|reason| TlsFault::UnusableCertificate { file: file.to_owned(), number: 1, reason })
-}
-
-fn usable_key(file: &Path) -> Result<(), TlsFault> {
-    let key = read_key(file)?;
-    let provider = aws_lc_rs::default_provider();
-    provider
-        .key_provider
-        .load_private_key(key)
-        .map(drop)
-        .map_err(|reason| TlsFault::UnusableKey { file: file.to_owned(), reason })
 }
 
 /// Whether a PEM text says that its key is encrypted, in the form of PKCS#8 or of RFC 1421.

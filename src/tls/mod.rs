@@ -5,30 +5,68 @@
 //! [`net::handshake`](crate::net::handshake) uses what they return. The provider (aws-lc-rs) is always passed
 //! explicitly, because a process may have two compiled in, and rustls then refuses to choose.
 //!
-//! Memory: rustls offers three bounds. The sessions kept for resumption are counted here, per
-//! configuration, and so are the certificates that an upstream may show; the records waiting for a slow peer are bounded per connection at the handshake; fragments
-//! smaller than a record are not asked for, as they would cost every connection throughput.
+//! Memory: rustls offers three bounds. The sessions kept for resumption are counted here, per configuration, and so are
+//! the certificates that a peer may show; the records waiting for a slow peer are bounded per connection at the
+//! handshake; fragments smaller than a record are not asked for, as they would cost every connection throughput.
 //!
 //! - `files`: certificates and keys out of PEM files, and what can be wrong with them
+//! - `chain`: how long a chain of certificates a peer may show
 //! - `client`: how we speak TLS to upstreams
+//! - `certificate`: what is known of a certificate: for whom it is, and until when
+//! - `handshake`: what the handshake with a client told of it
+//! - `identities`: the certificates of a listener, and which of them a client gets
+//! - `authority`: certificates that clients of a listener must show, and who may have signed them
 //! - `server`: how a listener speaks TLS to clients
+//! - `expiry`: certificates that end soon, or have ended
+//!
+//! # The rules
+//!
+//! | | rule | source | test |
+//! |---|---|---|---|
+//! | 1 | A client gets the certificate of the name that it asks for, else one with a wildcard over it, else the first | RFC 6066 §3; RFC 9525 §6.3 | `tls::identities::tests::a_client_gets_the_certificate_of_the_name_it_asks_for_else_the_first`, `client_tls::each_name_gets_its_certificate_and_an_unknown_one_the_first` |
+//! | 2 | A wildcard is the whole first label, and stands for one | RFC 9525 §6.3 | `tls::certificate::tests::a_certificate_is_for_its_names_and_one_label_below_a_wildcard`, `tls::certificate::tests::what_is_no_whole_first_label_is_no_wildcard` |
+//! | 3 | Where clients must show a certificate, one without, or with a wrong one, gets no further than the handshake | RFC 8446 §4.4.2.4 | `net::handshake::tests::a_client_without_a_certificate_that_is_asked_for_is_refused` |
+//! | 4 | Sessions live on through a reload, unless what is asked of clients has changed: resumed, they would be asked for nothing | RFC 8446 §2.2 | `net::handshake::tests::sessions_live_on_through_a_reload_unless_clients_are_asked_for_something_else` |
+//! | 5 | What a reload cannot read is used as it was read last; what was never read is a fault | experience | `tls::server::tests::what_a_reload_cannot_read_is_used_as_it_was_read_last` |
+//! | 6 | A peer shows 16 certificates and 32 KiB of them at most | experience | `bounds::an_upstream_that_shows_too_many_certificates_is_a_502`, `net::handshake::tests::a_client_that_shows_too_many_certificates_is_refused` |
+//! | 7 | A certificate is warned of from 14 days before its end | experience | `tls::expiry::tests::a_certificate_is_warned_of_from_14_days_before_its_end`, `client_tls::a_certificate_that_has_expired_is_warned_of_at_start` |
 
 mod files;
 
+mod chain;
+
 mod client;
 
+mod certificate;
+
+mod handshake;
+
+mod identities;
+
+mod authority;
+
 mod server;
+
+mod expiry;
 
 #[cfg(test)]
 mod testing;
 
+#[cfg(test)]
+pub(crate) mod sample;
+
 pub use self::{
+    certificate::{Certificate, CertificateName},
+    chain::{CHAIN_MEMORY, CLIENT_CHAIN_MEMORY},
     client::{
-        CHAIN_MEMORY, CLIENT_SESSION_MEMORY, CLIENT_SESSION_NAMES, SESSIONS_OF_A_NAME, client_config,
-        is_certificate_error,
+        CLIENT_SESSION_MEMORY, CLIENT_SESSION_NAMES, SESSIONS_OF_A_NAME, client_config, is_certificate_error,
     },
-    files::{TlsFault, identity_faults},
-    server::{SERVER_SESSION_MEMORY, SERVER_SESSIONS, server_config},
+    files::{CertificateFiles, TlsFault},
+    handshake::ServerHandshake,
+    identities::{certificate_fault, key_fault},
+    server::{
+        PartFault, SERVER_SESSION_MEMORY, SERVER_SESSIONS, ServerSettings, ServerTls, TlsPart, TlsVersion,
+    },
 };
 
 /// The protocol offered and asked for (RFC 7301); a peer that insists on another gets an alert instead of a

@@ -155,7 +155,8 @@ fn admit(
     permit: OwnedSemaphorePermit,
 ) {
     let Terms { listener, tls, loopback } = terms;
-    let client = Client { address, secure: tls.is_some(), loopback_listener: loopback, listener };
+    let client =
+        Client { address, secure: tls.is_some(), loopback_listener: loopback, listener, handshake: None };
     let ticket = Ticket::new(worker, client, permit);
     let patience = worker.core.snapshot().config.timeouts.head;
     serve_arrival(worker, Arrival { tcp, tls, ticket, patience });

@@ -12,13 +12,12 @@ use std::{
     },
 };
 
-use rustls::ServerConfig;
 use tokio::sync::{
     OwnedSemaphorePermit,
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use crate::config::ListenerId;
+use crate::{config::ListenerId, tls::ServerTls};
 
 /// What a listener says of its connections.
 #[derive(Clone, Debug)]
@@ -26,7 +25,7 @@ pub struct Terms {
     /// Which one it is.
     pub listener: ListenerId,
     /// What is spoken on them; `None` is plain TCP.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<ServerTls>,
     /// Whether only this machine can make them.
     pub loopback: bool,
 }

@@ -1,15 +1,14 @@
 //! A connection from its arrival at a worker until it ends or is parked.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
-use rustls::ServerConfig;
 use tokio::{net::TcpStream, task::spawn_local, time::timeout};
 
-use super::ticket::{Arrival, Worker};
+use super::ticket::{Arrival, Ticket, Worker};
 use crate::{
     error::Error,
     net::{handshake, stream::Stream},
-    plan::Client,
+    tls::{ServerHandshake, ServerTls},
 };
 
 const PLAIN_HTTP: Error =
@@ -26,13 +25,15 @@ pub(super) fn serve_arrival(worker: &Rc<Worker>, arrival: Arrival) {
 async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
     let mut next = Some(first);
     while let Some(Arrival { tcp, tls, ticket, patience }) = next.take() {
-        let stream = match tls {
-            None => Some(Stream::Tcp(tcp)),
+        let opened = match tls {
+            None => Some((Stream::Tcp(tcp), None)),
             // Boxed: the handshake's room is not the connection's.
-            Some(tls) => Box::pin(secure(&worker, tls, tcp, ticket.client)).await,
+            Some(tls) => Box::pin(secure(&worker, tls, tcp, &ticket)).await,
         };
-        let idle = match stream {
-            Some(stream) => worker.serving.serve(stream, ticket.client, patience).await,
+        let idle = match opened {
+            Some((stream, handshake)) => {
+                worker.serving.serve(stream, ticket.client(handshake), patience).await
+            }
             None => None,
         };
         match idle {
@@ -51,20 +52,20 @@ async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
 /// so; who fails otherwise has nobody to be answered.
 async fn secure(
     worker: &Worker,
-    config: Arc<ServerConfig>,
+    tls: ServerTls,
     tcp: TcpStream,
-    client: Client,
-) -> Option<Stream> {
+    ticket: &Ticket,
+) -> Option<(Stream, Option<ServerHandshake>)> {
     let shaken = timeout(worker.core.snapshot().config.timeouts.head, async {
         if handshake::speaks_plain_text(&tcp).await {
             return Err(tcp);
         }
-        Ok(handshake::accept(config, tcp).await.ok())
+        Ok(handshake::accept(&tls, tcp).await.ok())
     });
     match shaken.await {
-        Ok(Ok(stream)) => stream,
+        Ok(Ok(accepted)) => accepted.map(|(stream, told)| (stream, Some(told))),
         Ok(Err(plain)) => {
-            worker.serving.refuse(Stream::Tcp(plain), client, PLAIN_HTTP).await;
+            worker.serving.refuse(Stream::Tcp(plain), ticket.client(None), PLAIN_HTTP).await;
             None
         }
         Err(_elapsed) => None,

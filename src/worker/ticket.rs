@@ -1,8 +1,7 @@
 //! What the tasks of one worker share, and the ticket by which each connection counts among them.
 
-use std::{cell::Cell, io, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
-use rustls::ServerConfig;
 use tokio::{
     net::TcpStream,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -15,10 +14,12 @@ use super::{
     tasks::WaitingTasks,
 };
 use crate::{
+    config::ListenerId,
     net::parked::ParkedSet,
     observe::metrics::Leg,
     plan::Client,
     proxy::{core::Core, serve::Connections},
+    tls::{ServerHandshake, ServerTls},
 };
 
 /// What one worker's tasks share beside the core.
@@ -103,9 +104,13 @@ impl Worker {
 /// How long a connection that is not parked has its place at least when its request has been answered.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// What a connection has from its accept to its end.
+/// What a connection has from its accept to its end. It is kept for every parked one, which all are plain: what a
+/// handshake has told is none of it.
 pub(super) struct Ticket {
-    pub(super) client: Client,
+    address: SocketAddr,
+    secure: bool,
+    loopback_listener: bool,
+    listener: ListenerId,
     /// Counts it for so long.
     _guard: Guard,
 }
@@ -113,14 +118,21 @@ pub(super) struct Ticket {
 impl Ticket {
     /// Counts one more connection, for which `permit` was taken.
     pub(super) fn new(worker: &Rc<Worker>, client: Client, permit: OwnedSemaphorePermit) -> Self {
-        Self { client, _guard: Guard::new(worker, permit) }
+        let Client { address, secure, loopback_listener, listener, handshake: _ } = client;
+        Self { address, secure, loopback_listener, listener, _guard: Guard::new(worker, permit) }
+    }
+
+    /// Who has it, and what the handshake has told of them.
+    pub(super) fn client(&self, handshake: Option<ServerHandshake>) -> Client {
+        let Self { address, secure, loopback_listener, listener, .. } = *self;
+        Client { address, secure, loopback_listener, listener, handshake: handshake.map(Rc::new) }
     }
 }
 
 /// A connection to be served.
 pub(super) struct Arrival {
     pub(super) tcp: TcpStream,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<ServerTls>,
     pub(super) ticket: Ticket,
     /// How long its first byte may take.
     pub(super) patience: Duration,

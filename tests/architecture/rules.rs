@@ -25,6 +25,8 @@ pub(super) const LIBRARY: House<'static> = House {
         "cors",
         "gateway",
         "access",
+        "tls::certificate",
+        "tls::handshake",
         "plan",
         "upstream::balance",
         "upstream::health",

@@ -85,8 +85,13 @@ impl Authority {
 
     /// Writes certificate and key as PEM files and returns their paths.
     pub(crate) fn write(&self, leaf: &Leaf) -> (PathBuf, PathBuf) {
-        let (certificate, key) =
-            (self.directory.path().join("leaf.pem"), self.directory.path().join("leaf.key"));
+        self.write_as("leaf", leaf)
+    }
+
+    /// As [`Authority::write`], to files of this name.
+    pub(crate) fn write_as(&self, stem: &str, leaf: &Leaf) -> (PathBuf, PathBuf) {
+        let in_directory = |end: &str| self.directory.path().join(format!("{stem}.{end}"));
+        let (certificate, key) = (in_directory("pem"), in_directory("key"));
         std::fs::write(&certificate, &leaf.certificate_pem).unwrap();
         std::fs::write(&key, leaf.key.serialize_pem()).unwrap();
         (certificate, key)

@@ -152,7 +152,7 @@ impl Corsair {
         count: usize,
     ) -> Self {
         let mut all: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
-        if !all.iter().any(|a| matches!(*a, "--listen" | "-l")) {
+        if !all.iter().any(|a| matches!(*a, "--listen" | "-l" | "--config" | "-c")) {
             all.extend(["--listen", "127.0.0.1:0"]);
         }
         if !all.contains(&"--workers") {

@@ -26,6 +26,7 @@ fn errors() -> Vec<Error> {
         MethodNotAllowed,
         ClientGone,
         ClientSendTimeout,
+        Misdirected,
         HostNotAllowed,
         RouteNotFound,
         NoRoute,
@@ -83,6 +84,7 @@ const fn is_listed(error: Error) -> bool {
         | MethodNotAllowed
         | ClientGone
         | ClientSendTimeout
+        | Misdirected
         | HostNotAllowed
         | RouteNotFound
         | NoRoute

@@ -271,7 +271,7 @@ fn hosts_that_were_typed_are_asked_for_everywhere() {
         (&["--allow-target=any", "--allow-host=app.example"], "/http://t.example/"),
     ] {
         let config = config(arguments);
-        for client in [local, client()] {
+        for client in [local.clone(), client()] {
             for (host, admitted) in
                 [("app.example", true), ("app.example:8080", true), ("evil.example", false)]
             {

@@ -258,6 +258,7 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
         secure: false,
         loopback_listener: play.mode == Mode::Follow,
         listener: ListenerId::FIRST,
+        handshake: None,
     };
     let door = DOOR.try_clone().and_then(TcpListener::from_std).expect("the door");
     spawn_local(receive(door, Rc::clone(scene)));
