@@ -111,6 +111,9 @@
 //!   has no value here; it is an error.
 //! - [`BodyReader`](http1::body::BodyReader): progress through one body, in place. What leaves is canonical,
 //!   whatever came.
+//! - [`Table`](routing::Table): which route a request takes, found in as many steps for any number of them; a path is
+//!   matched as a back end resolves it.
+//! - [`Edits`](http1::edits::Edits): what an operator changes of a head; what frames a message cannot be named in it.
 //! - [`CorsPolicy`](cors::CorsPolicy): compiled once, in which "any origin, with credentials" cannot be
 //!   expressed. [`CorsDecision`](cors::CorsDecision): what it says of one request.
 //! - [`TargetUrl`](uri::TargetUrl): a gateway's target, read as a browser would.
@@ -133,6 +136,7 @@
 //! | add a setting | a row in `config/keys.rs`, a field and a reader in the file of its table (`config/limits.rs`, …); what concerns several in [`config::compile`] |
 //! | accept or refuse a message | [`http1`], with a case in its table test and one in the test of its rule, in `tests/rules` |
 //! | know another field name | the table in [`http1::fields`] |
+//! | change which route takes a request | [`routing`], and the slow look at all routes in `fuzz/src/reference/routing.rs` |
 //! | change what goes upstream or comes back | [`plan::rewrite`] |
 //! | change when a request is sent again, or how often | `plan/attempts.rs` |
 //! | change what a redirect does | `plan/target.rs` (what becomes of it), `gateway/redirect.rs` (where it leads) |

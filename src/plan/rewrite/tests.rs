@@ -2,8 +2,6 @@
 
 mod responses;
 
-use std::sync::LazyLock;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -35,6 +33,16 @@ const ROOM: usize = 64 << 10;
 
 /// The head that an upstream gets; `change` may alter the way.
 fn onward_head(text: &[u8], room: usize, change: impl FnOnce(&mut Way<'_>)) -> Result<Vec<u8>, Error> {
+    edited_head(text, room, None, change)
+}
+
+/// The same with what the operator changes.
+fn edited_head(
+    text: &[u8],
+    room: usize,
+    edits: Option<&Edits>,
+    change: impl FnOnce(&mut Way<'_>),
+) -> Result<Vec<u8>, Error> {
     let parsed = sample::request(text);
     let head = parsed.request();
     let target = RequestTarget::parse(head).unwrap();
@@ -57,7 +65,7 @@ fn onward_head(text: &[u8], room: usize, change: impl FnOnce(&mut Way<'_>)) -> R
             is_gateway: false,
             without_credentials: false,
             without_body: false,
-            edits: None,
+            edits,
         },
         client: client(),
     };
@@ -77,6 +85,11 @@ fn sent(text: &str) -> Written {
 
 fn sent_by(text: &str, change: impl FnOnce(&mut Way<'_>)) -> Written {
     Written::request(&onward_head(format!("{text}\r\n\r\n").as_bytes(), ROOM, change).unwrap())
+}
+
+fn sent_edited(text: &str, edits: &Edits) -> Written {
+    let head = edited_head(format!("{text}\r\n\r\n").as_bytes(), ROOM, Some(edits), |_| {});
+    Written::request(&head.unwrap())
 }
 
 /// Names of the fields that corsair itself adds to every request.
@@ -330,17 +343,15 @@ fn edits(edited: Edited, set: &[(&str, &str)], add: &[(&str, &str)], remove: &[&
 
 #[test]
 fn what_the_operator_sets_adds_and_removes_of_a_request_is_so() {
-    static EDITS: LazyLock<Edits> = LazyLock::new(|| {
-        edits(
-            Edited::Requests,
-            &[("X-Set", "new"), ("authorization", "Bearer x"), ("X-Fresh", "1")],
-            &[("X-Add", "2"), ("X-Add", "3"), ("Cookie", "more=1")],
-            &["X-Gone", "Referer"],
-        )
-    });
+    let edits = edits(
+        Edited::Requests,
+        &[("X-Set", "new"), ("authorization", "Bearer x"), ("X-Fresh", "1")],
+        &[("X-Add", "2"), ("X-Add", "3"), ("Cookie", "more=1")],
+        &["X-Gone", "Referer"],
+    );
     let head = "GET / HTTP/1.1\r\nHost: h\r\nX-SET: a\r\nx-set: b\r\nAuthorization: theirs\r\nX-Add: 1\r\n\
                 Cookie: c=d\r\nx-gone: 1\r\nX-Gone: 2\r\nReferer: r\r\nX-Kept: k";
-    let written = sent_by(head, |way| way.onward.edits = Some(&EDITS));
+    let written = sent_edited(head, &edits);
     for (name, values) in [
         ("X-Set", &["new"][..]),
         ("Authorization", &["Bearer x"]),
@@ -361,34 +372,33 @@ fn what_the_operator_sets_adds_and_removes_of_a_request_is_so() {
 
 #[test]
 fn the_operator_may_set_or_remove_what_corsair_says_of_the_client() {
-    static SET: LazyLock<Edits> = LazyLock::new(|| {
+    let set = {
         let own = ["X-Real-IP", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host", "Forwarded"];
         let all = own.iter().chain(&["X-Request-Id", "traceparent", "X-Forwarded-Port"]);
         edits(Edited::Requests, &all.map(|name| (*name, "set")).collect::<Vec<_>>(), &[], &[])
-    });
-    static SOME_REMOVED: LazyLock<Edits> = LazyLock::new(|| {
+    };
+    let some_removed = {
         let removed = ["x-forwarded-for", "X-Forwarded-Host", "X-Request-Id"];
         edits(Edited::Requests, &[], &[("X-Real-IP", "added")], &removed)
-    });
-    static FORWARDED_REMOVED: LazyLock<Edits> =
-        LazyLock::new(|| edits(Edited::Requests, &[], &[], &["forwarded", "Traceparent", "X-Real-Ip"]));
+    };
+    let forwarded_removed = edits(Edited::Requests, &[], &[], &["forwarded", "Traceparent", "X-Real-Ip"]);
     for head in [
         "GET / HTTP/1.1\r\nHost: h",
         "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 6.6.6.6\r\nX-Request-Id: y\r\ntraceparent: z\r\nX-Forwarded-Port: 1",
     ] {
-        let written = sent_by(head, |way| way.onward.edits = Some(&SET));
+        let written = sent_edited(head, &set);
         for name in OWN.iter().filter(|name| **name != "Via").chain(&["X-Forwarded-Port"]) {
             assert_eq!(written.all(name), ["set"], "{name}");
         }
         assert_eq!(written.all("Via").len(), 1);
-        let written = sent_by(head, |way| way.onward.edits = Some(&SOME_REMOVED));
+        let written = sent_edited(head, &some_removed);
         for name in ["X-Forwarded-For", "X-Forwarded-Host", "X-Request-Id"] {
             assert!(!written.has(name), "{name}");
         }
         assert_eq!(written.all("X-Real-IP"), ["192.0.2.7", "added"]);
         assert_eq!(written.all("X-Forwarded-Proto"), ["http"]);
         assert_eq!(written.all("Forwarded"), ["for=192.0.2.7;host=\"h\";proto=http"]);
-        let written = sent_by(head, |way| way.onward.edits = Some(&FORWARDED_REMOVED));
+        let written = sent_edited(head, &forwarded_removed);
         for name in ["Forwarded", "traceparent", "X-Real-IP"] {
             assert!(!written.has(name), "{name}");
         }
@@ -477,6 +487,21 @@ fn is_named(lines: &[(String, String)], name: &str) -> bool {
         .any(|option| option.trim().eq_ignore_ascii_case(name))
 }
 
+/// Names that somebody may want to edit, some of which cannot be.
+fn edited_names() -> impl Strategy<Value = String> {
+    prop_oneof![
+        12 => names().prop_map(str::to_owned),
+        2 => prop::sample::select(&OWN[..]).prop_map(str::to_owned),
+        1 => prop::sample::select(&["Host", "content-length", "X_Real_IP", "a b", "", "Expect"][..])
+            .prop_map(str::to_owned),
+    ]
+}
+
+fn lines_to_edit() -> impl Strategy<Value = Vec<(String, String)>> {
+    let value = prop_oneof![8 => "[ -~\t]{0,6}", 1 => "[\r\n\0a]{1,3}"];
+    prop::collection::vec((edited_names(), value), 0..5)
+}
+
 proptest! {
     #[test]
     fn any_request_leaves_with_one_host_one_framing_and_nothing_of_its_last_hop(
@@ -510,6 +535,39 @@ proptest! {
                 .map(|line| line.1.as_str())
                 .collect();
             prop_assert_eq!(written.all(name), expected, "{}", name);
+        }
+    }
+
+    #[test]
+    fn no_edits_break_a_request(
+        lines in lines(),
+        edited in lines_to_edit(),
+        removed in prop::collection::vec(edited_names(), 0..4),
+        framing in prop::sample::select(&["", "Content-Length: 7\r\n", "Transfer-Encoding: chunked\r\n"][..]),
+        set in 0_usize..4,
+    ) {
+        let (set, add) = edited.split_at(set.min(edited.len()));
+        if let Ok(edits) = Edits::compile(Edited::Requests, set, add, &removed) {
+            let text = format!("POST /x HTTP/1.1\r\n{}Host: h\r\n{framing}\r\n", text_of(&lines));
+            let head = |edits| edited_head(text.as_bytes(), ROOM, edits, |_| {}).unwrap();
+            let (written, plain) = (Written::request(&head(Some(&edits))), Written::request(&head(None)));
+            prop_assert_eq!(&written.start, &plain.start);
+            for (name, _) in plain.fields.iter().chain(&written.fields) {
+                let is_of = |names: &[(String, String)]| names.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+                let is_removed = removed.iter().any(|other| other.eq_ignore_ascii_case(name));
+                let mut expected = plain.all(name);
+                if is_of(set) || is_removed {
+                    expected.clear();
+                }
+                let ours = set.iter().chain(add).filter(|(other, _)| other.eq_ignore_ascii_case(name));
+                let ours: Vec<&str> = ours.map(|(_, value)| value.trim_matches([' ', '\t'])).collect();
+                // What corsair makes anew for each request is another one.
+                if ["X-Request-Id", "traceparent"].iter().any(|made| made.eq_ignore_ascii_case(name)) {
+                    prop_assert_eq!(written.all(name).len(), expected.len() + ours.len(), "{}", name);
+                } else {
+                    prop_assert_eq!(written.all(name), [expected, ours].concat(), "{}", name);
+                }
+            }
         }
     }
 }
