@@ -3,8 +3,9 @@
 //! Dot segments are removed and escapes of unreserved characters decoded (RFC 3986 §5.2.4, §6.2.2). Where back ends are
 //! known to part, the reading is taken that no longer route escapes by: slashes that follow each other are one, and a
 //! backslash is a slash (the URL standard reads it so, and with it every back end that parses the path by that). An
-//! escaped slash stays an escape and parts no segments, as RFC 3986 §2.2 has it. Where no reading is safe, because it
-//! depends on the back end which segment a `..` takes away, the path is refused.
+//! escaped slash stays an escape and parts no segments, and a parameter (`;a`) belongs to its segment (RFC 3986 §2.2,
+//! §3.3). Where no reading is safe, because it depends on the back end which segment a `..` takes away, the path is
+//! refused.
 
 use std::borrow::Cow;
 
@@ -51,6 +52,10 @@ pub(super) fn resolved(path: &[u8]) -> Result<Vec<u8>, Refusal> {
                 out.truncate(parent);
             }
             segment => {
+                // Most have neither, and are not looked at again.
+                if memchr::memchr2(b'%', b';', segment).is_none() {
+                    continue;
+                }
                 for part in between_escaped_separators(segment) {
                     has_doubtful_separator |= part.len() < segment.len();
                     if is_dots(part) || is_dots_with_parameter(part) {

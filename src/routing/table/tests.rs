@@ -388,7 +388,7 @@ const ROUTES: [&str; 16] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn any_request_finds_what_a_scan_of_all_routes_finds(
