@@ -223,9 +223,12 @@ pub(super) fn write_fields<'a>(
         let verdict = (origin.is_some() && policy.verdict).then_some("Corsair-Cors");
         let edited = || transit.added.iter().map(|name| &**name);
         let added = || edited().filter(|name| is_exposable(policy, FieldId::of(name.as_bytes())));
-        let extra = || extra.iter().copied().chain(added());
-        let own = || policy.rendered.own_names.iter().copied().chain(verdict).chain(extra());
-        write_exposed(policy, upstream, transit.leaves, own, out);
+        let own = || policy.rendered.own_names.iter().copied().chain(verdict).chain(extra.iter().copied());
+        if transit.added.is_empty() {
+            write_exposed(policy, upstream, transit.leaves, own, out);
+        } else {
+            write_exposed(policy, upstream, transit.leaves, || own().chain(added()), out);
+        }
     }
 }
 

@@ -121,7 +121,9 @@ pub fn request(
     let mut request_id = drops(FieldId::XRequestId, b"x-request-id");
     let mut traceparent = drops(FieldId::Traceparent, b"traceparent");
     for field in end_to_end(bytes, &head.fields) {
-        if drops(field.id, field.name.of(bytes)) {
+        if let Some(edits) = onward.edits
+            && edits.drops(field.id, field.name.of(bytes))
+        {
             continue;
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]

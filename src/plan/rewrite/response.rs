@@ -62,7 +62,9 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     let mut date = drops(FieldId::Date, b"date");
     let mut target = homeward.gateway.map(TargetFields::of);
     for field in end_to_end(bytes, &head.fields) {
-        if drops(field.id, field.name.of(bytes)) {
+        if let Some(edits) = homeward.edits
+            && edits.drops(field.id, field.name.of(bytes))
+        {
             continue;
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
