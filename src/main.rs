@@ -55,7 +55,7 @@ fn serve(typed: Settings) -> ExitCode {
         tracing::warn!("{warning}");
     }
     match server::run(config, origin) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("corsair: {error}");
             ExitCode::from(if error.is_usage() { USAGE } else { FAILURE })

@@ -319,19 +319,6 @@ fn a_user_who_cannot_be_become_is_a_fault() {
 }
 
 #[test]
-fn usr2_and_hup_end_nothing() {
-    let mut corsair = Corsair::start::<&str>(&[]);
-    for (signal, name) in [(rustix::process::Signal::USR2, "USR2: "), (rustix::process::Signal::HUP, "HUP: ")]
-    {
-        corsair.signal(signal);
-        assert!(corsair.wait_for_log(name).contains("WARN"));
-        assert_eq!(corsair.get("/healthcheck", "").status, 200);
-    }
-    corsair.terminate();
-    assert_eq!(corsair.wait_exit().code(), Some(0));
-}
-
-#[test]
 fn without_a_terminal_one_event_tells_what_the_banner_does() {
     let mut corsair = Corsair::start(&[
         "-u",

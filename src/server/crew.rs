@@ -1,6 +1,8 @@
 //! The workers: started, started anew when they die, led, and waited for.
 
-use std::{collections::VecDeque, io, net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
+use std::{
+    collections::VecDeque, io, net::SocketAddr, os::fd::OwnedFd, rc::Rc, sync::Arc, thread, time::Duration,
+};
 
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -25,7 +27,10 @@ use crate::{
         snapshot::{Publication, Published},
     },
     upstream::{Prober, Servers},
-    worker::{self, Assignment, Event, Handover, MailboxHome, Newcomers, Order, Report, Reports, Seat, Stop},
+    worker::{
+        self, Assignment, Event, GroupId, Handover, MailboxHome, Newcomers, Order, Report, Reports, Seat,
+        Stop,
+    },
 };
 
 /// A worker that dies so often within [`DEATHS_WITHIN`] is not started anew: the process ends.
@@ -242,6 +247,34 @@ impl Crew {
                 return error;
             }
         }
+    }
+
+    /// All sockets that are listened on, once more: for a successor of this process.
+    ///
+    /// # Errors
+    /// When no descriptors are left.
+    pub(super) fn shared_sockets(&self) -> io::Result<Vec<(GroupId, OwnedFd)>> {
+        self.listeners.shared()
+    }
+
+    /// Takes these groups of sockets back, and waits until what is queued there is accepted.
+    ///
+    /// # Errors
+    /// As [`tend`](Self::tend) returns.
+    pub(super) async fn take_back(&mut self, groups: &[GroupId]) -> Result<(), ServeError> {
+        self.listeners.take_back(groups);
+        for (member, group) in
+            self.members.iter().flat_map(|member| groups.iter().map(move |group| (member, group)))
+        {
+            // To one that has just died this is nothing: its successor starts with it.
+            let _ = member.orders.send(Order::Leave(*group));
+        }
+        while self.listeners.is_leaving() {
+            if let Some(report) = self.reports.recv().await {
+                self.hear(report)?;
+            }
+        }
+        Ok(())
     }
 
     /// Has the workers stop, and waits until all have ended; one that dies on the way has a successor. Cancel safe:

@@ -3,18 +3,45 @@
 
 use std::{
     env,
+    io::Write,
     net::{SocketAddr, TcpListener},
+    os::{fd::OwnedFd, unix::net::UnixStream},
 };
 
 use listenfd::ListenFd;
 
 use crate::net::listen::adopt;
 
+/// The number of the first descriptor that is passed.
+pub(super) const FIRST_DESCRIPTOR: i32 = 3;
+/// The name of what is passed last to a process that succeeds another one: on it that one hears of it.
+pub(super) const SUCCESSOR: &str = "corsair-successor";
+
 /// The sockets that the process was started with and that no listener has taken yet.
 #[derive(Default)]
 pub(super) struct Inherited {
     /// By their number among those that were passed.
     sockets: Vec<Socket>,
+    predecessor: Option<UnixStream>,
+    /// How many were passed.
+    passed: usize,
+}
+
+/// The process that this one succeeds, which serves until it hears that this one does.
+#[derive(Debug)]
+pub(super) struct Predecessor {
+    stream: UnixStream,
+    /// What it hears.
+    served: String,
+}
+
+impl Predecessor {
+    /// Tells that all workers serve.
+    pub(super) fn tell(mut self) {
+        if let Err(error) = self.stream.write_all(self.served.as_bytes()) {
+            tracing::warn!(%error, "the process before this one does not hear that this one serves");
+        }
+    }
 }
 
 struct Socket {
@@ -26,13 +53,23 @@ struct Socket {
 impl Inherited {
     /// What the environment says of them. To be called while the process has one thread and no descriptors of its own.
     pub(super) fn from_environment() -> Self {
+        let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let succeeds = names.rsplit(':').next() == Some(SUCCESSOR);
         // Without it they may be meant for anybody, such as the shell that has started us.
-        if env::var_os("LISTEN_PID").is_none() {
+        if env::var_os("LISTEN_PID").is_none() && !succeeds {
             return Self::default();
         }
         let mut passed = ListenFd::from_env();
         let mut inherited = Self::default();
-        for number in 0..passed.len() {
+        let mut sockets = passed.len();
+        if succeeds && let Some(last) = sockets.checked_sub(1) {
+            // It is checked to be a stream of the system's own, and has no other way out of there.
+            let stream = passed.take_unix_listener(last).ok().flatten();
+            inherited.predecessor = stream.map(|stream| UnixStream::from(OwnedFd::from(stream)));
+            sockets = last;
+        }
+        inherited.passed = sockets;
+        for number in 0..sockets {
             inherited.take_in(number, &mut passed);
         }
         inherited
@@ -64,8 +101,9 @@ impl Inherited {
         taken.map(|socket| socket.listener).collect()
     }
 
-    /// Closes those that nobody has taken, and says so.
-    pub(super) fn close(self) {
+    /// Closes those that nobody has taken, and says so; returns whom this process succeeds.
+    pub(super) fn close(self) -> Option<Predecessor> {
+        let left: Vec<usize> = self.sockets.iter().map(|socket| socket.number).collect();
         for Socket { number, address, .. } in self.sockets {
             tracing::warn!(
                 number,
@@ -74,6 +112,9 @@ impl Inherited {
                  socket unit"
             );
         }
+        let served = (0..self.passed).map(|number| if left.contains(&number) { '0' } else { '1' });
+        let served = served.chain(['\n']).collect();
+        self.predecessor.map(|stream| Predecessor { stream, served })
     }
 }
 
@@ -86,7 +127,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             Socket { number, address: address.parse().unwrap(), listener }
         });
-        Inherited { sockets: sockets.collect() }
+        Inherited { sockets: sockets.collect(), ..Inherited::default() }
     }
 
     fn left(inherited: &Inherited) -> Vec<usize> {

@@ -8,8 +8,10 @@ use super::{
     crew::Crew,
     fault::ServeError,
     notify::{self, Watchdog},
+    parent::{self, Children},
     reload::{Origin, Watch, reload},
     signals::{Event, Signals},
+    upgrade::{Outcome, Program, Successor, Upgrade},
 };
 use crate::{config::Config, observe::access_log::AccessLog, worker::Stop};
 
@@ -25,44 +27,130 @@ pub(super) struct Process {
     pub(super) access_log: Option<Rc<AccessLog>>,
     pub(super) watch: Watch,
     pub(super) watchdog: Watchdog,
+    /// What an upgrade starts.
+    pub(super) program: Program,
+    /// Whether an upgrade has started this process.
+    pub(super) succeeds: bool,
+    /// The upgrade that is under way.
+    pub(super) upgrade: Option<Upgrade>,
+}
+
+/// How a process that has served ends.
+pub(super) enum End {
+    /// For good.
+    Stopped,
+    /// Others have succeeded it, and it stays until the last of them has ended.
+    Succeeded(Children, Signals),
 }
 
 impl Process {
-    /// Serves until it is told to stop, and then until the workers have.
+    /// Serves until it is told to stop or a successor serves, and then until the workers have ended.
     ///
     /// # Errors
     /// [`ServeError::WorkerDied`] when a worker dies over and over.
-    pub(super) async fn lead(mut self) -> Result<(), ServeError> {
+    pub(super) async fn lead(mut self) -> Result<End, ServeError> {
         loop {
-            let event = tokio::select! {
-                event = self.signals.next(self.access_log.as_deref()) => event,
+            tokio::select! {
+                event = self.signals.next(self.access_log.as_deref()) => match event {
+                    Event::Stop => return self.stop().await.map(|()| End::Stopped),
+                    Event::Reload => self.reload(),
+                    Event::Upgrade => self.begin_upgrade(),
+                },
                 error = self.crew.tend() => return Err(error),
-                () = self.watch.changed(&self.config) => Event::Reload,
+                () = self.watch.changed(&self.config) => self.reload(),
                 () = self.watchdog.round() => {
                     Watchdog::tell(self.crew.has_answered());
                     if self.crew.has_answered() {
                         self.crew.ask();
                     }
-                    continue;
                 }
-            };
-            match event {
-                Event::Stop => break,
-                Event::Reload => reload(&self.origin, &mut self.config, &mut self.crew),
-                Event::Upgrade => {
-                    tracing::warn!(
-                        "USR2: there is no upgrade in place; start the new program and stop this one"
-                    );
+                outcome = outcome(&mut self.upgrade) => {
+                    self.upgrade = None;
+                    match outcome {
+                        Outcome::Serves(successor) => return self.hand_over(successor).await,
+                        Outcome::Failed(reason) => {
+                            tracing::warn!(reason, "USR2: the new program does not serve; this process goes on");
+                        }
+                    }
                 }
             }
         }
-        self.stop().await
+    }
+
+    fn reload(&mut self) {
+        reload(&self.origin, &mut self.config, &mut self.crew);
+    }
+
+    /// Starts a new program that is to serve in the place of this process.
+    fn begin_upgrade(&mut self) {
+        if let Some(upgrade) = &self.upgrade {
+            return tracing::warn!(pid = upgrade.pid(), "USR2: an upgrade is under way already");
+        }
+        if !notify::is_wanted() && !self.succeeds {
+            parent::adopt_orphans();
+        }
+        let started = self.crew.shared_sockets().and_then(|sockets| Upgrade::start(&self.program, sockets));
+        match started {
+            Ok(upgrade) => {
+                tracing::info!(pid = upgrade.pid(), "USR2: a new program is started, and is to serve here");
+                self.upgrade = Some(upgrade);
+            }
+            Err(error) => {
+                let program = self.program.path().display();
+                tracing::warn!(%program, %error, "USR2: the new program cannot be started; this process goes on");
+            }
+        }
+    }
+
+    /// Leaves the listeners to the successor and drains. What they share it does not touch: to refuse there would refuse
+    /// at both.
+    async fn hand_over(mut self, successor: Successor) -> Result<End, ServeError> {
+        let Successor { pid, left_behind } = successor;
+        tracing::info!(pid, "the new process serves; connections of this one are drained");
+        let children = if notify::is_wanted() {
+            notify::main_pid(pid);
+            None
+        } else {
+            Some(Children::from(pid).map_err(ServeError::Start)?)
+        };
+        // Where the first process has all that come after it for children, it passes signals on to all of them, and those
+        // between it and the last need not stay.
+        let children = children.filter(|_| !(self.succeeds && parent::can_adopt()));
+        let Self { config, crew, signals, access_log, .. } = &mut self;
+        let drained = async {
+            // One that never lets go must not keep the others.
+            if let Ok(Err(error)) = timeout(DRAIN_GRACE, crew.take_back(&left_behind)).await {
+                return Err(error);
+            }
+            crew.stop(Stop::HandOver).await
+        };
+        let second = async {
+            let mut stops = 0;
+            while stops < 2 {
+                let received = signals.received().await;
+                if let Some(children) = &children {
+                    children.pass_on(received);
+                }
+                stops += usize::from(signals.event(received, access_log.as_deref()) == Some(Event::Stop));
+            }
+        };
+        tokio::select! {
+            drained = timeout(config.process.drain_timeout + DRAIN_GRACE, drained) => drained.unwrap_or(Ok(()))?,
+            () = second => tracing::warn!("a second signal: ending at once"),
+        }
+        Ok(match children {
+            Some(children) => End::Succeeded(children, self.signals),
+            None => End::Stopped,
+        })
     }
 
     /// Serves on for `drain_delay`, then drains.
     async fn stop(&mut self) -> Result<(), ServeError> {
-        let Self { config, crew, signals, access_log, watchdog, .. } = self;
+        let Self { config, crew, signals, access_log, watchdog, upgrade, .. } = self;
         notify::stopping();
+        if let Some(upgrade) = upgrade {
+            upgrade.stop();
+        }
         let delay = config.process.drain_delay;
         let stopping = async {
             if delay.is_zero() {
@@ -91,6 +179,14 @@ impl Process {
             }
             never = reassure(watchdog) => never,
         }
+    }
+}
+
+/// Waits for what becomes of an upgrade; for good where there is none. Cancel safe.
+async fn outcome(upgrade: &mut Option<Upgrade>) -> Outcome {
+    match upgrade {
+        Some(upgrade) => upgrade.outcome().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,8 +1,9 @@
 //! The listeners: opened by the process, lent to the workers, taken back, closed together.
 
 use std::{
-    fmt,
+    fmt, io,
     net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
 };
 
 use super::{fault::ServeError, inherited::Inherited};
@@ -151,10 +152,39 @@ impl Listeners {
         for group in gone {
             changes.push(ListenerChange::Closed(group.address));
             taken_back.push(group.id);
-            group.refuse();
-            self.leaving.push(Leaving { group, workers: (0..self.workers).collect() });
+            self.leave(group);
         }
         Ok(Rearranged { loans, terms, taken_back, changes })
+    }
+
+    /// Takes these groups back.
+    pub(super) fn take_back(&mut self, groups: &[GroupId]) {
+        let gone: Vec<ListenerGroup> = self.open.extract_if(.., |group| groups.contains(&group.id)).collect();
+        gone.into_iter().for_each(|group| self.leave(group));
+    }
+
+    fn leave(&mut self, group: ListenerGroup) {
+        group.refuse();
+        self.leaving.push(Leaving { group, workers: (0..self.workers).collect() });
+    }
+
+    /// Whether workers are still emptying queues of groups that were taken back.
+    pub(super) fn is_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// All sockets that are listened on, once more: for a process that is to share them.
+    ///
+    /// # Errors
+    /// When no descriptors are left.
+    pub(super) fn shared(&self) -> io::Result<Vec<(GroupId, OwnedFd)>> {
+        let mut shared = Vec::new();
+        for group in &self.open {
+            for socket in &group.sockets {
+                shared.push((group.id, socket.try_clone()?.into()));
+            }
+        }
+        Ok(shared)
     }
 
     /// Opens those listeners of `config` that are not open yet.

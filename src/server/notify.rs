@@ -1,9 +1,14 @@
 //! What a service manager is told, as systemd wants to be told (sd_notify(3)). Without `NOTIFY_SOCKET` it is nothing.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+/// Whether somebody wants to be told, and follows the main process wherever it goes.
+pub(super) fn is_wanted() -> bool {
+    env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty())
+}
 
 /// All listeners are open and all workers serve; also when a reload has ended.
 pub(super) fn ready() {
@@ -22,6 +27,11 @@ pub(super) fn reloading() {
 /// The process was told to stop.
 pub(super) fn stopping() {
     tell(&[NotifyState::Stopping]);
+}
+
+/// Process `pid` is the main one from now on.
+pub(super) fn main_pid(pid: u32) {
+    tell(&[NotifyState::MainPid(pid)]);
 }
 
 /// It is well.

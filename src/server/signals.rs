@@ -20,6 +20,33 @@ pub(super) struct Signals {
     stopped: Option<Instant>,
 }
 
+/// A signal that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// TERM.
+    Terminate,
+    /// INT.
+    Interrupt,
+    /// HUP.
+    Reload,
+    /// USR1.
+    Reopen,
+    /// USR2.
+    Upgrade,
+}
+
+impl From<Received> for rustix::process::Signal {
+    fn from(received: Received) -> Self {
+        match received {
+            Received::Terminate => Self::TERM,
+            Received::Interrupt => Self::INT,
+            Received::Reload => Self::HUP,
+            Received::Reopen => Self::USR1,
+            Received::Upgrade => Self::USR2,
+        }
+    }
+}
+
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -51,16 +78,35 @@ impl Signals {
     /// What is asked for next. USR1 is obeyed meanwhile: the access log is opened anew. Cancel safe.
     pub(super) async fn next(&mut self, access_log: Option<&AccessLog>) -> Event {
         loop {
-            tokio::select! {
-                _ = self.terminate.recv() => if self.is_another() { return Event::Stop },
-                _ = self.interrupt.recv() => if self.is_another() { return Event::Stop },
-                _ = self.reload.recv() => return Event::Reload,
-                _ = self.upgrade.recv() => return Event::Upgrade,
-                _ = self.reopen.recv() => {
-                    if let Some(log) = access_log {
-                        log.reopen();
-                    }
+            let received = self.received().await;
+            if let Some(event) = self.event(received, access_log) {
+                return event;
+            }
+        }
+    }
+
+    /// The next signal, whatever it asks for. Cancel safe.
+    pub(super) async fn received(&mut self) -> Received {
+        tokio::select! {
+            _ = self.terminate.recv() => Received::Terminate,
+            _ = self.interrupt.recv() => Received::Interrupt,
+            _ = self.reload.recv() => Received::Reload,
+            _ = self.reopen.recv() => Received::Reopen,
+            _ = self.upgrade.recv() => Received::Upgrade,
+        }
+    }
+
+    /// What a signal asks for; USR1 is obeyed at once.
+    pub(super) fn event(&mut self, received: Received, access_log: Option<&AccessLog>) -> Option<Event> {
+        match received {
+            Received::Terminate | Received::Interrupt => self.is_another().then_some(Event::Stop),
+            Received::Reload => Some(Event::Reload),
+            Received::Upgrade => Some(Event::Upgrade),
+            Received::Reopen => {
+                if let Some(log) = access_log {
+                    log.reopen();
                 }
+                None
             }
         }
     }

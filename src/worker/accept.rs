@@ -67,7 +67,7 @@ pub(super) async fn accept(
         }
         return;
     }
-    let queue = || acceptor.try_drain().filter(|_| stop.is_none());
+    let queue = || if stop.is_none() { acceptor.try_drain() } else { None };
     while let Some(accepted) = in_hand.take().or_else(queue) {
         let Some(permit) = permit(&worker).await else { return };
         give(accepted, permit);
