@@ -97,6 +97,36 @@ fn a_socket_that_is_passed_is_served_by_all_workers_and_loses_nothing() {
 }
 
 #[test]
+fn a_restart_with_a_socket_of_the_manager_loses_nothing() {
+    let kept = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = kept.local_addr().unwrap();
+    let start = || {
+        let passed = kept.try_clone().unwrap();
+        Corsair::launch(
+            |arguments| with_descriptors(arguments, vec![passed.into()]),
+            &["--listen", &address.to_string(), "--workers", "2"],
+            1,
+        )
+    };
+    let mut corsair = start();
+    for upgraded in [false, true] {
+        assert_eq!(asked(address).response().status, 200);
+        if upgraded {
+            corsair.signal(rustix::process::Signal::USR2);
+            corsair.wait_for_log("this process stays");
+        }
+        corsair.terminate();
+        assert_eq!(corsair.wait_exit().code(), Some(0));
+        // The manager goes on listening, with as long a queue as before.
+        let mut waiting: Vec<Client> = (0..20).map(|_| asked(address)).collect();
+        corsair = start();
+        for client in &mut waiting {
+            assert_eq!(client.response().status, 200);
+        }
+    }
+}
+
+#[test]
 fn each_of_several_sockets_of_one_address_is_accepted_from() {
     // As one process hands a group of another number of workers to the next.
     let bind = |address: SocketAddr| {

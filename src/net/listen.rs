@@ -85,20 +85,25 @@ pub fn bind_group(
     Ok(group)
 }
 
-/// Makes a listening socket that others have opened like our own, but for the buffers of its connections.
+/// Makes a listening socket that others have opened like those of [`bind_group`]. What waits in its queue stays.
 ///
 /// # Errors
 /// When it does not listen, or what the system says.
-pub fn adopt(listener: &StdListener) -> io::Result<()> {
+pub fn adopt(listener: &StdListener, socket_buffer: Option<usize>) -> io::Result<()> {
     if !rustix::net::sockopt::socket_acceptconn(listener)? {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen"));
     }
-    listener.set_nonblocking(true)?;
-    SockRef::from(listener).set_tcp_nodelay(true)
+    // Once more, for its queue may have another length.
+    begin(&SockRef::from(listener), socket_buffer)
 }
 
 fn listener(address: SocketAddr, socket_buffer: Option<usize>) -> io::Result<StdListener> {
     let socket = bound(address, true)?;
+    begin(&socket, socket_buffer)?;
+    Ok(socket.into())
+}
+
+fn begin(socket: &Socket, socket_buffer: Option<usize>) -> io::Result<()> {
     if let Some(bytes) = socket_buffer {
         // Before listen: the window a peer is offered is settled in its handshake.
         socket.set_recv_buffer_size(bytes)?;
@@ -107,8 +112,7 @@ fn listener(address: SocketAddr, socket_buffer: Option<usize>) -> io::Result<Std
     // Inherited by what is accepted, which saves each connection a system call: small writes leave at once.
     socket.set_tcp_nodelay(true)?;
     socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    socket.set_nonblocking(true)
 }
 
 /// A socket bound to the address; without `shared`, binding fails when anybody listens there.

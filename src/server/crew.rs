@@ -1,8 +1,6 @@
 //! The workers: started, started anew when they die, led, and waited for.
 
-use std::{
-    collections::VecDeque, io, net::SocketAddr, os::fd::OwnedFd, rc::Rc, sync::Arc, thread, time::Duration,
-};
+use std::{collections::VecDeque, io, net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
 
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -12,7 +10,7 @@ use tokio::{
 
 use super::{
     fault::ServeError,
-    listeners::{ListenerChange, Listeners},
+    listeners::{ListenerChange, Listeners, Shared},
 };
 use crate::{
     config::Config,
@@ -253,21 +251,18 @@ impl Crew {
     ///
     /// # Errors
     /// When no descriptors are left.
-    pub(super) fn shared_sockets(&self) -> io::Result<Vec<(GroupId, OwnedFd)>> {
+    pub(super) fn shared_sockets(&self) -> io::Result<Vec<Shared>> {
         self.listeners.shared()
     }
 
-    /// Takes these groups of sockets back, and waits until what is queued there is accepted.
+    /// Takes all groups of sockets back but these, and waits until what is queued there is accepted.
     ///
     /// # Errors
     /// As [`tend`](Self::tend) returns.
-    pub(super) async fn take_back(&mut self, groups: &[GroupId]) -> Result<(), ServeError> {
-        self.listeners.take_back(groups);
-        for (member, group) in
-            self.members.iter().flat_map(|member| groups.iter().map(move |group| (member, group)))
-        {
+    pub(super) async fn keep_listeners(&mut self, groups: &[GroupId]) -> Result<(), ServeError> {
+        for group in self.listeners.keep(groups) {
             // To one that has just died this is nothing: its successor starts with it.
-            let _ = member.orders.send(Order::Leave(*group));
+            self.members.iter().for_each(|member| _ = member.orders.send(Order::Leave(group)));
         }
         while self.listeners.is_leaving() {
             if let Some(report) = self.reports.recv().await {

@@ -10,12 +10,12 @@ use std::{
 
 use listenfd::ListenFd;
 
-use crate::net::listen::adopt;
-
 /// The number of the first descriptor that is passed.
 pub(super) const FIRST_DESCRIPTOR: i32 = 3;
 /// The name of what is passed last to a process that succeeds another one: on it that one hears of it.
 pub(super) const SUCCESSOR: &str = "corsair-successor";
+/// To such a process, the name of a socket that a service manager has as well.
+pub(super) const KEPT: &str = "corsair-kept";
 
 /// The sockets that the process was started with and that no listener has taken yet.
 #[derive(Default)]
@@ -48,13 +48,23 @@ struct Socket {
     number: usize,
     address: SocketAddr,
     listener: TcpListener,
+    kept: bool,
+}
+
+/// The sockets of one listener.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) sockets: Vec<TcpListener>,
+    /// A service manager has them as well: they outlive this process, and what it has not accepted waits for the next.
+    pub(super) kept: bool,
 }
 
 impl Inherited {
     /// What the environment says of them. To be called while the process has one thread and no descriptors of its own.
     pub(super) fn from_environment() -> Self {
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
-        let succeeds = names.rsplit(':').next() == Some(SUCCESSOR);
+        let names: Vec<&str> = names.split(':').collect();
+        let succeeds = names.last() == Some(&SUCCESSOR);
         // Without it they may be meant for anybody, such as the shell that has started us.
         if env::var_os("LISTEN_PID").is_none() && !succeeds {
             return Self::default();
@@ -70,16 +80,16 @@ impl Inherited {
         }
         inherited.passed = sockets;
         for number in 0..sockets {
-            inherited.take_in(number, &mut passed);
+            let kept = !succeeds || names.get(number) == Some(&KEPT);
+            inherited.take_in(number, kept, &mut passed);
         }
         inherited
     }
 
-    fn take_in(&mut self, number: usize, passed: &mut ListenFd) {
+    fn take_in(&mut self, number: usize, kept: bool, passed: &mut ListenFd) {
         let adopted = passed.take_tcp_listener(number).and_then(|listener| {
             let Some(listener) = listener else { return Ok(None) };
-            adopt(&listener)?;
-            Ok(Some(Socket { number, address: listener.local_addr()?, listener }))
+            Ok(Some(Socket { number, address: listener.local_addr()?, listener, kept }))
         });
         match adopted {
             Ok(socket) => self.sockets.extend(socket),
@@ -90,15 +100,19 @@ impl Inherited {
     }
 
     /// Takes the sockets that listen on `address`. Port 0 stands for any that is left: then they are those of one port.
-    pub(super) fn take(&mut self, address: SocketAddr) -> Vec<TcpListener> {
+    pub(super) fn take(&mut self, address: SocketAddr) -> Taken {
         let of_ip = |socket: &Socket| socket.address.ip() == address.ip();
         let port = match address.port() {
             0 => self.sockets.iter().find(|socket| of_ip(socket)).map(|socket| socket.address.port()),
             port => Some(port),
         };
-        let taken =
-            self.sockets.extract_if(.., |socket| of_ip(socket) && Some(socket.address.port()) == port);
-        taken.map(|socket| socket.listener).collect()
+        let mut taken = Taken::default();
+        let wanted = |socket: &mut Socket| of_ip(socket) && Some(socket.address.port()) == port;
+        for socket in self.sockets.extract_if(.., wanted) {
+            taken.kept |= socket.kept;
+            taken.sockets.push(socket.listener);
+        }
+        taken
     }
 
     /// Closes those that nobody has taken, and says so; returns whom this process succeeds.
@@ -125,7 +139,7 @@ mod tests {
     fn inherited(addresses: &[&str]) -> Inherited {
         let sockets = addresses.iter().enumerate().map(|(number, address)| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            Socket { number, address: address.parse().unwrap(), listener }
+            Socket { number, address: address.parse().unwrap(), listener, kept: false }
         });
         Inherited { sockets: sockets.collect(), ..Inherited::default() }
     }
@@ -137,11 +151,11 @@ mod tests {
     #[test]
     fn a_listener_takes_all_sockets_of_its_address() {
         let mut inherited = inherited(&["127.0.0.1:80", "127.0.0.1:81", "127.0.0.1:80", "[::]:80"]);
-        assert_eq!(inherited.take("127.0.0.1:80".parse().unwrap()).len(), 2);
+        assert_eq!(inherited.take("127.0.0.1:80".parse().unwrap()).sockets.len(), 2);
         assert_eq!(left(&inherited), [1, 3]);
-        assert_eq!(inherited.take("127.0.0.1:80".parse().unwrap()).len(), 0);
-        assert_eq!(inherited.take("[::]:80".parse().unwrap()).len(), 1);
-        assert_eq!(inherited.take("0.0.0.0:81".parse().unwrap()).len(), 0);
+        assert_eq!(inherited.take("127.0.0.1:80".parse().unwrap()).sockets.len(), 0);
+        assert_eq!(inherited.take("[::]:80".parse().unwrap()).sockets.len(), 1);
+        assert_eq!(inherited.take("0.0.0.0:81".parse().unwrap()).sockets.len(), 0);
         assert_eq!(left(&inherited), [1]);
     }
 
@@ -149,8 +163,8 @@ mod tests {
     fn port_0_takes_the_sockets_of_one_port_that_are_left() {
         let mut inherited = inherited(&["127.0.0.2:9", "127.0.0.1:7", "127.0.0.1:8", "127.0.0.1:7"]);
         let any = "127.0.0.1:0".parse().unwrap();
-        assert_eq!(inherited.take(any).len(), 2);
+        assert_eq!(inherited.take(any).sockets.len(), 2);
         assert_eq!(left(&inherited), [0, 2]);
-        assert_eq!((inherited.take(any).len(), inherited.take(any).len()), (1, 0));
+        assert_eq!((inherited.take(any).sockets.len(), inherited.take(any).sockets.len()), (1, 0));
     }
 }

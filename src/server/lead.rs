@@ -105,7 +105,7 @@ impl Process {
     /// Leaves the listeners to the successor and drains. What they share it does not touch: to refuse there would refuse
     /// at both.
     async fn hand_over(mut self, successor: Successor) -> Result<End, ServeError> {
-        let Successor { pid, left_behind } = successor;
+        let Successor { pid, serves } = successor;
         tracing::info!(pid, "the new process serves; connections of this one are drained");
         let children = if notify::is_wanted() {
             notify::main_pid(pid);
@@ -119,7 +119,7 @@ impl Process {
         let Self { config, crew, signals, access_log, .. } = &mut self;
         let drained = async {
             // One that never lets go must not keep the others.
-            if let Ok(Err(error)) = timeout(DRAIN_GRACE, crew.take_back(&left_behind)).await {
+            if let Ok(Err(error)) = timeout(DRAIN_GRACE, crew.keep_listeners(&serves)).await {
                 return Err(error);
             }
             crew.stop(Stop::HandOver).await

@@ -6,10 +6,13 @@ use std::{
     os::fd::OwnedFd,
 };
 
-use super::{fault::ServeError, inherited::Inherited};
+use super::{
+    fault::ServeError,
+    inherited::{Inherited, Taken},
+};
 use crate::{
     config::{Config, Listener, ListenerId},
-    net::listen::{ListenError, bind_group, refuse_new},
+    net::listen::{ListenError, adopt, bind_group, refuse_new},
     worker::{GroupId, Loan, Terms},
 };
 
@@ -33,7 +36,17 @@ pub(super) struct ListenerGroup {
     configured: SocketAddr,
     address: SocketAddr,
     sockets: Vec<TcpListener>,
+    /// A service manager has them as well, and goes on listening.
+    kept: bool,
     terms: Terms,
+}
+
+/// A socket once more, for a process that is to share it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) group: GroupId,
+    pub(super) kept: bool,
+    pub(super) socket: OwnedFd,
 }
 
 struct Leaving {
@@ -87,20 +100,24 @@ impl Listeners {
     pub(super) fn open(config: &Config, inherited: &mut Inherited) -> Result<Self, ServeError> {
         let workers = config.process.workers.get();
         let mut listeners = Self { open: Vec::new(), leaving: Vec::new(), workers, next: 0 };
-        let mut sockets: Vec<Vec<TcpListener>> = config.listeners().map(|_| Vec::new()).collect();
+        let mut taken: Vec<Taken> = config.listeners().map(|_| Taken::default()).collect();
         // What is left by those that name their port is for those that do not.
         for any_port in [false, true] {
-            for ((_, listener), sockets) in config.listeners().zip(&mut sockets) {
+            for ((_, listener), taken) in config.listeners().zip(&mut taken) {
                 if (listener.address.port() == 0) == any_port {
-                    *sockets = inherited.take(listener.address);
+                    *taken = inherited.take(listener.address);
                 }
             }
         }
-        for ((id, listener), sockets) in config.listeners().zip(sockets) {
-            let group = if sockets.is_empty() {
-                listeners.bind(config, id, listener)?
+        for ((id, listener), taken) in config.listeners().zip(taken) {
+            let group = if taken.sockets.is_empty() {
+                listeners.bind(config, (id, listener))?
             } else {
-                listeners.group(id, listener, sockets)?
+                for socket in &taken.sockets {
+                    adopt(socket, config.limits.socket_buffer)
+                        .map_err(|source| ListenError { address: listener.address, source })?;
+                }
+                listeners.group((id, listener), taken)?
             };
             listeners.open.push(group);
         }
@@ -157,10 +174,13 @@ impl Listeners {
         Ok(Rearranged { loans, terms, taken_back, changes })
     }
 
-    /// Takes these groups back.
-    pub(super) fn take_back(&mut self, groups: &[GroupId]) {
-        let gone: Vec<ListenerGroup> = self.open.extract_if(.., |group| groups.contains(&group.id)).collect();
+    /// Takes all groups back but these; returns which.
+    pub(super) fn keep(&mut self, groups: &[GroupId]) -> Vec<GroupId> {
+        let gone: Vec<ListenerGroup> =
+            self.open.extract_if(.., |group| !groups.contains(&group.id)).collect();
+        let ids = gone.iter().map(|group| group.id).collect();
         gone.into_iter().for_each(|group| self.leave(group));
+        ids
     }
 
     fn leave(&mut self, group: ListenerGroup) {
@@ -177,11 +197,11 @@ impl Listeners {
     ///
     /// # Errors
     /// When no descriptors are left.
-    pub(super) fn shared(&self) -> io::Result<Vec<(GroupId, OwnedFd)>> {
+    pub(super) fn shared(&self) -> io::Result<Vec<Shared>> {
         let mut shared = Vec::new();
         for group in &self.open {
             for socket in &group.sockets {
-                shared.push((group.id, socket.try_clone()?.into()));
+                shared.push(Shared { group: group.id, kept: group.kept, socket: socket.try_clone()?.into() });
             }
         }
         Ok(shared)
@@ -196,7 +216,7 @@ impl Listeners {
                 known.swap_remove(at);
                 continue;
             }
-            match self.bind(config, id, listener) {
+            match self.bind(config, (id, listener)) {
                 Ok(group) => groups.push(group),
                 Err(fault) => faults.push(fault),
             }
@@ -216,18 +236,18 @@ impl Listeners {
     fn bind(
         &mut self,
         config: &Config,
-        id: ListenerId,
-        listener: &Listener,
+        listener: (ListenerId, &Listener),
     ) -> Result<ListenerGroup, ListenError> {
-        self.group(id, listener, bind_group(listener.address, self.workers, config.limits.socket_buffer)?)
+        let sockets = bind_group(listener.1.address, self.workers, config.limits.socket_buffer)?;
+        self.group(listener, Taken { sockets, kept: false })
     }
 
     fn group(
         &mut self,
-        listener_id: ListenerId,
-        listener: &Listener,
-        sockets: Vec<TcpListener>,
+        (listener_id, listener): (ListenerId, &Listener),
+        taken: Taken,
     ) -> Result<ListenerGroup, ListenError> {
+        let Taken { sockets, kept } = taken;
         let address = match sockets.first().map(TcpListener::local_addr) {
             Some(Ok(address)) => address,
             Some(Err(source)) => return Err(ListenError { address: listener.address, source }),
@@ -235,13 +255,8 @@ impl Listeners {
         };
         let id = GroupId(self.next);
         self.next += 1;
-        Ok(ListenerGroup {
-            id,
-            configured: listener.address,
-            address,
-            sockets,
-            terms: terms_of(listener_id, listener),
-        })
+        let (configured, terms) = (listener.address, terms_of(listener_id, listener));
+        Ok(ListenerGroup { id, configured, address, sockets, kept, terms })
     }
 
     /// A worker has emptied its queues of a group that was taken back. When all have, the sockets are closed.
@@ -281,7 +296,8 @@ impl ListenerGroup {
     }
 
     fn refuse(&self) {
-        for socket in &self.sockets {
+        // What is kept is another's to close, and would refuse for ever.
+        for socket in self.sockets.iter().filter(|_| !self.kept) {
             // Where the kernel declines, connections that come in these last moments are reset at the close.
             let _ = refuse_new(socket);
         }

@@ -24,7 +24,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::inherited::{FIRST_DESCRIPTOR, SUCCESSOR};
+use super::{
+    inherited::{FIRST_DESCRIPTOR, KEPT, SUCCESSOR},
+    listeners::Shared,
+};
 use crate::worker::GroupId;
 
 /// How long the new program may take until it serves.
@@ -96,8 +99,8 @@ pub(super) enum Outcome {
 pub(super) struct Successor {
     /// Its number.
     pub(super) pid: u32,
-    /// The listeners that it does not serve: what waits there is left to this process.
-    pub(super) left_behind: Vec<GroupId>,
+    /// The listeners that it serves: what waits at others is left to this process.
+    pub(super) serves: Vec<GroupId>,
 }
 
 impl Upgrade {
@@ -105,20 +108,22 @@ impl Upgrade {
     ///
     /// # Errors
     /// What the system says when the program cannot be started.
-    pub(super) fn start(program: &Program, sockets: Vec<(GroupId, OwnedFd)>) -> io::Result<Self> {
+    pub(super) fn start(program: &Program, sockets: Vec<Shared>) -> io::Result<Self> {
         // Before there is a child that can end.
         let ended = signal(SignalKind::child())?;
         let (own, its) = StdUnixStream::pair()?;
         own.set_nonblocking(true)?;
         let answer = UnixStream::from_std(own)?;
-        let (passed, mut descriptors): (Vec<GroupId>, Vec<OwnedFd>) = sockets.into_iter().unzip();
-        let names: String = descriptors.iter().map(|_| "listen:").collect();
+        let passed = sockets.iter().map(|socket| socket.group).collect();
+        let names = sockets.iter().map(|socket| if socket.kept { KEPT } else { "listen" });
+        let names = names.chain([SUCCESSOR]).collect::<Vec<_>>().join(":");
+        let mut descriptors: Vec<OwnedFd> = sockets.into_iter().map(|socket| socket.socket).collect();
         descriptors.push(its.into());
         let mut command = Command::new(&program.path);
         command
             .args(&program.arguments)
             .env("LISTEN_FDS", descriptors.len().to_string())
-            .env("LISTEN_FDNAMES", names + SUCCESSOR)
+            .env("LISTEN_FDNAMES", names)
             // They name this process.
             .env_remove("LISTEN_PID")
             .env_remove("LISTEN_FDS_FIRST_FD")
@@ -176,16 +181,14 @@ impl Upgrade {
 
     /// Who serves from now on, if that has been answered.
     fn successor(&self) -> Option<Successor> {
-        let served = self.answered.strip_suffix(b"\n")?;
-        let left_behind =
-            self.passed.iter().filter(|group| !is_served(**group, &self.passed, served)).copied().collect();
-        Some(Successor { pid: self.pid(), left_behind })
+        let answer = self.answered.strip_suffix(b"\n")?;
+        Some(Successor { pid: self.pid(), serves: served(&self.passed, answer) })
     }
 }
 
-/// Whether of the sockets of a group at least one is served; then all of them are.
-fn is_served(group: GroupId, passed: &[GroupId], served: &[u8]) -> bool {
-    passed.iter().zip(served).any(|(of, served)| *of == group && *served == b'1')
+/// The groups of the sockets that are served, by what is answered about each.
+fn served(passed: &[GroupId], answer: &[u8]) -> Vec<GroupId> {
+    passed.iter().zip(answer).filter(|(_, served)| **served == b'1').map(|(group, _)| *group).collect()
 }
 
 /// Waits until the child has ended, and says how. Cancel safe.
@@ -211,14 +214,15 @@ mod tests {
     #[test]
     fn a_group_is_served_when_one_of_its_sockets_is() {
         let passed = [0, 0, 1, 1, 2].map(GroupId);
-        for (served, expected) in [
+        for (answer, expected) in [
             (&b"11111"[..], [true, true, true]),
             (b"10010", [true, true, false]),
             (b"00000", [false, false, false]),
             (b"1", [true, false, false]),
             (b"", [false, false, false]),
         ] {
-            assert_eq!([0, 1, 2].map(|group| is_served(GroupId(group), &passed, served)), expected);
+            let served = served(&passed, answer);
+            assert_eq!([0, 1, 2].map(|group| served.contains(&GroupId(group))), expected);
         }
     }
 
