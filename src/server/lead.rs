@@ -86,7 +86,7 @@ impl Process {
         if let Some(upgrade) = &self.upgrade {
             return tracing::warn!(pid = upgrade.pid(), "USR2: an upgrade is under way already");
         }
-        if !notify::is_wanted() && !self.succeeds {
+        if !notify::follows() && !self.succeeds {
             parent::adopt_orphans();
         }
         let started = self.crew.shared_sockets().and_then(|sockets| Upgrade::start(&self.program, sockets));
@@ -107,7 +107,7 @@ impl Process {
     async fn hand_over(mut self, successor: Successor) -> Result<End, ServeError> {
         let Successor { pid, serves } = successor;
         tracing::info!(pid, "the new process serves; connections of this one are drained");
-        let children = if notify::is_wanted() {
+        let children = if notify::follows() {
             notify::main_pid(pid);
             None
         } else {

@@ -40,7 +40,7 @@
 //! | 18 | Sockets that are passed by a service manager are those of the listeners with their addresses, whatever number of them; each is accepted from, one that no listener has is closed with a warning, and what is meant for another process is left alone. They are the manager's: no stop makes them refuse | sd_listen_fds(3) | `service_manager::a_socket_that_is_passed_is_served_by_all_workers_and_loses_nothing`, `service_manager::each_of_several_sockets_of_one_address_is_accepted_from`, `service_manager::a_listener_without_a_socket_binds_its_own_and_a_socket_without_a_listener_is_closed`, `service_manager::sockets_that_are_meant_for_another_process_are_left_alone`, `service_manager::a_restart_with_a_socket_of_the_manager_loses_nothing`, `server::inherited::tests::port_0_takes_the_sockets_of_one_port_that_are_left` |
 //! | 19 | A service manager is told when all workers serve and when a stop begins; its watchdog hears nothing while a worker does not answer | sd_notify(3) | `service_manager::a_manager_is_told_of_start_and_end`, `service_manager::a_watchdog_is_told_twice_in_its_time_that_all_is_well`, `server::crew::tests::a_worker_that_does_not_answer_is_known` |
 //! | 20 | USR2 starts a new program on the very same sockets, and this process drains only when that one serves: no request is lost, and what this one has begun it ends | experience | `upgrade::upgrades_under_load_fail_no_request`, `upgrade::what_the_old_process_has_begun_it_ends_however_often_it_is_succeeded` |
-//! | 21 | A new program that fails, or does not serve within 30 s, leaves this process serving; one upgrade is tried at a time | experience | `upgrade::a_new_program_that_fails_leaves_the_old_one_serving`, `server::upgrade::tests::a_new_program_that_does_not_serve_in_time_is_killed`, `upgrade::an_upgrade_at_a_time` |
+//! | 21 | A new program that fails, or does not serve within 30 s, leaves this process serving; one upgrade is tried at a time | experience | `upgrade::a_new_program_that_fails_leaves_the_old_one_serving`, `server::upgrade::tests::a_new_program_that_does_not_serve_in_time_is_killed`, `server::upgrade::tests::a_new_program_that_answers_something_else_is_killed`, `upgrade::an_upgrade_at_a_time` |
 //! | 22 | Listeners of which the new program has none are emptied here before they are closed | experience | `upgrade::listeners_that_the_new_program_has_not_are_drained_by_the_old_one`, `server::upgrade::tests::a_group_is_served_when_one_of_its_sockets_is` |
 //! | 23 | Where no service manager follows the main process, the first one stays until the last has ended, ends as that one does, and passes signals on | experience | `upgrade::the_first_process_stays_and_those_between_go`, `upgrade::the_first_process_ends_as_the_last_one_does`, `upgrade::a_stop_in_the_middle_of_a_drain_reaches_the_last_one_and_cuts_nothing` |
 //! | 24 | Where one does, it is told which process that is | sd_notify(3) | `upgrade::a_service_manager_is_told_of_the_new_main_process_and_the_old_one_ends` |
@@ -164,6 +164,9 @@ pub fn run(config: Config, origin: Origin) -> Result<ExitCode, ServeError> {
         }
         End::Succeeded(children, mut signals) => {
             tracing::info!("drained; this process stays until the last of its successors has ended");
+            // With all that still ran beside the workers, such as probes: the successors have their own.
+            drop(runtime);
+            let runtime = Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
             Ok(runtime.block_on(children.last(&mut signals)))
         }
     }

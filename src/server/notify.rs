@@ -1,13 +1,14 @@
 //! What a service manager is told, as systemd wants to be told (sd_notify(3)). Without `NOTIFY_SOCKET` it is nothing.
 
-use std::{env, time::Duration};
+use std::{env, process, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-/// Whether somebody wants to be told, and follows the main process wherever it goes.
-pub(super) fn is_wanted() -> bool {
-    env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty())
+/// Whether somebody follows the main process wherever it goes. Nobody does out of a container, which ends with its first
+/// process.
+pub(super) fn follows() -> bool {
+    env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty()) && process::id() != 1
 }
 
 /// All listeners are open and all workers serve; also when a reload has ended.

@@ -160,6 +160,9 @@ impl Upgrade {
                             if let Some(successor) = self.successor() {
                                 return Outcome::Serves(successor);
                             }
+                            if self.answered.len() > self.passed.len() {
+                                return self.kill("it answers what is no answer".to_owned());
+                            }
                         }
                         // It is about to end, or has closed what it does not know.
                         Ok(_) | Err(_) => return Outcome::Failed(end(&mut self.child, &mut self.ended).await),
@@ -170,13 +173,15 @@ impl Upgrade {
         });
         match outcome.await {
             Ok(outcome) => outcome,
-            Err(_elapsed) => {
-                // Killed it ends at once; an error says that it has already.
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                Outcome::Failed(format!("it did not serve within {} s", PATIENCE.as_secs()))
-            }
+            Err(_elapsed) => self.kill(format!("it did not serve within {} s", PATIENCE.as_secs())),
         }
+    }
+
+    fn kill(&mut self, reason: String) -> Outcome {
+        // Killed it ends at once; an error says that it has already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        Outcome::Failed(reason)
     }
 
     /// Who serves from now on, if that has been answered.
@@ -237,6 +242,20 @@ mod tests {
             "{outcome:?}"
         );
         assert!(begun.elapsed() >= PATIENCE, "not before");
+        assert!(upgrade.child.try_wait().unwrap().is_some(), "it has ended");
+    }
+
+    #[tokio::test]
+    async fn a_new_program_that_answers_something_else_is_killed() {
+        // To the descriptor behind the standard ones, the only one that is passed.
+        let script = "printf yes >&3; exec sleep 1000";
+        let program = Program { path: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()] };
+        let mut upgrade = Upgrade::start(&program, Vec::new()).unwrap();
+        let outcome = upgrade.outcome().await;
+        assert!(
+            matches!(&outcome, Outcome::Failed(reason) if reason == "it answers what is no answer"),
+            "{outcome:?}"
+        );
         assert!(upgrade.child.try_wait().unwrap().is_some(), "it has ended");
     }
 
