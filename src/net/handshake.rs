@@ -4,9 +4,12 @@
 //! connection. No byte of a request can leave before the certificate was verified, because the stream to
 //! write it to does not exist before. When a handshake fails, the alert that says why is sent on the way out.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{
+    ClientConfig, HandshakeKind,
+    pki_types::{ServerName, UnixTime},
+};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -54,17 +57,18 @@ pub async fn speaks_plain_text(tcp: &TcpStream) -> bool {
 pub async fn accept(tls: &ServerTls, tcp: TcpStream) -> Result<(Stream, ServerHandshake), Error> {
     let handshake = TlsAcceptor::from(Arc::clone(tls.config()))
         .accept_with(tcp, |connection| connection.set_buffer_limit(Some(RECORD_BUFFER)));
-    match handshake.await {
-        Ok(stream) => {
-            let (_, session) = stream.get_ref();
-            let told = tls.told(session.server_name(), session.peer_certificates().is_some());
-            Ok((Stream::TlsServer(Box::new(stream)), told))
-        }
-        Err(error) => {
-            tracing::debug!(%error, "a client's TLS handshake failed");
-            Err(Error::ClientGone)
-        }
+    let failed = |error: &dyn fmt::Display| {
+        tracing::debug!(%error, "a client's TLS handshake failed");
+        Error::ClientGone
+    };
+    let stream = handshake.await.map_err(|error| failed(&error))?;
+    let (_, session) = stream.get_ref();
+    let shown = session.peer_certificates();
+    if session.handshake_kind() == Some(HandshakeKind::Resumed) {
+        tls.verify_resumed(shown, UnixTime::now()).map_err(|error| failed(&error))?;
     }
+    let told = tls.told(session.server_name(), shown.is_some());
+    Ok((Stream::TlsServer(Box::new(stream)), told))
 }
 
 /// Performs the client's side of a handshake; `name` is what the certificate must be for, and is sent as
@@ -125,7 +129,7 @@ mod tests {
     use std::path::PathBuf;
 
     use rustls::{
-        ALL_VERSIONS, HandshakeKind, RootCertStore, SupportedProtocolVersion,
+        ALL_VERSIONS, RootCertStore, SupportedProtocolVersion,
         crypto::aws_lc_rs,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
         version::{TLS12, TLS13},
@@ -390,6 +394,45 @@ mod tests {
             }
         });
     }
+
+    #[test]
+    fn a_resumed_session_ends_where_the_certificate_of_its_client_is_good_no_more() {
+        in_worker(async {
+            let (authority, other) = (Authority::new(), Authority::new());
+            let own = authority.issue("api.test", Validity::Now);
+            let shown = authority.issue("client.test", Validity::Now);
+            let asking = |client_ca: &Authority| {
+                let settings = ServerSettings {
+                    client_ca: Some(client_ca.file()),
+                    ..ServerSettings::of(&own.0, &own.1)
+                };
+                ServerTls::load(&settings, None).unwrap().0
+            };
+            for version in [&TLS12, &TLS13] {
+                let client = client_with(&authority, Some(&shown), &[version]);
+                let server = asking(&authority);
+                assert!(is_full(kind(&server, &client).await));
+                assert_eq!(kind(&asking(&authority).with_sessions_of(&server), &client).await, RESUMED);
+                // As one would be that has expired meanwhile: the library does not look.
+                let strict = asking(&other).with_sessions_of(&server);
+                let (near, far) = shake_with(&strict, Arc::clone(&client), "api.test").await;
+                assert_eq!(near.map(|_| ()).unwrap_err(), Error::ClientGone, "{version:?}");
+                let Ok(Stream::TlsClient(far)) = far else {
+                    panic!("{version:?}: the handshake itself is good")
+                };
+                assert_eq!(far.get_ref().1.handshake_kind(), Some(RESUMED));
+                // Nor where nobody was asked when it began.
+                let open = ServerTls::of(&own.0, &own.1);
+                let client = client_with(&authority, Some(&shown), &[version]);
+                assert!(is_full(kind(&open, &client).await));
+                let strict = asking(&authority).with_sessions_of(&open);
+                let (near, _far) = shake_with(&strict, client, "api.test").await;
+                assert_eq!(near.map(|_| ()).unwrap_err(), Error::ClientGone, "{version:?}");
+            }
+        });
+    }
+
+    const RESUMED: HandshakeKind = HandshakeKind::Resumed;
 
     fn is_full(kind: HandshakeKind) -> bool {
         matches!(kind, HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest)

@@ -8,6 +8,7 @@ use rustls::{
         CryptoProvider,
         aws_lc_rs::{self, Ticketer},
     },
+    pki_types::{CertificateDer, UnixTime},
     server::{NoServerSessionStorage, ProducesTickets, ServerSessionMemoryCache, StoresServerSessions},
     version::TLS13,
 };
@@ -88,9 +89,9 @@ impl ServerTls {
     /// Reads the files of the settings: TLS with these certificates, `http/1.1`, and resumption by tickets, whose keys
     /// change every six hours, or from a bounded memory. No early data: it can be replayed (RFC 8446 §8).
     ///
-    /// Where clients must show certificates, sessions are resumed by tickets alone. These end within half a day, and
-    /// only for so long a client's certificate is taken for good without a look at it; and a session holds the
-    /// certificates of its client.
+    /// Where clients must show certificates, sessions are resumed by tickets alone: each holds the certificates of its
+    /// client. Whoever accepts a resumed one asks [`ServerTls::verify_resumed`], for the library does not look at them
+    /// again, and from ticket to ticket a session has no end.
     ///
     /// With `before`, which is in use, what cannot be read any more is used as it was read last, and its faults come
     /// back to be warned of. Sessions live on, unless versions or what is asked of clients have changed: resumed, they
@@ -164,6 +165,21 @@ impl ServerTls {
     pub fn told(&self, server_name: Option<&str>, certificate_shown: bool) -> ServerHandshake {
         let certificate = Arc::clone(&self.0.identities.of(server_name).certificate);
         ServerHandshake::new(server_name, certificate, self.asks_for_certificates(), certificate_shown)
+    }
+
+    /// Looks again at the certificates with which a session began that has been resumed.
+    ///
+    /// # Errors
+    /// Why they are not good (any more), where clients must show good ones.
+    pub fn verify_resumed(
+        &self,
+        shown: Option<&[CertificateDer<'_>]>,
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        let Some(authority) = &self.0.client_ca else { return Ok(()) };
+        let (own, others) =
+            shown.and_then(<[_]>::split_first).ok_or(rustls::Error::NoCertificatesPresented)?;
+        authority.verifier.verify_client_cert(own, others, now).map(drop)
     }
 
     fn asks_as_much(&self, min_version: TlsVersion, client_ca: Option<&ClientAuthority>) -> bool {

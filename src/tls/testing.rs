@@ -3,9 +3,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, date_time_ymd};
+use rustls::ServerConfig;
 
 use super::{
     files::CertificateFiles,
@@ -93,6 +95,14 @@ impl ServerSettings {
 }
 
 impl ServerTls {
+    /// The same, but that sessions of `other` are resumed.
+    pub(crate) fn with_sessions_of(&self, other: &Self) -> Self {
+        let mut config = ServerConfig::clone(self.config());
+        config.ticketer = Arc::clone(&other.config().ticketer);
+        config.session_storage = Arc::clone(&other.config().session_storage);
+        self.with_config(config)
+    }
+
     /// TLS with one certificate.
     pub(crate) fn of(certificate: &Path, key: &Path) -> Self {
         Self::load(&ServerSettings::of(certificate, key), None).unwrap().0

@@ -5,6 +5,19 @@ use super::{
     *,
 };
 
+impl ServerTls {
+    /// The same with another configuration for the library.
+    pub(in super::super) fn with_config(&self, config: ServerConfig) -> Self {
+        let Loaded { identities, min_version, client_ca, .. } = &*self.0;
+        Self(Arc::new(Loaded {
+            config: Arc::new(config),
+            identities: Arc::clone(identities),
+            min_version: *min_version,
+            client_ca: client_ca.clone(),
+        }))
+    }
+}
+
 /// What is wrong, each with the folder left out.
 fn faults(files: &Files, settings: &ServerSettings, before: Option<&ServerTls>) -> Vec<(TlsPart, String)> {
     let shown = files.path("").display().to_string();
