@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use corsair::{
-    commands,
+    commands::{self, USAGE},
     config::{
         Settings, file,
         flags::{self, Command},
         machine::Machine,
     },
-    diagnostics::{self, USAGE},
+    diagnostics,
     server::{self, Origin},
 };
 use tikv_jemallocator::Jemalloc;
@@ -46,7 +46,7 @@ fn serve(typed: Settings) -> ExitCode {
     let (config, warnings) = match origin.read(None) {
         Ok(compiled) => compiled,
         Err(faults) => {
-            diagnostics::report(&faults, &[]);
+            commands::report(&faults, &[]);
             return ExitCode::from(USAGE);
         }
     };

@@ -24,6 +24,7 @@ class Kind:
     fields: bytes
     body: int  # bytes of the answer's
     gateway: bool = False
+    routes: int = 0
     peers: tuple = ("corsair", "nginx", "haproxy")
 
     def request(self, stage):
@@ -37,6 +38,8 @@ KINDS = {
     "get-1k": Kind(b"GET", ORIGIN, 1024),
     "preflight": Kind(b"OPTIONS", ORIGIN + PREFLIGHT, 0),
     "gateway-get-1k": Kind(b"GET", ORIGIN, 1024, gateway=True, peers=("corsair",)),
+    "routes-10-get-1k": Kind(b"GET", ORIGIN, 1024, routes=10, peers=("corsair",)),
+    "routes-5000-get-1k": Kind(b"GET", ORIGIN, 1024, routes=5000, peers=("corsair",)),
 }
 
 
@@ -44,7 +47,7 @@ def watched(peer, kind, times, words):
     """Runs a proxy behind these words, asks it so often, and ends it; what was written to stderr."""
     with Stage() as stage:
         stage.start_bulk()
-        setting = Setting(upstream=BULK, gateway=kind.gateway, single_process=True)
+        setting = Setting(upstream=BULK, gateway=kind.gateway, routes=kind.routes, single_process=True)
         with subprocess.Popen([*words, *peer.command(stage, setting)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.PIPE, start_new_session=True, text=True) as process:
             try:

@@ -21,6 +21,7 @@ class Setting:
     upstream: str = PLAIN
     tls: bool = False
     gateway: bool = False
+    routes: int = 0  # so many in a file, of which one takes the requests; none: flags
     workers: int = 1
     single_process: bool = False  # nginx without a master, for programs that watch one process
 
@@ -60,7 +61,9 @@ def corsair(path, workers=None):
         port = stage.ports["listen_tls" if setting.tls else "listen"]
         upstream = stage.ports[setting.upstream]
         words = [path, "--listen", f"127.0.0.1:{port}", "--workers", str(workers or setting.workers), "--access-log", "off"]
-        if setting.gateway:
+        if setting.routes:
+            words += ["--config", routes(stage, setting.routes, upstream)]
+        elif setting.gateway:
             words += ["--allow-target", f"127.0.0.1:{upstream}"]
         elif setting.upstream == TLS:
             words += ["--upstream", f"https://localhost:{upstream}", "--ca-file", f"{stage.work}/cert.pem"]
@@ -70,6 +73,16 @@ def corsair(path, workers=None):
             words += ["--tls-cert", f"{stage.work}/cert.pem", "--tls-key", f"{stage.work}/key.pem"]
         return words
     return command
+
+
+def routes(stage, count, upstream):
+    """A file with so many routes, of which the last takes what is asked for here."""
+    others = "".join(f'[[route]]\nhost = "host-{number % 97}.example"\npath = "/service-{number}/v1"\nupstream = "bulk"\n'
+                     for number in range(count - 1))
+    path = Path(stage.work) / f"routes-{count}.toml"
+    path.write_text(f'{others}[[route]]\nhost = "127.0.0.1"\npath = "/1024"\nupstream = "bulk"\n'
+                    f'[upstream.bulk]\nservers = ["http://127.0.0.1:{upstream}"]\n')
+    return str(path)
 
 
 def built(name):

@@ -2,10 +2,8 @@
 
 use std::{fmt::Write as _, process::ExitCode};
 
-use crate::{
-    config::{Config, LeadsTo, Settings, compile::compile, machine::Machine, printed},
-    diagnostics,
-};
+use super::faults::{USAGE, report};
+use crate::config::{Config, LeadsTo, Settings, compile::compile, machine::Machine, printed};
 
 /// Tells every fault and warning; then, where nothing is wrong, that it is fine and what is effective. With `print`
 /// that is a configuration file.
@@ -14,10 +12,10 @@ use crate::{
 /// The exit code where something is wrong.
 pub fn check(settings: &Settings, print: bool) -> Result<String, ExitCode> {
     let (config, warnings) = compile(settings, Machine::claim(), None).map_err(|faults| {
-        diagnostics::report(&faults, &[]);
-        ExitCode::from(diagnostics::USAGE)
+        report(&faults, &[]);
+        ExitCode::from(USAGE)
     })?;
-    diagnostics::report(&[], &warnings);
+    report(&[], &warnings);
     Ok(if print { printed::printed(settings) } else { summary(&config) })
 }
 

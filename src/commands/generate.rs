@@ -2,10 +2,8 @@
 
 use std::{fmt::Write as _, process::ExitCode};
 
-use crate::{
-    config::{Key, Kind, Row, Settings, printed::quoted},
-    diagnostics,
-};
+use super::faults::{USAGE, report};
+use crate::config::{Key, Kind, Row, Settings, printed::quoted};
 
 /// Where the names of settings stand in a file, in its order: what they begin with, the table that holds them there,
 /// and what it is for.
@@ -36,8 +34,8 @@ pub fn generate_config(settings: &Settings) -> Result<String, ExitCode> {
     if faults.is_empty() {
         return Ok(sample());
     }
-    diagnostics::report(faults, &[]);
-    Err(ExitCode::from(diagnostics::USAGE))
+    report(faults, &[]);
+    Err(ExitCode::from(USAGE))
 }
 
 fn sample() -> String {

@@ -2,8 +2,14 @@
 //!
 //! They print to stdout what was asked for, and to stderr what is wrong with it.
 
+mod faults;
+
 mod generate;
 
 mod check;
 
-pub use self::{check::check, generate::generate_config};
+pub use self::{
+    check::check,
+    faults::{USAGE, report},
+    generate::generate_config,
+};

@@ -21,6 +21,7 @@ use super::{
     routes::Routes,
     settings::{Part, Section, Settings},
     timeouts::{self, Timeouts},
+    upstream::{Upstream, UpstreamId},
     upstreams::{self, Upstreams},
 };
 use crate::cors::{CorsPolicy, CorsSettings};
@@ -106,7 +107,7 @@ fn read<'a>(
         process,
         listeners,
         policies: policies.into_compiled()?,
-        upstreams: upstreams.into_compiled()?,
+        upstreams: probed(upstreams.into_compiled()?, routes.as_ref()?),
         routes: routes?,
         gateway,
         timeouts,
@@ -118,6 +119,17 @@ fn read<'a>(
         file: settings.file.clone(),
         example_fields,
     })
+}
+
+/// Upstreams whose probes ask as requests of the first route do that leads there.
+fn probed(mut upstreams: Vec<Upstream>, routes: &Routes) -> Vec<Upstream> {
+    for (upstream, id) in upstreams.iter_mut().zip(0..) {
+        let leads_there = |route: &&Route| route.leads_to == LeadsTo::Upstream(UpstreamId(id));
+        if let Some(route) = routes.typed().find(leads_there) {
+            upstream.host_header = route.host_header.clone();
+        }
+    }
+    upstreams
 }
 
 /// What is typed of every route, with its table; that of the flags has none.

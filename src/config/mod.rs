@@ -85,10 +85,10 @@ pub use self::{
     policy::PolicyId,
     pool::Pooling,
     process::{Process, RunAs},
-    route::{HostHeader, LeadsTo, Methods, Respond, Route, RouteId},
+    route::{LeadsTo, Methods, Respond, Route, RouteId},
     routes::{Routes, Taken},
     settings::{Part, Section, Settings, Typed, TypedAt},
     source::{Place as FilePlace, Source},
     timeouts::Timeouts,
-    upstream::{ClientTls, Endpoint, Place, Upstream, UpstreamId},
+    upstream::{ClientTls, Endpoint, HostHeader, Place, Upstream, UpstreamId},
 };

@@ -6,14 +6,13 @@ use super::{
     policy::PolicyId,
     reader::Reader,
     timeouts::{self, Timeouts},
-    upstream::{Endpoint, UpstreamId},
+    upstream::{HostHeader, UpstreamId},
     values,
 };
 use crate::{
     http1::{
         edits::{Edit, EditFault, Edited, Edits},
         fields,
-        target::is_authority,
     },
     routing::{HostPattern, PathPrefix},
 };
@@ -110,45 +109,6 @@ impl Methods {
     #[must_use]
     pub fn allow(&self) -> &str {
         &self.allow
-    }
-}
-
-/// Which `Host` an upstream gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostHeader {
-    /// The server's own where it expects that, else the client's.
-    Auto,
-    /// The client's.
-    Keep,
-    /// The server's own.
-    Upstream,
-    /// This.
-    Named(Box<str>),
-}
-
-impl HostHeader {
-    fn read(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "keep" => Ok(Self::Keep),
-            "upstream" => Ok(Self::Upstream),
-            name if is_authority(name.as_bytes()) => Ok(Self::Named(name.into())),
-            _ => Err(format!(
-                "\"{text}\" is no Host; expected auto, keep, upstream or a name such as app.example.com or \
-                 app.example.com:8443"
-            )),
-        }
-    }
-
-    /// The value of `Host` that `server` gets whatever the client called us; `None` where it gets the client's.
-    #[must_use]
-    pub fn of<'a>(&'a self, server: &'a Endpoint) -> Option<&'a str> {
-        match self {
-            Self::Auto => server.wants_own_host().then_some(&server.authority),
-            Self::Keep => None,
-            Self::Upstream => Some(&server.authority),
-            Self::Named(name) => Some(name),
-        }
     }
 }
 

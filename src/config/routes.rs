@@ -57,12 +57,13 @@ impl Routes {
         Ok(Self { list, table, only })
     }
 
-    /// What takes a request for this host and path; the path without its query.
+    /// What takes a request for this host and path; a query behind it says nothing of that.
     #[must_use]
-    pub fn find(&self, host: &[u8], path: &[u8]) -> Taken {
+    pub fn find(&self, host: &[u8], target: &[u8]) -> Taken {
         if let Some(only) = self.only {
             return Taken::By(only, None);
         }
+        let path = target.get(..memchr::memchr(b'?', target).unwrap_or(target.len())).unwrap_or(target);
         match self.table.find(host, path) {
             Found::Route { value, rest } => Taken::By(*value, Some(rest)),
             Found::NoPath | Found::NoHost => Taken::ByNone,

@@ -15,6 +15,7 @@ use super::{
     values,
 };
 use crate::{
+    http1::target::is_authority,
     tls,
     uri::{Scheme, TargetHost},
 };
@@ -47,6 +48,8 @@ pub struct Upstream {
     pub ejection: Ejection,
     /// What is kept of connections to it that no request uses.
     pub pool: Pooling,
+    /// Which `Host` its servers are asked for by probes: that of the first route which leads there.
+    pub host_header: HostHeader,
 }
 
 /// One server of an [`Upstream`].
@@ -124,6 +127,45 @@ pub struct ClientTls {
     pub settings: Box<str>,
 }
 
+/// Which `Host` an upstream gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostHeader {
+    /// The server's own where it expects that, else the client's.
+    Auto,
+    /// The client's.
+    Keep,
+    /// The server's own.
+    Upstream,
+    /// This.
+    Named(Box<str>),
+}
+
+impl HostHeader {
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "keep" => Ok(Self::Keep),
+            "upstream" => Ok(Self::Upstream),
+            name if is_authority(name.as_bytes()) => Ok(Self::Named(name.into())),
+            _ => Err(format!(
+                "\"{text}\" is no Host; expected auto, keep, upstream or a name such as app.example.com or \
+                 app.example.com:8443"
+            )),
+        }
+    }
+
+    /// The value of `Host` that `server` gets whatever the client called us; `None` where it gets the client's.
+    #[must_use]
+    pub fn of<'a>(&'a self, server: &'a Endpoint) -> Option<&'a str> {
+        match self {
+            Self::Auto => server.wants_own_host().then_some(&server.authority),
+            Self::Keep => None,
+            Self::Upstream => Some(&server.authority),
+            Self::Named(name) => Some(name),
+        }
+    }
+}
+
 /// What is typed of an upstream; it is none where there are no servers.
 pub(super) struct UpstreamParts {
     pub(super) endpoints: Vec<Endpoint>,
@@ -144,7 +186,14 @@ impl UpstreamParts {
                 endpoint.key = format!("{} {}", endpoint.key, tls.settings).into();
             }
         }
-        (!endpoints.is_empty()).then(|| Upstream { name: name.into(), endpoints, tls, ejection, pool })
+        (!endpoints.is_empty()).then(|| Upstream {
+            name: name.into(),
+            endpoints,
+            tls,
+            ejection,
+            pool,
+            host_header: HostHeader::Auto,
+        })
     }
 }
 

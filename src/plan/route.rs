@@ -118,7 +118,6 @@ fn routed(
         return nowhere(Error::NoRoute);
     }
     let [path, _] = target.origin_form(request);
-    let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
     let (route, rest) = match config.routes.find(host, path) {
         Taken::By(route, rest) => (route, rest),
         Taken::ByNone => return nowhere(Error::NoRoute),

@@ -95,21 +95,42 @@ async fn request(
         begun,
         outcome: Outcome::default(),
     };
-    let after = match action {
-        Action::Respond(answer) => turn.respond(answer).await,
+    let ended = match action {
+        Action::Respond(answer) => Ended::Answered(turn.respond(answer).await),
         Action::Exchange(mut exchange) => pin!(turn.exchange(&mut exchange)).await,
     };
-    turn.record(&core, head_took);
+    let after = match ended {
+        Ended::Answered(after) => {
+            turn.record(&core, &snapshot, head_took);
+            after
+        }
+        Ended::Switched(ends) => {
+            let limits = TunnelLimits::of(turn.route);
+            let Turn { connection, plan, outcome, .. } = turn;
+            // It may last for days, and needs nothing of its configuration any more.
+            drop(snapshot);
+            let tunnel = Tunnel { connection, plan, head: &head, inbound: &inbound, begun, outcome };
+            Box::pin(tunnel.run(*ends, limits, head_took)).await;
+            After::Close
+        }
+    };
     let mut inbound = inbound.into_inner();
     inbound.grow();
     core.put_fields(head.fields);
     (after, inbound)
 }
 
+/// How a request ended, as far as HTTP goes.
+enum Ended {
+    Answered(After),
+    /// The connection carries something else from now on.
+    Switched(Box<TunnelEnds>),
+}
+
 /// One request under way.
-struct Turn<'a> {
-    snapshot: &'a Snapshot,
-    route: &'a Route,
+struct Turn<'a, 's> {
+    snapshot: &'s Snapshot,
+    route: &'s Route,
     connection: &'a mut Connection,
     plan: Plan,
     head: &'a RequestHead,
@@ -119,7 +140,7 @@ struct Turn<'a> {
     outcome: Outcome,
 }
 
-impl Turn<'_> {
+impl Turn<'_, '_> {
     /// Answers the request here.
     async fn respond(&mut self, answer: Answer) -> After {
         let core = Rc::clone(&self.connection.core);
@@ -158,7 +179,7 @@ impl Turn<'_> {
     }
 
     /// Takes the request to its upstream.
-    async fn exchange(&mut self, planned: &mut Exchange) -> After {
+    async fn exchange(&mut self, planned: &mut Exchange) -> Ended {
         let core = Rc::clone(&self.connection.core);
         let Connection { stream, timer, forwarding, client, bound, .. } = &mut *self.connection;
         let limits = request_body_limits(&self.route.limits);
@@ -188,12 +209,9 @@ impl Turn<'_> {
             response: None,
         };
         let exchanged = pin!(exchange(&mut job, planned)).await;
-        match exchanged {
+        Ended::Answered(match exchanged {
             Exchanged::Done(after) => self.settled(after),
-            Exchanged::Tunnel(ends) => {
-                self.tunnel(*ends).await;
-                After::Close
-            }
+            Exchanged::Tunnel(ends) => return Ended::Switched(ends),
             // Why there is no response.
             Exchanged::Failed(error, body) => {
                 self.plan = self.plan.refused(error, body);
@@ -206,7 +224,7 @@ impl Turn<'_> {
                 }
                 self.settled(after)
             }
-        }
+        })
     }
 
     /// What becomes of the connection, now that it is known what else has come: to close it with unread input would
@@ -217,40 +235,51 @@ impl Turn<'_> {
     }
 
     /// Counts and logs what the request came to.
-    fn record(&self, core: &Core, head_took: Option<Duration>) {
+    fn record(&self, core: &Core, snapshot: &Snapshot, head_took: Option<Duration>) {
         let Self { connection, plan, outcome, begun, .. } = self;
         let inbound = self.inbound.borrow();
         let request = Request { bytes: inbound.all(), head: self.head };
-        let secrets = &self.snapshot.config.log.secrets;
+        let secrets = &snapshot.config.log.secrets;
         Finished { client: &connection.client, request, plan, outcome, secrets, begun: *begun, head_took }
             .record(core);
     }
+}
 
-    /// Relays until the tunnel ends.
-    async fn tunnel(&mut self, mut ends: TunnelEnds) {
-        let timeouts = &self.route.timeouts;
-        let limits = TunnelLimits {
-            idle: timeouts.tunnel_idle,
-            half_closed: timeouts.tunnel_half_closed,
-            send: timeouts.send,
-            buffer: self.route.limits.buffer,
-        };
+/// A request that has switched to another protocol.
+struct Tunnel<'a> {
+    connection: &'a mut Connection,
+    plan: Plan,
+    head: &'a RequestHead,
+    inbound: &'a RefCell<Buffer>,
+    begun: Instant,
+    outcome: Outcome,
+}
+
+impl Tunnel<'_> {
+    /// Relays until it ends, and writes that down.
+    async fn run(self, mut ends: TunnelEnds, limits: TunnelLimits, head_took: Option<Duration>) {
+        let Self { connection, plan, head, inbound, begun, mut outcome } = self;
+        let core = Rc::clone(&connection.core);
         // What the client sent behind its request is for the tunnel.
-        let mut early = self.connection.core.buffers.take();
+        let mut early = core.buffers.take();
         {
-            let mut inbound = self.inbound.borrow_mut();
+            let mut inbound = inbound.borrow_mut();
             early.push(inbound.unread());
             let size = inbound.unread().len();
             inbound.consume(size);
-            inbound.reclaim(self.head.len);
+            inbound.reclaim(head.len);
             inbound.shrink(0);
         }
         let early = (Some(early).filter(|early| !early.is_empty()), ends.from_upstream.take());
-        let Connection { stream, timer, .. } = &mut *self.connection;
+        let Connection { stream, timer, client, .. } = connection;
         let running = tunnel(stream, &mut ends.lease.stream, early, timer, limits);
-        let (tunnelled, result) = Box::pin(running).await;
-        self.outcome.body_in += tunnelled.to_upstream;
-        self.outcome.bytes_out += tunnelled.to_client;
-        self.outcome.error = result.err();
+        let (tunnelled, result) = running.await;
+        outcome.body_in += tunnelled.to_upstream;
+        outcome.bytes_out += tunnelled.to_client;
+        outcome.error = result.err();
+        let inbound = inbound.borrow();
+        let request = Request { bytes: inbound.all(), head };
+        let secrets = &core.snapshot().config.log.secrets;
+        Finished { client, request, plan: &plan, outcome: &outcome, secrets, begun, head_took }.record(&core);
     }
 }

@@ -14,7 +14,7 @@ use super::{
     servers::Servers,
 };
 use crate::{
-    config::{Endpoint, Upstream},
+    config::{Endpoint, HostHeader, Upstream},
     error::Error,
     http1::head::{Fields, HeadEnd, HeadFault, MAX_FIELDS, parse_response},
     net::{Descriptors, Places, dns::Resolver, stream::Stream},
@@ -72,7 +72,7 @@ impl Prober {
         if proof == Proof::Connection {
             return Ok(());
         }
-        let status = ask(stream, server).await?;
+        let status = ask(stream, server, &upstream.host_header).await?;
         let is_reason = upstream.ejection.statuses.contains(&status);
         if proof == Proof::OtherStatus && is_reason { Err(Error::UpstreamClosed) } else { Ok(()) }
     }
@@ -108,8 +108,8 @@ async fn look_after(prober: Rc<Prober>, index: usize) {
 
 /// Asks a server for nothing in particular (RFC 9110 §9.3.7); returns the status of the first head that it answers
 /// with.
-async fn ask(mut stream: Stream, server: &Endpoint) -> Result<u16, Error> {
-    let host = &server.authority;
+async fn ask(mut stream: Stream, server: &Endpoint, host_header: &HostHeader) -> Result<u16, Error> {
+    let host = host_header.of(server).unwrap_or(&server.authority);
     let request = format!(
         "OPTIONS * HTTP/1.1\r\nHost: {host}\r\nUser-Agent: corsair/{}\r\nConnection: close\r\n\r\n",
         env!("CARGO_PKG_VERSION")

@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    config::Route,
     error::Error,
     net::{buffer::Buffer, stream::Stream, timer::Timer},
     observe::metrics::Leg,
@@ -36,6 +37,18 @@ pub(crate) struct TunnelLimits {
     pub(crate) send: Duration,
     /// Bytes of each relay buffer.
     pub(crate) buffer: usize,
+}
+
+impl TunnelLimits {
+    /// Those of a route.
+    pub(crate) const fn of(route: &Route) -> Self {
+        Self {
+            idle: route.timeouts.tunnel_idle,
+            half_closed: route.timeouts.tunnel_half_closed,
+            send: route.timeouts.send,
+            buffer: route.limits.buffer,
+        }
+    }
 }
 
 /// What both ends of a tunnel have counted.
