@@ -51,25 +51,29 @@ pub(super) async fn accept(
             }
         }
     };
-    let stop = tokio::select! {
+    let told = tokio::select! {
         () = accepting => return,
         _ = leave.wait_for(|leave| *leave) => None,
         // A server that is gone leaves no successor.
         stop = stop.wait_for(Option::is_some) => Some(stop.map_or(Stop::Drain, |stop| stop.unwrap_or_default())),
     };
-    if stop == Some(Stop::Drain) {
+    if told == Some(Stop::Drain) {
         // Places are for those that ask for nothing but an end.
         while let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned()
-            && let Some(accepted) = in_hand.take().or_else(|| acceptor.try_drain())
+            && let Some((tcp, peer)) = in_hand.take().or_else(|| acceptor.try_drain())
         {
-            let (tcp, peer) = accepted;
             admit(&worker, terms.borrow().clone(), tcp, peer, permit);
         }
         return;
     }
-    let queue = || if stop.is_none() { acceptor.try_drain() } else { None };
+    let queue = || if told.is_none() { acceptor.try_drain() } else { None };
     while let Some(accepted) = in_hand.take().or_else(queue) {
-        let Some(permit) = permit(&worker).await else { return };
+        // A drain that begins meanwhile does not wait for those that have no place.
+        let permit = tokio::select! {
+            permit = permit(&worker) => permit,
+            _ = stop.wait_for(|stop| *stop == Some(Stop::Drain)) => None,
+        };
+        let Some(permit) = permit else { return };
         give(accepted, permit);
     }
 }

@@ -208,7 +208,13 @@ pub fn check(data: &[u8]) {
     let Some((bytes, head)) = parts.next().and_then(request) else { return };
     let answer = parts.next().and_then(response);
     let address = if v6 { "[2001:db8::7]:4711" } else { "192.0.2.7:4711" };
-    let client = Client { address: address.parse().expect("an address"), secure, loopback_listener: false, listener: ListenerId::FIRST, handshake: None };
+    let client = Client {
+        address: address.parse().expect("an address"),
+        secure,
+        loopback_listener: false,
+        listener: ListenerId::FIRST,
+        handshake: None,
+    };
     CONFIGS.with(|configs| {
         IDENTITY.with(|identity| {
             let config = &configs[chosen];

@@ -184,6 +184,28 @@ fn what_waits_at_a_listener_that_is_taken_back_gets_the_places_that_others_leave
 }
 
 #[test]
+fn a_drain_does_not_wait_for_those_that_find_no_place_at_a_listener_that_was_taken_back() {
+    in_worker(async {
+        let more =
+            ["--workers", "1", "--max-connections", "1", "--timeout-head", "5m", "--drain-timeout", "100ms"];
+        let mut scene = Scene::new(&config(&["127.0.0.1:0", "127.0.0.2:0"], &more));
+        let address = scene.crew.addresses()[0];
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        busy.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        while scene.metrics.snapshot().connections(Leg::Client) < 1 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        let _waiting = connected(address).await;
+        scene.crew.reconfigure(&config(&["127.0.0.2:0"], &more)).unwrap();
+        // The second answer comes after what the order has woken.
+        for _ in 0..2 {
+            timeout(PATIENCE, scene.crew.serves()).await.unwrap().unwrap();
+        }
+        scene.stop().await;
+    });
+}
+
+#[test]
 fn an_address_that_cannot_be_bound_changes_nothing() {
     in_worker(async {
         let mut scene = Scene::new(&config(&["127.0.0.1:0"], &[]));

@@ -268,7 +268,7 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
     let patience = core.snapshot().config.timeouts.head;
     let connections = Rc::new(Connections::new(Rc::clone(&core)));
     let serve = |near| {
-        let connections = Rc::clone(&connections);
+        let (connections, client) = (Rc::clone(&connections), client.clone());
         async move { connections.serve(Stream::Unix(near), client, patience).await }
     };
     look_on(spawn_local(serve(near)), scene).await;
