@@ -304,7 +304,7 @@ fn a_user_who_cannot_be_become_is_a_fault() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let binary = folder.path().join("corsair");
-    std::fs::copy(support::daemon::command(&[]).get_program(), &binary).unwrap();
+    support::daemon::install_corsair(&binary);
     let as_nobody = |arguments: &[&str]| {
         let mut command = std::process::Command::new(&binary);
         command.args(arguments).env_clear().uid(65534).gid(65534);

@@ -18,7 +18,11 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Client, Corsair, Gate, Origin, PATIENCE, Then, answer, daemon::command, eventually};
+use support::{
+    Client, Corsair, Gate, Origin, PATIENCE, Then, answer,
+    daemon::{command, install, install_corsair},
+    eventually,
+};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const SERVES: &str = "the new process serves";
@@ -235,16 +239,11 @@ impl Installed {
     }
 
     fn install_corsair(&self) {
-        let fresh = self.binary.with_extension("new");
-        fs::copy(command(&[]).get_program(), &fresh).unwrap();
-        fs::rename(fresh, &self.binary).unwrap();
+        install_corsair(&self.binary);
     }
 
     fn install_script(&self, text: &str) {
-        let fresh = self.binary.with_extension("new");
-        fs::write(&fresh, format!("#!/bin/sh\n{text}\n")).unwrap();
-        fs::set_permissions(&fresh, PermissionsExt::from_mode(0o755)).unwrap();
-        fs::rename(fresh, &self.binary).unwrap();
+        install(&self.binary, "printf '#!/bin/sh\\n%s\\n' \"$1\"", text.as_ref());
     }
 
     fn start(&self, arguments: &[&str], listeners: usize) -> Line {

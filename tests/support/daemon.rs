@@ -1,8 +1,10 @@
 //! The real binary as a child process.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
@@ -100,6 +102,21 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     }
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// Puts a program at `path`, in the place of what is there: what `script` writes to standard output.
+///
+/// Another process writes it. One that this process wrote could not be executed while a child that is just being started
+/// has its descriptor as well.
+pub(crate) fn install(path: &Path, script: &str, argument: &OsStr) {
+    let script = format!("{{ {script}; }} >\"$0.new\" && chmod 755 \"$0.new\" && mv \"$0.new\" \"$0\"");
+    let status = Command::new("sh").arg("-c").arg(script).arg(path).arg(argument).status().unwrap();
+    assert!(status.success(), "{path:?}: {status}");
+}
+
+/// Puts the real program at `path`.
+pub(crate) fn install_corsair(path: &Path) {
+    install(path, "cat \"$1\"", command(&[]).get_program());
 }
 
 /// What a process that ended by itself left behind.
