@@ -346,6 +346,40 @@ fn listeners_that_the_new_program_has_not_are_drained_by_the_old_one() {
 }
 
 #[test]
+fn an_upgrade_takes_what_a_reload_has_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("corsair.toml");
+    let write = |addresses: &[&str]| {
+        let listeners = addresses.iter().map(|address| format!("[[listen]]\naddress = \"{address}\"\n"));
+        fs::write(&file, listeners.collect::<String>()).unwrap();
+    };
+    write(&["127.0.0.1:0"]);
+    let with_file = |arguments: &[&str]| {
+        let mut with_file = command(&["--config", file.to_str().unwrap(), "--workers", "2"]);
+        assert!(arguments.contains(&"--listen"), "which the file says");
+        with_file.stdin(Stdio::null());
+        with_file
+    };
+    let mut line = Line { first: Corsair::launch::<&str>(with_file, &[], 1) };
+    let old = line.first.address();
+    write(&["127.0.0.1:0", "127.0.0.2:0"]);
+    line.first.signal(Signal::HUP);
+    let told = line.first.wait_for_log("reloaded");
+    let (_, rest) = told.split_once("127.0.0.2:").expect(&told);
+    let port = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+    let new = SocketAddr::from(([127, 0, 0, 2], port));
+    line.upgrade(line.first.pid());
+    line.first.wait_for_log("this process stays");
+    for address in [old, new, old, new] {
+        let mut client = Client::connect(address);
+        client.send("GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(client.response().status, 200, "{address}");
+    }
+    line.first.terminate();
+    assert_eq!(line.first.wait_exit().code(), Some(0));
+}
+
+#[test]
 fn a_service_manager_is_told_of_the_new_main_process_and_the_old_one_ends() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
