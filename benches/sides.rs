@@ -90,7 +90,7 @@ impl Stage {
             let core = Core::new(Arc::new(config(address)), identity, Metrics::new().register(), None);
             let visitor = SocketAddr::from(([192, 0, 2, 7], 4711));
             let client = Client {
-                address: visitor,
+                address: Some(visitor),
                 secure: false,
                 loopback_listener: false,
                 listener: ListenerId::FIRST,

@@ -16,7 +16,7 @@ use std::{
 
 use corsair::{
     config::{Config, ListenerId, compile::compile, flags, machine::Machine},
-    net::Descriptors,
+    net::{Descriptors, listen::ListeningSocket},
     observe::metrics::Metrics,
     plan::Identity,
     proxy::snapshot::Published,
@@ -96,7 +96,7 @@ impl Worker {
             identity: Arc::new(Identity::random()),
             counters: Metrics::new().register(),
             access_log: None,
-            loans: vec![Loan { group: GroupId(0), listener, terms }],
+            loans: vec![Loan { group: GroupId(0), listener: ListeningSocket::Tcp(listener), terms }],
             seat: (seat, mailbox.take().unwrap()),
             permits: Arc::new(Semaphore::new(100)),
             descriptors: Descriptors::new(100, 8),

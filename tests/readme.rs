@@ -11,7 +11,7 @@ mod support;
 use std::{collections::BTreeSet, num::NonZeroUsize};
 
 use corsair::config::{compile::compile, flags, machine::Machine};
-use support::{Corsair, Origin, Response, certificates::Authority};
+use support::{Client, Corsair, Origin, Response, certificates::Authority};
 
 const README: &str = include_str!("../README.md");
 
@@ -54,18 +54,28 @@ fn words(command: &str) -> Vec<String> {
 struct Stage {
     origin: Origin,
     authority: Authority,
+    /// For Unix sockets.
+    folder: tempfile::TempDir,
     corsair: Option<Corsair>,
     answer: Option<Response>,
 }
 
 impl Stage {
     fn new() -> Self {
-        Self { origin: Origin::always(ORIGIN), authority: Authority::new(), corsair: None, answer: None }
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            origin: Origin::always(ORIGIN),
+            authority: Authority::new(),
+            folder,
+            corsair: None,
+            answer: None,
+        }
     }
 
     /// `text` with the ports and files of this machine.
     fn placed(&self, text: &str) -> String {
         let origin = self.origin.address().to_string();
+        let text = text.replace("/tmp/", &format!("{}/", self.folder.path().display()));
         text.replace("127.0.0.1:9001", &origin).replace("127.0.0.1:9002", &origin)
     }
 
@@ -102,17 +112,21 @@ impl Stage {
             Err(faults) => panic!("{arguments:?}: {faults:?}"),
         }
         let mut before = "";
-        let placed: Vec<String> = arguments
+        let mut placed: Vec<String> = arguments
             .iter()
             .map(|argument| {
                 let is_listen =
                     matches!(std::mem::replace(&mut before, argument.as_str()), "-l" | "--listen");
                 match argument.rsplit_once(':') {
-                    Some((host, _)) if is_listen => format!("{host}:0"),
+                    Some((host, _)) if is_listen && host != "unix" => format!("{host}:0"),
                     _ => self.placed(argument),
                 }
             })
             .collect();
+        if placed.iter().any(|argument| argument.starts_with("unix:")) {
+            // By a port it is known that it has started.
+            placed.extend(["--listen", "127.0.0.1:0"].map(String::from));
+        }
         self.corsair = Some(Corsair::start(&placed));
         self.answer = None;
     }
@@ -120,18 +134,20 @@ impl Stage {
     /// What curl would send; `-i` is how it shows the answer.
     fn ask(&mut self, arguments: &[String]) {
         let corsair = self.corsair.as_ref().expect("a corsair command stands before this one");
-        let (mut method, mut fields, mut url) = ("GET", String::new(), None);
+        let (mut method, mut fields, mut url, mut socket) = ("GET", String::new(), None, None);
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "-i" => {}
+                "--unix-socket" => socket = arguments.next(),
                 "-X" => method = arguments.next().unwrap(),
                 "-H" => fields += &format!("{}\r\n", arguments.next().unwrap()),
                 _ if !argument.starts_with('-') && url.is_none() => url = Some(argument),
                 other => panic!("nobody knows what curl does with {other:?}; teach it here"),
             }
         }
-        let url = url.expect("a URL").strip_prefix("http://127.0.0.1:").expect("a URL of this machine");
+        let host = if socket.is_some() { "http://localhost" } else { "http://127.0.0.1:" };
+        let url = url.expect("a URL").strip_prefix(host).expect("a URL of this machine");
         let (_, target) = url.split_once('/').expect("a path");
         let target = self.placed(target);
         // A Host that is given stands for curl's own.
@@ -139,7 +155,11 @@ impl Stage {
             true => String::new(),
             false => format!("Host: {}\r\n", corsair.address()),
         };
-        self.answer = Some(corsair.ask(format!("{method} /{target} HTTP/1.1\r\n{host}{fields}\r\n")));
+        let request = format!("{method} /{target} HTTP/1.1\r\n{host}{fields}\r\n");
+        self.answer = Some(match socket {
+            Some(path) => Client::connect_unix(&self.placed(path)).send(request).response_to(method),
+            None => corsair.ask(request),
+        });
     }
 
     /// Looks for every line that is shown in the answer, in order.

@@ -242,12 +242,9 @@ fn the_path_of_an_upstream_is_a_prefix() {
     assert_eq!(origin.only_request().target, "/base/x?y");
 }
 
-#[test]
-fn an_upstream_may_be_a_unix_socket() {
+/// Answers on a Unix socket with `unix`.
+fn answer_on(listener: std::os::unix::net::UnixListener) {
     use std::io::{Read, Write};
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("app.sock");
-    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
     std::thread::spawn(move || {
         for socket in listener.incoming() {
             let mut socket = socket.unwrap();
@@ -257,8 +254,32 @@ fn an_upstream_may_be_a_unix_socket() {
             }
         }
     });
+}
+
+#[test]
+fn an_upstream_may_be_a_unix_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    answer_on(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let corsair = Corsair::start(&["--upstream", &format!("unix:{}", path.display())]);
     assert_eq!(corsair.ask(GET).text(), "unix");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_upstream_may_be_a_unix_socket_with_an_abstract_name() {
+    use std::os::{linux::net::SocketAddrExt, unix::net};
+    let directory = tempfile::tempdir().unwrap();
+    let name = directory.path().display();
+    let address = net::SocketAddr::from_abstract_name(name.to_string()).unwrap();
+    let upstream = format!("unix:@{name}");
+    let arguments = ["--upstream", upstream.as_str(), "--access-log", "stdout"];
+    let refusing = Corsair::start(&arguments);
+    assert_eq!(cause(&refusing.ask(GET)), "connection_refused", "nobody listens there yet");
+    answer_on(net::UnixListener::bind_addr(&address).unwrap());
+    let corsair = Corsair::start(&arguments);
+    assert_eq!(corsair.ask(GET).text(), "unix");
+    corsair.wait_for_stdout(&format!("upstream={upstream}"));
 }
 
 #[test]

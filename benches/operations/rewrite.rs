@@ -42,7 +42,7 @@ pub(super) fn operations() -> Operations {
 }
 
 fn client() -> Client {
-    let address = "192.0.2.7:40000".parse().expect("an address");
+    let address = Some("192.0.2.7:40000".parse().expect("an address"));
     Client { address, secure: false, loopback_listener: false, listener: ListenerId::FIRST, handshake: None }
 }
 

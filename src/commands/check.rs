@@ -27,8 +27,7 @@ fn summary(config: &Config) -> String {
         let _ = writeln!(text, "  {name:<9} {value}");
     };
     for (_, listener) in config.listeners() {
-        let tls = if listener.tls.is_some() { "https" } else { "http" };
-        line("listen", &format!("{tls}://{}", listener.address));
+        line("listen", &listener.address.url(listener.tls.is_some()));
     }
     if let Some(gateway) = &config.gateway {
         let policy = config.policy(config.route(crate::config::Routes::GATEWAY).policy);

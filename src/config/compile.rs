@@ -391,7 +391,7 @@ mod tests {
         let (config, warnings) = compiled(&[]).unwrap_or_else(|faults| panic!("{faults:?}"));
         assert_eq!(warnings, Vec::<String>::new());
         assert_eq!(config.listeners.len(), 1);
-        assert_eq!(config.listeners[0].address, "127.0.0.1:3000".parse().unwrap());
+        assert_eq!(config.listeners[0].address.to_string(), "127.0.0.1:3000");
         assert!(config.listeners[0].tls.is_none());
         let Some(gateway) = config.gateway.as_ref().filter(|_| !config.has_routes()) else {
             panic!("not a gateway alone")
@@ -552,6 +552,8 @@ mod tests {
             &["-l", ":80", "-u", "http://127.0.0.1"],
             &["-l", "[::]:80", "-u", "http://[::1]"],
             &["-l", "192.0.2.1:80", "-u", "http://192.0.2.1"],
+            &["-l", "unix:/run/a", "-u", "unix:/run/a"],
+            &["-l", "unix:@a", "-u", "unix:@a"],
         ] {
             let found = faults(arguments);
             assert!(
@@ -559,7 +561,11 @@ mod tests {
                 "{arguments:?}: {found:?}"
             );
         }
-        assert_eq!(faults(&["-l", "127.0.0.2:80", "-u", "http://127.0.0.1"]), Vec::<String>::new());
+        for others in
+            [["127.0.0.2:80", "http://127.0.0.1"], ["unix:@a", "unix:/a"], ["unix:/a", "http://127.0.0.1"]]
+        {
+            assert_eq!(faults(&["-l", others[0], "-u", others[1]]), Vec::<String>::new());
+        }
     }
 
     #[test]

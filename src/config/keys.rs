@@ -107,7 +107,7 @@ settings! {
         Watch = "watch", flag "watch": Switch = "false",
             "Look every 2 s whether that file, a certificate or the hosts file has changed, and reload";
         Listen = "listen.address", flag "listen" short 'l': List("ADDRESS") = "127.0.0.1:3000",
-            "Address to serve: 127.0.0.1:3000, :8080 or [::]:443; repeatable";
+            "Address to serve: 127.0.0.1:3000, :8080, [::]:443, unix:/PATH or unix:@NAME; repeatable";
         ListenServices = "listen.services": List("gateway|routes") = "gateway,routes",
             "What may be reached there";
         Workers = "workers", flag "workers": Value("N|auto") = "auto",

@@ -1,12 +1,14 @@
 //! `[[listen]]`: what is served where, and with what certificate.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
-    time::SystemTime,
-};
+use std::{path::PathBuf, time::SystemTime};
 
-use super::{keys::Key, reader::Reader, settings::Part, values};
+use super::{
+    keys::Key,
+    listen_address::{self, ListenAddress},
+    reader::Reader,
+    settings::Part,
+    values,
+};
 use crate::{
     access::{AllowHosts, RuleFault},
     tls::{self, CertificateFiles, ServerSettings, ServerTls, TlsPart, TlsVersion},
@@ -24,8 +26,8 @@ impl ListenerId {
 /// An address to serve.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// Where; port 0 lets the kernel choose one.
-    pub address: SocketAddr,
+    /// Where.
+    pub address: ListenAddress,
     /// With what certificates; `None` is plain TCP.
     pub tls: Option<ServerTls>,
     /// Whether the gateway can be reached here, where there is one.
@@ -45,7 +47,7 @@ impl Listener {
     /// Whether only this machine can reach it.
     #[must_use]
     pub const fn is_loopback(&self) -> bool {
-        self.address.ip().to_canonical().is_loopback()
+        self.address.is_loopback()
     }
 }
 
@@ -93,7 +95,7 @@ pub(super) fn in_place(mut listeners: Vec<Listener>, before: &[Listener]) -> Res
 
 /// The listeners of one table.
 fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>, reader: &mut Reader<'_>) {
-    let addresses = reader.members(Key::Listen, listener);
+    let addresses = reader.members(Key::Listen, listen_address::parse);
     let old = before.iter().find(|old| addresses.contains(&old.address));
     let tls = server_tls(old.and_then(|old| old.tls.as_ref()), SystemTime::now(), reader);
     let services = reader.members(Key::ListenServices, |text| {
@@ -102,7 +104,7 @@ fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>
     let allow_hosts = allow_hosts(hosts, reader);
     for address in addresses {
         // Two times port 0 are two ports.
-        if address.port() != 0 && listeners.iter().any(|listener| listener.address == address) {
+        if !address.is_any_port() && listeners.iter().any(|listener| listener.address == address) {
             reader.fault(Key::Listen, format!("{address} is given twice"));
         } else if let Some((allow_hosts, required_hosts)) = allow_hosts.clone() {
             listeners.push(Listener {
@@ -275,51 +277,6 @@ fn tls_version(text: &str) -> Result<TlsVersion, String> {
     }
 }
 
-/// An address to serve: `127.0.0.1:3000`, `[::]:443`, or `:8080` for all of IPv4.
-fn listener(text: &str) -> Result<SocketAddr, String> {
-    if let Some(Ok(port)) = text.strip_prefix(':').map(port) {
-        return Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
-    }
-    let fault = |hint: &str| Err(format!("\"{text}\" is no address to serve; {hint}"));
-    if text.starts_with("unix:") {
-        return fault("unix sockets are not supported, give an address and a port such as 127.0.0.1:3000");
-    }
-    if text.contains("://") {
-        return fault("leave out the scheme; --tls-cert and --tls-key make a listener speak TLS");
-    }
-    match text.rsplit_once(':') {
-        Some(("localhost", port)) => return fault(&format!("write 127.0.0.1:{port} or [::1]:{port}")),
-        Some(("*", port)) => {
-            return fault(&format!("write :{port} for IPv4 or [::]:{port} for both families"));
-        }
-        _ => {}
-    }
-    if text == "localhost" {
-        return fault("write 127.0.0.1:3000 or [::1]:3000");
-    }
-    if port(text).is_ok() {
-        return fault(&format!("write :{text} for all addresses or 127.0.0.1:{text} for this machine only"));
-    }
-    match text.rsplit_once(':') {
-        Some((host, own)) if host.parse::<Ipv6Addr>().is_ok() && port(own).is_ok() => {
-            return fault(&format!("an IPv6 address stands in brackets: write [{host}]:{own}"));
-        }
-        _ => {}
-    }
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return fault(&format!("it needs a port: write [{text}]:3000"));
-    }
-    if text.parse::<IpAddr>().is_ok() {
-        return fault("it needs a port, such as 127.0.0.1:3000 or [::]:443");
-    }
-    text.parse().or_else(|_| fault("expected one such as 127.0.0.1:3000, :8080 or [::]:443"))
-}
-
-/// Digits and nothing else: `str::parse` would take a sign.
-fn port(text: &str) -> Result<u16, ()> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().map_err(|_| ()) } else { Err(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -330,43 +287,6 @@ mod tests {
     };
 
     #[test]
-    fn listeners_are_addresses_with_a_port() {
-        for (text, address) in [
-            ("127.0.0.1:3000", "127.0.0.1:3000"),
-            (":8080", "0.0.0.0:8080"),
-            ("[::]:443", "[::]:443"),
-            ("[::1]:0", "[::1]:0"),
-        ] {
-            assert_eq!(listener(text), Ok(address.parse().unwrap()), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_listener_hears_what_to_write() {
-        for (text, hint) in [
-            ("unix:/run/corsair.sock", "unix sockets are not supported"),
-            ("http://127.0.0.1:3000", "leave out the scheme"),
-            ("localhost:3000", "write 127.0.0.1:3000"),
-            ("localhost", "write 127.0.0.1:3000"),
-            ("*:80", "write :80"),
-            ("8080", "write :8080"),
-            ("127.0.0.1", "needs a port"),
-            ("::1", "it needs a port: write [::1]:3000"),
-            ("::", "it needs a port: write [::]:3000"),
-            ("::1:3998", "write [::1]:3998"),
-            ("2001:db8::1:80", "write [2001:db8::1]:80"),
-            (":99999", "expected one such as"),
-            (":+80", "expected one such as"),
-            ("", "expected one such as"),
-            (":", "expected one such as"),
-            ("example.com:80", "expected one such as"),
-        ] {
-            let fault = listener(text).expect_err(text);
-            assert!(fault.contains(hint), "{text}: {fault}");
-        }
-    }
-
-    #[test]
     fn an_address_is_served_once() {
         let listen = |typed: &[&str]| {
             let settings: Vec<(Key, &str)> = typed.iter().map(|text| (Key::Listen, *text)).collect();
@@ -375,7 +295,9 @@ mod tests {
         assert_eq!(listen(&[]), (1, vec![]));
         assert_eq!(listen(&["127.0.0.1:0", "127.0.0.1:0"]), (2, vec![]));
         assert_eq!(listen(&[":80", "[::]:80"]), (2, vec![]));
+        assert_eq!(listen(&["unix:/a", "unix:/b", "unix:@a"]), (3, vec![]));
         assert_eq!(listen(&[":80,0.0.0.0:80"]).1, ["--listen: 0.0.0.0:80 is given twice"]);
+        assert_eq!(listen(&["unix:/a", "unix:/a"]).1, ["--listen: unix:/a is given twice"]);
     }
 
     fn tls(reader: &mut Reader<'_>) -> Option<ServerTls> {

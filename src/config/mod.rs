@@ -27,6 +27,10 @@ pub mod machine;
 
 mod process;
 
+mod unix_name;
+
+mod listen_address;
+
 mod listen;
 
 mod policy;
@@ -80,6 +84,7 @@ pub use self::{
     keys::{Flag, Key, Kind, Row},
     limits::Limits,
     listen::{Listener, ListenerId},
+    listen_address::ListenAddress,
     log::{AccessLog, Log, SecretNames},
     notes::ConfigFault,
     policy::PolicyId,
@@ -90,5 +95,6 @@ pub use self::{
     settings::{Part, Section, Settings, Typed, TypedAt},
     source::{Place as FilePlace, Source},
     timeouts::Timeouts,
+    unix_name::UnixName,
     upstream::{ClientTls, Endpoint, HostHeader, Place, Upstream, UpstreamId},
 };

@@ -59,7 +59,7 @@ pub(super) fn described(config: &Config) -> String {
         "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         config
             .listeners()
-            .map(|(_, listener)| (listener.address, listener.gateway, listener.routes))
+            .map(|(_, listener)| (listener.address.clone(), listener.gateway, listener.routes))
             .collect::<Vec<_>>(),
         config.timeouts,
         config.limits,

@@ -12,6 +12,7 @@ use super::{
     keys::Key,
     pool::{self, Pooling},
     reader::Reader,
+    unix_name::UnixName,
     values,
 };
 use crate::{
@@ -71,12 +72,12 @@ pub struct Endpoint {
     pub tls_server_name: Option<ServerName<'static>>,
 }
 
-/// A name to be resolved, an address, or the path of a Unix socket.
+/// A name to be resolved, an address, or a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum EndpointHost {
     Name(Box<str>),
     Ip(IpAddr),
-    Unix(Arc<str>),
+    Unix(UnixName),
 }
 
 /// Where an upstream listens.
@@ -84,8 +85,8 @@ enum EndpointHost {
 pub enum Place<'a> {
     /// On a port of a name or an address.
     Port(TargetHost<'a>, u16),
-    /// On a Unix socket of this path.
-    Unix(&'a Arc<str>),
+    /// On a Unix socket.
+    Unix(&'a UnixName),
 }
 
 impl Endpoint {
@@ -95,16 +96,16 @@ impl Endpoint {
         match &self.host {
             EndpointHost::Name(name) => Place::Port(TargetHost::Name(name), self.port),
             EndpointHost::Ip(ip) => Place::Port(TargetHost::Ip(*ip), self.port),
-            EndpointHost::Unix(path) => Place::Unix(path),
+            EndpointHost::Unix(name) => Place::Unix(name),
         }
     }
 
-    /// It as it is typed: `http://HOST:PORT/PREFIX`, or `unix:/PATH`.
+    /// It as it is typed: `http://HOST:PORT/PREFIX`, `unix:/PATH` or `unix:@NAME`.
     #[must_use]
     pub fn url(&self) -> String {
         let Self { scheme, host, authority, prefix, .. } = self;
         match host {
-            EndpointHost::Unix(path) => format!("unix:{path}"),
+            EndpointHost::Unix(name) => format!("unix:{name}"),
             EndpointHost::Name(_) | EndpointHost::Ip(_) => {
                 format!("{}://{authority}{prefix}", scheme.as_str())
             }
@@ -227,11 +228,11 @@ fn client_tls(reader: &mut Reader<'_>) -> Option<ClientTls> {
         .map(|config| ClientTls { config, settings })
 }
 
-/// An upstream: `http://HOST[:PORT][/PREFIX]`, the same with `https`, or `unix:/PATH`.
+/// An upstream: `http://HOST[:PORT][/PREFIX]`, the same with `https`, `unix:/PATH`, or `unix:@NAME`.
 fn endpoint(text: &str) -> Result<Endpoint, String> {
     let fault = |reason: &str| Err(format!("\"{text}\" is no upstream; {reason}"));
-    if let Some(path) = text.strip_prefix("unix:") {
-        return unix(path).or_else(fault);
+    if let Some(name) = text.strip_prefix("unix:") {
+        return UnixName::parse(name).map(unix).or_else(|reason| fault(&reason));
     }
     let scheme = match text.split_once("://") {
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
@@ -287,19 +288,16 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
 }
 
 /// An application on a Unix socket; it is called `localhost` where the client gave no name.
-fn unix(path: &str) -> Result<Endpoint, &'static str> {
-    if !path.starts_with('/') || path.contains('\0') {
-        return Err("give the absolute path of its socket, such as unix:/run/app.sock");
-    }
-    Ok(Endpoint {
-        key: format!("unix:{path}").into(),
+fn unix(name: UnixName) -> Endpoint {
+    Endpoint {
+        key: format!("unix:{name}").into(),
         scheme: Scheme::Http,
-        host: EndpointHost::Unix(path.into()),
+        host: EndpointHost::Unix(name),
         port: 0,
         authority: "localhost".into(),
         prefix: "".into(),
         tls_server_name: None,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -325,6 +323,19 @@ mod tests {
     }
 
     #[test]
+    fn an_upstream_on_a_unix_socket_is_a_path_or_an_abstract_name() {
+        for text in ["unix:/run/app.sock", "unix:@app"] {
+            let endpoint = endpoint(text).expect(text);
+            let Place::Unix(name) = endpoint.place() else { panic!("{text}") };
+            assert_eq!(
+                (format!("unix:{name}"), endpoint.url(), &*endpoint.key),
+                (text.into(), text.into(), text)
+            );
+            assert_eq!(&*endpoint.authority, "localhost");
+        }
+    }
+
+    #[test]
     fn the_certificate_of_a_name_with_a_final_dot_bears_none() {
         let endpoint = endpoint("https://api.example.org.").expect("valid");
         assert_eq!(endpoint.tls_server_name, ServerName::try_from("api.example.org").ok());
@@ -334,6 +345,7 @@ mod tests {
     fn what_is_no_upstream_hears_the_reason() {
         for (text, reason) in [
             ("unix:run/app.sock", "give the absolute path"),
+            ("unix:@", "its abstract name is empty"),
             ("127.0.0.1:9001", "write http://127.0.0.1:9001"),
             ("localhost:9001", "write http://localhost:9001"),
             ("ws://example.com", "must be http or https"),

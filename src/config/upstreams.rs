@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::{
     keys::Key,
     listen::Listener,
+    listen_address::ListenAddress,
     names::unknown_name,
     reader::Reader,
     settings::{Part, Section},
@@ -95,10 +96,12 @@ impl<'a> Upstreams<'a> {
         for Named { table, servers, .. } in &self.list {
             for server in servers {
                 let Some(address) = own_listener(server, listeners) else { continue };
-                let message = format!(
-                    "{} is corsair's own listener {address}; give the application's address",
-                    server.authority
-                );
+                let shown = match server.place() {
+                    Place::Port(..) => server.authority.to_string(),
+                    Place::Unix(_) => server.url(),
+                };
+                let message =
+                    format!("{shown} is corsair's own listener {address}; give the application's address");
                 match table {
                     Some(table) => reader.within(table, |reader| {
                         reader.fault_of_member(Key::Upstream, &server.url(), message);
@@ -126,13 +129,16 @@ impl<'a> Upstreams<'a> {
     }
 }
 
-fn own_listener(server: &Endpoint, listeners: &[Listener]) -> Option<std::net::SocketAddr> {
-    let Place::Port(TargetHost::Ip(ip), port) = server.place() else { return None };
-    let is_own = |address: &std::net::SocketAddr| {
-        let everywhere = address.ip().is_unspecified() && ip.to_canonical().is_loopback();
-        address.port() == port && (address.ip() == ip || everywhere)
+fn own_listener<'l>(server: &Endpoint, listeners: &'l [Listener]) -> Option<&'l ListenAddress> {
+    let is_own = |address: &&ListenAddress| match (*address, server.place()) {
+        (ListenAddress::Tcp(address), Place::Port(TargetHost::Ip(ip), port)) => {
+            let everywhere = address.ip().is_unspecified() && ip.to_canonical().is_loopback();
+            address.port() == port && (address.ip() == ip || everywhere)
+        }
+        (ListenAddress::Unix(own), Place::Unix(name)) => own == name,
+        (ListenAddress::Tcp(_) | ListenAddress::Unix(_), _) => false,
     };
-    listeners.iter().map(|listener| listener.address).find(is_own)
+    listeners.iter().map(|listener| &listener.address).find(is_own)
 }
 
 impl Upstreams<'_> {

@@ -13,7 +13,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{places::Places, stream::Stream, throttle::Throttle};
+use super::{places::Places, socket::Socket, stream::Stream, throttle::Throttle};
 use crate::{
     error::Error,
     tls::{self, ServerHandshake, ServerTls},
@@ -43,10 +43,10 @@ pub fn places() -> Places {
 
 /// Waits for the first byte of a client, and leaves it where it is: whether it is text, which begins no TLS record
 /// (RFC 8446 §5.1), so that somebody waits for an answer that can be read. Nothing is held meanwhile.
-pub async fn speaks_plain_text(tcp: &TcpStream) -> bool {
+pub async fn speaks_plain_text(socket: &Socket) -> bool {
     let mut first = [0];
     // What fails here fails in the handshake.
-    tcp.peek(&mut first).await.is_ok_and(|size| size > 0) && matches!(first, [b'!'..=b'~' | b'\r'])
+    socket.peek(&mut first).await.is_ok_and(|size| size > 0) && matches!(first, [b'!'..=b'~' | b'\r'])
 }
 
 /// Performs the server's side of a handshake, and hands back what it told of the client.
@@ -54,9 +54,9 @@ pub async fn speaks_plain_text(tcp: &TcpStream) -> bool {
 /// # Errors
 /// [`Error::ClientGone`] when the client closed, spoke something else or refused us: after a failed
 /// handshake there is nobody to answer. The cause is logged at debug level, as any port scan makes them.
-pub async fn accept(tls: &ServerTls, tcp: TcpStream) -> Result<(Stream, ServerHandshake), Error> {
+pub async fn accept(tls: &ServerTls, socket: Socket) -> Result<(Stream, ServerHandshake), Error> {
     let handshake = TlsAcceptor::from(Arc::clone(tls.config()))
-        .accept_with(tcp, |connection| connection.set_buffer_limit(Some(RECORD_BUFFER)));
+        .accept_with(socket, |connection| connection.set_buffer_limit(Some(RECORD_BUFFER)));
     let failed = |error: &dyn fmt::Display| {
         tracing::debug!(%error, "a client's TLS handshake failed");
         Error::ClientGone
@@ -160,7 +160,7 @@ mod tests {
     ) -> (Result<(Stream, ServerHandshake), Error>, Result<Stream, Error>) {
         let (near, far) = tcp_pair().await;
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        tokio::join!(accept(server, near), connect(client, name, far))
+        tokio::join!(accept(server, near.into()), connect(client, name, far))
     }
 
     #[test]
@@ -466,7 +466,8 @@ mod tests {
                 (b"\x00", false),
                 (b"", false),
             ] {
-                let (mut near, mut far) = tcp_pair().await;
+                let (near, mut far) = tcp_pair().await;
+                let mut near = Socket::from(near);
                 far.write_all(first).await.unwrap();
                 far.shutdown().await.unwrap();
                 assert_eq!(speaks_plain_text(&near).await, expected, "{first:?}");
@@ -485,7 +486,7 @@ mod tests {
             let server = ServerTls::of(&files.0, &files.1);
             let (near, mut far) = tcp_pair().await;
             far.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-            assert_eq!(accept(&server, near).await.map(|_| ()).unwrap_err(), Error::ClientGone);
+            assert_eq!(accept(&server, near.into()).await.map(|_| ()).unwrap_err(), Error::ClientGone);
             let mut alert = [0; 2];
             far.read_exact(&mut alert).await.unwrap();
             // An alert record (RFC 8446 §5.1).

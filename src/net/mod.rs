@@ -10,7 +10,9 @@
 //! - [`timer`]: one timer for deadline after deadline
 //! - `peer`: who is at the other end of a connection
 //! - [`buffer`]: the memory that bytes are read into
+//! - [`socket`]: a plain connection, TCP or Unix
 //! - [`stream`]: an open connection, whatever it runs over
+//! - `unix`: Unix sockets that listen, and their files
 //! - [`listen`]: bound sockets, and accepting from them
 //! - [`connect`]: the first of several addresses that answers
 //! - [`handshake`]: TLS on a connection, on either side
@@ -30,7 +32,11 @@ mod peer;
 
 pub mod buffer;
 
+pub mod socket;
+
 pub mod stream;
+
+mod unix;
 
 pub mod listen;
 
@@ -51,4 +57,5 @@ pub use self::{
     descriptors::{Descriptors, Spent},
     peer::Peer,
     places::Places,
+    unix::SocketFile,
 };

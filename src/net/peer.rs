@@ -7,6 +7,6 @@ use std::{net::SocketAddr, sync::Arc};
 pub enum Peer {
     /// An address and a port.
     Ip(SocketAddr),
-    /// The path of a Unix socket.
+    /// The path of a Unix socket, or `@` and its abstract name.
     Unix(Arc<str>),
 }

@@ -17,6 +17,8 @@ use tokio::{
 };
 use tokio_rustls::{client, server};
 
+use super::socket::Socket;
+
 /// A connection to a client or to an upstream.
 ///
 /// The TLS variants are boxed: their state is a kilobyte, and most connections have none.
@@ -27,7 +29,7 @@ pub enum Stream {
     /// A Unix socket.
     Unix(UnixStream),
     /// TLS in which we are the server.
-    TlsServer(Box<server::TlsStream<TcpStream>>),
+    TlsServer(Box<server::TlsStream<Socket>>),
     /// TLS in which we are the client.
     TlsClient(Box<client::TlsStream<TcpStream>>),
 }
@@ -114,14 +116,14 @@ impl Stream {
         }
     }
 
-    /// The TCP socket beneath, also of a TLS connection; `None` for a Unix socket.
+    /// The TCP socket beneath, also of a TLS connection; `None` where it is a Unix socket.
     #[inline]
     #[must_use]
     pub fn tcp_ref(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(tcp) => Some(tcp),
             Self::Unix(_) => None,
-            Self::TlsServer(tls) => Some(tls.get_ref().0),
+            Self::TlsServer(tls) => tls.get_ref().0.tcp_ref(),
             Self::TlsClient(tls) => Some(tls.get_ref().0),
         }
     }
@@ -160,6 +162,16 @@ impl Stream {
             Self::Unix(unix) => unix.as_fd(),
             Self::TlsServer(tls) => tls.get_ref().0.as_fd(),
             Self::TlsClient(tls) => tls.get_ref().0.as_fd(),
+        }
+    }
+}
+
+impl From<Socket> for Stream {
+    #[inline]
+    fn from(socket: Socket) -> Self {
+        match socket {
+            Socket::Tcp(tcp) => Self::Tcp(tcp),
+            Socket::Unix(unix) => Self::Unix(unix),
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) async fn tls_pair() -> (Stream, Stream) {
     let (near, far) = tcp_pair().await;
     let name = ServerName::try_from("localhost").unwrap();
     let (server, client) =
-        tokio::join!(handshake::accept(&server, near), handshake::connect(client, name, far));
+        tokio::join!(handshake::accept(&server, near.into()), handshake::connect(client, name, far));
     let ((mut server, _), mut client) = (server.unwrap(), client.unwrap());
     // The session tickets follow the handshake; a byte behind them carries them home.
     server.write_all(b"!").await.unwrap();

@@ -7,8 +7,8 @@ use crate::{config::ListenerId, tls::ServerHandshake};
 /// Who sends the request, and how it reached us.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The peer of the connection.
-    pub address: SocketAddr,
+    /// The peer of the connection; `None` over a Unix socket, where nobody has an address.
+    pub address: Option<SocketAddr>,
     /// Whether the connection is encrypted.
     pub secure: bool,
     /// Whether the listener can be reached from this machine only.

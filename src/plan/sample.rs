@@ -32,7 +32,7 @@ pub(crate) fn config(arguments: &[&str]) -> Config {
 /// A client of the documentation's network.
 pub(crate) fn client() -> Client {
     Client {
-        address: "192.0.2.7:40000".parse().unwrap(),
+        address: Some("192.0.2.7:40000".parse().unwrap()),
         secure: false,
         loopback_listener: false,
         listener: ListenerId::FIRST,

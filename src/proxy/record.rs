@@ -10,7 +10,6 @@ use crate::{
     cors::CorsDecision,
     error::Error,
     http1::{fields::FieldId, head::Request},
-    net::Peer,
     observe::{
         access_log::{Record, Times},
         metrics::{Direction, Leg, MethodLabel},
@@ -62,7 +61,7 @@ impl Finished<'_> {
         let Some(log) = &core.access_log else { return };
         log.log(&Record {
             time: SystemTime::now().checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
-            client: &Peer::Ip(self.client.address),
+            client: self.client.address,
             method: request.method_name(),
             target: request.target(),
             redact: self.secrets,
@@ -105,7 +104,7 @@ pub(crate) fn record_fault(
     let Some(log) = &core.access_log else { return };
     log.log(&Record {
         time: SystemTime::now(),
-        client: &Peer::Ip(client.address),
+        client: client.address,
         method: b"",
         target: b"",
         redact: SecretNames::NONE,

@@ -9,13 +9,13 @@ use std::{
 
 use super::memory::MemoryBound;
 use crate::{
-    config::{Config, Endpoint, Gateway, LeadsTo, Listener},
+    config::{Config, Endpoint, Gateway, LeadsTo, ListenAddress, Listener},
     gateway::GatewayForms,
     uri::Scheme,
 };
 
 /// Says what is served where: a banner for a person, an event for a supervisor.
-pub(super) fn announce(config: &Config, addresses: &[SocketAddr]) {
+pub(super) fn announce(config: &Config, addresses: &[ListenAddress]) {
     let parts = MemoryBound::of(config);
     let bound = parts.total();
     tracing::debug!(
@@ -49,7 +49,7 @@ pub(super) fn announce(config: &Config, addresses: &[SocketAddr]) {
 }
 
 /// The facts of the banner as one event, for whoever reads logs.
-fn started(config: &Config, addresses: &[SocketAddr], memory_bound: u64) {
+fn started(config: &Config, addresses: &[ListenAddress], memory_bound: u64) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         listen = listens(config, addresses),
@@ -68,7 +68,7 @@ fn started(config: &Config, addresses: &[SocketAddr], memory_bound: u64) {
 
 /// The banner for `config`, whose listeners got `addresses` (in their order) and whose memory stays within
 /// `memory_bound` bytes. Several lines, each ended.
-fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> String {
+fn banner(config: &Config, addresses: &[ListenAddress], memory_bound: u64) -> String {
     let mut lines = format!("corsair {}\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, text: &str| {
         // Writing to a String cannot fail.
@@ -78,7 +78,7 @@ fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> Strin
     line("mode", &mode_line(config));
     line("cors", config.cors().describe());
     if let Some(((_, listener), address)) = config.listeners().zip(addresses).next() {
-        line("try", &command(config, listener, *address));
+        line("try", &command(config, listener, address));
     }
     let connections = config.process.max_connections;
     let bound = bytes(memory_bound);
@@ -86,9 +86,12 @@ fn banner(config: &Config, addresses: &[SocketAddr], memory_bound: u64) -> Strin
     lines
 }
 
-fn listens(config: &Config, addresses: &[SocketAddr]) -> String {
-    let urls: Vec<String> =
-        config.listeners().zip(addresses).map(|((_, listener), address)| url(listener, *address)).collect();
+fn listens(config: &Config, addresses: &[ListenAddress]) -> String {
+    let urls: Vec<String> = config
+        .listeners()
+        .zip(addresses)
+        .map(|((_, listener), address)| address.url(listener.tls.is_some()))
+        .collect();
     urls.join(", ")
 }
 
@@ -136,18 +139,8 @@ fn gateway_line(gateway: &Gateway) -> String {
     format!("gateway: {forms}; targets: {}", gateway.rules.describe())
 }
 
-fn url(listener: &Listener, address: SocketAddr) -> String {
-    let scheme = if listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
-    format!("{}://{address}", scheme.as_str())
-}
-
 /// A curl that gets an answer: fields that are asked for are given, and an address that can be connected to.
-fn command(config: &Config, listener: &Listener, address: SocketAddr) -> String {
-    let reachable = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        IpAddr::V4(_) | IpAddr::V6(_) => address.ip(),
-    };
+fn command(config: &Config, listener: &Listener, address: &ListenAddress) -> String {
     let target = match &config.gateway {
         None => "/",
         // A list says which targets are allowed, not which of them answers.
@@ -158,8 +151,31 @@ fn command(config: &Config, listener: &Listener, address: SocketAddr) -> String 
     let fields: String = config.example_fields.iter().map(|field| format!("-H {} ", quoted(field))).collect();
     // The certificate is for a name, and this is an address.
     let insecure = if listener.tls.is_some() { "k" } else { "" };
-    let url = format!("{}{target}", url(listener, SocketAddr::new(reachable, address.port())));
-    format!("curl -i{insecure} {fields}{}", quoted(&url))
+    let (option, authority) = reachable(address);
+    let scheme = if listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let url = format!("{}://{authority}{target}", scheme.as_str());
+    format!("curl -i{insecure} {option}{fields}{}", quoted(&url))
+}
+
+/// How curl gets to an address: an option, and what stands for the host in the URL.
+fn reachable(address: &ListenAddress) -> (String, String) {
+    match address {
+        ListenAddress::Tcp(address) => {
+            let ip = match address.ip() {
+                IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+            };
+            (String::new(), SocketAddr::new(ip, address.port()).to_string())
+        }
+        ListenAddress::Unix(name) => {
+            let option = match name.text().strip_prefix('@') {
+                Some(name) => format!("--abstract-unix-socket {} ", quoted(name)),
+                None => format!("--unix-socket {} ", quoted(name.text())),
+            };
+            (option, "localhost".to_owned())
+        }
+    }
 }
 
 /// One word for a shell.
@@ -187,7 +203,8 @@ mod tests {
         let settings = flags::parse(arguments).expect("flags");
         let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
         let (config, _) = compile(&settings, machine, None).unwrap_or_else(|faults| panic!("{faults:?}"));
-        let addresses: Vec<SocketAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let addresses: Vec<ListenAddress> =
+            addresses.iter().map(|address| ListenAddress::sample(address)).collect();
         banner(&config, &addresses, 9000 * (48 << 10))
     }
 
@@ -254,6 +271,20 @@ mod tests {
         ] {
             let banner = banner_of(arguments, &[address]);
             assert!(banner.contains(&format!("  try      {expected}\n")), "{banner}");
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_is_told_with_the_option_that_reaches_it() {
+        for (address, option) in [
+            ("unix:/run/my corsair.sock", "--unix-socket '/run/my corsair.sock'"),
+            ("unix:@corsair", "--abstract-unix-socket 'corsair'"),
+        ] {
+            let banner = banner_of(&["-l", address, "-u", "http://127.0.0.1:9001"], &[address]);
+            assert!(banner.contains(&format!("  listens  {address}\n")), "{banner}");
+            let command =
+                format!("curl -i {option} -H 'Origin: https://app.example.com' 'http://localhost/'");
+            assert!(banner.contains(&format!("  try      {command}\n")), "{banner}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The workers: started, started anew when they die, led, and waited for.
 
-use std::{collections::VecDeque, io, net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
+use std::{collections::VecDeque, io, rc::Rc, sync::Arc, thread, time::Duration};
 
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -13,7 +13,7 @@ use super::{
     listeners::{ListenerChange, Listeners, Shared},
 };
 use crate::{
-    config::Config,
+    config::{Config, ListenAddress},
     net::{Descriptors, handshake, listen::ListenError},
     observe::{
         access_log::AccessLog,
@@ -174,8 +174,13 @@ impl Crew {
     }
 
     /// Where the listeners of the configuration are, in its order.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+    pub(super) fn addresses(&self) -> Vec<ListenAddress> {
         self.listeners.addresses()
+    }
+
+    /// Has the files of Unix sockets removed in the end, for no process before this one has them any more.
+    pub(super) fn own_files(&mut self) {
+        self.listeners.own_files();
     }
 
     /// Has requests that come from now on see `config`, and makes what is listened on equal to its listeners: opens what
@@ -255,15 +260,19 @@ impl Crew {
         self.listeners.shared()
     }
 
-    /// Takes all groups of sockets back but these, and waits until what is queued there is accepted.
-    ///
-    /// # Errors
-    /// As [`tend`](Self::tend) returns.
-    pub(super) async fn keep_listeners(&mut self, groups: &[GroupId]) -> Result<(), ServeError> {
+    /// Takes all groups of sockets back but these, which are a successor's from now on.
+    pub(super) fn keep_listeners(&mut self, groups: &[GroupId]) {
         for group in self.listeners.keep(groups) {
             // To one that has just died this is nothing: its successor starts with it.
             self.members.iter().for_each(|member| _ = member.orders.send(Order::Leave(group)));
         }
+    }
+
+    /// Waits until what is queued at groups that were taken back is accepted.
+    ///
+    /// # Errors
+    /// As [`tend`](Self::tend) returns.
+    pub(super) async fn have_left(&mut self) -> Result<(), ServeError> {
         while self.listeners.is_leaving() {
             if let Some(report) = self.reports.recv().await {
                 self.hear(report)?;

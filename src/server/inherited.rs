@@ -3,12 +3,13 @@
 
 use std::{
     env,
-    io::Write,
-    net::{SocketAddr, TcpListener},
+    io::{self, Write},
     os::{fd::OwnedFd, unix::net::UnixStream},
 };
 
 use listenfd::ListenFd;
+
+use crate::{config::ListenAddress, net::listen::ListeningSocket};
 
 /// The number of the first descriptor that is passed.
 pub(super) const FIRST_DESCRIPTOR: i32 = 3;
@@ -46,15 +47,15 @@ impl Predecessor {
 
 struct Socket {
     number: usize,
-    address: SocketAddr,
-    listener: TcpListener,
+    address: ListenAddress,
+    listener: ListeningSocket,
     kept: bool,
 }
 
 /// The sockets of one listener.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    pub(super) sockets: Vec<TcpListener>,
+    pub(super) sockets: Vec<ListeningSocket>,
     /// A service manager has them as well: they outlive this process, and what it has not accepted waits for the next.
     pub(super) kept: bool,
 }
@@ -87,28 +88,24 @@ impl Inherited {
     }
 
     fn take_in(&mut self, number: usize, kept: bool, passed: &mut ListenFd) {
-        let adopted = passed.take_tcp_listener(number).and_then(|listener| {
+        let adopted = taken_out(number, passed).and_then(|listener| {
             let Some(listener) = listener else { return Ok(None) };
-            Ok(Some(Socket { number, address: listener.local_addr()?, listener, kept }))
+            Ok(Some(Socket { number, address: listener.address()?, listener, kept }))
         });
         match adopted {
             Ok(socket) => self.sockets.extend(socket),
             Err(error) => {
-                tracing::warn!(number, %error, "a descriptor of LISTEN_FDS is no listening TCP socket; it is not used");
+                tracing::warn!(number, %error, "a descriptor of LISTEN_FDS is no listening TCP or Unix socket; it is not used");
             }
         }
     }
 
     /// Takes the sockets that listen on `address`. Port 0 stands for any that is left: then they are those of one port.
-    pub(super) fn take(&mut self, address: SocketAddr) -> Taken {
-        let of_ip = |socket: &Socket| socket.address.ip() == address.ip();
-        let port = match address.port() {
-            0 => self.sockets.iter().find(|socket| of_ip(socket)).map(|socket| socket.address.port()),
-            port => Some(port),
-        };
+    pub(super) fn take(&mut self, address: &ListenAddress) -> Taken {
+        let found = self.sockets.iter().map(|socket| &socket.address).find(|found| is_meant(address, found));
         let mut taken = Taken::default();
-        let wanted = |socket: &mut Socket| of_ip(socket) && Some(socket.address.port()) == port;
-        for socket in self.sockets.extract_if(.., wanted) {
+        let Some(found) = found.cloned() else { return taken };
+        for socket in self.sockets.extract_if(.., |socket| socket.address == found) {
             taken.kept |= socket.kept;
             taken.sockets.push(socket.listener);
         }
@@ -132,14 +129,33 @@ impl Inherited {
     }
 }
 
+/// The socket of this number, of either kind.
+fn taken_out(number: usize, passed: &mut ListenFd) -> io::Result<Option<ListeningSocket>> {
+    // What is of one kind cannot be taken as the other, and stays.
+    match passed.take_unix_listener(number) {
+        Ok(unix) => Ok(unix.map(ListeningSocket::Unix)),
+        Err(_) => Ok(passed.take_tcp_listener(number)?.map(ListeningSocket::Tcp)),
+    }
+}
+
+/// Whether a socket at `found` is one that `address` stands for.
+fn is_meant(address: &ListenAddress, found: &ListenAddress) -> bool {
+    match (address, found) {
+        (ListenAddress::Tcp(any), ListenAddress::Tcp(found)) if any.port() == 0 => any.ip() == found.ip(),
+        _ => address == found,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     fn inherited(addresses: &[&str]) -> Inherited {
         let sockets = addresses.iter().enumerate().map(|(number, address)| {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            Socket { number, address: address.parse().unwrap(), listener, kept: false }
+            let listener = ListeningSocket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
+            Socket { number, address: ListenAddress::sample(address), listener, kept: false }
         });
         Inherited { sockets: sockets.collect(), ..Inherited::default() }
     }
@@ -151,20 +167,29 @@ mod tests {
     #[test]
     fn a_listener_takes_all_sockets_of_its_address() {
         let mut inherited = inherited(&["127.0.0.1:80", "127.0.0.1:81", "127.0.0.1:80", "[::]:80"]);
-        assert_eq!(inherited.take("127.0.0.1:80".parse().unwrap()).sockets.len(), 2);
+        assert_eq!(inherited.take(&ListenAddress::sample("127.0.0.1:80")).sockets.len(), 2);
         assert_eq!(left(&inherited), [1, 3]);
-        assert_eq!(inherited.take("127.0.0.1:80".parse().unwrap()).sockets.len(), 0);
-        assert_eq!(inherited.take("[::]:80".parse().unwrap()).sockets.len(), 1);
-        assert_eq!(inherited.take("0.0.0.0:81".parse().unwrap()).sockets.len(), 0);
+        assert_eq!(inherited.take(&ListenAddress::sample("127.0.0.1:80")).sockets.len(), 0);
+        assert_eq!(inherited.take(&ListenAddress::sample("[::]:80")).sockets.len(), 1);
+        assert_eq!(inherited.take(&ListenAddress::sample("0.0.0.0:81")).sockets.len(), 0);
         assert_eq!(left(&inherited), [1]);
+    }
+
+    #[test]
+    fn a_unix_socket_is_for_the_listener_of_its_name() {
+        let mut inherited = inherited(&["unix:/run/a", "unix:@a", "127.0.0.1:80", "unix:/run/b"]);
+        for (address, expected) in [("unix:@b", 0), ("unix:/run/b", 1), ("unix:@a", 1), ("0.0.0.0:0", 0)] {
+            assert_eq!(inherited.take(&ListenAddress::sample(address)).sockets.len(), expected, "{address}");
+        }
+        assert_eq!(left(&inherited), [0, 2]);
     }
 
     #[test]
     fn port_0_takes_the_sockets_of_one_port_that_are_left() {
         let mut inherited = inherited(&["127.0.0.2:9", "127.0.0.1:7", "127.0.0.1:8", "127.0.0.1:7"]);
-        let any = "127.0.0.1:0".parse().unwrap();
-        assert_eq!(inherited.take(any).sockets.len(), 2);
+        let any = ListenAddress::sample("127.0.0.1:0");
+        assert_eq!(inherited.take(&any).sockets.len(), 2);
         assert_eq!(left(&inherited), [0, 2]);
-        assert_eq!((inherited.take(any).sockets.len(), inherited.take(any).sockets.len()), (1, 0));
+        assert_eq!((inherited.take(&any).sockets.len(), inherited.take(&any).sockets.len()), (1, 0));
     }
 }

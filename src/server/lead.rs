@@ -107,6 +107,8 @@ impl Process {
     async fn hand_over(mut self, successor: Successor) -> Result<End, ServeError> {
         let Successor { pid, serves } = successor;
         tracing::info!(pid, "the new process serves; connections of this one are drained");
+        // First: however this ends, what the successor has stays.
+        self.crew.keep_listeners(&serves);
         let children = if notify::follows() {
             notify::main_pid(pid);
             None
@@ -119,7 +121,7 @@ impl Process {
         let Self { config, crew, signals, access_log, .. } = &mut self;
         let drained = async {
             // One that never lets go must not keep the others.
-            if let Ok(Err(error)) = timeout(DRAIN_GRACE, crew.keep_listeners(&serves)).await {
+            if let Ok(Err(error)) = timeout(DRAIN_GRACE, crew.have_left()).await {
                 return Err(error);
             }
             crew.stop(Stop::HandOver).await

@@ -1,18 +1,17 @@
 //! The listeners: opened by the process, lent to the workers, taken back, closed together.
 
-use std::{
-    fmt, io,
-    net::{SocketAddr, TcpListener},
-    os::fd::OwnedFd,
-};
+use std::{fmt, io, os::fd::OwnedFd};
 
 use super::{
     fault::ServeError,
     inherited::{Inherited, Taken},
 };
 use crate::{
-    config::{Config, Listener, ListenerId},
-    net::listen::{ListenError, adopt, bind_group, refuse_new},
+    config::{Config, ListenAddress, Listener, ListenerId},
+    net::{
+        SocketFile,
+        listen::{ListenError, ListeningSocket, adopt, bind_group},
+    },
     worker::{GroupId, Loan, Terms},
 };
 
@@ -28,17 +27,43 @@ pub(super) struct Listeners {
     next: usize,
 }
 
-/// The sockets of one listen address, one for each worker unless they are inherited.
+/// The sockets of one listen address: one for each worker, unless they are inherited or it is a Unix socket.
 #[derive(Debug)]
 pub(super) struct ListenerGroup {
     id: GroupId,
     /// As it is configured: port 0 stands for any.
-    configured: SocketAddr,
-    address: SocketAddr,
-    sockets: Vec<TcpListener>,
+    configured: ListenAddress,
+    address: ListenAddress,
+    /// Before the sockets, for it is known by them that the file is theirs.
+    file: OwnFile,
+    sockets: Vec<ListeningSocket>,
     /// A service manager has them as well, and goes on listening.
     kept: bool,
     terms: Terms,
+}
+
+/// The file of a Unix socket that is nobody else's, removed when nobody is to connect to it any more.
+#[derive(Debug, Default)]
+struct OwnFile(Option<SocketFile>);
+
+impl OwnFile {
+    fn at(address: &ListenAddress) -> Self {
+        match address {
+            ListenAddress::Tcp(_) => Self(None),
+            ListenAddress::Unix(name) => Self(name.file().and_then(SocketFile::of)),
+        }
+    }
+
+    /// Leaves it to whoever has the socket from now on.
+    fn leave(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        self.0.iter().for_each(SocketFile::remove);
+    }
 }
 
 /// A socket once more, for a process that is to share it.
@@ -62,12 +87,12 @@ struct Opened {
 }
 
 /// Something about what is listened on has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ListenerChange {
     /// This address is served from now on.
-    Opened(SocketAddr),
+    Opened(ListenAddress),
     /// Connections to this one are refused from now on.
-    Closed(SocketAddr),
+    Closed(ListenAddress),
 }
 
 impl fmt::Display for ListenerChange {
@@ -104,8 +129,8 @@ impl Listeners {
         // What is left by those that name their port is for those that do not.
         for any_port in [false, true] {
             for ((_, listener), taken) in config.listeners().zip(&mut taken) {
-                if (listener.address.port() == 0) == any_port {
-                    *taken = inherited.take(listener.address);
+                if listener.address.is_any_port() == any_port {
+                    *taken = inherited.take(&listener.address);
                 }
             }
         }
@@ -115,7 +140,7 @@ impl Listeners {
             } else {
                 for socket in &taken.sockets {
                     adopt(socket, config.limits.socket_buffer)
-                        .map_err(|source| ListenError { address: listener.address, source })?;
+                        .map_err(|source| ListenError { address: listener.address.clone(), source })?;
                 }
                 listeners.group((id, listener), taken)?
             };
@@ -125,8 +150,18 @@ impl Listeners {
     }
 
     /// Where the listeners of the configuration are, in its order.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-        self.open.iter().map(|group| group.address).collect()
+    pub(super) fn addresses(&self) -> Vec<ListenAddress> {
+        self.open.iter().map(|group| group.address.clone()).collect()
+    }
+
+    /// Has this process remove the files of its Unix sockets in the end, also of those that are inherited: to be called
+    /// when the process that it succeeds knows that they are not its own any more.
+    pub(super) fn own_files(&mut self) {
+        for group in self.open.iter_mut().filter(|group| !group.kept) {
+            if group.file.0.is_none() {
+                group.file = OwnFile::at(&group.address);
+            }
+        }
     }
 
     /// What worker `worker` is to be lent when it starts, and the groups among it that it has to leave at once: it is
@@ -161,29 +196,30 @@ impl Listeners {
                 terms.push((group.id, group.terms.clone()));
                 self.open.push(group);
             } else if let Some(group) = opened.next() {
-                changes.push(ListenerChange::Opened(group.address));
+                changes.push(ListenerChange::Opened(group.address.clone()));
                 self.open.push(group);
             }
         }
         let mut taken_back = Vec::new();
         for group in gone {
-            changes.push(ListenerChange::Closed(group.address));
+            changes.push(ListenerChange::Closed(group.address.clone()));
             taken_back.push(group.id);
             self.leave(group);
         }
         Ok(Rearranged { loans, terms, taken_back, changes })
     }
 
-    /// Takes all groups back but these; returns which.
+    /// Takes all groups back but these, which a successor has from now on; returns which.
     pub(super) fn keep(&mut self, groups: &[GroupId]) -> Vec<GroupId> {
         let gone: Vec<ListenerGroup> =
             self.open.extract_if(.., |group| !groups.contains(&group.id)).collect();
+        self.open.iter_mut().for_each(|group| group.file.leave());
         let ids = gone.iter().map(|group| group.id).collect();
         gone.into_iter().for_each(|group| self.leave(group));
         ids
     }
 
-    fn leave(&mut self, group: ListenerGroup) {
+    fn leave(&mut self, mut group: ListenerGroup) {
         group.refuse();
         self.leaving.push(Leaving { group, workers: (0..self.workers).collect() });
     }
@@ -209,7 +245,7 @@ impl Listeners {
 
     /// Opens those listeners of `config` that are not open yet.
     fn open_new(&mut self, config: &Config) -> Result<Opened, Vec<ListenError>> {
-        let mut known: Vec<SocketAddr> = self.open.iter().map(|group| group.configured).collect();
+        let mut known: Vec<ListenAddress> = self.open.iter().map(|group| group.configured.clone()).collect();
         let (mut groups, mut faults) = (Vec::new(), Vec::new());
         for (id, listener) in config.listeners() {
             if let Some(at) = known.iter().position(|address| *address == listener.address) {
@@ -238,8 +274,10 @@ impl Listeners {
         config: &Config,
         listener: (ListenerId, &Listener),
     ) -> Result<ListenerGroup, ListenError> {
-        let sockets = bind_group(listener.1.address, self.workers, config.limits.socket_buffer)?;
-        self.group(listener, Taken { sockets, kept: false })
+        let sockets = bind_group(&listener.1.address, self.workers, config.limits.socket_buffer)?;
+        let mut group = self.group(listener, Taken { sockets, kept: false })?;
+        group.file = OwnFile::at(&group.address);
+        Ok(group)
     }
 
     fn group(
@@ -248,15 +286,15 @@ impl Listeners {
         taken: Taken,
     ) -> Result<ListenerGroup, ListenError> {
         let Taken { sockets, kept } = taken;
-        let address = match sockets.first().map(TcpListener::local_addr) {
+        let address = match sockets.first().map(ListeningSocket::address) {
             Some(Ok(address)) => address,
-            Some(Err(source)) => return Err(ListenError { address: listener.address, source }),
-            None => listener.address,
+            Some(Err(source)) => return Err(ListenError { address: listener.address.clone(), source }),
+            None => listener.address.clone(),
         };
         let id = GroupId(self.next);
         self.next += 1;
-        let (configured, terms) = (listener.address, terms_of(listener_id, listener));
-        Ok(ListenerGroup { id, configured, address, sockets, kept, terms })
+        let (configured, terms) = (listener.address.clone(), terms_of(listener_id, listener));
+        Ok(ListenerGroup { id, configured, address, file: OwnFile::default(), sockets, kept, terms })
     }
 
     /// A worker has emptied its queues of a group that was taken back. When all have, the sockets are closed.
@@ -272,8 +310,8 @@ impl Listeners {
     }
 
     /// Takes no new connections any more; what waits to be accepted stays.
-    pub(super) fn refuse(&self) {
-        self.open.iter().for_each(ListenerGroup::refuse);
+    pub(super) fn refuse(&mut self) {
+        self.open.iter_mut().for_each(ListenerGroup::refuse);
     }
 
     /// Closes all sockets of all groups.
@@ -289,18 +327,19 @@ impl ListenerGroup {
         let mut loans = Vec::new();
         for socket in shares(&self.sockets, worker, workers) {
             let listener =
-                socket.try_clone().map_err(|source| ListenError { address: self.address, source })?;
+                socket.try_clone().map_err(|source| ListenError { address: self.address.clone(), source })?;
             loans.push(Loan { group: self.id, listener, terms: self.terms.clone() });
         }
         Ok(loans)
     }
 
-    fn refuse(&self) {
+    fn refuse(&mut self) {
         // What is kept is another's to close, and would refuse for ever.
         for socket in self.sockets.iter().filter(|_| !self.kept) {
             // Where the kernel declines, connections that come in these last moments are reset at the close.
-            let _ = refuse_new(socket);
+            let _ = socket.refuse_new();
         }
+        self.file = OwnFile::default();
     }
 }
 

@@ -202,9 +202,8 @@ mod tests {
     /// The bound with listeners that speak TLS so.
     fn bound(tls: &[&ServerTls]) -> MemoryBound {
         let mut config = config(REVERSE);
-        let address = "127.0.0.1:0".parse().unwrap();
         let plain = config.listeners.remove(0);
-        let listener = |tls: &&ServerTls| Listener { address, tls: Some((*tls).clone()), ..plain.clone() };
+        let listener = |tls: &&ServerTls| Listener { tls: Some((*tls).clone()), ..plain.clone() };
         config.listeners = tls.iter().map(listener).collect();
         MemoryBound::of(&config)
     }

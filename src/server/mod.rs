@@ -47,6 +47,10 @@
 //! | 25 | A process that has become another user can be succeeded, also on a port that only root can open | experience | `upgrade::what_root_has_opened_goes_to_a_successor_that_is_not_root` |
 //! | 26 | A configuration with a fault changes nothing, and every fault is told | experience | `reload::a_file_with_faults_changes_nothing_and_each_of_them_is_told` |
 //! | 27 | What belongs to the process and not to a request stays as it was, and is named | experience | `reload::what_holds_for_the_life_of_the_process_is_named_and_kept` |
+//! | 28 | A Unix socket is served like a port, by all workers; what waits there is served at a stop | experience | `unix_listener::a_path_and_an_abstract_name_are_served_like_a_port`, `unix_listener::all_workers_share_what_comes_and_none_of_it_is_lost`, `unix_listener::what_waits_at_a_unix_socket_is_served_when_the_process_stops`, `unix_listener::a_tunnel_is_opened_over_a_unix_socket`, `unix_listener::tls_is_spoken_over_a_unix_socket`, `net::listen::tests::a_unix_socket_that_refuses_gives_what_is_queued_and_then_nothing` |
+//! | 29 | A socket file that nobody listens on makes room for a listener; one that somebody listens on, and a file that is no socket, are never removed | experience | `unix_listener::what_a_killed_process_has_left_makes_room`, `unix_listener::a_socket_that_is_listened_on_is_left_alone`, `unix_listener::a_file_that_is_no_socket_is_never_removed`, `net::unix::tests::a_socket_that_somebody_has_stays_theirs_also_with_a_full_queue` |
+//! | 30 | The file of a Unix socket is removed when its listener is taken back and when the process ends for good, and by nobody while another process has the socket, be that a successor or a service manager | experience | `unix_listener::the_file_is_gone_when_the_process_stops`, `unix_listener::a_reload_adds_a_unix_socket_and_takes_it_back`, `unix_listener::an_upgrade_takes_unix_sockets_along_and_the_last_process_removes_their_files`, `unix_listener::an_upgrade_that_fails_leaves_the_file_and_one_that_drops_the_listener_removes_it`, `unix_listener::a_unix_socket_of_a_service_manager_is_served_and_stays_its_own`, `unix_listener::a_socket_of_another_program_by_the_same_name_is_not_removed` |
+//! | 31 | Only this machine reaches a Unix socket: it counts as loopback | experience | `unix_listener::a_gateway_on_a_unix_socket_is_one_on_loopback` |
 
 mod fault;
 
@@ -137,6 +141,7 @@ pub fn run(config: Config, origin: Origin) -> Result<ExitCode, ServeError> {
         if let Some(predecessor) = predecessor {
             predecessor.tell();
         }
+        crew.own_files();
         notify::ready();
         let process = Process {
             config: Arc::clone(&config),

@@ -13,7 +13,7 @@ use tokio::{net::UnixStream, time::Instant};
 use crate::{
     config::{Endpoint, Place, Upstream},
     error::Error,
-    net::{Descriptors, Peer, Places, connect, dns::Resolver, handshake, stream::Stream},
+    net::{Descriptors, Peer, Places, connect, dns::Resolver, handshake, socket::Socket, stream::Stream},
     uri::TargetHost,
 };
 
@@ -86,10 +86,12 @@ pub async fn open(
     let begun = Instant::now();
     let mut addresses: Vec<SocketAddr> = Vec::new();
     match remote.place {
-        Place::Unix(path) => {
-            let stream = UnixStream::connect(&**path).await.map_err(|error| unix_fault(&error))?;
+        Place::Unix(name) => {
+            let stream = UnixStream::connect(name.system_name()).await.map_err(|error| unix_fault(&error))?;
             times.connect = Some(begun.elapsed());
-            return Ok((Stream::Unix(stream), Peer::Unix(Arc::clone(path))));
+            let socket = Socket::Unix(stream);
+            socket.bound_unix_buffer(remote.socket_buffer);
+            return Ok((socket.into(), Peer::Unix(Arc::clone(name.text()))));
         }
         Place::Port(TargetHost::Ip(ip), port) => addresses.push(SocketAddr::new(ip, port)),
         Place::Port(TargetHost::Name(name), port) => {

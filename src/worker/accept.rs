@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    net::SocketAddr,
     pin::pin,
     rc::Rc,
     sync::Arc,
@@ -10,7 +9,6 @@ use std::{
 };
 
 use tokio::{
-    net::TcpStream,
     sync::{OwnedSemaphorePermit, watch},
     time::timeout,
 };
@@ -21,7 +19,10 @@ use super::{
     serve::serve_arrival,
     ticket::{Arrival, Ticket, Worker},
 };
-use crate::{net::listen::Acceptor, plan::Client};
+use crate::{
+    net::listen::{Accepted, Acceptor},
+    plan::Client,
+};
 
 /// Accepts until the listener is taken back or the process stops; then what is queued already, unless a successor
 /// shares the queue. What `terms` says holds for each connection from its accept to its end.
@@ -34,7 +35,7 @@ pub(super) async fn accept(
 ) {
     // Accepted, and without a place yet.
     let in_hand = Cell::new(None);
-    let give = |(tcp, peer), permit| assign(&worker, terms.borrow().clone(), tcp, peer, permit);
+    let give = |accepted, permit| assign(&worker, terms.borrow().clone(), accepted, permit);
     let accepting = async {
         loop {
             // Accepted first: a permit that waits with an idle listener would be missing at a busy one.
@@ -60,9 +61,9 @@ pub(super) async fn accept(
     if told == Some(Stop::Drain) {
         // Places are for those that ask for nothing but an end.
         while let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned()
-            && let Some((tcp, peer)) = in_hand.take().or_else(|| acceptor.try_drain())
+            && let Some(accepted) = in_hand.take().or_else(|| acceptor.try_drain())
         {
-            admit(&worker, terms.borrow().clone(), tcp, peer, permit);
+            admit(&worker, terms.borrow().clone(), accepted, permit);
         }
         return;
     }
@@ -104,17 +105,12 @@ async fn make_and_take(worker: &Worker) -> Option<OwnedSemaphorePermit> {
 const ROOM_WAIT: Duration = Duration::from_millis(10);
 
 /// Serves a connection here, or hands it over to a worker that has clearly less to do.
-fn assign(
-    worker: &Rc<Worker>,
-    terms: Terms,
-    tcp: TcpStream,
-    address: SocketAddr,
-    permit: OwnedSemaphorePermit,
-) {
-    let Some(other) = worker.seat.better() else { return admit(worker, terms, tcp, address, permit) };
+fn assign(worker: &Rc<Worker>, terms: Terms, accepted: Accepted, permit: OwnedSemaphorePermit) {
+    let Some(other) = worker.seat.better() else { return admit(worker, terms, accepted, permit) };
+    let (socket, address) = accepted;
     // Fails only for a socket that the runtime has lost.
-    let Ok(tcp) = tcp.into_std() else { return };
-    if let Some(refused) = worker.seat.hand_over(other, Handover { tcp, address, terms, permit }) {
+    let Ok(socket) = socket.detach() else { return };
+    if let Some(refused) = worker.seat.hand_over(other, Handover { socket, address, terms, permit }) {
         admit_handover(worker, refused);
     }
 }
@@ -144,24 +140,20 @@ pub(super) async fn take_over(
 }
 
 fn admit_handover(worker: &Rc<Worker>, handover: Handover) {
-    let Handover { tcp, address, terms, permit } = handover;
+    let Handover { socket, address, terms, permit } = handover;
     // A socket that the runtime cannot watch is closed, as it would be at an accept.
-    if let Ok(tcp) = TcpStream::from_std(tcp) {
-        admit(worker, terms, tcp, address, permit);
+    if let Ok(socket) = socket.attach() {
+        admit(worker, terms, (socket, address), permit);
     }
 }
 
-fn admit(
-    worker: &Rc<Worker>,
-    terms: Terms,
-    tcp: TcpStream,
-    address: SocketAddr,
-    permit: OwnedSemaphorePermit,
-) {
-    let Terms { listener, tls, loopback } = terms;
+fn admit(worker: &Rc<Worker>, terms: Terms, accepted: Accepted, permit: OwnedSemaphorePermit) {
+    let ((socket, address), Terms { listener, tls, loopback }) = (accepted, terms);
     let client =
         Client { address, secure: tls.is_some(), loopback_listener: loopback, listener, handshake: None };
     let ticket = Ticket::new(worker, client, permit);
-    let patience = worker.core.snapshot().config.timeouts.head;
-    serve_arrival(worker, Arrival { tcp, tls, ticket, patience });
+    let snapshot = worker.core.snapshot();
+    socket.bound_unix_buffer(snapshot.config.limits.socket_buffer);
+    let patience = snapshot.config.timeouts.head;
+    serve_arrival(worker, Arrival { socket, tls, ticket, patience });
 }

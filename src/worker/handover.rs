@@ -5,7 +5,7 @@
 //! loads are even, that costs a load of two words for each worker and connection, and nothing else.
 
 use std::{
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -17,7 +17,7 @@ use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use crate::{config::ListenerId, tls::ServerTls};
+use crate::{config::ListenerId, net::socket::Detached, tls::ServerTls};
 
 /// What a listener says of its connections.
 #[derive(Clone, Debug)]
@@ -32,8 +32,8 @@ pub struct Terms {
 
 /// An accepted connection on its way to another worker.
 pub struct Handover {
-    pub(super) tcp: TcpStream,
-    pub(super) address: SocketAddr,
+    pub(super) socket: Detached,
+    pub(super) address: Option<SocketAddr>,
     pub(super) terms: Terms,
     pub(super) permit: OwnedSemaphorePermit,
 }

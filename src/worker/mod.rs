@@ -18,7 +18,7 @@
 //!
 //! | | rule | source | test |
 //! |---|---|---|---|
-//! | 1 | Each worker has a listening socket of its own | measured | `process::every_worker_has_a_listening_socket_of_its_own` |
+//! | 1 | Of each port every worker has a listening socket of its own | measured | `process::every_worker_has_a_listening_socket_of_its_own` |
 //! | 2 | A drain gives idle connections a last chance: a request that is on its way is served, then they are closed | RFC 9112 §9.5 | `idle::a_drain_gives_parked_connections_a_last_chance_and_then_closes_them`, `process::idle_kept_alive_connections_are_closed_by_a_drain` |
 //! | 3 | What is asked during a drain is answered with `Connection: close` | RFC 9112 §9.6 | `idle::what_is_asked_during_a_drain_is_answered_with_connection_close` |
 //! | 4 | A connection on its way from one worker to another is not lost by a stop | experience | `balance::a_stop_loses_no_connection_on_its_way_to_another_worker` |

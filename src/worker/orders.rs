@@ -1,8 +1,7 @@
 //! What the server tells a worker while it runs, and what it is told.
 
-use std::net::TcpListener;
-
 use super::handover::Terms;
+use crate::net::listen::ListeningSocket;
 
 /// The sockets of one listen address, by the number that the server gave them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +13,7 @@ pub struct Loan {
     /// The group of the socket; a worker may get several of one.
     pub group: GroupId,
     /// The socket.
-    pub listener: TcpListener,
+    pub listener: ListeningSocket,
     /// What it says of its connections.
     pub terms: Terms,
 }

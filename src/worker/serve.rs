@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use tokio::{net::TcpStream, task::spawn_local, time::timeout};
+use tokio::{task::spawn_local, time::timeout};
 
 use super::ticket::{Arrival, Ticket, Worker};
 use crate::{
     error::Error,
-    net::{handshake, stream::Stream},
+    net::{handshake, socket::Socket, stream::Stream},
     tls::{ServerHandshake, ServerTls},
 };
 
@@ -24,11 +24,11 @@ pub(super) fn serve_arrival(worker: &Rc<Worker>, arrival: Arrival) {
 /// Serves one connection after the other.
 async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
     let mut next = Some(first);
-    while let Some(Arrival { tcp, tls, ticket, patience }) = next.take() {
+    while let Some(Arrival { socket, tls, ticket, patience }) = next.take() {
         let opened = match tls {
-            None => Some((Stream::Tcp(tcp), None)),
+            None => Some((socket.into(), None)),
             // Boxed: the handshake's room is not the connection's.
-            Some(tls) => Box::pin(secure(&worker, tls, tcp, &ticket)).await,
+            Some(tls) => Box::pin(secure(&worker, tls, socket, &ticket)).await,
         };
         let idle = match opened {
             Some((stream, handshake)) => {
@@ -53,19 +53,19 @@ async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
 async fn secure(
     worker: &Worker,
     tls: ServerTls,
-    tcp: TcpStream,
+    socket: Socket,
     ticket: &Ticket,
 ) -> Option<(Stream, Option<ServerHandshake>)> {
     let shaken = timeout(worker.core.snapshot().config.timeouts.head, async {
-        if handshake::speaks_plain_text(&tcp).await {
-            return Err(tcp);
+        if handshake::speaks_plain_text(&socket).await {
+            return Err(socket);
         }
-        Ok(handshake::accept(&tls, tcp).await.ok())
+        Ok(handshake::accept(&tls, socket).await.ok())
     });
     match shaken.await {
         Ok(Ok(accepted)) => accepted.map(|(stream, told)| (stream, Some(told))),
         Ok(Err(plain)) => {
-            worker.serving.refuse(Stream::Tcp(plain), ticket.client(None), PLAIN_HTTP).await;
+            worker.serving.refuse(plain.into(), ticket.client(None), PLAIN_HTTP).await;
             None
         }
         Err(_elapsed) => None,

@@ -3,7 +3,6 @@
 use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
-    net::TcpStream,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     config::ListenerId,
-    net::parked::ParkedSet,
+    net::{parked::ParkedSet, socket::Socket},
     observe::metrics::Leg,
     plan::Client,
     proxy::{core::Core, serve::Connections},
@@ -107,7 +106,7 @@ const MOMENT: Duration = Duration::from_millis(50);
 /// What a connection has from its accept to its end. It is kept for every parked one, which all are plain: what a
 /// handshake has told is none of it.
 pub(super) struct Ticket {
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     secure: bool,
     loopback_listener: bool,
     listener: ListenerId,
@@ -131,7 +130,7 @@ impl Ticket {
 
 /// A connection to be served.
 pub(super) struct Arrival {
-    pub(super) tcp: TcpStream,
+    pub(super) socket: Socket,
     pub(super) tls: Option<ServerTls>,
     pub(super) ticket: Ticket,
     /// How long its first byte may take.

@@ -1,7 +1,9 @@
 //! A raw client: what it sends is what the test says, byte for byte.
 
 use std::{
+    io,
     net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
     sync::Arc,
     time::Duration,
 };
@@ -22,6 +24,12 @@ impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let tcp = TcpStream::connect_timeout(&address, PATIENCE).expect("the listener takes connections");
         Self(Connection::new(Wire::Plain(tcp)))
+    }
+
+    /// Connects to a Unix socket at a path, or by an abstract name that begins with `@`.
+    pub(crate) fn connect_unix(name: &str) -> Self {
+        let unix = unix_stream(name).expect("the listener takes connections");
+        Self(Connection::new(Wire::Unix(unix)))
     }
 
     /// Connects with TLS to a server of this name.
@@ -132,4 +140,11 @@ impl Client {
     pub(crate) fn writer(&self) -> TcpStream {
         self.0.tcp().try_clone().unwrap()
     }
+}
+
+/// A connection to a Unix socket at a path, or by an abstract name that begins with `@`.
+pub(crate) fn unix_stream(name: &str) -> io::Result<UnixStream> {
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+    socket.connect(&socket2::SockAddr::unix(name.replacen('@', "\0", 1))?)?;
+    Ok(socket.into())
 }

@@ -3,6 +3,7 @@
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
+    os::unix::net::UnixStream,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -21,6 +22,8 @@ const KEPT: usize = 1 << 20;
 pub(crate) enum Wire {
     /// Plain TCP.
     Plain(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
     /// The client's end of TLS.
     TlsClient(Box<StreamOwned<ClientConnection, TcpStream>>),
     /// The server's end of TLS.
@@ -32,14 +35,40 @@ impl Wire {
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
+            Self::Unix(_) => panic!("this is a Unix socket"),
             Self::TlsClient(tls) => &tls.sock,
             Self::TlsServer(tls) => &tls.sock,
+        }
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        if let Self::Unix(unix) = self {
+            return unix.set_write_timeout(Some(PATIENCE * 3));
+        }
+        self.tcp().set_nodelay(true)?;
+        self.tcp().set_write_timeout(Some(PATIENCE * 3))
+    }
+
+    fn set_read_timeout(&self, limit: Duration) -> io::Result<()> {
+        match self {
+            Self::Unix(unix) => unix.set_read_timeout(Some(limit)),
+            Self::Plain(_) | Self::TlsClient(_) | Self::TlsServer(_) => {
+                self.tcp().set_read_timeout(Some(limit))
+            }
+        }
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        match self {
+            Self::Unix(unix) => unix.shutdown(Shutdown::Write),
+            Self::Plain(_) | Self::TlsClient(_) | Self::TlsServer(_) => self.tcp().shutdown(Shutdown::Write),
         }
     }
 
     fn as_read(&mut self) -> &mut dyn Read {
         match self {
             Self::Plain(tcp) => tcp,
+            Self::Unix(unix) => unix,
             Self::TlsClient(tls) => tls,
             Self::TlsServer(tls) => tls,
         }
@@ -48,6 +77,7 @@ impl Wire {
     fn as_write(&mut self) -> &mut dyn Write {
         match self {
             Self::Plain(tcp) => tcp,
+            Self::Unix(unix) => unix,
             Self::TlsClient(tls) => tls,
             Self::TlsServer(tls) => tls,
         }
@@ -89,8 +119,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Wraps a socket; its small writes leave at once.
     pub(crate) fn new(wire: Wire) -> Self {
-        wire.tcp().set_nodelay(true).unwrap();
-        wire.tcp().set_write_timeout(Some(PATIENCE * 3)).unwrap();
+        wire.prepare().unwrap();
         Self { wire, unread: Vec::new(), received: Tape::default(), deadline: Instant::now() + PATIENCE }
     }
 
@@ -141,12 +170,12 @@ impl Connection {
     /// Ends our direction; with TLS after a close_notify.
     pub(crate) fn shutdown_write(&mut self) {
         match &mut self.wire {
-            Wire::Plain(_) => {}
+            Wire::Plain(_) | Wire::Unix(_) => {}
             Wire::TlsClient(tls) => tls.conn.send_close_notify(),
             Wire::TlsServer(tls) => tls.conn.send_close_notify(),
         }
         drop(self.wire.as_write().flush());
-        drop(self.tcp().shutdown(Shutdown::Write));
+        drop(self.wire.shutdown_write());
     }
 
     /// Closes with a reset instead of a FIN.
@@ -162,7 +191,7 @@ impl Connection {
             if left.is_zero() {
                 return Err(Fault::Timeout);
             }
-            self.tcp().set_read_timeout(Some(left)).unwrap();
+            self.wire.set_read_timeout(left).unwrap();
             match self.wire.as_read().read(&mut piece) {
                 Ok(count) => {
                     self.unread.extend_from_slice(&piece[..count]);

@@ -12,8 +12,8 @@
 //! ```
 //! First time (RFC 3339, UTC), client, method, target, version and status, then pairs `key=value`, always the
 //! same ones in the same order; later versions may append pairs. `cause` is a token of the Proxy-Status
-//! registry (RFC 9209 §2.3), `connection` is `new` or `reused`, times are milliseconds. What is not known or
-//! did not happen is `-`. In values that come from outside, every byte that is not visible ASCII, and `"` and
+//! registry (RFC 9209 §2.3), `connection` is `new` or `reused`, times are milliseconds. A client of a Unix socket, which
+//! has no address, is `unix:`. What is not known or did not happen is `-`. In values that come from outside, every byte that is not visible ASCII, and `"` and
 //! `\`, is `\xHH`: so no value holds a blank, and none can forge a line. Long values are cut and end in `...`.
 //! Secrets never get here: userinfo, and the values of query parameters that are named like a secret or that the operator
 //! names, are `***`.
@@ -208,7 +208,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{config::SecretNames, http1::head::Version, net::Peer};
+    use crate::{config::SecretNames, http1::head::Version};
 
     /// Longer than any of these tests may take.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -216,7 +216,7 @@ mod tests {
     fn log(handle: &AccessLogHandle, target: &str) {
         handle.log(&Record {
             time: UNIX_EPOCH,
-            client: &Peer::Ip(SocketAddr::from(([127, 0, 0, 1], 1))),
+            client: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
             method: b"GET",
             target: target.as_bytes(),
             redact: SecretNames::NONE,

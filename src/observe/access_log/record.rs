@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,8 +27,8 @@ const REQUEST_ID_MAX: usize = 256;
 pub struct Record<'a> {
     /// When the request began.
     pub time: SystemTime,
-    /// Who sent it.
-    pub client: &'a Peer,
+    /// Who sent it; `None` over a Unix socket, where nobody has an address.
+    pub client: Option<SocketAddr>,
     /// The method as it was spelled; empty when the head could not be parsed.
     pub method: &'a [u8],
     /// The request target byte for byte; empty when the head could not be parsed. The line shows neither
@@ -137,7 +137,10 @@ fn decimal<const N: usize>(mut value: u64) -> [u8; N] {
 pub fn render_text(record: &Record<'_>, second: &mut SecondCache, out: &mut Vec<u8>) {
     second.render(record.time, out);
     out.push(b' ');
-    peer(record.client, out);
+    match record.client {
+        Some(client) => address(client, out),
+        None => out.extend_from_slice(b"unix:"),
+    }
     out.extend_from_slice(b" \"");
     escaped(record.method, METHOD_MAX, out);
     out.push(b' ');
@@ -203,30 +206,33 @@ fn milliseconds(key: &[u8], duration: Option<Duration>, out: &mut Vec<u8>) {
     out.extend_from_slice(&decimal::<3>(microseconds));
 }
 
-/// Address and port, or the path of a Unix socket. An IPv4-mapped IPv6 address is shown as IPv4.
+/// Address and port, or what a Unix socket is called.
 fn peer(peer: &Peer, out: &mut Vec<u8>) {
     match peer {
-        Peer::Ip(address) => {
-            match address.ip().to_canonical() {
-                IpAddr::V4(ip) => {
-                    for (index, octet) in ip.octets().into_iter().enumerate() {
-                        if index > 0 {
-                            out.push(b'.');
-                        }
-                        number(octet.into(), out);
-                    }
-                }
-                // Writing to a vector cannot fail.
-                IpAddr::V6(ip) => drop(write!(out, "[{ip}]")),
-            }
-            out.push(b':');
-            number(address.port().into(), out);
-        }
-        Peer::Unix(path) => {
+        Peer::Ip(ip) => address(*ip, out),
+        Peer::Unix(name) => {
             out.extend_from_slice(b"unix:");
-            Escaped::new(out, PATH_MAX).push(path.as_bytes());
+            Escaped::new(out, PATH_MAX).push(name.as_bytes());
         }
     }
+}
+
+/// Address and port. An IPv4-mapped IPv6 address is shown as IPv4.
+fn address(address: SocketAddr, out: &mut Vec<u8>) {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => {
+            for (index, octet) in ip.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'.');
+                }
+                number(octet.into(), out);
+            }
+        }
+        // Writing to a vector cannot fail.
+        IpAddr::V6(ip) => drop(write!(out, "[{ip}]")),
+    }
+    out.push(b':');
+    number(address.port().into(), out);
 }
 
 /// The value escaped, or `-` when there is none.
@@ -294,7 +300,7 @@ const fn is_plain(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use proptest::prelude::*;
 
@@ -306,12 +312,12 @@ mod tests {
         String::from_utf8(out).expect("a line is ASCII")
     }
 
-    const CLIENT: Peer = Peer::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)), 50_412));
+    const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)), 50_412);
 
     fn plain() -> Record<'static> {
         Record {
             time: UNIX_EPOCH + Duration::from_millis(1_772_368_496_007),
-            client: &CLIENT,
+            client: Some(CLIENT),
             method: b"GET",
             target: b"/a?b=c",
             redact: SecretNames::NONE,
@@ -386,12 +392,18 @@ mod tests {
             (Peer::Ip((v6, 1).into()), "[2001:db8::1]:1"),
             (Peer::Ip((mapped, 65_535).into()), "192.0.2.1:65535"),
             (Peer::Unix("/run/a b.sock".into()), "unix:/run/a\\x20b.sock"),
-            (Peer::Unix("".into()), "unix:"),
+            (Peer::Unix("@app".into()), "unix:@app"),
         ] {
             let mut out = Vec::new();
             peer(&shown, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected);
         }
+    }
+
+    #[test]
+    fn a_client_of_a_unix_socket_has_no_address() {
+        let line = line(&Record { client: None, ..plain() });
+        assert!(line.starts_with("2026-03-01T12:34:56.007Z unix: \"GET /a?b=c HTTP/1.1\" 200 "), "{line}");
     }
 
     #[test]
@@ -433,7 +445,6 @@ mod tests {
         let path = "\u{fc}".repeat(10_000);
         let forever = Some(Duration::MAX);
         let record = Record {
-            client: &Peer::Unix(path.as_str().into()),
             upstream: Some(&Peer::Unix(path.as_str().into())),
             method: &long,
             target: &long,

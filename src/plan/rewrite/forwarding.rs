@@ -25,7 +25,7 @@ impl Forwarding {
     /// The lines that tell of `client`.
     #[must_use]
     pub fn of(client: &Client) -> Self {
-        let address = client.address.ip().to_canonical();
+        let address = client.address.map(|address| address.ip().to_canonical());
         let (protocol, behind_host) = if client.secure {
             ("\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: ", "\";proto=https\r\n")
         } else {
@@ -33,12 +33,18 @@ impl Forwarding {
         };
         // RFC 7239 §4: values that are no token are quoted; a host was checked to hold neither quote nor
         // backslash.
-        let (before_address, behind_address) =
-            if address.is_ipv4() { ("", ";host=\"") } else { ("\"[", "]\";host=\"") };
+        let (before_address, behind_address) = match address {
+            Some(IpAddr::V6(_)) => ("\"[", "]\";host=\""),
+            Some(IpAddr::V4(_)) | None => ("", ";host=\""),
+        };
         let mut rendered = String::with_capacity(FORWARDING_ROOM);
-        rendered.push_str("X-Real-IP: ");
-        push_address(&mut rendered, address);
-        rendered.push_str("\r\nX-Forwarded-For: ");
+        // It holds an address and nothing else: where there is none, it is left out (rule 24 of `plan`).
+        if address.is_some() {
+            rendered.push_str("X-Real-IP: ");
+            push_address(&mut rendered, address);
+            rendered.push_str("\r\n");
+        }
+        rendered.push_str("X-Forwarded-For: ");
         push_address(&mut rendered, address);
         rendered.push_str(protocol);
         let before_host = rendered.len();
@@ -73,10 +79,12 @@ impl Forwarding {
     }
 }
 
-/// Adds an address as it is written; the formatter takes its time for the short ones.
-fn push_address(text: &mut String, address: IpAddr) {
+/// Adds an address as it is written; the formatter takes its time for the short ones. Where there is none, that is said
+/// (RFC 7239 §6.2): were nothing said, a server would take this proxy for the client.
+fn push_address(text: &mut String, address: Option<IpAddr>) {
     match address {
-        IpAddr::V4(address) => {
+        None => text.push_str("unknown"),
+        Some(IpAddr::V4(address)) => {
             for (index, octet) in address.octets().into_iter().enumerate() {
                 if index > 0 {
                     text.push('.');
@@ -85,6 +93,6 @@ fn push_address(text: &mut String, address: IpAddr) {
             }
         }
         // Writing to a string cannot fail.
-        IpAddr::V6(address) => _ = write!(text, "{address}"),
+        Some(IpAddr::V6(address)) => _ = write!(text, "{address}"),
     }
 }

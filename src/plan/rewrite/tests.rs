@@ -231,7 +231,7 @@ fn the_client_is_who_it_is_and_not_who_it_says() {
         ("255.255.255.255:1", true, "255.255.255.255", "255.255.255.255"),
     ] {
         let written = sent_by(&format!("GET / HTTP/1.1\r\nHost: h:81\r\n{spoofed}"), |way| {
-            way.client.address = address.parse().unwrap();
+            way.client.address = Some(address.parse().unwrap());
             way.client.secure = secure;
         });
         let protocol = if secure { "https" } else { "http" };
@@ -243,6 +243,20 @@ fn the_client_is_who_it_is_and_not_who_it_says() {
         assert_eq!(written.all("X-Forwarded-Host"), ["h:81"]);
         assert_eq!(written.all("Forwarded"), [format!("for={quoted};host=\"h:81\";proto={protocol}")]);
     }
+}
+
+#[test]
+fn a_client_without_an_address_is_said_to_be_unknown() {
+    let spoofed = "X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6";
+    let written =
+        sent_by(&format!("GET / HTTP/1.1\r\nHost: h\r\n{spoofed}"), |way| way.client.address = None);
+    assert_eq!(written.all("X-Forwarded-For"), ["unknown"]);
+    assert_eq!(written.all("Forwarded"), ["for=unknown;host=\"h\";proto=http"]);
+    assert!(!written.has("X-Real-IP"));
+    assert_eq!(
+        (written.all("X-Forwarded-Proto"), written.all("X-Forwarded-Host")),
+        (vec!["http"], vec!["h"])
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Workers and listeners over real sockets.
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     sync::{
         atomic::{AtomicUsize, Ordering},
         mpsc as blocking,
@@ -59,6 +59,15 @@ impl Scene {
         }
     }
 
+    /// Where its listeners are, which all are ports.
+    fn addresses(&self) -> Vec<SocketAddr> {
+        let port = |address: &ListenAddress| match address {
+            ListenAddress::Tcp(address) => *address,
+            ListenAddress::Unix(_) => panic!("{address} is no port"),
+        };
+        self.crew.addresses().iter().map(port).collect()
+    }
+
     async fn stop(&mut self) {
         timeout(PATIENCE, self.crew.stop(Stop::Drain)).await.expect("they end").unwrap();
     }
@@ -99,21 +108,24 @@ fn a_listener_that_is_added_serves_and_one_that_is_gone_refuses() {
     in_worker(async {
         let first = config(&["127.0.0.1:0"], &[]);
         let mut scene = Scene::new(&first);
-        let old = scene.crew.addresses()[0];
+        let old = scene.addresses()[0];
         let mut client = connected(old).await;
         scene.during(is_answered(&mut client)).await;
 
         let changes = scene.crew.reconfigure(&config(&["127.0.0.1:0", "127.0.0.2:0"], &[])).unwrap().1;
-        assert_eq!(scene.crew.addresses()[0], old, "what stays is what it was");
-        let new = scene.crew.addresses()[1];
-        assert_eq!(changes, [ListenerChange::Opened(new)]);
+        assert_eq!(scene.addresses()[0], old, "what stays is what it was");
+        let new = scene.addresses()[1];
+        assert_eq!(changes, [ListenerChange::Opened(ListenAddress::Tcp(new))]);
         for address in [old, new, new, new, new] {
             let mut client = connected(address).await;
             scene.during(is_answered(&mut client)).await;
         }
 
         let changes = scene.crew.reconfigure(&config(&["127.0.0.2:0"], &[])).unwrap().1;
-        assert_eq!((changes, scene.crew.addresses()), (vec![ListenerChange::Closed(old)], vec![new]));
+        assert_eq!(
+            (changes, scene.addresses()),
+            (vec![ListenerChange::Closed(ListenAddress::Tcp(old))], vec![new])
+        );
         scene.during(refuses(old)).await;
         client.write_all(REQUEST).await.unwrap();
         scene.during(is_answered(&mut client)).await;
@@ -135,13 +147,13 @@ fn what_waits_at_a_listener_that_is_taken_back_is_served() {
             worker::run(assignment)
         });
         let mut scene = Scene::with(work, &config(&["127.0.0.1:0", "127.0.0.2:0"], &[]));
-        let address = scene.crew.addresses()[0];
+        let address = scene.addresses()[0];
         let mut clients = Vec::new();
         for _ in 0..40 {
             clients.push(connected(address).await);
         }
         let changes = scene.crew.reconfigure(&config(&["127.0.0.2:0"], &[])).unwrap().1;
-        assert_eq!(changes, [ListenerChange::Closed(address)]);
+        assert_eq!(changes, [ListenerChange::Closed(ListenAddress::Tcp(address))]);
         drop(open);
         for client in &mut clients {
             scene.during(is_answered(client)).await;
@@ -157,7 +169,7 @@ fn what_waits_at_a_listener_that_is_taken_back_gets_the_places_that_others_leave
     in_worker(async {
         let more = ["--workers", "1", "--max-connections", "2"];
         let mut scene = Scene::new(&config(&["127.0.0.1:0", "127.0.0.2:0"], &more));
-        let address = scene.crew.addresses()[0];
+        let address = scene.addresses()[0];
         // Each keeps its place until it has sent a whole head.
         let mut busy = Vec::new();
         for _ in 0..2 {
@@ -189,7 +201,7 @@ fn a_drain_does_not_wait_for_those_that_find_no_place_at_a_listener_that_was_tak
         let more =
             ["--workers", "1", "--max-connections", "1", "--timeout-head", "5m", "--drain-timeout", "100ms"];
         let mut scene = Scene::new(&config(&["127.0.0.1:0", "127.0.0.2:0"], &more));
-        let address = scene.crew.addresses()[0];
+        let address = scene.addresses()[0];
         let mut busy = TcpStream::connect(address).await.unwrap();
         busy.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
         while scene.metrics.snapshot().connections(Leg::Client) < 1 {
@@ -209,14 +221,14 @@ fn a_drain_does_not_wait_for_those_that_find_no_place_at_a_listener_that_was_tak
 fn an_address_that_cannot_be_bound_changes_nothing() {
     in_worker(async {
         let mut scene = Scene::new(&config(&["127.0.0.1:0"], &[]));
-        let address = scene.crew.addresses()[0];
+        let address = scene.addresses()[0];
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = taken.local_addr().unwrap().to_string();
         let next = config(&["127.0.0.2:0", &taken, "192.0.2.1:1"], &["--open"]);
         let faults = scene.crew.reconfigure(&next).unwrap_err();
         let named: Vec<String> = faults.iter().map(|fault| fault.address.to_string()).collect();
         assert_eq!(named, [taken, "192.0.2.1:1".to_owned()]);
-        assert_eq!(scene.crew.addresses(), [address]);
+        assert_eq!(scene.addresses(), [address]);
         let mut client = connected(address).await;
         scene.during(is_answered(&mut client)).await;
         scene.stop().await;
@@ -227,14 +239,14 @@ fn an_address_that_cannot_be_bound_changes_nothing() {
 fn a_listener_that_stays_has_its_new_terms_for_what_it_accepts_from_then_on() {
     in_worker(async {
         let mut scene = Scene::new(&config(&["127.0.0.1:0"], &[]));
-        let address = scene.crew.addresses()[0];
+        let address = scene.addresses()[0];
         let mut before = connected(address).await;
         scene.during(is_answered(&mut before)).await;
         let authority = Authority::new();
         let (cert, key) = authority.issue("localhost", Validity::Now);
         let files = ["--tls-cert", cert.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
         assert_eq!(scene.crew.reconfigure(&config(&["127.0.0.1:0"], &files)).unwrap().1, []);
-        assert_eq!(scene.crew.addresses(), [address]);
+        assert_eq!(scene.addresses(), [address]);
         scene
             .during(async {
                 // Both workers have heard of it once neither serves plain HTTP any more.
@@ -261,7 +273,7 @@ fn a_worker_that_dies_is_started_anew_with_its_sockets_and_its_places() {
             ));
             for _ in 0..MAX_DEATHS - 1 {
                 let mut clients = Vec::new();
-                for address in scene.crew.addresses() {
+                for address in scene.addresses() {
                     let mut client = connected(address).await;
                     scene.during(is_answered(&mut client)).await;
                     clients.push(client);
@@ -272,7 +284,7 @@ fn a_worker_that_dies_is_started_anew_with_its_sockets_and_its_places() {
                     assert!(matches!(end, Ok(0) | Err(_)), "its connections die with it: {end:?}");
                 }
                 let mut clients = Vec::new();
-                for address in [0, 0, 1].map(|at| scene.crew.addresses()[at]) {
+                for address in [0, 0, 1].map(|at| scene.addresses()[at]) {
                     clients.push(connected(address).await);
                 }
                 for client in &mut clients {
@@ -305,7 +317,7 @@ fn what_waits_for_a_worker_that_dies_is_its_successors() {
             work,
             &config(&["127.0.0.1:0", "127.0.0.2:0"], &["--workers", "1", "--max-connections", "30"]),
         );
-        let [taken_back, stays] = scene.crew.addresses()[..] else { panic!("two listeners") };
+        let [taken_back, stays] = scene.addresses()[..] else { panic!("two listeners") };
         let mut clients = Vec::new();
         for number in 0..20 {
             clients.push(connected(if number % 2 == 0 { taken_back } else { stays }).await);

@@ -254,7 +254,7 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
     let config = Arc::clone(&CONFIGS[play.mode as usize]);
     let core = Core::new(config, identity, Arc::clone(&COUNTERS), None);
     let client = Client {
-        address: SocketAddr::from(([192, 0, 2, 7], 4711)),
+        address: Some(SocketAddr::from(([192, 0, 2, 7], 4711))),
         secure: false,
         loopback_listener: play.mode == Mode::Follow,
         listener: ListenerId::FIRST,
