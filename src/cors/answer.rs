@@ -221,15 +221,29 @@ pub(super) fn write_fields<'a>(
     }
     if policy.expose_all && readable && !kept {
         let verdict = (origin.is_some() && policy.verdict).then_some("Corsair-Cors");
-        let edited = || transit.added.iter().map(|name| &**name);
-        let added = || edited().filter(|name| is_exposable(policy, FieldId::of(name.as_bytes())));
         let own = || policy.rendered.own_names.iter().copied().chain(verdict).chain(extra.iter().copied());
         if transit.added.is_empty() {
             write_exposed(policy, upstream, transit.leaves, own, out);
         } else {
-            write_exposed(policy, upstream, transit.leaves, || own().chain(added()), out);
+            write_exposed_with_added(policy, upstream, transit, &own().collect::<Vec<_>>(), out);
         }
     }
+}
+
+/// The names that scripts are told of where the operator adds some. Apart: the code for all other responses is better
+/// off without it.
+#[cold]
+#[inline(never)]
+fn write_exposed_with_added<'a>(
+    policy: &CorsPolicy,
+    upstream: Lines<'a>,
+    transit: Transit<'a>,
+    own: &[&'a str],
+    out: &mut HeadWriter<'_>,
+) {
+    let edited = || transit.added.iter().map(|name| &**name);
+    let added = || edited().filter(|name| is_exposable(policy, FieldId::of(name.as_bytes())));
+    write_exposed(policy, upstream, transit.leaves, || own.iter().copied().chain(added()), out);
 }
 
 /// The verdict on an allowed request where more than `allowed` may be to be said: what the browser will make of it.

@@ -166,10 +166,10 @@ impl Receiver<'_, '_> {
 
     /// Looks for a head in what has come; nothing while it is incomplete.
     fn look(&mut self, bytes: &[u8]) -> Option<Wait> {
-        let snapshot = self.snapshot();
-        let limits = &snapshot.config.limits;
-        let end = &mut self.progress.end;
-        let mut recycled = self.core.take_fields();
+        let Self { core, snapshot, progress, .. } = self;
+        let limits = &snapshot.get_or_insert_with(|| core.snapshot()).config.limits;
+        let end = &mut progress.end;
+        let mut recycled = core.take_fields();
         // Nearly every head comes as a whole.
         if end.is_new()
             && let Some(head) = parse_whole_request(bytes, limits.fields, &mut recycled)
@@ -186,7 +186,7 @@ impl Receiver<'_, '_> {
                 }
             }
             Ok(None) if !too_long => {
-                self.core.put_fields(recycled);
+                core.put_fields(recycled);
                 return None;
             }
             Ok(_) if end.has_first_line_within(limits.head) => Error::RequestHeadTooLarge,

@@ -145,6 +145,7 @@ impl Snapshots {
 
     /// The configuration that a request sees which comes now.
     #[must_use]
+    #[inline]
     pub fn current(&self) -> Rc<Snapshot> {
         let current = self.current.borrow();
         if current.generation == self.published.generation.load(Ordering::Acquire) {
@@ -155,6 +156,7 @@ impl Snapshots {
     }
 
     #[cold]
+    #[inline(never)]
     fn take_up(&self) -> Rc<Snapshot> {
         let mut current = self.current.borrow_mut();
         *current = Snapshot::of(&self.published.current(), Some(&current));
