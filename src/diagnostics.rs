@@ -20,7 +20,9 @@ pub fn install(verbosity: LevelFilter) {
     let _ = tracing_subscriber::registry().with(lines).with(targets(verbosity)).try_init();
 }
 
-fn has_colours() -> bool {
+/// Whether standard error is a terminal that shows colours.
+#[must_use]
+pub fn has_colours() -> bool {
     stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 

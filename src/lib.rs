@@ -98,6 +98,7 @@
 //! | 9 | [`worker`] | one core | |
 //! | 10 | [`server`] | the process | |
 //! | | [`diagnostics`] | lines on stderr; used by `main.rs` alone | |
+//! | | [`commands`] | what the command does besides serving | |
 //!
 //! Rules that are more than one function's business stand in numbered tables, each row with its test: those of the
 //! wire in [`http1`], the others in the room that they govern. A test holds the tables against the tests.

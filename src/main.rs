@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use corsair::{
-    commands::{self, USAGE},
+    commands,
     config::{
-        Settings, file,
+        ConfigFault, Settings, file,
         flags::{self, Command},
         machine::Machine,
     },
@@ -22,6 +22,9 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 /// The process failed while it ran.
 const FAILURE: u8 = 1;
 
+/// What was asked for cannot be done: a flag, or the configuration.
+const USAGE: u8 = 2;
+
 fn main() -> ExitCode {
     let (command, mut settings) = match flags::parse_command(std::env::args_os()) {
         Ok(parsed) => parsed,
@@ -35,9 +38,18 @@ fn main() -> ExitCode {
         Command::Serve => serve(settings),
         Command::Check { print } => {
             file::read(&mut settings);
-            commands::check(&settings, print).map_or_else(|code| code, printed)
+            match commands::check(&settings, print) {
+                Ok((text, warnings)) => {
+                    commands::report(&[], &warnings, diagnostics::has_colours());
+                    printed(&text)
+                }
+                Err(faults) => refused(&faults),
+            }
         }
-        Command::GenerateConfig => commands::generate_config(&settings).map_or_else(|code| code, printed),
+        Command::GenerateConfig => match commands::generate_config(&settings) {
+            Ok(text) => printed(&text),
+            Err(faults) => refused(&faults),
+        },
     }
 }
 
@@ -45,10 +57,7 @@ fn serve(typed: Settings) -> ExitCode {
     let origin = Origin { typed, machine: Machine::claim() };
     let (config, warnings) = match origin.read(None) {
         Ok(compiled) => compiled,
-        Err(faults) => {
-            commands::report(&faults, &[]);
-            return ExitCode::from(USAGE);
-        }
+        Err(faults) => return refused(&faults),
     };
     diagnostics::install(config.log.verbosity);
     for warning in warnings {
@@ -63,8 +72,14 @@ fn serve(typed: Settings) -> ExitCode {
     }
 }
 
+/// Tells all that is wrong.
+fn refused(faults: &[ConfigFault]) -> ExitCode {
+    commands::report(faults, &[], diagnostics::has_colours());
+    ExitCode::from(USAGE)
+}
+
 /// Prints what a command was asked for. Whether anybody still reads it changes nothing.
-fn printed(text: String) -> ExitCode {
+fn printed(text: &str) -> ExitCode {
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
     ExitCode::SUCCESS
 }

@@ -80,7 +80,7 @@ fn an_empty_variable_is_one_that_is_not_set_and_an_empty_flag_is_a_fault() {
 #[test]
 fn verbosity_has_variables_too() {
     let lines = faults(&[], &[("CORSAIR_VERBOSE", "2"), ("CORSAIR_QUIET", "1")]);
-    assert_eq!(lines, ["corsair: CORSAIR_QUIET: contradicts --verbose; give one of the two"]);
+    assert_eq!(lines, ["corsair: CORSAIR_QUIET: contradicts CORSAIR_VERBOSE; give one of the two"]);
 }
 
 #[test]

@@ -2,16 +2,18 @@
 //!
 //! Fenced blocks are taken in order. A `corsair` command starts the real binary, a `curl` command asks the
 //! one that was started last, and the block behind it shows what must come: `http` lines are lines of the
-//! response, in their order, `text` is what the command says when it refuses to start. Only what belongs to
-//! the machine is put in its place: ports, and the files of the certificate.
+//! response, in their order, `text` is what the command says when it refuses to start, or what a check finds well. A
+//! `toml` block is `corsair.toml` for the commands behind it. Only what belongs to the machine is put in its place: ports,
+//! and the files of the certificate.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod support;
 
-use std::{collections::BTreeSet, num::NonZeroUsize};
+use std::{collections::BTreeSet, fs, num::NonZeroUsize, path::Path};
 
-use corsair::config::{compile::compile, flags, machine::Machine};
-use support::{Client, Corsair, Origin, Response, certificates::Authority};
+use corsair::config::{Settings, Source, compile::compile, file, flags, machine::Machine};
+use support::{Client, Corsair, Origin, Response, certificates::Authority, daemon::command};
+use tempfile::TempDir;
 
 const README: &str = include_str!("../README.md");
 
@@ -54,22 +56,16 @@ fn words(command: &str) -> Vec<String> {
 struct Stage {
     origin: Origin,
     authority: Authority,
-    /// For Unix sockets.
-    folder: tempfile::TempDir,
+    /// Where `corsair.toml` is.
+    folder: TempDir,
     corsair: Option<Corsair>,
     answer: Option<Response>,
 }
 
 impl Stage {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self {
-            origin: Origin::always(ORIGIN),
-            authority: Authority::new(),
-            folder,
-            corsair: None,
-            answer: None,
-        }
+        let (origin, authority) = (Origin::always(ORIGIN), Authority::new());
+        Self { origin, authority, folder: tempfile::tempdir().unwrap(), corsair: None, answer: None }
     }
 
     /// `text` with the ports and files of this machine.
@@ -82,15 +78,62 @@ impl Stage {
     fn run(&mut self, command: &str, refusal: Option<&str>) {
         let words = words(command);
         match words.first().map(String::as_str) {
+            Some("corsair") if words.contains(&"-c".to_owned()) => self.run_with_file(&words[1..], refusal),
             Some("corsair") => match refusal {
                 Some(text) => refuse(&words[1..], text),
                 None => self.start(&words[1..]),
             },
+            Some("kill") => {
+                assert_eq!(command, "kill -HUP \"$(pidof corsair)\"");
+                let corsair = self.corsair.as_ref().expect("a corsair command stands before this one");
+                corsair.signal(rustix::process::Signal::HUP);
+                corsair.wait_for_log("reloaded");
+            }
             Some("curl") => self.ask(&words[1..]),
             Some("cargo") => assert!(matches!(command, "cargo run --release" | "cargo test"), "{command}"),
             Some("python3") => assert_eq!(command, "python3 -m http.server 9001 --bind 127.0.0.1"),
             _ => panic!("nobody knows how to run {command:?}; teach it here"),
         }
+    }
+
+    /// Takes a file that has no fault as it is written.
+    fn take_file(&mut self, lines: &[String]) {
+        let text = lines.join("\n");
+        let mut settings = Settings::default();
+        file::add(&Source::new(Path::new("corsair.toml"), &text), &mut settings);
+        let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
+        match compile(&settings, machine, None) {
+            Ok((_, warnings)) => assert!(warnings.is_empty(), "{warnings:?}"),
+            Err(faults) => panic!("{faults:?}"),
+        }
+        fs::write(self.folder.path().join("corsair.toml"), text).unwrap();
+    }
+
+    /// Runs it with `corsair.toml`: a check tells what is shown behind it, a start listens on a free port.
+    fn run_with_file(&mut self, arguments: &[String], shown: Option<&str>) {
+        let path = self.folder.path().join("corsair.toml");
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        if let Some(shown) = shown {
+            let mut command = command(&arguments);
+            command.current_dir(self.folder.path());
+            let ended = Corsair::command_to_end(command);
+            let is_well = shown.starts_with("ok");
+            assert_eq!(ended.code, Some(if is_well { 0 } else { 2 }), "{}", ended.stderr);
+            let told: Vec<&str> =
+                if is_well { ended.stdout.lines().collect() } else { ended.stderr.lines().collect() };
+            let shown: Vec<&str> = shown.lines().collect();
+            assert_eq!(told.len(), shown.len(), "{told:#?}");
+            for (told, shown) in told.iter().zip(shown) {
+                assert!(is_shown_as(told, shown), "{told:?} is shown as {shown:?}");
+            }
+            return;
+        }
+        assert_eq!(arguments, ["-c", "corsair.toml"]);
+        let text = self.placed(&fs::read_to_string(&path).unwrap()).replace("127.0.0.1:3000", "127.0.0.1:0");
+        let placed = self.folder.path().join("placed.toml");
+        fs::write(&placed, text).unwrap();
+        self.corsair = Some(Corsair::listening(command(&["-c", placed.to_str().unwrap()]), 1));
+        self.answer = None;
     }
 
     /// Starts it on a free port, after its flags were found to be right as they are written.
@@ -214,6 +257,7 @@ fn every_command_of_the_readme_does_what_it_says() {
                 stage.compare(&block.lines);
                 compared += 1;
             }
+            "toml" => stage.take_file(&block.lines),
             "text" | "js" => {}
             other => panic!("nobody checks blocks of {other:?}"),
         }

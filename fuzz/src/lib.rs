@@ -6,6 +6,7 @@
 //! with corsair.
 #![forbid(unsafe_code)]
 
+pub mod document;
 pub mod input;
 pub mod reference;
 pub mod targets;

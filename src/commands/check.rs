@@ -1,22 +1,18 @@
 //! `corsair check`: everything that is wrong with a configuration, and what it comes to.
 
-use std::{fmt::Write as _, process::ExitCode};
+use std::fmt::Write as _;
 
-use super::faults::{USAGE, report};
-use crate::config::{Config, LeadsTo, Settings, compile::compile, machine::Machine, printed};
+use crate::config::{Config, ConfigFault, LeadsTo, Settings, compile::compile, machine::Machine, printed};
 
-/// Tells every fault and warning; then, where nothing is wrong, that it is fine and what is effective. With `print`
-/// that is a configuration file.
+/// That all is fine, and what is effective, which with `print` is a configuration file; and every warning.
 ///
 /// # Errors
-/// The exit code where something is wrong.
-pub fn check(settings: &Settings, print: bool) -> Result<String, ExitCode> {
-    let (config, warnings) = compile(settings, Machine::claim(), None).map_err(|faults| {
-        report(&faults, &[]);
-        ExitCode::from(USAGE)
-    })?;
-    report(&[], &warnings);
-    Ok(if print { printed::printed(settings) } else { summary(&config) })
+/// Everything that is wrong.
+pub fn check(settings: &Settings, print: bool) -> Result<(String, Vec<ConfigFault>), Vec<ConfigFault>> {
+    let (config, warnings) = compile(settings, Machine::claim(), None)?;
+    // Where a server is may be a secret, too.
+    let text = if print { printed::printed(settings) } else { settings.without_secrets(&summary(&config)) };
+    Ok((text, warnings))
 }
 
 /// What is effective, in a few lines.

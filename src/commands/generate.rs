@@ -1,9 +1,8 @@
 //! `corsair generate config`: every setting of a file, with its help and its default.
 
-use std::{fmt::Write as _, process::ExitCode};
+use std::fmt::Write as _;
 
-use super::faults::{USAGE, report};
-use crate::config::{Key, Kind, Row, Settings, printed::quoted};
+use crate::config::{ConfigFault, Key, Kind, Row, Settings, printed::quoted};
 
 /// Where the names of settings stand in a file, in its order: what they begin with, the table that holds them there,
 /// and what it is for.
@@ -28,14 +27,12 @@ const TABLES: [(&str, &str, &str); 11] = [
 /// A file with everything that can be in one, commented out.
 ///
 /// # Errors
-/// The exit code where more was typed than this command knows.
-pub fn generate_config(settings: &Settings) -> Result<String, ExitCode> {
-    let faults = settings.faults();
-    if faults.is_empty() {
-        return Ok(sample());
+/// What was typed that this command does not know.
+pub fn generate_config(settings: &Settings) -> Result<String, Vec<ConfigFault>> {
+    match settings.faults() {
+        [] => Ok(sample()),
+        faults => Err(faults.to_vec()),
     }
-    report(faults, &[]);
-    Err(ExitCode::from(USAGE))
 }
 
 fn sample() -> String {

@@ -1,15 +1,11 @@
 //! What the command does besides serving: each command is a file.
 //!
-//! They print to stdout what was asked for, and to stderr what is wrong with it.
+//! They make what is printed to stdout, and tell on stderr what is wrong with what was asked for.
 
-mod faults;
+mod report;
 
 mod generate;
 
 mod check;
 
-pub use self::{
-    check::check,
-    faults::{USAGE, report},
-    generate::generate_config,
-};
+pub use self::{check::check, generate::generate_config, report::report};

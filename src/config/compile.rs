@@ -3,6 +3,8 @@
 //! Every fault is reported, not the first: the tables beside this file read each setting on its own, and here is
 //! judged what concerns several of them together. Only what passes without a fault becomes a [`Config`].
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use super::{
     configuration::Config,
     dns,
@@ -24,7 +26,7 @@ use super::{
     upstream::{Upstream, UpstreamId},
     upstreams::{self, Upstreams},
 };
-use crate::cors::{CorsPolicy, CorsSettings};
+use crate::cors::CorsSettings;
 
 /// The configuration that `settings` ask for on this `machine`, with what deserves a warning. Where it follows another
 /// one, its listeners keep the places that they had `before`.
@@ -58,7 +60,8 @@ fn read<'a>(
     let timeouts = timeouts::read(reader);
     let upstreams = Upstreams::read(reader);
     let routes = typed_routes(upstreams.of_flags, reader);
-    let hosts: Vec<String> = routes.iter().filter_map(|(_, parts)| parts.host_name.clone()).collect();
+    let hosts = routes.iter().filter_map(|(_, parts)| parts.host.as_ref());
+    let hosts: Vec<String> = hosts.filter(|host| !host.is_every()).map(ToString::to_string).collect();
     let listeners_before = before.map_or(&[][..], |before| &before.listeners);
     let listeners = listen::read(&hosts, listeners_before, reader);
     let dns = dns::read(reader);
@@ -77,6 +80,7 @@ fn read<'a>(
         policies.warn_behind_tls(reader);
     }
     upstreams.refuse_loops(&listeners, reader);
+    warn_of_what_is_out_of_reach(&listeners, &gateway, !routes.is_empty(), reader);
     warn_of_idle_flags(&gateway, &upstreams, reader);
     warn_of_a_shared_origin(&gateway, !routes.is_empty(), reader);
     if routes.is_empty() && gateway.forms.is_none() && !upstreams.of_flags {
@@ -84,12 +88,13 @@ fn read<'a>(
             "nothing is served: add a [[route]] that leads to an upstream, or [gateway]".into(),
         );
     }
-    let example_fields = example_fields(&policies.settings, &gateway, &reader.typed_members(Key::AllowHost));
+    let example_fields = example_fields(&policies.settings, &gateway, &asked_hosts(reader));
     let own = [
         Route::plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, timeouts.clone(), limits.clone()),
         Route::plain("gateway", LeadsTo::Gateway, gateway_policy, timeouts.clone(), limits.clone()),
     ];
-    let routes = compiled(own, routes, (&policies, &upstreams), (&timeouts, &limits), reader);
+    let routes =
+        compiled(own, routes, (&policies, &upstreams), (&timeouts, &limits, process.largest_head), reader);
     upstreams.warn_of_idle_ones(reader);
     policies.warn_of_idle_ones(reader);
     let tls = upstreams.tls.clone();
@@ -155,14 +160,14 @@ fn compiled<'a>(
     own: [Route; 2],
     typed: Vec<(Option<&'a Section>, RouteParts)>,
     (policies, upstreams): (&Policies<'a>, &Upstreams<'a>),
-    (timeouts, limits): (&Timeouts, &Limits),
+    (timeouts, limits, largest_head): (&Timeouts, &Limits, usize),
     reader: &mut Reader<'a>,
 ) -> Option<Routes> {
     if typed.len() > Routes::MOST {
         reader.fault_of_several(format!("there are {} routes; at most {} can be", typed.len(), Routes::MOST));
         return None;
     }
-    let tables: Vec<Option<&Section>> = typed.iter().map(|(table, _)| *table).collect();
+    refuse_twins(&typed, reader);
     let mut routes = Some(Vec::new());
     for (table, mut parts) in typed {
         let (leads_to, policy, bounds) = match table {
@@ -172,34 +177,36 @@ fn compiled<'a>(
             }
             Some(table) => reader.within(table, |reader| {
                 let policy = policies.find(Key::RouteCors, &parts.cors, reader);
-                (leads_to(&mut parts, upstreams, reader), policy, route::bounds(reader, limits))
+                (leads_to(&mut parts, upstreams, reader), policy, route::bounds(reader, limits, largest_head))
             }),
         };
-        let (host, path) = (parts.host.clone(), parts.path.clone());
-        let route = leads_to.map(|leads_to| parts.route(leads_to, policy, bounds.0, bounds.1));
-        match (host, route) {
-            (Some(host), Some(route)) => {
-                if let Some(routes) = &mut routes {
-                    routes.push((host, path, route));
-                }
+        let route = leads_to.and_then(|leads_to| parts.route(leads_to, policy, bounds.0, bounds.1));
+        routes = routes.zip(route).map(|(mut routes, route)| {
+            routes.push(route);
+            routes
+        });
+    }
+    // Two that take the same have been told of.
+    Routes::new(own, routes?).ok()
+}
+
+/// Of two routes for the same host and path, one would never be taken.
+fn refuse_twins<'a>(routes: &[(Option<&'a Section>, RouteParts)], reader: &mut Reader<'a>) {
+    let mut first = HashMap::new();
+    for (table, parts) in routes {
+        let (Some(table), Some(host), Some(path)) = (table, &parts.host, &parts.path) else { continue };
+        match first.entry((host, path)) {
+            Entry::Vacant(entry) => {
+                entry.insert(table);
             }
-            _ => routes = None,
+            Entry::Occupied(entry) => {
+                let line = entry.get().place.as_ref().map_or(0, |place| place.line_and_column().0);
+                let message =
+                    format!("host and path are those of the route at line {line}; change one of them");
+                reader.within(table, |reader| reader.fault(Key::RoutePath, message));
+            }
         }
     }
-    Routes::new(own, routes?)
-        .map_err(|(first, second)| {
-            let Some(table) = tables.get(second).copied().flatten() else { return };
-            let before = tables.get(first).copied().flatten().and_then(|table| table.place.as_ref());
-            let at =
-                before.map_or_else(String::new, |place| format!(" at line {}", place.line_and_column().0));
-            reader.within(table, |reader| {
-                reader.fault(
-                    Key::RoutePath,
-                    format!("host and path are those of the route{at}; change one of them"),
-                );
-            });
-        })
-        .ok()
 }
 
 /// Where a route leads; `None` where that is faulty.
@@ -212,10 +219,8 @@ fn leads_to(parts: &mut RouteParts, upstreams: &Upstreams<'_>, reader: &mut Read
             None
         }
         (None, None) => {
-            reader.fault(
-                Key::RouteUpstream,
-                "is missing: name an upstream, or write respond = { status = 404 }",
-            );
+            let message = "is missing: name an upstream, or write respond = { status = 404 }";
+            reader.fault(Key::RouteUpstream, message);
             None
         }
     }
@@ -223,20 +228,17 @@ fn leads_to(parts: &mut RouteParts, upstreams: &Upstreams<'_>, reader: &mut Read
 
 /// A gateway that strangers can reach must be restricted by something, or published knowingly: else it is an
 /// open proxy, found by scanners within hours.
-fn refuse_an_open_gateway(
+fn refuse_an_open_gateway<'a>(
     listeners: &[Listener],
     gateway: &GatewayParts,
-    policies: &Policies<'_>,
+    policies: &Policies<'a>,
     policy: PolicyId,
-    reader: &mut Reader<'_>,
+    reader: &mut Reader<'a>,
 ) {
-    let cors = policies.get(policy);
     // What cannot be read was meant to restrict: its own fault is enough.
-    let by_origins = cors.map_or_else(
-        || !policies.settings.allow_origins.iter().any(|origin| origin == "*"),
-        CorsPolicy::is_list,
-    );
-    let restricted = by_origins || gateway.open || gateway.rules.as_ref().is_none_or(|rules| rules.is_list());
+    let restricted = policies.is_list(policy)
+        || gateway.open
+        || gateway.rules.as_ref().is_none_or(|rules| rules.is_list());
     let published: Vec<String> = listeners
         .iter()
         .filter(|listener| listener.gateway && !listener.is_loopback())
@@ -246,21 +248,36 @@ fn refuse_an_open_gateway(
         return;
     }
     let mut no_list = String::new();
-    if let Some(stranger) = cors.and_then(|cors| cors.strangers().first()) {
+    if let Some(stranger) = policies.get(policy).and_then(|cors| cors.strangers().first()) {
         no_list = format!(", for the origin {stranger} can be anybody's");
     } else if reader.has(Key::AllowTarget) {
         no_list = ", for those targets are no list".to_owned();
     }
-    let remedy = if reader.has_file() {
-        "gateway.allow_targets or cors.allow_origins, or publish it knowingly with gateway.open = true"
-    } else {
-        "--allow-origin or --allow-target, or publish it knowingly with --open"
-    };
     let message = format!(
-        "a gateway on {} would let anyone reach any site through this machine{no_list}; restrict it with {remedy}",
-        published.join(" and ")
+        "a gateway on {} would let anyone reach any site through this machine{no_list}; restrict it with {} or {}, or \
+         publish it knowingly with {}",
+        published.join(" and "),
+        policies.spelled(policy, Key::AllowOrigin, reader),
+        reader.spelled(Key::AllowTarget),
+        reader.spelled_with(Key::Open, "true"),
     );
     reader.fault_of_several(message);
+}
+
+/// What no listener serves was meant to be served.
+fn warn_of_what_is_out_of_reach(
+    listeners: &[Listener],
+    gateway: &GatewayParts,
+    has_routes: bool,
+    reader: &mut Reader<'_>,
+) {
+    let message = "cannot be reached: services of no [[listen]] names it";
+    if gateway.forms.is_some() && !listeners.iter().any(|listener| listener.gateway) {
+        reader.warn_of_table("gateway".to_owned(), message);
+    }
+    if has_routes && !listeners.iter().any(|listener| listener.routes) {
+        reader.warn_of_table("route".to_owned(), message);
+    }
 }
 
 /// A flag that changes nothing in this mode was probably meant to change something.
@@ -274,7 +291,12 @@ fn warn_of_idle_flags(gateway: &GatewayParts, upstreams: &Upstreams<'_>, reader:
             Key::SetResponseHeader,
             Key::RemoveResponseHeader,
         ] {
-            warn_if_typed(key, "has no effect without an upstream; add --upstream or leave it out", reader);
+            let add = if reader.has_file() { "a [[route]] that leads to one" } else { "--upstream" };
+            warn_if_typed(
+                key,
+                &format!("has no effect without an upstream; add {add} or leave it out"),
+                reader,
+            );
         }
     }
     if !upstreams.has_several_servers() {
@@ -290,9 +312,10 @@ fn warn_of_idle_flags(gateway: &GatewayParts, upstreams: &Upstreams<'_>, reader:
         const OF_THE_GATEWAY: [Key; 5] =
             [Key::AllowTarget, Key::DenyTarget, Key::RequireHeader, Key::Open, Key::Redirects];
         for key in OF_THE_GATEWAY.into_iter().filter(|key| *key != Key::Open || gateway.open) {
+            let add = if reader.has_file() { "[gateway]" } else { "--gateway query,path" };
             warn_if_typed(
                 key,
-                "has no effect without a gateway; add --gateway query,path or leave it out",
+                &format!("has no effect without a gateway; add {add} or leave it out"),
                 reader,
             );
         }
@@ -309,7 +332,8 @@ fn warn_of_idle_flags(gateway: &GatewayParts, upstreams: &Upstreams<'_>, reader:
     }
 }
 
-/// To a browser the targets and the application are one origin.
+/// To a browser the targets and the application are one origin. In a file both stand side by side, and who is served
+/// where is said there.
 fn warn_of_a_shared_origin(gateway: &GatewayParts, has_routes: bool, reader: &mut Reader<'_>) {
     if gateway.forms.is_some() && has_routes && !reader.has_file() {
         let message = "its targets share the origin of the application behind --upstream, so that their scripts, styles, \
@@ -321,6 +345,16 @@ fn warn_of_a_shared_origin(gateway: &GatewayParts, has_routes: bool, reader: &mu
 fn warn_if_typed(key: Key, message: &str, reader: &mut Reader<'_>) {
     if reader.has(key) {
         reader.warn(key, message);
+    }
+}
+
+/// The names that the first listener asks for.
+fn asked_hosts(reader: &mut Reader<'_>) -> Vec<String> {
+    match reader.parts(Part::Listen).first() {
+        Some(table) if !reader.has(Key::Listen) => {
+            reader.within(table, |reader| reader.typed_members(Key::AllowHost))
+        }
+        Some(_) | None => reader.typed_members(Key::AllowHost),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `${NAME}` and `${file:PATH}` in the values of a file: secrets stay out of it.
+//! `${NAME}` and `${file:PATH}` in the values of a file, and of fields behind a flag: secrets stay out of both.
 
 use std::{
     env,

@@ -219,7 +219,7 @@ settings! {
         RespondContentType = "route.respond.content_type": Value("TYPE") = "text/plain; charset=utf-8",
             "What that is";
         SetRequestHeader = "route.request_headers.set", flag "set-request-header": Fields("'NAME: VALUE'"),
-            "Field that the upstream gets in place of what the client sent under that name; repeatable";
+            "Field that the upstream gets in place of what the client sent; ${VARIABLE} keeps a secret out of ps; repeatable";
         AddRequestHeader = "route.request_headers.add": Fields("'NAME: VALUE'"),
             "Field that the upstream gets beside what the client sent";
         RemoveRequestHeader = "route.request_headers.remove", flag "remove-request-header": List("NAME"),
@@ -333,18 +333,37 @@ impl Key {
         Self::ALL.iter().copied().find(|key| key.row().flag.is_some_and(|flag| flag.short == Some(short)))
     }
 
-    /// Whether a list of it says who is let in: one that is empty was meant to, and lets nobody in.
+    /// Whether a list of it lets something in: one that is empty was meant to let nothing in, and taken for one that is
+    /// left out it would let in everything.
     #[must_use]
     pub const fn grants(self) -> bool {
-        matches!(self, Self::AllowOrigin | Self::AllowTarget | Self::Upstream | Self::Listen)
+        matches!(
+            self,
+            Self::AllowOrigin
+                | Self::AllowMethod
+                | Self::AllowHeader
+                | Self::ExposeHeader
+                | Self::AllowTarget
+                | Self::ListenServices
+                | Self::RouteUpgrades
+        )
     }
 
     /// Whether what a flag says of it holds in every table of a file that has it.
     #[must_use]
     pub fn is_overridden(self) -> bool {
-        let of_tables =
-            |name: &str| ["listen.", "route.", "upstream."].iter().any(|table| name.starts_with(table));
-        !matches!(self, Self::Listen | Self::Upstream) && self.row().name.is_some_and(of_tables)
+        let is_of_tables = ["listen.", "route.", "upstream."].iter().any(|table| self.begins_with(table));
+        !matches!(self, Self::Listen | Self::Upstream) && (is_of_tables || self.is_inherited())
+    }
+
+    /// Whether a table that says nothing of it has what the whole file says.
+    #[must_use]
+    pub fn is_inherited(self) -> bool {
+        ["timeouts.", "limits."].iter().any(|table| self.begins_with(table))
+    }
+
+    fn begins_with(self, table: &str) -> bool {
+        self.row().name.is_some_and(|name| name.starts_with(table))
     }
 
     /// Whether it says who may do what. Where such a variable is empty, somebody meant to restrict: taken for one

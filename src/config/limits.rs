@@ -94,6 +94,27 @@ mod tests {
     }
 
     #[test]
+    fn heads_that_outgrow_the_buffers_are_taken_back_and_warned_of() {
+        let (before, _) = sample::faults(&[], read);
+        for (head, response_head, expected, warned) in [
+            ("16k", "16k", (16, 16), &[][..]),
+            ("8k", "32k", (8, 32), &[]),
+            ("33k", "1k", (16, 1), &["--limit-head"]),
+            ("64k", "64k", (16, 16), &["--limit-head", "--limit-response-head"]),
+        ] {
+            let settings = [(Key::LimitHead, head), (Key::LimitResponseHead, response_head)];
+            let (limits, notes) = sample::noted(&settings, |reader| {
+                let mut limits = read(reader);
+                keep(&mut limits, &before, 32 << 10, reader);
+                limits
+            });
+            assert_eq!((limits.head >> 10, limits.response_head >> 10), expected, "{head} {response_head}");
+            let keys: Vec<&str> = notes.warnings.iter().map(|warning| &*warning.key).collect();
+            assert_eq!(keys, warned);
+        }
+    }
+
+    #[test]
     fn each_limit_reaches_its_field() {
         let settings = [
             (Key::LimitHead, "1k"),

@@ -61,11 +61,10 @@ pub(super) fn read(hosts: &[String], before: &[Listener], reader: &mut Reader<'_
     } else {
         for table in tables {
             reader.within(table, |reader| {
-                if reader.is_own(Key::Listen) {
-                    of_table(hosts, before, &mut listeners, reader);
-                } else {
-                    reader.fault(Key::Listen, "is missing: write address = \"127.0.0.1:3000\"");
+                if !reader.is_own(Key::Listen) {
+                    reader.fault(Key::Listen, "names no address: write address = \"127.0.0.1:3000\"");
                 }
+                of_table(hosts, before, &mut listeners, reader);
             });
         }
     }
@@ -95,17 +94,20 @@ pub(super) fn in_place(mut listeners: Vec<Listener>, before: &[Listener]) -> Res
 
 /// The listeners of one table.
 fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>, reader: &mut Reader<'_>) {
-    let addresses = reader.members(Key::Listen, listen_address::parse);
-    let old = before.iter().find(|old| addresses.contains(&old.address));
+    let addresses = reader.members(Key::Listen, |text| Ok((text.to_owned(), listen_address::parse(text)?)));
+    let old = before.iter().find(|old| addresses.iter().any(|(_, address)| *address == old.address));
     let tls = server_tls(old.and_then(|old| old.tls.as_ref()), SystemTime::now(), reader);
     let services = reader.members(Key::ListenServices, |text| {
         values::choice(text, &[("gateway", (true, false)), ("routes", (false, true))])
     });
     let allow_hosts = allow_hosts(hosts, reader);
-    for address in addresses {
-        // Two times port 0 are two ports.
-        if !address.is_any_port() && listeners.iter().any(|listener| listener.address == address) {
-            reader.fault(Key::Listen, format!("{address} is given twice"));
+    for (text, address) in addresses {
+        // Two times port 0 are two ports; what is not typed is none.
+        if !address.is_any_port()
+            && reader.has(Key::Listen)
+            && listeners.iter().any(|listener| listener.address == address)
+        {
+            reader.fault_of_member(Key::Listen, &text, format!("{address} is given twice"));
         } else if let Some((allow_hosts, required_hosts)) = allow_hosts.clone() {
             listeners.push(Listener {
                 address,
@@ -402,6 +404,109 @@ mod tests {
         let late =
             SystemTime::UNIX_EPOCH + Duration::from_secs(4095 * 31_557_600 - 1970 * 31_557_600 + 31_557_600);
         assert_eq!(warned(late), ["--tls-cert", "listen.tls.client_ca"]);
+    }
+
+    fn port(listener: &Listener) -> u16 {
+        match listener.address {
+            ListenAddress::Tcp(address) => address.port(),
+            ListenAddress::Unix(_) => panic!("a port was typed"),
+        }
+    }
+
+    #[test]
+    fn a_listener_keeps_its_place_and_one_that_is_gone_too() {
+        let read = |typed: &[&str]| {
+            let settings: Vec<(Key, &str)> = typed.iter().map(|text| (Key::Listen, *text)).collect();
+            sample::faults(&settings, |reader| read(&[], &[], reader)).0
+        };
+        let places = |listeners: &[Listener]| {
+            listeners.iter().map(|one| (port(one), one.is_served)).collect::<Vec<_>>()
+        };
+        let first = in_place(read(&[":1", ":2", ":0", ":0"]), &[]).expect("few");
+        assert_eq!(places(&first), [(1, true), (2, true), (0, true), (0, true)]);
+        let second = in_place(read(&[":3", ":2", ":0"]), &first).expect("few");
+        assert_eq!(places(&second), [(1, false), (2, true), (0, true), (0, false), (3, true)]);
+        let third = in_place(read(&[":1", ":3"]), &second).expect("few");
+        assert_eq!(places(&third), [(1, true), (2, false), (0, false), (0, false), (3, true)]);
+        let many = vec![first[0].clone(); usize::from(u16::MAX)];
+        assert!(in_place(read(&[":1"]), &many).is_ok());
+        assert!(in_place(read(&[":9"]), &many).expect_err("many").contains("restart it"));
+    }
+
+    #[test]
+    fn a_loopback_listener_is_called_by_the_hosts_of_the_routes_too() {
+        let hosts =
+            ["*.example.com", "b.example.", "bücher.example", "127.0.0.2", "[::2]", "[::ffff:127.0.0.3]"];
+        let routes: String =
+            hosts.iter().map(|host| format!("[[route]]\nhost = \"{host}\"\nrespond = {{}}\n")).collect();
+        let config = sample::compiled(&sample::file(&format!("[gateway]\n{routes}"), &[]));
+        let (_, listener) = config.listeners().next().expect("a listener");
+        for host in [
+            "localhost",
+            "a.example.com",
+            "b.example",
+            "xn--bcher-kva.example",
+            "127.0.0.2",
+            "[::2]",
+            "127.0.0.3",
+        ] {
+            assert!(listener.allow_hosts.admits(host.as_bytes()), "{host}");
+        }
+        assert!(!listener.allow_hosts.admits(b"c.example") && listener.required_hosts.is_none());
+        let (faults, _) = sample::notes_of_file("[gateway]\n[[route]]\nhost = \"a b\"\nrespond = {}", &[]);
+        assert_eq!(faults.len(), 1, "one fault, which is the route's: {faults:?}");
+    }
+
+    #[test]
+    fn what_no_listener_serves_is_warned_of() {
+        for (services, expected) in [("gateway", "route"), ("routes", "gateway")] {
+            let text = format!(
+                "[[listen]]\naddress = \"127.0.0.1:1\"\nservices = [\"{services}\"]\n[gateway]\n[[route]]\nrespond = {{}}"
+            );
+            let expected = format!("{expected}: cannot be reached: services of no [[listen]] names it");
+            assert_eq!(sample::notes_of_file(&text, &[]), (vec![], vec![expected]));
+        }
+    }
+
+    #[test]
+    fn each_table_says_what_is_served_at_its_addresses() {
+        let text = "[gateway]\n[[listen]]\naddress = \":81\"\nservices = [\"routes\"]\n[[listen]]\naddress = [\"127.0.0.1:82\", \"[::1]:83\"]\nservices = [\"gateway\"]\nallow_hosts = [\"a.example\"]\n[[listen]]\naddress = \"127.0.0.1:84\"";
+        let config = sample::compiled(&sample::file(text, &[]));
+        let found: Vec<_> = config
+            .listeners()
+            .map(|(_, one)| (port(one), one.gateway, one.routes, one.required_hosts.is_some()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (81, false, true, false),
+                (82, true, false, true),
+                (83, true, false, true),
+                (84, true, true, false)
+            ]
+        );
+        let config = sample::compiled(&sample::file(
+            text,
+            &[(Key::Listen, "127.0.0.1:85"), (Key::AllowHost, "b.example")],
+        ));
+        let found: Vec<_> = config
+            .listeners()
+            .map(|(_, one)| (port(one), one.gateway, one.routes, one.required_hosts.is_some()))
+            .collect();
+        assert_eq!(found, [(85, true, true, true)], "what flags say of the addresses, they say of all");
+        let (faults, _) = sample::notes_of_file(
+            "[[listen]]\nservices = [\"route\"]\n[[listen]]\naddress = [\":80\", \"0.0.0.0:80\", \"x\"]\n[cors]\nallow_origins = [\"https://a.example\"]",
+            &[],
+        );
+        for (fault, begins) in faults.iter().zip([
+            "f:1:1: listen.address: names no address",
+            "f:2:13: listen.services: \"route\" is none of",
+            "f:4:19: listen.address: 0.0.0.0:80 is given twice",
+            "f:4:33: listen.address: \"x\" is no address",
+        ]) {
+            assert!(fault.starts_with(begins), "{begins}: {faults:#?}");
+        }
+        assert_eq!(faults.len(), 4, "{faults:#?}");
     }
 
     #[test]

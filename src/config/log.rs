@@ -112,7 +112,8 @@ fn verbosity(reader: &mut Reader<'_>) -> LevelFilter {
     match (quiet, verbose.unwrap_or_default()) {
         (true, 0) => LevelFilter::ERROR,
         (true, _) => {
-            reader.fault(Key::Quiet, "contradicts --verbose; give one of the two");
+            let verbose = reader.spelled(Key::Verbose);
+            reader.fault(Key::Quiet, format!("contradicts {verbose}; give one of the two"));
             LevelFilter::INFO
         }
         (false, 0) => LevelFilter::INFO,
@@ -157,6 +158,35 @@ mod tests {
                 faults.len() == 1 && faults[0].starts_with(&format!("--access-log: {reason}")),
                 "{faults:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_file_switches_the_access_log_on() {
+        for (text, flags, expected) in [
+            ("", &[][..], AccessLog::Stdout),
+            ("[log]\naccess = \"off\"", &[], AccessLog::Off),
+            ("[log]\naccess = \"stderr\"", &[], AccessLog::Stderr),
+            ("[log]\naccess = \"stderr\"", &[(Key::AccessLog, "off")], AccessLog::Off),
+            ("", &[(Key::AccessLog, "off")], AccessLog::Off),
+        ] {
+            assert_eq!(sample::compiled(&sample::file(text, flags)).log.access, expected, "{text} {flags:?}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_the_life_of_the_process_is_kept() {
+        let (before, _) = sample::faults(&[], read);
+        for (access, warnings) in [("off", 0), ("stderr", 1)] {
+            let settings = [(Key::AccessLog, access), (Key::Verbose, "1"), (Key::RedactQuery, "a")];
+            let (log, notes) = sample::noted(&settings, |reader| {
+                let mut log = read(reader);
+                keep(&mut log, &before, reader);
+                log
+            });
+            let secrets = SecretNames { redact: sample::owned(&["a"]), allow: vec![] };
+            assert_eq!(log, Log { secrets, ..before.clone() });
+            assert_eq!(notes.warnings.len(), warnings, "{notes:?}");
         }
     }
 

@@ -4,6 +4,23 @@
 //! configuration reads its own, and [`compile`](compile::compile) makes a [`Config`] of them; nothing else does, and
 //! nothing changes one. No I/O happens here but the reading of the files that the settings name, and no decision
 //! about a request.
+//!
+//! # The rules
+//!
+//! | | rule | source | test |
+//! |---|---|---|---|
+//! | 1 | A flag outranks a variable, that the file, and that the default; what flags say of tables they say of all | experience | `config_file::a_flag_outranks_a_variable_that_the_file_and_that_the_default`, `config::reader::tests::a_flag_outranks_every_table_of_a_file`, `config::file::tests::what_a_flag_says_is_not_looked_at_in_the_file` |
+//! | 2 | All faults are told in one run, whatever they are about; one of the syntax hides no other | experience | `config_file::every_fault_of_a_broken_file_is_told_at_once_with_its_place`, `config::compile::tests::every_fault_is_reported_at_once`, `config::file::tests::a_fault_of_the_syntax_hides_no_other` |
+//! | 3 | A fault names what was typed, as it was typed, and its place as an editor shows it | experience | `config::reader::tests::a_setting_is_spelled_as_it_was_typed_and_else_as_the_file_would`, `config::reader::tests::messages_name_keys_where_there_is_a_file`, `config::file::tests::places_are_those_that_an_editor_shows` |
+//! | 4 | Nothing typed is ignored: an unknown name hears the nearest, one that is planned that it is, and what has no effect is warned of | experience | `config::file::tests::an_unknown_name_hears_the_nearest_one_in_any_table`, `config::file::tests::what_is_planned_is_told_to_be`, `config::compile::tests::flags_without_effect_are_warned_of` |
+//! | 5 | An empty list that would let something in is a fault, and never one that is left out | experience | `config::file::tests::an_empty_list_that_would_let_in_is_a_fault_and_no_other` |
+//! | 6 | What a variable or a file has put in is shown to nobody, in no spelling | experience | `config_file::secrets_reach_the_upstream_and_no_output`, `config::reader::tests::secrets_are_hidden_in_faults`, `config::notes::tests::no_spelling_of_a_secret_is_told_and_nothing_twice` |
+//! | 7 | What is printed compiles to the same, and is printed the same again | experience | `config::printed::tests::flags_are_printed_as_a_file_that_says_the_same`, `config::printed::tests::a_file_under_flags_is_printed_as_one_that_says_the_same`, `random_files::what_is_accepted_is_printed_as_what_it_is` |
+//! | 8 | A gateway that strangers can reach is restricted, or published knowingly | experience | `config::compile::tests::an_open_gateway_is_not_published_unknowingly`, `config::compile::tests::a_gateway_that_is_restricted_or_local_starts` |
+//! | 9 | A policy that leaves something out has its default, and not what another one says | experience | `config::policies::tests::a_route_has_the_policy_that_it_names_and_else_the_default_one`, `config::policies::tests::a_flag_says_what_is_in_cors_and_in_no_other_policy` |
+//! | 10 | A route has the waits and bounds of the whole file but for its own, and no head outgrows the buffers of the process | experience | `config::route::tests::a_route_has_the_waits_and_bounds_of_the_file_but_for_its_own`, `config::route::tests::heads_of_a_route_are_kept_where_those_of_the_file_are` |
+//! | 11 | What belongs to the life of the process is kept when the file is read again, and warned of; listeners keep their places | experience | `config::process::tests::what_belongs_to_the_life_of_the_process_is_kept_and_warned_of`, `config::log::tests::what_belongs_to_the_life_of_the_process_is_kept`, `config::limits::tests::heads_that_outgrow_the_buffers_are_taken_back_and_warned_of`, `config::listen::tests::a_listener_keeps_its_place_and_one_that_is_gone_too` |
+//! | 12 | Every setting has one reader, a default that is in the help, and a line in the sample that is accepted | experience | `config::compile::tests::every_setting_is_read_once`, `config::flags::tests::every_default_is_in_the_help_and_is_what_holds_when_nothing_is_typed`, `config_file::every_line_of_the_sample_is_accepted_in_its_table` |
 
 mod values;
 

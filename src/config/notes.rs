@@ -1,6 +1,6 @@
 //! What was found wrong while settings are read: kept, so that reading can go on.
 
-use std::fmt;
+use std::{cmp::Reverse, collections::HashSet, fmt};
 
 use super::source::Place;
 
@@ -46,17 +46,12 @@ impl Notes {
     pub(super) fn tidied(mut self, secrets: &[String]) -> Self {
         for notes in [&mut self.faults, &mut self.warnings] {
             for note in notes.iter_mut() {
-                for secret in secrets {
-                    note.message = note.message.replace(secret, "***");
-                }
+                note.message = without(secrets, &note.message);
             }
-            let mut told = Vec::new();
+            let mut told = HashSet::new();
             notes.retain(|note| {
-                let is_new = !told.contains(note);
-                if is_new {
-                    told.push(note.clone());
-                }
-                is_new
+                let at = note.place.as_ref().map(|place| (place.span.start, place.span.end));
+                told.insert((note.key.clone(), note.message.clone(), at))
             });
             // In the order of the file, whoever found them; what stands in none comes first.
             notes.sort_by_key(|note| note.place.as_ref().map(|place| place.span.start));
@@ -65,9 +60,36 @@ impl Notes {
     }
 }
 
+/// A text without these secrets.
+pub(super) fn without(secrets: &[String], text: &str) -> String {
+    spellings(secrets).iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+}
+
+/// How messages may spell secrets: as they are, without the blanks around them, in lower case; the longest first, so
+/// that of one that holds another nothing is left over.
+fn spellings(secrets: &[String]) -> Vec<String> {
+    let mut spellings: Vec<String> = secrets
+        .iter()
+        .flat_map(|secret| [secret.clone(), secret.trim().to_owned(), secret.trim().to_ascii_lowercase()])
+        .filter(|secret| !secret.is_empty())
+        .collect();
+    spellings.sort_unstable_by_key(|secret| Reverse(secret.len()));
+    spellings
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_spelling_of_a_secret_is_told_and_nothing_twice() {
+        let note = |message: &str| ConfigFault { key: "a".into(), message: message.into(), place: None };
+        let secrets = [" Hunter2\n", "Hunter22", ""].map(String::from);
+        let told = ["no Hunter2", "no Hunter2", "no hunter2 and Hunter22", "fine"].map(note);
+        let notes = Notes { faults: told.to_vec(), warnings: told.to_vec() }.tidied(&secrets);
+        let expected = ["no ***", "no *** and ***", "fine"].map(note).to_vec();
+        assert_eq!(notes, Notes { faults: expected.clone(), warnings: expected });
+    }
 
     #[test]
     fn whatever_was_typed_a_fault_is_one_line_of_text() {

@@ -54,7 +54,9 @@ pub(super) fn policy(settings: &CorsSettings, reader: &mut Reader<'_>) -> Option
             Some(policy)
         }
         Err(faults) => {
-            faults.into_iter().for_each(|PolicyFault { key, message }| reader.fault(setting(key), message));
+            faults
+                .into_iter()
+                .for_each(|PolicyFault { key, message }| reader.fault_of_quoted(setting(key), message));
             None
         }
     }

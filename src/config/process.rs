@@ -103,7 +103,8 @@ fn run_as(reader: &mut Reader<'_>) -> Option<RunAs> {
     let user = reader.optional(Key::User, name).flatten();
     let group: Option<Box<str>> = reader.optional(Key::Group, name).flatten();
     if let (None, Some(group)) = (&user, &group) {
-        reader.fault(Key::Group, format!("{group} needs a user; give it with --user"));
+        let user = reader.spelled(Key::User);
+        reader.fault(Key::Group, format!("{group} needs a user; give it with {user}"));
     }
     user.map(|user| RunAs { user, group })
 }
@@ -218,6 +219,41 @@ mod tests {
         }
         let (_, faults) = sample::faults(&[(Key::Group, "www")], |reader| read(machine(9), reader));
         assert_eq!(faults, ["--group: www needs a user; give it with --user"]);
+    }
+
+    #[test]
+    fn what_belongs_to_the_life_of_the_process_is_kept_and_warned_of() {
+        let (before, _) = sample::faults(&[], |reader| read(machine(1024), reader));
+        let settings = [
+            (Key::Workers, "9"),
+            (Key::MaxConnections, "7"),
+            (Key::User, "nobody"),
+            (Key::Watch, "true"),
+            (Key::DrainDelay, "1s"),
+            (Key::DrainTimeout, "2s"),
+            (Key::HalfClose, "false"),
+        ];
+        let (kept, notes) = sample::noted(&settings, |reader| {
+            let next = read(machine(20_000), reader);
+            kept(next, &before, reader)
+        });
+        let expected = Process {
+            drain_delay: Duration::from_secs(1),
+            drain_timeout: Duration::from_secs(2),
+            half_close: false,
+            ..before.clone()
+        };
+        assert_eq!(kept, expected);
+        let warned: Vec<&str> = notes.warnings.iter().map(|warning| &*warning.key).collect();
+        assert_eq!(
+            (warned, notes.faults),
+            (vec!["--workers", "--max-connections", "--user", "--watch"], vec![])
+        );
+        let (_, notes) = sample::noted(&[], |reader| {
+            let next = read(machine(1024), reader);
+            super::kept(next, &before, reader)
+        });
+        assert_eq!(notes.warnings, []);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! read in one place and whether or not it matters, so that a fault in it does not wait for the day when it does.
 
 use super::{
+    interpolation::interpolate,
     keys::{Key, Kind},
     notes::{ConfigFault, Notes},
     settings::{Part, Section, Settings, Typed, TypedAt},
@@ -17,6 +18,8 @@ pub(super) struct Reader<'a> {
     /// The table that is being read.
     section: &'a Section,
     notes: Notes,
+    /// What variables stand for in the values of flags.
+    secrets: Vec<String>,
     /// What was read, in that order. A setting has one reader: a test looks for those with none or two.
     pub(super) read: Vec<Key>,
 }
@@ -24,12 +27,19 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Nothing is read yet; what was noted where the settings were gathered comes first.
     pub(super) fn new(settings: &'a Settings) -> Self {
-        Self { settings, section: settings.root(), notes: settings.notes().clone(), read: Vec::new() }
+        let notes = settings.notes().clone();
+        Self {
+            settings,
+            section: settings.root(),
+            notes,
+            secrets: settings.secrets.clone(),
+            read: Vec::new(),
+        }
     }
 
     /// What was found.
     pub(super) fn into_notes(self) -> Notes {
-        self.notes.tidied(&self.settings.secrets)
+        self.notes.tidied(&self.secrets)
     }
 
     /// The tables of this kind in the one that is being read.
@@ -65,14 +75,32 @@ impl<'a> Reader<'a> {
         !self.all(key).is_empty()
     }
 
+    /// What was typed for `key`, with the blanks around it; nothing where nothing was.
+    pub(super) fn verbatim(&mut self, key: Key) -> Option<String> {
+        self.typed(key, |typed| Ok(typed.text.clone()))
+    }
+
     /// Whether `key` was typed in the table that is being read itself.
     pub(super) fn is_own(&self, key: Key) -> bool {
         self.section.has(key)
     }
 
-    /// How `key` is spelled where it was typed.
+    /// How `key` is spelled where it was typed; where nothing was, as it would be in the file if there is one, else as
+    /// its flag.
     pub(super) fn spelled(&self, key: Key) -> String {
-        self.holder(key).spelled(key)
+        self.holder(key).spelled_where(key, self.has_file())
+    }
+
+    /// How `key` is spelled with this value, where it is to be typed.
+    pub(super) fn spelled_with(&self, key: Key, value: &str) -> String {
+        let spelled = self.spelled(key);
+        let equals = match (spelled.starts_with("--"), key.row().kind) {
+            (true, Kind::Switch | Kind::Opposite | Kind::Count) => return spelled,
+            (true, Kind::Value(_) | Kind::List(_) | Kind::Fields(_)) => " ",
+            (false, _) if self.has_file() => " = ",
+            (false, _) => "=",
+        };
+        format!("{spelled}{equals}{value}")
     }
 
     /// Notes a fault of `key`.
@@ -84,6 +112,14 @@ impl<'a> Reader<'a> {
     /// Notes a fault of one member of the list `key`.
     pub(super) fn fault_of_member(&mut self, key: Key, member: &str, message: impl Into<String>) {
         let fault = self.note(key, Some(member), message.into());
+        self.notes.faults.push(fault);
+    }
+
+    /// Notes a fault of the member of the list `key` that the message quotes; of all of it where it quotes none.
+    pub(super) fn fault_of_quoted(&mut self, key: Key, message: String) {
+        let is_quoted = |text: &&str| message.contains(&format!("\"{text}\""));
+        let member = self.all(key).iter().map(|typed| typed.text.trim()).find(is_quoted);
+        let fault = self.note(key, member, message);
         self.notes.faults.push(fault);
     }
 
@@ -191,9 +227,12 @@ impl<'a> Reader<'a> {
     pub(super) fn fields(&mut self, key: Key) -> Vec<(String, String)> {
         self.read.push(key);
         let mut fields = Vec::new();
-        for Typed { text, .. } in self.all(key) {
+        for Typed { text, at } in self.all(key) {
             match text.split_once(':') {
-                Some((name, value)) => fields.push((name.trim().to_owned(), value.trim().to_owned())),
+                Some((name, value)) => match self.put_in(value, at) {
+                    Ok(value) => fields.push((name.trim().to_owned(), value.trim().to_owned())),
+                    Err(message) => self.fault_of_member(key, text, message),
+                },
                 None => self.fault_of_member(
                     key,
                     text,
@@ -216,6 +255,15 @@ impl<'a> Reader<'a> {
         each
     }
 
+    /// The value of a field with what its variables stand for. In a file they are put in where it is read; arguments
+    /// are shown to everybody on the machine, and would be a worse place for a secret.
+    fn put_in(&mut self, value: &str, at: &TypedAt) -> Result<String, String> {
+        match at {
+            TypedAt::File(_) => Ok(value.to_owned()),
+            TypedAt::Flag | TypedAt::Variable => interpolate(value, &mut self.secrets),
+        }
+    }
+
     /// What was typed for `key` as `read` understands it; `None` where nothing was, or where it is faulty.
     fn typed<T>(&mut self, key: Key, read: impl FnOnce(&Typed) -> Result<T, String>) -> Option<T> {
         self.read.push(key);
@@ -233,19 +281,9 @@ impl<'a> Reader<'a> {
         self.holder(key).typed(key)
     }
 
-    /// The table in which `key` counts: what flags say of all tables, then this one, then what a table takes over from
-    /// the whole file.
+    /// The table in which `key` counts.
     fn holder(&self, key: Key) -> &'a Section {
-        let root = self.settings.root();
-        let inherits = key
-            .row()
-            .name
-            .is_some_and(|name| ["timeouts.", "limits."].iter().any(|table| name.starts_with(table)));
-        if key.is_overridden() && root.has(key) || inherits && !self.section.has(key) {
-            root
-        } else {
-            self.section
-        }
+        self.settings.holder(self.section, key)
     }
 
     fn note(&self, key: Key, member: Option<&str>, message: String) -> ConfigFault {
@@ -256,7 +294,8 @@ impl<'a> Reader<'a> {
                 TypedAt::File(place) => Some(place.clone()),
                 TypedAt::Flag | TypedAt::Variable => None,
             });
-        ConfigFault { key: holder.spelled(key), message, place: of_member.or_else(|| holder.place_of(key)) }
+        let place = of_member.or_else(|| holder.place_of(key));
+        ConfigFault { key: self.spelled(key), message, place }
     }
 
     fn fault_at(&mut self, key: Key, place: Place, message: &str) {
@@ -269,4 +308,112 @@ impl<'a> Reader<'a> {
 fn default<T>(key: Key, read: impl Fn(&str) -> Result<T, String>) -> T {
     let text = key.row().default.unwrap_or_default();
     read(text).unwrap_or_else(|fault| unreachable!("the default of {key:?}: {fault}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{super::sample, *};
+    use crate::config::{AccessLog, HostHeader};
+
+    const FILE: &str = "[timeouts]\nresponse = \"2s\"\n[upstream.a]\nservers = [\"http://127.0.0.1:1\"]\neject.failures = 2\n\
+                        [[route]]\nupstream = \"a\"\nhost_header = \"keep\"\ntimeouts.response = \"3s\"\n\
+                        [[route]]\npath = \"/b\"\nupstream = \"a\"\n";
+
+    #[test]
+    fn a_flag_outranks_every_table_of_a_file() {
+        let seen = |flags: &[(Key, &str)]| {
+            let config = sample::compiled(&sample::file(FILE, flags));
+            let routes: Vec<(Duration, HostHeader)> = config
+                .routes
+                .typed()
+                .map(|route| (route.timeouts.response, route.host_header.clone()))
+                .collect();
+            (routes, config.timeouts.response, config.upstreams[0].ejection.failures)
+        };
+        let seconds = Duration::from_secs;
+        assert_eq!(
+            seen(&[]),
+            (vec![(seconds(3), HostHeader::Keep), (seconds(2), HostHeader::Auto)], seconds(2), 2)
+        );
+        let flags = [(Key::HostHeader, "upstream"), (Key::TimeoutResponse, "9s"), (Key::EjectFailures, "7")];
+        assert_eq!(
+            seen(&flags),
+            (vec![(seconds(9), HostHeader::Upstream), (seconds(9), HostHeader::Upstream)], seconds(9), 7)
+        );
+    }
+
+    #[test]
+    fn a_setting_is_spelled_as_it_was_typed_and_else_as_the_file_would() {
+        let settings =
+            sample::file("[gateway]\nopen = false\n[[route]]\npath = \"/\"", &[(Key::MaxAge, "1s")]);
+        let reader = Reader::new(&settings);
+        for (key, expected) in [
+            (Key::MaxAge, "--max-age"),
+            (Key::Open, "gateway.open"),
+            (Key::AllowOrigin, "cors.allow_origins"),
+            (Key::Verbose, "--verbose"),
+        ] {
+            assert_eq!(reader.spelled(key), expected);
+        }
+        assert_eq!(reader.spelled_with(Key::Open, "true"), "gateway.open = true");
+        assert_eq!(reader.spelled_with(Key::MaxAge, "2s"), "--max-age 2s");
+        let settings = Settings::default();
+        let reader = Reader::new(&settings);
+        assert_eq!(reader.spelled(Key::AllowOrigin), "--allow-origin");
+        assert_eq!(reader.spelled_with(Key::Open, "true"), "--open");
+    }
+
+    #[test]
+    fn messages_name_keys_where_there_is_a_file() {
+        for (text, expected) in [
+            (
+                "[[listen]]\naddress = \":80\"\n[gateway]\n",
+                "a gateway on 0.0.0.0:80 would let anyone reach any site through this machine; restrict it with \
+                 cors.allow_origins or gateway.allow_targets, or publish it knowingly with gateway.open = true",
+            ),
+            (
+                "[[listen]]\naddress = \":80\"\n[policy.b]\nallow_origins = [\"null\"]\n[gateway]\ncors = \"b\"",
+                "a gateway on 0.0.0.0:80 would let anyone reach any site through this machine, for the origin null can \
+                 be anybody's; restrict it with policy.b.allow_origins or gateway.allow_targets, or publish it knowingly \
+                 with gateway.open = true",
+            ),
+            ("group = \"www\"", "f:1:9: group: www needs a user; give it with user"),
+        ] {
+            assert_eq!(sample::notes_of_file(text, &[]).0, [expected]);
+        }
+        let (_, warnings) = sample::notes_of_file("", &[(Key::HostHeader, "keep")]);
+        assert_eq!(
+            warnings,
+            [
+                "--host-header: has no effect without an upstream; add a [[route]] that leads to one or leave it out"
+            ]
+        );
+        let text = "[upstream.a]\nservers = [\"http://127.0.0.1:1\"]\n[[route]]\nupstream = \"a\"";
+        let (_, warnings) = sample::notes_of_file(text, &[(Key::Redirects, "pass")]);
+        assert_eq!(warnings, ["--redirects: has no effect without a gateway; add [gateway] or leave it out"]);
+    }
+
+    #[test]
+    fn secrets_are_hidden_in_faults() {
+        let value = env!("CARGO_PKG_DESCRIPTION");
+        let text = "drain_delay = \"${CARGO_PKG_DESCRIPTION}\"\nworkers = \"  ${CARGO_PKG_DESCRIPTION} \"\n\
+                    [cors]\nallow_origins = [\"${CARGO_PKG_DESCRIPTION}\"]\n[gateway]\nallow_targets = [\"x ${CARGO_PKG_DESCRIPTION}\"]\n\
+                    [[route]]\nhost = \"${CARGO_PKG_DESCRIPTION}\"\nupstream = \"${CARGO_PKG_DESCRIPTION}\"\ncors = \"${CARGO_PKG_DESCRIPTION}\"";
+        let (faults, _) = sample::notes_of_file(text, &[]);
+        assert!(faults.len() >= 7, "{faults:#?}");
+        for fault in faults {
+            assert!(fault.contains("***") && !fault.contains(value), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_comma_separates_behind_a_flag_and_is_one_in_a_file() {
+        let flags = sample::settings(&[(Key::RedactQuery, "a,b")]);
+        assert_eq!(Reader::new(&flags).list(Key::RedactQuery), ["a", "b"]);
+        let file = sample::file("[log]\nredact_query = [\"a,b\", \" c \"]", &[]);
+        assert_eq!(Reader::new(&file).list(Key::RedactQuery), ["a,b", "c"]);
+        assert_eq!(sample::compiled(&file).log.access, AccessLog::Stdout);
+    }
 }

@@ -94,3 +94,94 @@ impl Routes {
         self.typed().any(|route| matches!(route.leads_to, LeadsTo::Upstream(_)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+
+    const UPSTREAM: &str = "[upstream.a]\nservers = [\"http://127.0.0.1:1\"]\n";
+
+    #[test]
+    fn the_only_route_takes_everything_and_looks_at_nothing() {
+        let text = format!("{UPSTREAM}[[route]]\nupstream = \"a\"");
+        let routes = sample::compiled(&sample::file(&text, &[])).routes;
+        for (host, path) in [(&b"x"[..], &b"/"[..]), (b"", b"/a/../../.."), (b"\xff", b"*")] {
+            assert_eq!(routes.find(host, path), Taken::By(RouteId(2), None));
+        }
+    }
+
+    #[test]
+    fn a_request_is_taken_by_its_host_and_then_its_path() {
+        let text = format!(
+            "{UPSTREAM}[[route]]\nname = \"api\"\nhost = \"api.example.com\"\npath = \"/v1\"\nupstream = \"a\"\n\
+             [[route]]\nname = \"any\"\nhost = \"*.example.com\"\nupstream = \"a\"\n\
+             [[route]]\nname = \"docs\"\npath = \"/docs\"\nrespond = {{}}\n"
+        );
+        let routes = sample::compiled(&sample::file(&text, &[])).routes;
+        for (host, path, expected) in [
+            ("api.example.com", "/v1/x", Some("api")),
+            ("api.example.com", "/docs", None),
+            ("b.example.com:80", "/v1", Some("any")),
+            ("other", "/docs/", Some("docs")),
+            ("other", "/", None),
+        ] {
+            let name = match routes.find(host.as_bytes(), path.as_bytes()) {
+                Taken::By(id, rest) => {
+                    assert!(rest.is_some());
+                    Some(&*routes.get(id).name)
+                }
+                Taken::ByNone => None,
+                Taken::Ambiguous => panic!("ambiguous"),
+            };
+            assert_eq!(name, expected, "{host}{path}");
+        }
+        assert_eq!(routes.find(b"other", b"/docs/../.."), Taken::Ambiguous);
+        assert!(routes.lead_to_upstreams() && !routes.is_empty());
+    }
+
+    #[test]
+    fn two_routes_for_the_same_are_a_fault_that_names_the_first() {
+        for (first, second) in [
+            ("", "path = \"/\""),
+            ("path = \"/a\"", "path = \"/%61/\""),
+            ("host = \"a.example\"", "host = \"A.example.\""),
+        ] {
+            let text = format!(
+                "{UPSTREAM}[[route]]\nupstream = \"a\"\n{first}\n[[route]]\nupstream = \"a\"\n{second}"
+            );
+            let (faults, _) = sample::notes_of_file(&text, &[]);
+            let told = ": route.path: host and path are those of the route at line 3; change one of them";
+            assert!(faults.len() == 1 && faults[0].ends_with(told), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_route_leads_somewhere_and_to_one_thing() {
+        for (lines, expected) in [
+            ("", "f:3:1: route.upstream: is missing: name an upstream, or write respond = { status = 404 }"),
+            (
+                "upstream = \"a\"\nrespond = {}",
+                "f:4:12: route.upstream: stands beside respond: a route leads to one of them",
+            ),
+        ] {
+            let (faults, _) = sample::notes_of_file(&format!("{UPSTREAM}[[route]]\n{lines}"), &[]);
+            assert_eq!(faults, [expected]);
+        }
+    }
+
+    #[test]
+    fn what_serves_nothing_is_a_fault() {
+        let told = "nothing is served: add a [[route]] that leads to an upstream, or [gateway]";
+        let (faults, _) = sample::notes_of_file(UPSTREAM, &[]);
+        assert_eq!(faults, [told]);
+        let (faults, _) = sample::notes_of_file("", &[]);
+        assert_eq!(faults, Vec::<String>::new(), "an empty file is the gateway that no file is");
+    }
+
+    #[test]
+    fn a_file_without_a_route_has_none() {
+        let routes = sample::defaults().routes;
+        assert!(routes.is_empty() && !routes.lead_to_upstreams() && routes.typed().next().is_none());
+        assert_eq!(routes.find(b"a", b"/"), Taken::ByNone);
+    }
+}

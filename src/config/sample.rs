@@ -7,14 +7,21 @@ use tempfile::TempDir;
 use super::{
     compile::compile,
     configuration::Config,
+    file,
+    gateway::Gateway,
     keys::Key,
+    listen::Listener,
     machine::Machine,
-    notes::Notes,
+    notes::{ConfigFault, Notes},
     policy,
     reader::Reader,
+    route::LeadsTo,
+    routes::Routes,
     settings::{Settings, Typed, TypedAt},
+    source::Source,
+    upstream::Upstream,
 };
-use crate::cors::CorsSettings;
+use crate::{access::AllowHosts, cors::CorsSettings, http1::edits::Edits};
 
 /// A machine of one core.
 pub(super) const MACHINE: Machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
@@ -26,6 +33,22 @@ pub(super) fn settings(typed: &[(Key, &str)]) -> Settings {
         settings.add(*key, Typed { text: (*text).to_owned(), at: TypedAt::Flag });
     }
     settings
+}
+
+/// What a file says beside these flags.
+pub(super) fn file(text: &str, flags: &[(Key, &str)]) -> Settings {
+    let mut settings = settings(flags);
+    file::add(&Source::new(Path::new("f"), text), &mut settings);
+    settings
+}
+
+/// The faults of a file beside these flags, and the warnings.
+pub(super) fn notes_of_file(text: &str, flags: &[(Key, &str)]) -> (Vec<String>, Vec<String>) {
+    let lines = |notes: Vec<ConfigFault>| notes.iter().map(ToString::to_string).collect();
+    match compile(&file(text, flags), MACHINE, None) {
+        Ok((_, warnings)) => (vec![], lines(warnings)),
+        Err(faults) => (lines(faults), vec![]),
+    }
 }
 
 /// What `read` makes of these flags, and what it notes.
@@ -54,25 +77,55 @@ pub(super) fn compiled(settings: &Settings) -> Config {
 
 /// All of a configuration, to be compared with another.
 pub(super) fn described(config: &Config) -> String {
-    let gateway = config.gateway.as_ref().expect("a gateway");
+    let gateway = config.gateway.as_ref().map(|gateway| {
+        let Gateway { forms, redirects, require_headers, only_origins, .. } = gateway;
+        format!("{forms:?} {redirects:?} {require_headers:?} {only_origins} {}", gateway.rules.describe())
+    });
+    let lines = |edits: &Option<Edits>| edits.as_ref().map(|edits| format!("{edits:?} {:?}", edits.lines()));
+    let routes = [Routes::NOTHING, Routes::GATEWAY].into_iter().map(|id| config.route(id));
+    // Their order is nobody's business: routes name them.
+    let upstream = |upstream: &Upstream| {
+        let Upstream { name, endpoints, tls, ejection, pool, host_header } = upstream;
+        format!("{name} {endpoints:?} {} {ejection:?} {pool:?} {host_header:?}", tls.settings)
+    };
+    let mut upstreams: Vec<String> = config.upstreams.iter().map(upstream).collect();
+    upstreams.sort();
+    let routes = routes.chain(config.routes.typed()).map(|route| {
+        let to = match &route.leads_to {
+            LeadsTo::Upstream(id) => upstream(config.upstream(*id)),
+            LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Respond(_) => String::new(),
+        };
+        let shown =
+            format!("{route:?} {:?} {:?}", lines(&route.request_headers), lines(&route.response_headers));
+        let place = format!("{:?}", route.leads_to);
+        if to.is_empty() { shown } else { shown.replace(&place, &to) }
+    });
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {gateway:?} {:?} {:?}",
         config
             .listeners()
-            .map(|(_, listener)| (listener.address.clone(), listener.gateway, listener.routes))
+            .map(|(_, listener)| {
+                let Listener { address, gateway, routes, allow_hosts, required_hosts, .. } = listener;
+                // Its maps have no order; what was written has one.
+                let written = |hosts: &AllowHosts| {
+                    let all = format!("{hosts:?}");
+                    all.split_once("written: ")
+                        .map(|(_, written)| written.to_owned())
+                        .expect("what was written")
+                };
+                let required = required_hosts.as_ref().map(written);
+                format!("{address} {gateway} {routes} {} {required:?}", written(allow_hosts))
+            })
             .collect::<Vec<_>>(),
         config.timeouts,
         config.limits,
         config.process,
         config.dns,
         config.log,
-        config.cors(),
-        config.cors().describe(),
-        config.cors().is_any_origin(),
-        gateway.forms,
-        gateway.redirects,
-        gateway.require_headers,
-        gateway.rules.describe(),
+        config.policies,
+        config.example_fields,
+        routes.collect::<Vec<_>>(),
+        upstreams,
     )
 }
 

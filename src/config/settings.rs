@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
     keys::{Key, Kind, Row},
-    notes::{ConfigFault, Notes},
+    notes::{self, ConfigFault, Notes},
     source::{Place, Source},
 };
 
@@ -101,6 +101,13 @@ impl Settings {
         self.root.has(key)
     }
 
+    /// Where `key` counts for what is read of `section`: what flags say of all tables, then this one, then what a table
+    /// takes over from the whole file.
+    pub(super) fn holder<'a>(&'a self, section: &'a Section, key: Key) -> &'a Section {
+        let is_overridden = key.is_overridden() && self.root.has_outside_of_a_file(key);
+        if is_overridden || key.is_inherited() && !section.has(key) { &self.root } else { section }
+    }
+
     /// What holds for the whole process.
     pub(super) const fn root(&self) -> &Section {
         &self.root
@@ -144,6 +151,12 @@ impl Settings {
     /// Notes that what was typed as `key` changes nothing.
     pub(super) fn warn(&mut self, key: impl Into<String>, message: impl Into<String>) {
         self.notes.warnings.push(ConfigFault { key: key.into(), message: message.into(), place: None });
+    }
+
+    /// A text that is shown, without what came out of the environment or of files.
+    #[must_use]
+    pub fn without_secrets(&self, text: &str) -> String {
+        notes::without(&self.secrets, text)
     }
 
     /// What is wrong with the words themselves that were typed.
@@ -202,11 +215,16 @@ impl Section {
     /// How `key` is spelled where it was typed last; where nothing was, as in the file that this stands in, or else as
     /// its flag.
     pub(super) fn spelled(&self, key: Key) -> String {
+        self.spelled_where(key, self.place.is_some())
+    }
+
+    /// The same; where nothing was typed, as in a file if there `is_file`.
+    pub(super) fn spelled_where(&self, key: Key, is_file: bool) -> String {
         match (key.row(), self.typed(key).last().map(|typed| &typed.at)) {
             (Row { flag: Some(flag), .. }, Some(TypedAt::Variable)) => flag.variable(),
             (Row { name: Some(name), .. }, Some(TypedAt::File(_))) => self.in_file(name),
             (Row { flag: Some(flag), .. }, Some(TypedAt::Flag)) => format!("--{}", flag.long),
-            (Row { name: Some(name), .. }, None) if self.place.is_some() => self.in_file(name),
+            (Row { name: Some(name), .. }, None) if is_file => self.in_file(name),
             (Row { flag: Some(flag), .. }, _) => format!("--{}", flag.long),
             (Row { flag: None, name, .. }, _) => name.unwrap_or_default().to_owned(),
         }
@@ -219,6 +237,11 @@ impl Section {
             Some(TypedAt::Flag | TypedAt::Variable) => None,
             None => self.place.clone(),
         }
+    }
+
+    /// Whether a flag or a variable says what `key` is.
+    pub(super) fn has_outside_of_a_file(&self, key: Key) -> bool {
+        self.typed(key).last().is_some_and(|typed| !matches!(typed.at, TypedAt::File(_)))
     }
 
     fn in_file(&self, name: &str) -> String {

@@ -21,9 +21,11 @@ pub struct Place {
 }
 
 impl Source {
-    /// A file that was read from `path`.
+    /// A file that was read from `path`. A byte order mark at its beginning is none of the text: no editor shows it, or
+    /// counts it as a column.
     #[must_use]
     pub fn new(path: &Path, text: &str) -> Arc<Self> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Arc::new(Self { name: path.display().to_string().into(), text: text.into() })
     }
 }

@@ -33,6 +33,9 @@ struct Named<'a> {
     is_used: Cell<bool>,
 }
 
+/// The most that there can be beside that of the flags.
+const MOST: usize = u16::MAX as usize - 1;
+
 /// What the upstream of the flags is called.
 pub(super) const DEFAULT: &str = "default";
 
@@ -47,14 +50,19 @@ impl<'a> Upstreams<'a> {
             let upstream = parts.upstream(DEFAULT);
             list.push(Named { name: DEFAULT, table: None, servers, upstream, is_used: Cell::new(true) });
         }
-        for table in reader.parts(Part::Upstream) {
+        let tables = reader.parts(Part::Upstream);
+        if tables.len() > MOST {
+            reader.fault_of_several(format!("there are {} upstreams; at most {MOST} can be", tables.len()));
+        }
+        for table in tables.into_iter().take(MOST) {
             let name = table.name.as_deref().unwrap_or_default();
             if of_flags && name == DEFAULT {
                 continue;
             }
             let parts = reader.within(table, |reader| {
                 if !reader.has(Key::Upstream) {
-                    reader.fault(Key::Upstream, "is missing: write servers = [\"http://127.0.0.1:9001\"]");
+                    reader
+                        .fault(Key::Upstream, "names no server: write servers = [\"http://127.0.0.1:9001\"]");
                 }
                 upstream::read(reader)
             });
@@ -150,5 +158,102 @@ impl Upstreams<'_> {
     /// Whether none is given by name.
     pub(super) fn are_addresses(&self) -> bool {
         self.servers().all(|server| !matches!(server.place(), Place::Port(TargetHost::Name(_), _)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+    use crate::config::LeadsTo;
+
+    #[test]
+    fn a_route_leads_to_the_upstream_that_it_names() {
+        let text = "[upstream.b]\nservers = [\"http://127.0.0.1:1\", { url = \"http://127.0.0.1:2\" }]\n\
+                    [upstream.a]\nservers = [\"unix:/run/a.sock\"]\npool.max_idle = 5\n\
+                    [[route]]\nupstream = \"a\"\n[[route]]\npath = \"/b\"\nupstream = \"b\"\n";
+        let config = sample::compiled(&sample::file(text, &[]));
+        let names: Vec<(&str, usize, usize)> = config
+            .routes
+            .typed()
+            .map(|route| {
+                let LeadsTo::Upstream(id) = route.leads_to else { panic!("leads elsewhere") };
+                let upstream = config.upstream(id);
+                (&*upstream.name, upstream.endpoints.len(), upstream.pool.max_idle)
+            })
+            .collect();
+        assert_eq!(names, [("a", 1, 5), ("b", 2, 1024)]);
+    }
+
+    #[test]
+    fn an_upstream_that_is_not_there_hears_the_nearest() {
+        for (tables, name, message) in [
+            ("[upstream.backend]\nservers = [\"http://b\"]", "backnd", "; did you mean backend?"),
+            ("[upstream.backend]\nservers = [\"http://b\"]", "x", "; there are backend"),
+            ("\n", "x", "; write a table [upstream.x]"),
+        ] {
+            let (faults, _) =
+                sample::notes_of_file(&format!("{tables}\n[[route]]\nupstream = \"{name}\""), &[]);
+            assert_eq!(faults, [format!("f:4:12: route.upstream: there is no upstream \"{name}\"{message}")]);
+        }
+    }
+
+    #[test]
+    fn a_faulty_server_is_told_by_its_place() {
+        let (faults, _) = sample::notes_of_file(
+            "[gateway]\n[upstream.a]\nservers = [\"http://b\", \"b:80\", { url = \"ftp://b\" }, \"\"]\neject.failures = \"x\"",
+            &[],
+        );
+        for (fault, begins) in faults.iter().zip([
+            "f:3:24: upstream.a.servers: \"b:80\" is no upstream; write http://b:80",
+            "f:3:40: upstream.a.servers: \"ftp://b\" is no upstream",
+            "f:3:53: upstream.a.servers: is empty",
+            "f:4:18: upstream.a.eject.failures: \"x\" is out of range",
+        ]) {
+            assert!(fault.starts_with(begins), "{begins}: {fault}");
+        }
+        assert_eq!(faults.len(), 4, "{faults:#?}");
+    }
+
+    #[test]
+    fn an_upstream_that_is_a_listener_is_told_by_its_place() {
+        let text = "[[listen]]\naddress = \":3000\"\n[upstream.a]\nservers = [\"http://10.0.0.1\", \"http://127.0.0.1:3000\"]\n[[route]]\nupstream = \"a\"";
+        let (faults, _) = sample::notes_of_file(text, &[]);
+        assert_eq!(
+            faults,
+            [
+                "f:4:31: upstream.a.servers: 127.0.0.1:3000 is corsair's own listener 0.0.0.0:3000; give the application's address"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_upstream_of_flags_takes_what_no_narrower_route_does() {
+        let text = "[upstream.default]\nservers = [\"http://127.0.0.1:1\"]\n[upstream.b]\nservers = [\"http://127.0.0.1:2\"]\n\
+                    [[route]]\nupstream = \"default\"\n[[route]]\npath = \"/b\"\nupstream = \"b\"";
+        let config = sample::compiled(&sample::file(text, &[(Key::Upstream, "http://127.0.0.1:9")]));
+        let urls: Vec<String> = config.upstreams.iter().map(|upstream| upstream.endpoints[0].url()).collect();
+        assert_eq!(urls, ["http://127.0.0.1:9", "http://127.0.0.1:2"]);
+        assert_eq!(config.routes.typed().count(), 2);
+    }
+
+    #[test]
+    fn an_idle_upstream_is_warned_of() {
+        let (faults, warnings) =
+            sample::notes_of_file("[gateway]\n[upstream.a]\nservers = [\"http://127.0.0.1:1\"]", &[]);
+        assert_eq!(
+            (faults, warnings),
+            (vec![], vec!["f:2:11: upstream.a: has no effect: no route leads to it".into()])
+        );
+    }
+
+    #[test]
+    fn there_are_no_more_upstreams_than_places() {
+        let text: String =
+            (0..MOST + 2).map(|at| format!("[upstream.p{at}]\nservers=\"http://a\"\n")).collect();
+        let (faults, _) = sample::notes_of_file(&text, &[]);
+        assert!(
+            faults.contains(&format!("there are {} upstreams; at most {MOST} can be", MOST + 2)),
+            "{faults:?}"
+        );
     }
 }

@@ -175,14 +175,19 @@ impl Corsair {
         if !all.contains(&"--workers") {
             all.extend(["--workers", "1"]);
         }
-        let mut child = command(&all).spawn().unwrap();
+        Self::listening(command(&all), count)
+    }
+
+    /// Starts this command as it is, and waits until it has so many listeners.
+    pub(crate) fn listening(mut command: Command, count: usize) -> Self {
+        let mut child = command.spawn().unwrap();
         let stderr = Collected::from_pipe(child.stderr.take().unwrap());
         let stdout = Collected::from_pipe(child.stdout.take().unwrap());
         let addresses = stderr.wait_for(|text| Some(listening(text)).filter(|found| found.len() >= count));
         let Some(addresses) = addresses else {
             drop(child.kill());
             drop(child.wait());
-            panic!("corsair {all:?} does not listen; it said:\n{}", stderr.text());
+            panic!("{command:?} does not listen; it said:\n{}", stderr.text());
         };
         Self { child, addresses, stderr, stdout }
     }

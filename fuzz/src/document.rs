@@ -1,0 +1,246 @@
+//! Files that somebody could have written: tables and settings of corsair, put together at random.
+//!
+//! Most of what is made up is fine, so that what is judged of several settings together is reached. The test of files
+//! that start and stop uses it, too, and so it knows nothing of where its choices come from.
+
+use std::fmt::Write as _;
+
+use corsair::config::{Key, Kind};
+
+/// Makes up a file. `choose` gives a number below the one that it gets; `is_odd` puts in what nobody should write.
+#[must_use]
+pub fn document(choose: &mut dyn FnMut(usize) -> usize, is_odd: bool) -> String {
+    let mut document = Document { text: String::new(), choose, is_odd };
+    document.tables();
+    document.text
+}
+
+/// Names of policies and upstreams.
+const NAMES: [&str; 3] = ["api", "web", "a.b-c_d"];
+
+/// Values of the wrong kind, or of none.
+const ODD: [&str; 14] = [
+    "\"\"",
+    "\" \"",
+    "\"☃\"",
+    "[]",
+    "{}",
+    "1.5",
+    "0x10",
+    "1979-05-27",
+    "true",
+    "-1",
+    "\"${NO_SUCH}\"",
+    "\"${PATH}\"",
+    "\"$${x}\"",
+    "[\"a\", [\"b\"]]",
+];
+
+struct Document<'a> {
+    text: String,
+    choose: &'a mut dyn FnMut(usize) -> usize,
+    is_odd: bool,
+}
+
+impl Document<'_> {
+    fn tables(&mut self) {
+        for begins in ["", "timeouts.", "limits.", "dns.", "log.", "cors."] {
+            if self.one_in(2) {
+                self.header(begins.strip_suffix('.'), "");
+                self.settings(begins, begins);
+            }
+        }
+        let (policies, upstreams, routes) = (self.below(3), self.below(4), self.below(4));
+        if self.one_in(3) || upstreams == 0 {
+            self.header(Some("gateway"), "");
+            self.settings("gateway.", "gateway.");
+        }
+        for name in NAMES.iter().take(policies) {
+            self.header(Some("policy"), name);
+            self.settings("cors.", "policy.NAME.");
+        }
+        for _ in 0..self.below(3) {
+            self.header(Some("[listen]"), "");
+            let address =
+                self.pick(&["\"127.0.0.1:0\"", "\"[::1]:0\"", "[\"127.0.0.1:0\", \"127.0.0.1:0\"]"]);
+            self.line("address", address);
+            self.settings("listen.", "listen.");
+        }
+        for name in NAMES.iter().take(upstreams) {
+            self.header(Some("upstream"), name);
+            let servers = self.pick(&[
+                "[\"http://127.0.0.1:9\"]",
+                "[\"http://127.0.0.1:9/x\", { url = \"https://api.example.org\" }]",
+                "\"unix:/run/none.sock\"",
+            ]);
+            self.line("servers", servers);
+            self.settings("upstream.", "upstream.");
+        }
+        for at in 0..routes {
+            self.header(Some("[route]"), "");
+            if !self.one_in(4) {
+                self.line("path", &format!("\"/r{at}\""));
+            }
+            if upstreams > 0 && !self.one_in(3) {
+                let name = NAMES[self.below(upstreams)];
+                self.line("upstream", &format!("\"{name}\""));
+            } else {
+                let status = self.pick(&["200", "404", "410", "\"503\""]);
+                self.line("respond.status", status);
+                if self.one_in(3) {
+                    self.line("respond.body", "\"gone\\n\"");
+                }
+            }
+            if policies > 0 && self.one_in(2) {
+                let name = NAMES[self.below(policies)];
+                self.line("cors", &format!("\"{name}\""));
+            }
+            self.settings("route.", "route.");
+            for begins in ["timeouts.", "limits."] {
+                self.settings(begins, "");
+            }
+        }
+    }
+
+    fn header(&mut self, table: Option<&str>, name: &str) {
+        let Some(table) = table else { return };
+        // Writing to a String cannot fail.
+        let _ = match (name, table.strip_suffix(']')) {
+            ("", _) => writeln!(self.text, "[{table}]"),
+            (name, _) => writeln!(self.text, "[{table}.\"{name}\"]"),
+        };
+    }
+
+    fn line(&mut self, name: &str, value: &str) {
+        let value = if self.is_odd && self.one_in(12) { self.pick(&ODD) } else { value };
+        let _ = writeln!(self.text, "{name} = {value}");
+    }
+
+    /// Some settings whose names begin so. Where they stand for a route, they have their names in full.
+    fn settings(&mut self, begins: &str, table: &str) {
+        let rarely = if table.is_empty() && !begins.is_empty() { 12 } else { 5 };
+        for key in Key::ALL {
+            let Some(name) = key.row().name else { continue };
+            let Some(own) = name.strip_prefix(begins) else { continue };
+            let is_deeper = begins.is_empty() && own.contains('.') || own.starts_with("tls.certificates");
+            let is_written = matches!(
+                key,
+                Key::Listen
+                    | Key::Upstream
+                    | Key::RouteUpstream
+                    | Key::RouteCors
+                    | Key::RoutePath
+                    | Key::GatewayCors
+                    | Key::RespondStatus
+                    | Key::RespondLocation
+                    | Key::RespondBody
+                    | Key::RespondContentType
+            );
+            if is_deeper || !self.one_in(rarely) || is_written && !(self.is_odd && self.one_in(8)) {
+                continue;
+            }
+            let shown = if rarely == 12 { name } else { own };
+            if let Some(value) = self.value(*key) {
+                self.line(shown, &value);
+            }
+        }
+    }
+
+    /// A value that may be typed for a setting; none where it would change the machine.
+    fn value(&mut self, key: Key) -> Option<String> {
+        Some(match key.row().kind {
+            Kind::Switch | Kind::Opposite => self.pick(&["true", "false"]).to_owned(),
+            Kind::Count => "1".to_owned(),
+            Kind::Fields(_) => self
+                .pick(&["{}", "{ x-a = \"1\" }", "{ x-b = [\"1\", \"2\"], \"X-C\" = \"${PATH}\" }"])
+                .to_owned(),
+            Kind::Value(words) => {
+                let value = self.example(key, words)?;
+                if value.bytes().all(|byte| byte.is_ascii_digit()) {
+                    value.to_owned()
+                } else {
+                    format!("{value:?}")
+                }
+            }
+            Kind::List(words) => {
+                let mut members = Vec::new();
+                for _ in 0..=self.below(2) {
+                    members.push(format!("{:?}", self.example(key, words)?));
+                }
+                format!("[{}]", members.join(", "))
+            }
+        })
+    }
+
+    fn example(&mut self, key: Key, words: &str) -> Option<&'static str> {
+        let words: Vec<&str> = words.split('|').collect();
+        let word = words[self.below(words.len())];
+        let examples: &[&'static str] = match (key, word) {
+            (Key::User | Key::Group | Key::ConfigFile, _) | (_, "FILE") => return None,
+            (Key::AccessLog, _) => &["off", "stdout", "stderr"],
+            (Key::ResourcePolicy, _) => &["same-site", "cross-origin"],
+            (Key::DnsServer, _) => &["127.0.0.1", "[::1]:53"],
+            // Whoever starts it wants to see it end.
+            (Key::DrainDelay, _) => &["0s", "10ms"],
+            (Key::RouteName, _) => &["first", "second"],
+            (Key::RouteHost, _) => &["api.example.com", "*.example.com", "127.0.0.1", "[::1]"],
+            (Key::AllowMethod, _) => &["any", "PUT", "DELETE"],
+            (Key::AllowHeader, _) => &["any", "x-token"],
+            (Key::ExposeHeader, _) => &["all", "x-token"],
+            (Key::HostHeader, "NAME") => &["app.example.com", "[::1]:8080"],
+            (Key::EjectStatus, _) => &["503", "502", "none"],
+            (Key::Workers, _) => &["1", "2", "auto"],
+            (Key::LimitFields, _) => &["10", "1024"],
+            (Key::MaxConnections, _) => &["1", "100"],
+            (_, "N") => &["1", "3", "16"],
+            (_, "SIZE") => &["4k", "16k", "4096"],
+            (_, "SIZE/s") => &["100/s", "1k/s"],
+            (_, "DURATION") => &["250ms", "1s", "1m30s", "1h"],
+            (_, "ORIGIN") => &[
+                "https://app.example.com",
+                "https://*.example.com",
+                "loopback",
+                "~https://a[0-9]{1,2}\\.example",
+            ],
+            (_, "METHOD") => &["GET", "PUT", "BREW"],
+            (_, "NAME") => &["x-a", "x-b"],
+            (_, "HOST") => &["localhost", "app.example.com", "*"],
+            (_, "TARGET") => &["public", "api.example.org", "10.0.0.0/8", "loopback"],
+            (_, word) => {
+                const WORDS: [&str; 17] = [
+                    "auto",
+                    "off",
+                    "on",
+                    "url",
+                    "gateway",
+                    "routes",
+                    "replace",
+                    "keep",
+                    "answer",
+                    "forward",
+                    "follow",
+                    "rewrite",
+                    "pass",
+                    "upstream",
+                    "websocket",
+                    "none",
+                    "any",
+                ];
+                return WORDS.iter().copied().find(|known| *known == word);
+            }
+        };
+        Some(examples[self.below(examples.len())])
+    }
+
+    fn pick(&mut self, choices: &[&'static str]) -> &'static str {
+        choices[self.below(choices.len())]
+    }
+
+    fn one_in(&mut self, count: usize) -> bool {
+        self.below(count) == 0
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.choose)(count) % count
+    }
+}
