@@ -684,7 +684,7 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "max_connections" => "100".to_owned(),
         "user" | "group" => "\"nobody\"".to_owned(),
         "hosts_file" => quoted(&folder.join("hosts")),
-        "tls.ca" | "cert" => quoted(&authority.0),
+        "tls.ca" | "tls.client_ca" | "cert" => quoted(&authority.0),
         "key" => quoted(&authority.1),
         "resource_policy" => "\"same-site\"".to_owned(),
         "name" => "\"api\"".to_owned(),
@@ -745,6 +745,11 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
         let behind = match (&*table, key) {
             ("[[listen.tls.certificates]]", "cert") => format!("key = {:?}\n", files.1.display().to_string()),
             ("[[listen.tls.certificates]]", "key") => format!("cert = {:?}\n", files.0.display().to_string()),
+            ("[[listen]]", key) if key.starts_with("tls.") => format!(
+                "{behind}tls.certificates = [{{ cert = {:?}, key = {:?} }}]\n",
+                files.0.display().to_string(),
+                files.1.display().to_string()
+            ),
             _ => behind.to_owned(),
         };
         let file = File::new(&format!("{before}{header}\n{key} = {value}\n{behind}"));

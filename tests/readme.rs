@@ -71,7 +71,8 @@ impl Stage {
     /// `text` with the ports and files of this machine.
     fn placed(&self, text: &str) -> String {
         let origin = self.origin.address().to_string();
-        let text = text.replace("/tmp/", &format!("{}/", self.folder.path().display()));
+        let text =
+            text.replace("/tmp/corsair.sock", &format!("{}/corsair.sock", self.folder.path().display()));
         text.replace("127.0.0.1:9001", &origin).replace("127.0.0.1:9002", &origin)
     }
 

@@ -170,7 +170,7 @@ fn a_listener_without_a_socket_binds_its_own_and_a_socket_without_a_listener_is_
     }
     let line = corsair.wait_for_log(&format!("address={stray_address}"));
     assert!(line.contains("WARN") && line.contains("no listener has this address"), "{line}");
-    assert!(corsair.wait_for_log("no listening TCP socket").contains("number=1"));
+    assert!(corsair.wait_for_log("no listening TCP or Unix socket").contains("number=1"));
     eventually("the stray one is closed", || TcpStream::connect(stray_address).is_err());
 }
 

@@ -74,6 +74,8 @@ fn shown(row: &Row) -> String {
             let members: Vec<String> = default.split(',').map(quoted).collect();
             format!("[{}]", members.join(", "))
         }
+        // Each table of certificates names one.
+        (Kind::List("FILE"), None) => quoted("FILE"),
         (Kind::List(_), None) => "[]".to_owned(),
         (Kind::Fields(_), _) => "{}".to_owned(),
         (_, Some(default)) if default.bytes().all(|byte| byte.is_ascii_digit()) => default.to_owned(),

@@ -715,7 +715,11 @@ mod tests {
     #[test]
     fn an_empty_list_that_would_let_in_is_a_fault_and_no_other() {
         for key in Key::ALL.iter().filter(|key| matches!(key.row().kind, Kind::List(_))) {
-            let Some(name) = key.row().name else { continue };
+            // Each table of certificates names one; that they are lists is for flags.
+            let Some(name) = key.row().name.filter(|name| !name.starts_with("listen.tls.certificates."))
+            else {
+                continue;
+            };
             let (table, own) =
                 [("listen.", "[[listen]]"), ("route.", "[[route]]"), ("upstream.", "[upstream.a]")]
                     .into_iter()

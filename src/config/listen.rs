@@ -205,6 +205,12 @@ fn tls_settings(reader: &mut Reader<'_>) -> Option<ServerSettings> {
     let min_version = reader.value(Key::TlsMinVersion, tls_version);
     let client_ca = reader.optional(Key::TlsClientCa, values::file);
     if certificates.is_empty() && keys.is_empty() {
+        if reader.has_table("tls") {
+            // Meant to be secret, and it would be plain.
+            let message = "names no certificate: write certificates = [{ cert = \"FILE\", key = \"FILE\" }]";
+            reader.fault_of_table("tls", message);
+            return None;
+        }
         if reader.has(Key::TlsClientCa) {
             reader.fault(
                 Key::TlsClientCa,
@@ -404,6 +410,16 @@ mod tests {
         let late =
             SystemTime::UNIX_EPOCH + Duration::from_secs(4095 * 31_557_600 - 1970 * 31_557_600 + 31_557_600);
         assert_eq!(warned(late), ["--tls-cert", "listen.tls.client_ca"]);
+    }
+
+    #[test]
+    fn a_table_of_tls_without_certificates_is_no_plain_listener() {
+        for tls in ["tls = {}", "tls = { certificates = [] }", "tls.min_version = \"1.3\"", "[listen.tls]"] {
+            let text = format!("[[listen]]\naddress = \"127.0.0.1:1\"\n{tls}");
+            let (faults, _) = sample::notes_of_file(&text, &[]);
+            assert_eq!(faults.len(), 1, "{tls}: {faults:?}");
+            assert!(faults[0].contains("listen.tls: names no certificate"), "{tls}: {faults:?}");
+        }
     }
 
     fn port(listener: &Listener) -> u16 {

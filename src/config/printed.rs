@@ -165,7 +165,8 @@ impl Printer<'_> {
             let typed = if is_inherited { &[] } else { self.settings.holder(section, *key).typed(*key) };
             let value = match (typed, self.default(*key)) {
                 _ if self.form(*key).is_some() => self.form(*key).unwrap_or_default(),
-                ([], Some(default)) if with_defaults => {
+                // A table of TLS is there with its certificates alone.
+                ([], Some(default)) if with_defaults && *key != Key::TlsMinVersion => {
                     let default = [Typed { text: default.to_owned(), at: TypedAt::Variable }];
                     of_file(*key, &default, true)
                 }
@@ -203,6 +204,10 @@ fn takes_everything(route: &Section) -> bool {
 fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
     let is_on = || typed.last().is_some_and(|typed| values::boolean(typed.text.trim()) == Ok(true));
     match key.row().kind {
+        // Each table of certificates names one.
+        Kind::List(_) if [Key::TlsCert, Key::TlsKey].contains(&key) => {
+            typed.last().map(one).unwrap_or_default()
+        }
         Kind::List(_) => {
             let members = typed.iter().flat_map(|typed| match &typed.at {
                 TypedAt::File(_) => vec![one(typed)],

@@ -70,6 +70,14 @@ impl<'a> Reader<'a> {
         self.section.tables.iter().any(|(own, _)| own == name)
     }
 
+    /// Notes a fault of the table `name` in the one that is being read.
+    pub(super) fn fault_of_table(&mut self, name: &str, message: &str) {
+        let place = self.section.tables.iter().find(|(own, _)| own == name).map(|(_, place)| place.clone());
+        let begins = self.section.spelling.as_ref().map_or("", |(_, instead)| instead);
+        let key = format!("{begins}{name}");
+        self.notes.faults.push(ConfigFault { key, message: message.to_owned(), place });
+    }
+
     /// Whether anything was typed for `key`.
     pub(super) fn has(&self, key: Key) -> bool {
         !self.all(key).is_empty()
