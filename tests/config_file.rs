@@ -669,7 +669,7 @@ fn a_field_of_a_flag_takes_its_secret_from_the_environment() {
     let arguments_shown = fs::read_to_string(format!("/proc/{}/cmdline", corsair.pid())).unwrap();
     assert!(!arguments_shown.contains("77ab") && !corsair.log().contains("77ab"), "{}", corsair.log());
     let printed = Corsair::command_to_end(with(&["check", "--print"])).stdout;
-    assert!(printed.contains(&format!("\"Authorization\" = \"Bearer ${{HIDDEN_TOKEN}}\"")), "{printed}");
+    assert!(printed.contains("\"Authorization\" = \"Bearer ${HIDDEN_TOKEN}\""), "{printed}");
     let ended = Corsair::run_to_end(&["check", "-u", &url, "--set-request-header", "X-A: ${NO_SUCH_NAME}"]);
     assert_eq!(
         (ended.code, &*ended.stderr),

@@ -17,6 +17,8 @@ use std::{
     },
     path::PathBuf,
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    thread,
     time::Duration,
 };
 
@@ -296,6 +298,13 @@ fn a_socket_of_another_program_by_the_same_name_is_not_removed() {
     assert!(place.is_socket());
 }
 
+/// Whether there is a listening socket of this name (proc(5), `/proc/net/unix`); connections to it have the same.
+fn listens(name: &str) -> bool {
+    const LISTENS: &str = " 00010000 ";
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap();
+    sockets.lines().any(|line| line.ends_with(name) && line.contains(LISTENS))
+}
+
 /// A configuration file with these listen addresses, and what was started with it.
 struct Configured {
     place: Place,
@@ -321,6 +330,13 @@ impl Configured {
         self.write(listen);
         self.corsair.signal(Signal::HUP);
         self.corsair.wait_for_log(told)
+    }
+
+    /// The numbers of those that have come to serve.
+    fn successors(&self) -> Vec<u32> {
+        let log = self.corsair.log();
+        let complete = log.rfind('\n').map_or("", |at| &log[..at]);
+        complete.lines().filter(|line| line.contains("the new process serves")).map(pid_of).collect()
     }
 }
 
@@ -357,6 +373,7 @@ fn a_reload_adds_a_unix_socket_and_takes_it_back() {
     for address in &all[1..] {
         assert!(told.contains(&format!("{address} is served")), "{told}");
     }
+    assert!(listens(&name));
     let mut clients = [Client::connect_unix(&path), Client::connect_unix(&name)];
     clients.iter_mut().for_each(is_answered);
 
@@ -372,9 +389,10 @@ fn a_reload_adds_a_unix_socket_and_takes_it_back() {
     assert!(is_refused(&path) && is_refused(&name));
     clients.iter_mut().for_each(is_answered);
 
+    // An abstract name is free when all workers have emptied the queue.
+    eventually("its socket is closed", || !listens(&name));
     scene.reload(&all, "reloaded generation=5");
     is_answered(&mut Client::connect_unix(&path));
-    // Its sockets are closed, and the new file is not its own.
     is_answered(&mut Client::connect_unix(&name));
     assert!(scene.place.is_socket());
 }
@@ -399,6 +417,50 @@ fn an_upgrade_takes_unix_sockets_along_and_the_last_process_removes_their_files(
     scene.corsair.terminate();
     assert_eq!(scene.corsair.wait_exit().code(), Some(0));
     assert!(!fs::exists(&path).unwrap());
+}
+
+#[test]
+fn upgrades_under_load_lose_no_connection_to_a_unix_socket() {
+    let mut scene = Configured::start(|place| vec!["127.0.0.1:0".to_owned(), place.listen()]);
+    let (end, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let answers_on = || {
+        let before = answered.load(Relaxed);
+        eventually("they are answered", || answered.load(Relaxed) > before + 100);
+    };
+    thread::scope(|scope| {
+        // However this ends, they end with it.
+        let _end = EndWhenDropped(&end);
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !end.load(Relaxed) {
+                    let mut client = Client::connect_unix(&scene.place.path);
+                    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+                    assert_eq!(client.response().status, 200);
+                    answered.fetch_add(1, Relaxed);
+                }
+            });
+        }
+        let mut pid = scene.corsair.pid();
+        for number in 0..3 {
+            answers_on();
+            kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::USR2).unwrap();
+            eventually("a new process serves", || scene.successors().len() > number);
+            pid = scene.successors()[number];
+        }
+        answers_on();
+    });
+    scene.corsair.terminate();
+    assert_eq!(scene.corsair.wait_exit().code(), Some(0));
+    assert!(!fs::exists(&scene.place.path).unwrap());
+}
+
+/// Has others end.
+struct EndWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for EndWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 #[test]

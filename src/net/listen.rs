@@ -1,7 +1,7 @@
 //! Listening sockets, one per worker on the same address, and an accept loop that outlives what kills others.
 //!
 //! The kernel spreads connections over the sockets of a group (`SO_REUSEPORT`). Closing one of a group
-//! resets what is in its queue, so whoever owns a group closes it whole, after [`refuse_new`] and
+//! resets what is in its queue, so whoever owns a group closes it whole, after [`ListeningSocket::refuse_new`] and
 //! [`Acceptor::try_drain`] have emptied it. Of a Unix socket there is one, which all workers share.
 
 use std::{
