@@ -193,6 +193,10 @@ impl Listeners {
             if let Some(at) = gone.iter().position(|group| group.configured == listener.address) {
                 let mut group = gone.remove(at);
                 group.terms = terms_of(id, listener);
+                for socket in &group.sockets {
+                    // What the kernel may keep follows the configuration; where it declines, the old bound stays.
+                    let _ = adopt(socket, config.limits.socket_buffer);
+                }
                 terms.push((group.id, group.terms.clone()));
                 self.open.push(group);
             } else if let Some(group) = opened.next() {
