@@ -103,6 +103,7 @@ impl Seen {
 
 /// Whether a script gains by a field of a response being named: it is sent on, is not readable anyway
 /// (Fetch, "CORS-safelisted response-header name") and not forbidden ("forbidden response-header name").
+#[inline(always)]
 pub(super) fn is_exposable(policy: &CorsPolicy, id: FieldId) -> bool {
     if id == FieldId::Other {
         return true;

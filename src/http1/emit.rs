@@ -118,6 +118,7 @@ pub struct ListField<'w, 'a> {
 impl ListField<'_, '_> {
     /// One more member, or several that are a list already; like the value of [`HeadWriter::field`] it came
     /// out of a parsed head or was checked at start.
+    #[inline(always)]
     pub fn push(&mut self, member: &[u8]) {
         if self.is_empty {
             self.writer.put([self.name, b": ", member]);

@@ -3,6 +3,8 @@
 //! Everything that can be known before a connection is opened is decided here: how the body is framed, where
 //! the request goes, what CORS adds, whether the connection lives on.
 
+use std::mem;
+
 use super::{
     action::{Action, Answer, Destination, Exchange, Plan, Service},
     client::Client,
@@ -29,7 +31,7 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
     let options = ConnectionOptions::of(request.values(FieldId::Connection));
     let upgrade = is_websocket_upgrade(request, options);
     let addressed = addressed(request);
-    let taker =
+    let mut taker =
         addressed.and_then(|(target, authority)| route::route(request, target, authority, config, client));
     let (service, route) =
         taker.as_ref().map_or((Service::Local, Routes::NOTHING), |taker| (taker.service, taker.route));
@@ -47,7 +49,7 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
         secure: client.secure,
         fin_is_abort: !config.process.half_close || is_of_browser(request),
     };
-    let action = action(&mut plan, request, (addressed, taker), config, client, own_id, upgrade)
+    let action = action(&mut plan, request, (addressed, &mut taker), config, client, own_id, upgrade)
         .unwrap_or_else(|error| Action::Respond(Answer::Fault(error)));
     // After a CONNECT that became no tunnel, its sender may go on as if it had (RFC 9112 §9.6).
     let is_last = request.head.method == Method::Connect
@@ -92,7 +94,7 @@ fn is_of_browser(request: Request<'_>) -> bool {
 fn action(
     plan: &mut Plan,
     request: Request<'_>,
-    (addressed, taker): (Result<Addressed, Error>, Result<Taker, Error>),
+    (addressed, taker): (Result<Addressed, Error>, &mut Result<Taker, Error>),
     config: &Config,
     client: &Client,
     own_id: &[u8],
@@ -114,11 +116,11 @@ fn action(
         return Err(Error::LoopDetected);
     }
     misdirected::judge(authority.map(|authority| authority.of(request.bytes)), client)?;
-    let found = taker?.found;
+    let taker = taker.as_mut().map_err(|error| *error)?;
     if plan.cors.edge_status(config.policy(route.policy)).is_some() {
         return Ok(Action::Respond(Answer::Cors));
     }
-    let found = found?;
+    let found = mem::replace(&mut taker.found, Err(Error::Internal))?;
     if !route.methods.admit(request.method_name()) {
         return Err(Error::MethodNotServed);
     }
@@ -127,7 +129,8 @@ fn action(
     let (destination, rest) = match found {
         Found::Healthcheck => return Ok(Action::Respond(Answer::Healthcheck)),
         Found::Fixed => return Ok(Action::Respond(Answer::Fixed)),
-        Found::Target(target) => {
+        Found::Target => {
+            let target = taker.target.take().ok_or(Error::Internal)?;
             route::admit(request, plan.cors, config, client, &target, upgrade)?;
             (Destination::Target(target), None)
         }

@@ -22,8 +22,8 @@ pub(super) enum Found {
     Healthcheck,
     /// An answer that is always the same.
     Fixed,
-    /// A gateway's target.
-    Target(Target),
+    /// The gateway's [`Taker::target`].
+    Target,
     /// An upstream; what the prefix of the route leaves of the path, where that is all it gets.
     Upstream(UpstreamId, Option<Rest>),
 }
@@ -36,6 +36,8 @@ pub(super) struct Taker {
     pub(super) route: RouteId,
     /// Where it leads, or how it was called wrongly, which a preflight is not told.
     pub(super) found: Result<Found, Error>,
+    /// Where the gateway goes. Apart, for it is large, and what comes to a route has none to carry around.
+    pub(super) target: Option<Target>,
 }
 
 /// The part that takes the request, and where it leads.
@@ -89,11 +91,13 @@ fn beside_gateway(
     if is_absolute && !listener.allow_hosts.admits(host) {
         return Err(Error::HostNotAllowed);
     }
+    let mut named = None;
     let found = match asked {
         Ok(GatewayRequest::Target(url, naming)) => {
             let mut target = Target::named(url, naming, gateway.redirects);
             target.without_credentials |= !is_script_with_credentials(request, config);
-            Ok(Found::Target(target))
+            named = Some(target);
+            Ok(Found::Target)
         }
         Ok(GatewayRequest::Healthcheck) if request.head.method == Method::Get => Ok(Found::Healthcheck),
         // There is nothing at that path for another method.
@@ -102,7 +106,7 @@ fn beside_gateway(
         Ok(GatewayRequest::Missing | GatewayRequest::NotFound) => Err(Error::TargetMissing),
         Err(error) => Err(error),
     };
-    Ok(Taker { service: Service::Gateway, route: Routes::GATEWAY, found })
+    Ok(Taker { service: Service::Gateway, route: Routes::GATEWAY, found, target: named })
 }
 
 /// The route that takes a request, by its host and path.
@@ -113,7 +117,8 @@ fn routed(
     config: &Config,
     listener: &Listener,
 ) -> Taker {
-    let nowhere = |error| Taker { service: Service::Local, route: Routes::NOTHING, found: Err(error) };
+    let nowhere =
+        |error| Taker { service: Service::Local, route: Routes::NOTHING, found: Err(error), target: None };
     if !listener.routes {
         return nowhere(Error::NoRoute);
     }
@@ -127,9 +132,16 @@ fn routed(
     match settings.leads_to {
         LeadsTo::Upstream(upstream) => {
             let rest = rest.filter(|_| settings.strip_prefix);
-            Taker { service: Service::Reverse, route, found: Ok(Found::Upstream(upstream, rest)) }
+            Taker {
+                service: Service::Reverse,
+                route,
+                found: Ok(Found::Upstream(upstream, rest)),
+                target: None,
+            }
         }
-        LeadsTo::Respond(_) => Taker { service: Service::Local, route, found: Ok(Found::Fixed) },
+        LeadsTo::Respond(_) => {
+            Taker { service: Service::Local, route, found: Ok(Found::Fixed), target: None }
+        }
         LeadsTo::Nothing | LeadsTo::Gateway => nowhere(Error::NoRoute),
     }
 }

@@ -31,6 +31,7 @@ pub(crate) struct Finished<'a> {
 
 impl Finished<'_> {
     /// Counts and logs it.
+    #[inline]
     pub(crate) fn record(&self, core: &Core) {
         let Self { plan, outcome, request, .. } = self;
         let ended = outcome.ended.unwrap_or_else(Instant::now);
