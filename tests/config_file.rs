@@ -640,6 +640,9 @@ fn secrets_reach_the_upstream_and_no_output() {
     ));
     let ended = Corsair::command_to_end(with(prefix.command(&["check"], &[])));
     assert!(ended.stdout.contains("http://127.0.0.1:9/***"), "{}", ended.stdout);
+    let told = Corsair::listening(with(prefix.command(&[], &[])), 1).wait_for_log("started");
+    assert!(told.contains("http://127.0.0.1:9/***"), "{told}");
+    hidden("a start", &told);
     let faulty = File::new(&format!(
         "{text}host = \"${{HIDDEN_TOKEN}} x\"\ncors = \"${{file:{0}}}\"\nmethods = [\"${{HIDDEN_TOKEN}} \"]\n\
          timeouts.response = \" ${{HIDDEN_TOKEN}}\"\n[policy.b]\nallow_origins = [\"${{HIDDEN_TOKEN}}\"]\nallow_methods = [\"x ${{file:{0}}}\"]\n",

@@ -33,7 +33,8 @@ fn summary(config: &Config) -> String {
         let to = match &route.leads_to {
             LeadsTo::Upstream(upstream) => {
                 let upstream = config.upstream(*upstream);
-                let servers: Vec<String> = upstream.endpoints.iter().map(|server| server.url()).collect();
+                let servers: Vec<String> =
+                    upstream.endpoints.iter().map(|server| server.shown.to_string()).collect();
                 format!("{} ({})", upstream.name, servers.join(", "))
             }
             LeadsTo::Respond(respond) => format!("answer {}", respond.status),

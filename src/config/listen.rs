@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::SystemTime};
 
 use super::{
     keys::Key,
+    later,
     listen_address::{self, ListenAddress},
     reader::Reader,
     settings::Part,
@@ -98,6 +99,9 @@ fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>
     let old = before.iter().find(|old| addresses.iter().any(|(_, address)| *address == old.address));
     let tls = server_tls(old.and_then(|old| old.tls.as_ref()), SystemTime::now(), reader);
     let services = reader.members(Key::ListenServices, |text| {
+        if text == "forward" {
+            return Err(format!("\"{text}\" {}", later::MESSAGE));
+        }
         values::choice(text, &[("gateway", (true, false)), ("routes", (false, true))])
     });
     let allow_hosts = allow_hosts(hosts, reader);

@@ -6,7 +6,7 @@
 use super::{
     interpolation::interpolate,
     keys::{Key, Kind},
-    notes::{ConfigFault, Notes},
+    notes::{self, ConfigFault, Notes},
     settings::{Part, Section, Settings, Typed, TypedAt},
     source::Place,
     values,
@@ -76,6 +76,11 @@ impl<'a> Reader<'a> {
         let begins = self.section.spelling.as_ref().map_or("", |(_, instead)| instead);
         let key = format!("{begins}{name}");
         self.notes.faults.push(ConfigFault { key, message: message.to_owned(), place });
+    }
+
+    /// A text without what came out of the environment or of files.
+    pub(super) fn without_secrets(&self, text: &str) -> String {
+        notes::without(&self.secrets, text)
     }
 
     /// Whether anything was typed for `key`.

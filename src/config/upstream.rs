@@ -70,6 +70,8 @@ pub struct Endpoint {
     pub prefix: Box<str>,
     /// The name its certificate must bear; `None` without TLS.
     pub tls_server_name: Option<ServerName<'static>>,
+    /// Its URL as it may be shown to anybody: without what came out of the environment or of a file.
+    pub shown: Box<str>,
 }
 
 /// A name to be resolved, an address, or a Unix socket.
@@ -102,7 +104,7 @@ impl Endpoint {
 
     /// It as it is typed: `http://HOST:PORT/PREFIX`, `unix:/PATH` or `unix:@NAME`.
     #[must_use]
-    pub fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         let Self { scheme, host, authority, prefix, .. } = self;
         match host {
             EndpointHost::Unix(name) => format!("unix:{name}"),
@@ -200,8 +202,12 @@ impl UpstreamParts {
 
 /// What is typed of the upstream in the table that is being read.
 pub(super) fn read(reader: &mut Reader<'_>) -> UpstreamParts {
+    let mut endpoints = reader.members(Key::Upstream, endpoint);
+    for endpoint in &mut endpoints {
+        endpoint.shown = reader.without_secrets(&endpoint.url()).into();
+    }
     UpstreamParts {
-        endpoints: reader.members(Key::Upstream, endpoint),
+        endpoints,
         ejection: ejection::read(reader),
         pool: pool::read(reader),
         tls: client_tls(reader),
@@ -284,6 +290,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
         authority: url.port().map_or_else(|| shown.clone(), |port| format!("{shown}:{port}")).into(),
         prefix: url.path().trim_end_matches('/').into(),
         tls_server_name,
+        shown: Box::default(),
     })
 }
 
@@ -297,6 +304,7 @@ fn unix(name: UnixName) -> Endpoint {
         authority: "localhost".into(),
         prefix: "".into(),
         tls_server_name: None,
+        shown: Box::default(),
     }
 }
 

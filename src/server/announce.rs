@@ -9,7 +9,7 @@ use std::{
 
 use super::memory::MemoryBound;
 use crate::{
-    config::{Config, Endpoint, Gateway, LeadsTo, ListenAddress, Listener},
+    config::{Config, Gateway, LeadsTo, ListenAddress, Listener},
     gateway::GatewayForms,
     uri::Scheme,
 };
@@ -125,7 +125,8 @@ fn reverse(config: &Config) -> String {
 const MAX_SHOWN: usize = 4;
 
 fn all_servers(config: &Config) -> String {
-    let servers = config.upstreams.iter().flat_map(|upstream| &upstream.endpoints).map(Endpoint::url);
+    let servers =
+        config.upstreams.iter().flat_map(|upstream| &upstream.endpoints).map(|server| &*server.shown);
     servers.collect::<Vec<_>>().join(", ")
 }
 

@@ -81,7 +81,7 @@ impl Prober {
 /// Waits until a server is taken out, tells that, and probes it until it is back; then anew.
 async fn look_after(prober: Rc<Prober>, index: usize) {
     let Some(server) = prober.upstream.endpoints.get(index) else { return };
-    let url = server.url();
+    let url = &server.shown;
     loop {
         let absence = prober.servers.taken_out(index).await;
         let since = Instant::now();
