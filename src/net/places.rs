@@ -1,10 +1,16 @@
 //! A number of places, of which the one taken longest is given up for one that waits.
 
-use std::{cell::RefCell, collections::VecDeque, pin::pin, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    pin::pin,
+    rc::Rc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{Notify, Semaphore, SemaphorePermit},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 /// Places for what takes much and waits for strangers. Whoever finds none makes the one that has run longest give way,
@@ -15,6 +21,26 @@ pub struct Places {
     time: Duration,
     /// Those that have a place, the longest running first.
     running: RefCell<VecDeque<(Instant, Rc<Notify>)>>,
+    /// How many wait.
+    waiting: Cell<usize>,
+    /// How many have been told to give way, and whose places nobody has taken since.
+    giving_way: Cell<usize>,
+}
+
+/// Counts one that waits, for as long as it does.
+struct Waiting<'a>(&'a Cell<usize>);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a Cell<usize>) -> Self {
+        waiting.set(waiting.get() + 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
 }
 
 /// A place, taken.
@@ -29,35 +55,61 @@ impl Places {
     /// So many, of which each has `time` although others wait.
     #[must_use]
     pub fn new(time: Duration, count: usize) -> Self {
-        Self { free: Semaphore::new(count), time, running: RefCell::default() }
+        Self {
+            free: Semaphore::new(count),
+            time,
+            running: RefCell::default(),
+            waiting: Cell::new(0),
+            giving_way: Cell::new(0),
+        }
     }
 
     /// A place; nothing when there are none any more.
     pub(super) async fn take(&self) -> Option<Place<'_>> {
-        let mut free = pin!(self.free.acquire());
-        let mut permit = timeout(Duration::ZERO, &mut free).await.ok();
-        while permit.is_none() {
-            // Each that waits makes one give way and no more: the places come in the order of waiting.
-            let longest = self.running.borrow().front().map(|(since, _)| *since + self.time);
-            let due = match longest {
-                Some(due) if due > Instant::now() => Some(due),
-                Some(_) => {
-                    if let Some((_, longest)) = self.running.borrow_mut().pop_front() {
-                        longest.notify_one();
-                    }
-                    None
-                }
-                // All of them give way already.
-                None => None,
-            };
-            permit = match due {
-                Some(due) => timeout_at(due, &mut free).await.ok(),
-                None => Some(free.as_mut().await),
-            };
-        }
+        let permit = match self.free.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => self.wait().await?,
+        };
+        self.giving_way.set(self.giving_way.get().saturating_sub(1));
         let give_up = Rc::new(Notify::new());
         self.running.borrow_mut().push_back((Instant::now(), Rc::clone(&give_up)));
-        Some(Place { places: self, _permit: permit?.ok()?, give_up })
+        Some(Place { places: self, _permit: permit, give_up })
+    }
+
+    /// Waits for a place that others give up.
+    async fn wait(&self) -> Option<SemaphorePermit<'_>> {
+        // Before it queues: whoever looks must see it.
+        let _waiting = Waiting::new(&self.waiting);
+        let mut free = pin!(self.free.acquire());
+        loop {
+            match self.make_way() {
+                Some(due) => {
+                    if let Ok(permit) = timeout_at(due, &mut free).await {
+                        return permit.ok();
+                    }
+                }
+                None => return free.await.ok(),
+            }
+        }
+    }
+
+    /// Has those that have run longest give way, once they have had their time, until as many do as wait: whoever of
+    /// these looks first does it for all, for places come in the order of waiting. Returns when to look again; nothing
+    /// when there is a place on its way for everybody.
+    fn make_way(&self) -> Option<Instant> {
+        let (mut running, now) = (self.running.borrow_mut(), Instant::now());
+        while self.giving_way.get() < self.waiting.get() {
+            // Where all give way already, those that come after them have their time, too.
+            let due = running.front().map_or(now, |(since, _)| *since) + self.time;
+            if due > now {
+                return Some(due);
+            }
+            if let Some((_, longest)) = running.pop_front() {
+                longest.notify_one();
+                self.giving_way.set(self.giving_way.get() + 1);
+            }
+        }
+        None
     }
 }
 
@@ -76,6 +128,13 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future::Future,
+        task::{Context, Waker},
+    };
+
+    use tokio::time::timeout;
+
     use super::*;
     use crate::net::testing::in_worker;
 
@@ -101,6 +160,31 @@ mod tests {
             let begun = Instant::now();
             assert!(places.take().await.is_some());
             assert_eq!(begun.elapsed(), Duration::ZERO);
+        });
+    }
+
+    #[test]
+    fn everybody_who_waits_gets_a_place_whoever_looks_first() {
+        in_worker(async {
+            tokio::time::pause();
+            let places = Places::new(TIME, 2);
+            let (first, second) = (places.take().await.unwrap(), places.take().await.unwrap());
+            let (mut before, mut behind) = (Box::pin(places.take()), Box::pin(places.take()));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(before.as_mut().poll(&mut cx).is_pending() && behind.as_mut().poll(&mut cx).is_pending());
+            tokio::time::advance(TIME + Duration::from_millis(1)).await;
+            // The last one looks first, and the place that it has asked for goes to the one before it.
+            assert!(behind.as_mut().poll(&mut cx).is_pending());
+            first.given_up().await;
+            drop(first);
+            let third = before.await;
+            let giving_way = async {
+                second.given_up().await;
+                drop(second);
+            };
+            let both = async { tokio::join!(behind, giving_way).0.is_some() };
+            assert_eq!(timeout(Duration::from_secs(60), both).await, Ok(true));
+            assert!(third.is_some());
         });
     }
 }
