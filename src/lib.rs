@@ -26,11 +26,11 @@
 //! │      ▼                                                              │            │
 //! │ ┌─ proxy::request ── one turn, in a frame ────────────────────────┐ │            │
 //! │ │ ╔═ DECIDE ══ plan::request asks, in this order: ══════════════╗ │ │            │
+//! │ │ ║ RequestTarget::parse     which form the target has          ║ │ │            │
+//! │ │ ║ plan::route              gateway or which route, and so     ║ │ │            │
+//! │ │ ║                          the policy, waits and bounds       ║ │ │            │
 //! │ │ ║ cors::decide             what CORS says of it               ║ │ │            │
 //! │ │ ║ Framing::of_request      how the body ends                  ║ │ │            │
-//! │ │ ║ RequestTarget::parse     which form the target has          ║ │ │            │
-//! │ │ ║ plan::route              gateway or reverse proxy, and what ║ │ │            │
-//! │ │ ║                          the operator allows                ║ │ │            │
 //! │ │ ╚══╤═══════════════════════════════════════╤══════════════════╝ │ │            │
 //! │ │  Action::Respond                    Action::Exchange            │ │            │
 //! │ │    │                   ┌─ proxy::exchange ─▼──────────────────┐ │ │            │
@@ -89,7 +89,7 @@
 //! | | [`gateway`] | which target a path names, where a redirect leads | yes |
 //! | | [`access`] | which hosts and addresses may be reached | yes |
 //! | 3 | [`tls`] | PEM files to rustls configurations | |
-//! | 4 | [`config`] | one table of settings; flags and environment to one [`Config`](config::Config), valid by construction | |
+//! | 4 | [`config`] | one table of settings; flags, environment and a file to one [`Config`](config::Config), valid by construction | |
 //! | 5 | [`plan`] | DECIDE: what is done about a request, what a response means, what both look like on the other side | yes |
 //! | 6 | [`net`] | DO: listening, resolving, connecting, handshakes, the one stream type, sockets at rest; knows no HTTP | |
 //! | | [`observe`] | access log and counters; no request waits for them | |
@@ -114,6 +114,9 @@
 //!   whatever came.
 //! - [`Table`](routing::Table): which route a request takes, found in as many steps for any number of them; a path is
 //!   matched as a back end resolves it.
+//! - [`Snapshot`](proxy::snapshot::Snapshot): the configuration that a request sees from its first byte to its record. The
+//!   server publishes another one ([`Published`](proxy::snapshot::Published)), workers take it up with their next request,
+//!   and nothing else knows that a reload exists.
 //! - [`Edits`](http1::edits::Edits): what an operator changes of a head; what frames a message cannot be named in it.
 //! - [`CorsPolicy`](cors::CorsPolicy): compiled once, in which "any origin, with credentials" cannot be
 //!   expressed. [`CorsDecision`](cors::CorsDecision): what it says of one request.

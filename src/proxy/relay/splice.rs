@@ -107,12 +107,14 @@ pub(crate) struct Window {
     /// There has been data so long that a wide one pays; chunks are mostly shorter.
     is_worthwhile: bool,
     is_wide: bool,
+    /// The source has failed; what came before that is on its way.
+    failed: Option<Error>,
 }
 
 impl Window {
     /// The window of a source whose receive buffer has `bytes`.
     pub(crate) const fn new(bytes: Option<usize>) -> Self {
-        Self { bytes, is_worthwhile: false, is_wide: false }
+        Self { bytes, is_worthwhile: false, is_wide: false, failed: None }
     }
 
     /// Widens it when it is time.
@@ -213,19 +215,24 @@ fn poll_through(
 ) -> Poll<Result<Stopped, Error>> {
     let mut moved = 0;
     while moved < TURN {
-        if pipe.held() == 0 && flow.lags() {
+        if pipe.held() == 0 && window.failed.is_none() && flow.lags() {
             window.narrow(source.stream());
             return Poll::Ready(Ok(Stopped::Source));
         }
         window.follow(source, flow);
-        let filled = if pipe.held() == 0 { poll_fill(cx, pipe, source, flow) } else { GOES_ON };
-        let sent = poll_empty(cx, pipe, source, target, flow, &mut moved);
-        // What could leave before an error at once has left; a source that failed is not asked again.
+        let is_empty = pipe.held() == 0 && window.failed.is_none();
+        let filled = if is_empty { poll_fill(cx, pipe, source, flow) } else { GOES_ON };
         if let Poll::Ready(Err(error)) = filled {
-            return Poll::Ready(Err(error));
+            window.failed = Some(error);
         }
+        let sent = poll_empty(cx, pipe, source, target, flow, &mut moved);
         if !ready!(sent) {
             return Poll::Ready(Ok(Stopped::Target));
+        }
+        // What came before the fault has left, for as long as its target takes it; a source that failed is not asked
+        // again.
+        if let Some(error) = window.failed {
+            return Poll::Ready(Err(error));
         }
         if !ready!(filled)? {
             return Poll::Ready(Ok(Stopped::Source));
