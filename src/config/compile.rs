@@ -15,6 +15,7 @@ use super::{
     log,
     machine::Machine,
     notes::{ConfigFault, Notes},
+    places::{Places, TablePlaces},
     policies::Policies,
     policy::PolicyId,
     process,
@@ -93,6 +94,8 @@ fn read<'a>(
         Route::plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, timeouts.clone(), limits.clone()),
         Route::plain("gateway", LeadsTo::Gateway, gateway_policy, timeouts.clone(), limits.clone()),
     ];
+    let (gateway_places, route_places) =
+        (reader.places("gateway.", "gateway"), route_places(&routes, reader));
     let routes =
         compiled(own, routes, (&policies, &upstreams), (&timeouts, &limits, process.largest_head), reader);
     upstreams.warn_of_idle_ones(reader);
@@ -108,10 +111,11 @@ fn read<'a>(
     let listeners = listen::in_place(listeners, listeners_before)
         .map_err(|fault| reader.fault(Key::Listen, fault))
         .ok()?;
+    let (policies, policy_places) = policies.into_compiled();
     Some(Config {
         process,
         listeners,
-        policies: policies.into_compiled()?,
+        policies: policies?,
         upstreams: probed(upstreams.into_compiled()?, routes.as_ref()?),
         routes: routes?,
         gateway,
@@ -123,6 +127,7 @@ fn read<'a>(
         files: settings.files(),
         file: settings.file.clone(),
         example_fields,
+        places: Places { policies: policy_places, gateway: gateway_places, routes: route_places },
     })
 }
 
@@ -153,6 +158,18 @@ fn typed_routes<'a>(of_flags: bool, reader: &mut Reader<'a>) -> Vec<(Option<&'a 
         routes.push((None, flags));
     }
     routes
+}
+
+/// Where the settings of these routes were typed.
+fn route_places<'a>(
+    routes: &[(Option<&'a Section>, RouteParts)],
+    reader: &mut Reader<'a>,
+) -> Vec<TablePlaces> {
+    let places = |(table, _): &(Option<&'a Section>, RouteParts)| match table {
+        Some(table) => reader.within(table, |reader| reader.places("route.", "route")),
+        None => reader.places("route.", "route"),
+    };
+    routes.iter().map(places).collect()
 }
 
 /// All routes, with what each leads to; `None` where one is faulty.

@@ -5,14 +5,16 @@ use std::{path::PathBuf, sync::Arc};
 use super::{
     dns::Dns,
     gateway::Gateway,
+    keys::Key,
     limits::Limits,
     listen::{Listener, ListenerId},
     log::Log,
+    places::{Places, SettingPlace, TablePlaces},
     policy::PolicyId,
     process::Process,
     route::{Route, RouteId},
     routes::Routes,
-    source::Source,
+    source::{Place, Source},
     timeouts::Timeouts,
     upstream::{Upstream, UpstreamId},
 };
@@ -48,6 +50,8 @@ pub struct Config {
     pub file: Option<Arc<Source>>,
     /// Field lines that an example request needs to be let in, such as `Origin: https://app.example.com`.
     pub example_fields: Vec<Box<str>>,
+    /// Where what decides was typed.
+    pub(super) places: Places,
 }
 
 impl Config {
@@ -61,6 +65,45 @@ impl Config {
     #[must_use]
     pub fn policy(&self, id: PolicyId) -> &CorsPolicy {
         &self.policies[usize::from(id.0)]
+    }
+
+    /// The name of a policy; that of `[cors]` is `default`.
+    #[must_use]
+    pub fn policy_name(&self, id: PolicyId) -> &str {
+        &self.places.policies[usize::from(id.0)].name
+    }
+
+    /// Where a setting of a policy, such as [`Key::AllowOrigin`], was typed.
+    #[must_use]
+    pub fn setting(&self, policy: PolicyId, key: Key) -> SettingPlace {
+        self.places.policies[usize::from(policy.0)].settings.setting(key)
+    }
+
+    /// Where a setting of a listener, such as [`Key::AllowHost`], was typed.
+    #[must_use]
+    pub fn listener_setting(&self, listener: ListenerId, key: Key) -> SettingPlace {
+        self.listener(listener).places.setting(key)
+    }
+
+    /// Where a setting of a route, such as [`Key::RouteMethods`], was typed; of the gateway's, one of `[gateway]`.
+    #[must_use]
+    pub fn route_setting(&self, route: RouteId, key: Key) -> SettingPlace {
+        self.route_places(route)
+            .map_or_else(|| TablePlaces::default().setting(key), |places| places.setting(key))
+    }
+
+    /// Where the table of a route begins; nothing where flags say what it is, or nobody.
+    #[must_use]
+    pub fn route_place(&self, route: RouteId) -> Option<&Place> {
+        self.route_places(route).and_then(|places| places.place.as_ref())
+    }
+
+    fn route_places(&self, route: RouteId) -> Option<&TablePlaces> {
+        match route {
+            Routes::NOTHING => None,
+            Routes::GATEWAY => Some(&self.places.gateway),
+            route => self.places.routes.get(Routes::typed_index(route)?),
+        }
     }
 
     /// A route of this configuration.

@@ -1,11 +1,12 @@
 //! `[[listen]]`: what is served where, and with what certificate.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use super::{
     keys::Key,
     later,
     listen_address::{self, ListenAddress},
+    places::TablePlaces,
     reader::Reader,
     settings::Part,
     values,
@@ -42,6 +43,8 @@ pub struct Listener {
     pub required_hosts: Option<AllowHosts>,
     /// Whether it is served; what came to it while it was is served on.
     pub is_served: bool,
+    /// Where its settings were typed; of one that is not served any more nobody knows.
+    pub(super) places: Arc<TablePlaces>,
 }
 
 impl Listener {
@@ -83,7 +86,7 @@ pub(super) fn in_place(mut listeners: Vec<Listener>, before: &[Listener]) -> Res
         let new = listeners.iter().position(|new| new.address == old.address);
         placed.push(match new {
             Some(new) => listeners.remove(new),
-            None => Listener { is_served: false, ..old.clone() },
+            None => Listener { is_served: false, places: Arc::default(), ..old.clone() },
         });
     }
     placed.extend(listeners);
@@ -105,6 +108,7 @@ fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>
         values::choice(text, &[("gateway", (true, false)), ("routes", (false, true))])
     });
     let allow_hosts = allow_hosts(hosts, reader);
+    let places = Arc::new(reader.places("listen.", "listen"));
     for (text, address) in addresses {
         // Two times port 0 are two ports; what is not typed is none.
         if !address.is_any_port()
@@ -121,6 +125,7 @@ fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>
                 allow_hosts,
                 required_hosts,
                 is_served: true,
+                places: Arc::clone(&places),
             });
         }
     }

@@ -36,6 +36,8 @@ mod notes;
 
 mod settings;
 
+mod places;
+
 mod interpolation;
 
 mod reader;
@@ -78,6 +80,8 @@ mod log;
 
 mod configuration;
 
+mod remedy;
+
 mod intent;
 
 mod environment;
@@ -104,9 +108,11 @@ pub use self::{
     listen_address::ListenAddress,
     log::{AccessLog, Log, SecretNames},
     notes::ConfigFault,
+    places::SettingPlace,
     policy::PolicyId,
     pool::Pooling,
     process::{Process, RunAs},
+    remedy::{Obstacle, Refused, Remedy},
     route::{LeadsTo, Methods, Respond, Route, RouteId},
     routes::{Routes, Taken},
     settings::{Part, Section, Settings, Typed, TypedAt},

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::{
     keys::Key,
     names::unknown_name,
+    places::{PolicyPlaces, TablePlaces},
     policy::{self, PolicyId},
     reader::Reader,
     settings::{Part, Section},
@@ -13,6 +14,9 @@ use crate::cors::{CorsPolicy, CorsSettings};
 
 /// The most that there can be beside that of `[cors]`.
 const MOST: usize = u16::MAX as usize - 1;
+
+/// What the names of their settings begin with.
+const BEGIN: &str = "cors.";
 
 /// All of them; that of `[cors]` first.
 pub(super) struct Policies<'a> {
@@ -30,6 +34,8 @@ struct Named<'a> {
     /// Whether any origin was to be let in.
     is_any_origin: bool,
     is_used: Cell<bool>,
+    /// Where its settings were typed.
+    places: TablePlaces,
 }
 
 impl<'a> Policies<'a> {
@@ -38,22 +44,30 @@ impl<'a> Policies<'a> {
         let settings = policy::settings(reader);
         let policy = policy::policy(&settings, reader);
         let is_any_origin = is_any(&settings);
-        let mut list =
-            vec![Named { name: "default", table: None, policy, is_any_origin, is_used: Cell::new(true) }];
+        let places = reader.places(BEGIN, "cors");
+        let is_used = Cell::new(true);
+        let mut list = vec![Named { name: "default", table: None, policy, is_any_origin, is_used, places }];
         let tables = reader.parts(Part::Policy);
         if tables.len() > MOST {
             reader.fault_of_several(format!("there are {} policies; at most {MOST} can be", tables.len()));
         }
         for table in tables.into_iter().take(MOST) {
-            let (name, policy, is_any_origin) = reader.within(table, |reader| {
+            let named = reader.within(table, |reader| {
                 let settings = policy::settings(reader);
                 let name = reader.name().unwrap_or_default();
                 if name == "default" {
                     reader.fault_of_several("[policy.default] is [cors]; write it there".to_owned());
                 }
-                (name, policy::policy(&settings, reader), is_any(&settings))
+                Named {
+                    name,
+                    table: Some(table),
+                    policy: policy::policy(&settings, reader),
+                    is_any_origin: is_any(&settings),
+                    is_used: Cell::new(false),
+                    places: reader.places(BEGIN, ""),
+                }
             });
-            list.push(Named { name, table: Some(table), policy, is_any_origin, is_used: Cell::new(false) });
+            list.push(named);
         }
         Self { list, settings }
     }
@@ -117,9 +131,13 @@ impl<'a> Policies<'a> {
         }
     }
 
-    /// The policies themselves, in their order; `None` where one is faulty.
-    pub(super) fn into_compiled(self) -> Option<Vec<CorsPolicy>> {
-        self.list.into_iter().map(|named| named.policy).collect()
+    /// The policies themselves, in their order; `None` where one is faulty. And where their settings were typed.
+    pub(super) fn into_compiled(self) -> (Option<Vec<CorsPolicy>>, Vec<PolicyPlaces>) {
+        let split = |Named { name, policy, places, .. }: Named<'_>| {
+            (policy, PolicyPlaces { name: name.into(), settings: places })
+        };
+        let (policies, places): (Vec<_>, Vec<_>) = self.list.into_iter().map(split).unzip();
+        (policies.into_iter().collect(), places)
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     interpolation::interpolate,
     keys::{Key, Kind},
     notes::{self, ConfigFault, Notes},
+    places::TablePlaces,
     settings::{Part, Section, Settings, Typed, TypedAt},
     source::Place,
     values,
@@ -58,6 +59,12 @@ impl<'a> Reader<'a> {
     /// The name of the table that is being read.
     pub(super) fn name(&self) -> Option<&'a str> {
         self.section.name.as_deref()
+    }
+
+    /// Where those settings of the table that is being read were typed whose names begin so; in the whole file they
+    /// stand in a table called `table`.
+    pub(super) fn places(&self, begins: &str, table: &str) -> TablePlaces {
+        TablePlaces::of(self.settings, self.section, begins, table)
     }
 
     /// Whether a file was read.

@@ -71,6 +71,11 @@ impl Routes {
         }
     }
 
+    /// The place of a route among those that were typed, if it is one of them.
+    pub(super) fn typed_index(id: RouteId) -> Option<usize> {
+        usize::from(id.0).checked_sub(Self::OWN)
+    }
+
     /// One of them.
     #[must_use]
     pub(super) fn get(&self, id: RouteId) -> &Route {

@@ -177,6 +177,11 @@ impl Section {
         self.typed.entry(key).or_default().push(typed);
     }
 
+    /// Everything for which something was typed here.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.typed.keys().copied()
+    }
+
     /// What was typed for `key` here, in that order.
     pub(super) fn typed(&self, key: Key) -> &[Typed] {
         self.typed.get(&key).map_or(&[], Vec::as_slice)
@@ -220,14 +225,8 @@ impl Section {
 
     /// The same; where nothing was typed, as in a file if there `is_file`.
     pub(super) fn spelled_where(&self, key: Key, is_file: bool) -> String {
-        match (key.row(), self.typed(key).last().map(|typed| &typed.at)) {
-            (Row { flag: Some(flag), .. }, Some(TypedAt::Variable)) => flag.variable(),
-            (Row { name: Some(name), .. }, Some(TypedAt::File(_))) => self.in_file(name),
-            (Row { flag: Some(flag), .. }, Some(TypedAt::Flag)) => format!("--{}", flag.long),
-            (Row { name: Some(name), .. }, None) if is_file => self.in_file(name),
-            (Row { flag: Some(flag), .. }, _) => format!("--{}", flag.long),
-            (Row { flag: None, name, .. }, _) => name.unwrap_or_default().to_owned(),
-        }
+        let at = self.typed(key).last().map(|typed| &typed.at);
+        spelled(key, at, self.spelling.as_ref().map(|(begins, instead)| (*begins, instead.as_str())), is_file)
     }
 
     /// What points at `key`: where it was typed last, or the beginning of the table.
@@ -243,15 +242,27 @@ impl Section {
     pub(super) fn has_outside_of_a_file(&self, key: Key) -> bool {
         self.typed(key).last().is_some_and(|typed| !matches!(typed.at, TypedAt::File(_)))
     }
+}
 
-    fn in_file(&self, name: &str) -> String {
-        match &self.spelling {
-            Some((begins, instead)) => match name.strip_prefix(begins) {
-                Some(rest) => format!("{instead}{rest}"),
-                None => format!("{instead}{name}"),
-            },
-            None => name.to_owned(),
-        }
+/// How `key` is spelled that was typed there; where nothing was typed, as in a file if there `is_file`. In the table of
+/// the file its name has another beginning where `spelling` says so.
+pub(super) fn spelled(
+    key: Key,
+    at: Option<&TypedAt>,
+    spelling: Option<(&str, &str)>,
+    is_file: bool,
+) -> String {
+    let in_file = |name: &str| match spelling {
+        Some((begins, instead)) => format!("{instead}{}", name.strip_prefix(begins).unwrap_or(name)),
+        None => name.to_owned(),
+    };
+    match (key.row(), at) {
+        (Row { flag: Some(flag), .. }, Some(TypedAt::Variable)) => flag.variable(),
+        (Row { name: Some(name), .. }, Some(TypedAt::File(_))) => in_file(name),
+        (Row { flag: Some(flag), .. }, Some(TypedAt::Flag)) => format!("--{}", flag.long),
+        (Row { name: Some(name), .. }, None) if is_file => in_file(name),
+        (Row { flag: Some(flag), .. }, _) => format!("--{}", flag.long),
+        (Row { flag: None, name, .. }, _) => name.unwrap_or_default().to_owned(),
     }
 }
 

@@ -194,7 +194,6 @@ fn kept(config: &Config) -> usize {
 mod tests {
     use super::*;
     use crate::{
-        config::Listener,
         plan::sample::{REVERSE, config},
         tls::sample::tls,
     };
@@ -203,7 +202,11 @@ mod tests {
     fn bound(tls: &[&ServerTls]) -> MemoryBound {
         let mut config = config(REVERSE);
         let plain = config.listeners.remove(0);
-        let listener = |tls: &&ServerTls| Listener { tls: Some((*tls).clone()), ..plain.clone() };
+        let listener = |tls: &&ServerTls| {
+            let mut listener = plain.clone();
+            listener.tls = Some((*tls).clone());
+            listener
+        };
         config.listeners = tls.iter().map(listener).collect();
         MemoryBound::of(&config)
     }
