@@ -112,6 +112,11 @@ impl Config {
         self.routes.get(id)
     }
 
+    /// All policies by their places.
+    pub fn policy_ids(&self) -> impl Iterator<Item = PolicyId> + use<> {
+        (0..u16::try_from(self.policies.len()).unwrap_or(u16::MAX)).map(PolicyId)
+    }
+
     /// An upstream of this configuration.
     #[must_use]
     pub fn upstream(&self, id: UpstreamId) -> &Upstream {

@@ -13,6 +13,12 @@ pub struct PolicyId(pub(super) u16);
 impl PolicyId {
     /// That of `[cors]`.
     pub const DEFAULT: Self = Self(0);
+
+    /// Its place.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// The policy in its own terms.

@@ -21,6 +21,14 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteId(pub(super) u16);
 
+impl RouteId {
+    /// Its place.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What counts for a request, once it is known what takes it.
 #[derive(Debug)]
 pub struct Route {

@@ -29,6 +29,8 @@ impl Routes {
     pub const NOTHING: RouteId = RouteId(0);
     /// That of the gateway.
     pub const GATEWAY: RouteId = RouteId(1);
+    /// What that is called, and what all its targets together are.
+    pub const GATEWAY_NAME: &str = "gateway";
     /// How many there are that nobody has typed.
     const OWN: usize = 2;
 
@@ -86,6 +88,11 @@ impl Routes {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.list.len() == Self::OWN
+    }
+
+    /// All of them, by their places.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.list.iter()
     }
 
     /// Those that were typed.

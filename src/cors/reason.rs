@@ -21,20 +21,20 @@ pub enum Reason {
     HeadersInvalid,
 }
 
-/// The words for the reasons, each at the place of its reason.
-const LABELS: [&str; Reason::COUNT] = [
-    "origin_not_allowed",
-    "origin_invalid",
-    "several_origins",
-    "method_not_allowed",
-    "method_invalid",
-    "header_not_allowed",
-    "headers_invalid",
-];
-
 impl Reason {
     /// How many reasons there are.
     pub const COUNT: usize = 7;
+
+    /// The words for the reasons, each at the place of its reason.
+    pub const LABELS: [&str; Self::COUNT] = [
+        "origin_not_allowed",
+        "origin_invalid",
+        "several_origins",
+        "method_not_allowed",
+        "method_invalid",
+        "header_not_allowed",
+        "headers_invalid",
+    ];
 
     /// The place of this reason among all, whatever it is about.
     #[must_use]
@@ -53,7 +53,7 @@ impl Reason {
     /// The reason in a fixed word: the one of metrics and the log.
     #[must_use]
     pub const fn label(self) -> &'static str {
-        LABELS[self.index()]
+        Self::LABELS[self.index()]
     }
 
     /// The reason in words, and the part of the request it is about.

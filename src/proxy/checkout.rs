@@ -21,7 +21,7 @@ use crate::{
     config::{Endpoint, Place, Route, UpstreamId},
     error::Error,
     net::{Peer, timer::Timer},
-    observe::metrics::PoolResult,
+    observe::metrics::{Connections, PoolResult},
     plan::{Destination, Exchange, Target},
     upstream::{
         BoundLeases, Lease, OpenConnection,
@@ -64,6 +64,8 @@ pub(crate) struct Connected<'a> {
     pub(crate) server: Option<(usize, &'a Endpoint)>,
     /// It serves this client alone.
     pub(crate) bound: bool,
+    /// Counts it among those that are in use.
+    pub(crate) in_use: Connections,
 }
 
 impl<'a> Connected<'a> {
@@ -88,7 +90,8 @@ impl<'a> Checkout<'a, '_> {
         match &exchange.destination {
             Destination::Target(target) => {
                 let (lease, bound) = self.take_to_target(target, client, timer).await?;
-                Ok(Connected { lease, server: None, bound })
+                let in_use = self.snapshot.server_tally(None, 0).in_use();
+                Ok(Connected { lease, server: None, bound, in_use })
             }
             Destination::Upstream(upstream) => self.take_to_upstream(*upstream, client, timer).await,
         }
@@ -108,10 +111,10 @@ impl<'a> Checkout<'a, '_> {
             Nearness::Own => gateway.rules.admit_own_address(verdict, ip, url.port()),
         };
         let admits_again = |ip| admits(ip, Nearness::Unknown);
-        if let Some(lease) = self.bound(url.origin(), admits_again) {
+        if let Some(lease) = self.bound(None, url.origin(), admits_again) {
             return Ok((lease, true));
         }
-        if let Some(lease) = self.pooled(url.origin(), admits_again) {
+        if let Some(lease) = self.pooled(None, url.origin(), admits_again) {
             return Ok((lease, false));
         }
         let tls = match url.scheme() {
@@ -138,11 +141,16 @@ impl<'a> Checkout<'a, '_> {
     ) -> Result<Connected<'a>, Error> {
         let upstream = self.snapshot.config.upstream(id);
         let Group { servers, balance, .. } = self.snapshot.group(id);
+        let snapshot = self.snapshot;
+        let connected = |lease, index: usize, bound| {
+            let in_use = snapshot.server_tally(Some(id), index).in_use();
+            Connected { lease, server: Some((index, &upstream.endpoints[index])), bound, in_use }
+        };
         if !self.bound.is_empty() {
             // Where this client has logged in it goes again, whosever turn it is.
             for (index, server) in upstream.endpoints.iter().enumerate() {
-                if let Some(lease) = self.bound(&server.key, |_| true) {
-                    return Ok(Connected { lease, server: Some((index, server)), bound: true });
+                if let Some(lease) = self.bound(Some(id), &server.key, |_| true) {
+                    return Ok(connected(lease, index, true));
                 }
             }
         }
@@ -151,16 +159,17 @@ impl<'a> Checkout<'a, '_> {
         let count = upstream.endpoints.len();
         while let Some(index) = balance.next(count, self.tried, |index| servers.is_usable(index)) {
             let server = &upstream.endpoints[index];
-            if let Some(lease) = self.pooled(&server.key, |_| true) {
-                return Ok(Connected { lease, server: Some((index, server)), bound: false });
+            if let Some(lease) = self.pooled(Some(id), &server.key, |_| true) {
+                return Ok(connected(lease, index, false));
             }
             let remote = Remote::of_server(upstream, server, self.route.limits.socket_buffer);
             let error = match self.open(remote, |_, _| true, client, timer).await {
-                Ok(lease) => {
-                    return Ok(Connected { lease, server: Some((index, server)), bound: false });
-                }
+                Ok(lease) => return Ok(connected(lease, index, false)),
                 Err(error) => error,
             };
+            if !error.client_is_gone() {
+                snapshot.server_tally(Some(id), index).counters().failed();
+            }
             let now = Instant::now();
             // One that had less than its time, because others took it, has not failed.
             let is_late = matches!(error, Error::ConnectTimeout | Error::DnsTimeout);
@@ -179,17 +188,27 @@ impl<'a> Checkout<'a, '_> {
     }
 
     /// The connection on which this client has logged in before.
-    fn bound(&mut self, key: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Lease> {
+    fn bound(
+        &mut self,
+        upstream: Option<UpstreamId>,
+        key: &str,
+        admits: impl Fn(IpAddr) -> bool,
+    ) -> Option<Lease> {
         if self.bound.is_empty() {
             return None;
         }
         // Taken in any case: one that failed is not kept.
         let lease = self.bound.take(key, admits).filter(|_| !self.fresh_only)?;
-        self.core.counters.pool_reuse(PoolResult::Reused);
+        self.snapshot.upstream_counters(upstream).pool_reuse(PoolResult::Reused);
         Some(lease)
     }
 
-    fn pooled(&self, key: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Lease> {
+    fn pooled(
+        &self,
+        upstream: Option<UpstreamId>,
+        key: &str,
+        admits: impl Fn(IpAddr) -> bool,
+    ) -> Option<Lease> {
         if self.fresh_only {
             return None;
         }
@@ -197,7 +216,7 @@ impl<'a> Checkout<'a, '_> {
             Peer::Ip(address) => admits(address.ip()),
             Peer::Unix(_) => true,
         });
-        let counters = &self.core.counters;
+        let counters = self.snapshot.upstream_counters(upstream);
         counters.pool_reuse(if found.is_some() { PoolResult::Reused } else { PoolResult::New });
         found
     }

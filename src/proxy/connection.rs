@@ -84,7 +84,7 @@ impl Connection {
         let patience = config.timeouts.send;
         let bytes = &out.spare()[..size];
         let sent = send(&mut self.stream, Leg::Client, bytes, &mut self.timer, patience).await;
-        record_fault(&core, &self.client, error, origin, request_id, size as u64);
+        record_fault(&core, snapshot, &self.client, error, origin, request_id, size as u64);
         if sent.is_ok() { After::Linger } else { After::Reset }
     }
 

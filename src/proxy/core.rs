@@ -90,7 +90,7 @@ impl Core {
         access_log: Option<AccessLogHandle>,
         descriptors: Arc<Descriptors>,
     ) -> Rc<Self> {
-        let snapshots = Snapshots::new(published);
+        let snapshots = Snapshots::new(published, Arc::clone(&counters));
         let config = Arc::clone(&snapshots.current().config);
         Rc::new(Self {
             buffers: BufferPool::new(buffer_size(&config)),

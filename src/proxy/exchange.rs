@@ -22,7 +22,7 @@ use super::{
     snapshot::{Snapshot, gateway_idle},
 };
 use crate::{
-    config::{Endpoint, Route},
+    config::{Endpoint, Route, UpstreamId},
     error::Error,
     gateway::Hop,
     http1::{
@@ -31,7 +31,7 @@ use crate::{
         head::{Request, RequestHead},
     },
     net::{Peer, buffer::Buffer, stream::Stream, timer::Timer},
-    observe::metrics::PoolResult,
+    observe::metrics::{Connections, PoolResult, ServerTally},
     plan::{
         AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan, Step,
         rewrite::{self, Forwarding, Onward},
@@ -78,6 +78,8 @@ pub(crate) struct TunnelEnds {
     pub(crate) lease: Lease,
     /// What the upstream sent behind its 101.
     pub(crate) from_upstream: Option<Buffer>,
+    /// Counts it among those that are in use.
+    _in_use: Connections,
 }
 
 /// How one attempt ended.
@@ -113,7 +115,7 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
             Step::Again => {
                 job.core.counters.retry();
                 if job.outcome.reused == Some(true) {
-                    job.core.counters.pool_reuse(PoolResult::Stale);
+                    job.snapshot.upstream_counters(upstream(exchange)).pool_reuse(PoolResult::Stale);
                 }
             }
             Step::Fail(error) => return job.failed(error),
@@ -155,8 +157,12 @@ impl<'a> Job<'a> {
         let turn = servers
             .zip(connected.server)
             .and_then(|(servers, (index, _))| servers.turn(index, begun.into_std()));
-        let mut failed = |error, received| {
+        let tally = self.tally(exchange, connected.server);
+        let mut failed = |error: Error, received| {
             let mut elsewhere = false;
+            if !error.client_is_gone() {
+                tally.counters().failed();
+            }
             if let Some(turn) = &turn {
                 turn.failed(error, reused);
                 if !reused {
@@ -178,7 +184,7 @@ impl<'a> Job<'a> {
         let mut upstream =
             UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
         let relayed = self.relay(&mut upstream, turn.as_ref(), exchange, deadline).await;
-        self.note(&upstream, turn.as_ref(), sent);
+        self.note(&upstream, turn.as_ref(), tally, self::upstream(exchange), sent);
         let received = upstream.received();
         let clean = upstream.ended_cleanly() && self.client.body().is_written();
         let (hop, leftover) = (upstream.hop.take(), upstream.take_leftover());
@@ -189,7 +195,8 @@ impl<'a> Job<'a> {
             (Ok(Ended::Switch), ..) => {
                 self.outcome.status = 101;
                 let lease = connected.lease;
-                Attempt::Tunnel(Box::new(TunnelEnds { lease, from_upstream: leftover }))
+                let in_use = connected.in_use;
+                Attempt::Tunnel(Box::new(TunnelEnds { lease, from_upstream: leftover, _in_use: in_use }))
             }
             (Ok(_), _, Some(response)) => {
                 let now = Instant::now();
@@ -211,6 +218,11 @@ impl<'a> Job<'a> {
             Destination::Upstream(upstream) => Some(&self.snapshot.group(upstream).servers),
             Destination::Target(_) => None,
         }
+    }
+
+    /// What is counted of the server that the exchange goes to.
+    fn tally(&self, exchange: &Exchange, server: Option<(usize, &Endpoint)>) -> &'a ServerTally {
+        self.snapshot.server_tally(upstream(exchange), server.map_or(0, |(index, _)| index))
     }
 
     /// A connection to where the exchange goes now.
@@ -264,12 +276,21 @@ impl<'a> Job<'a> {
         if connected.bound || response.upstream_bound {
             return self.bound.put(endpoint, connected.lease);
         }
-        let key = PoolKey { endpoint, chosen, limits };
+        let tally = self.tally(exchange, connected.server);
+        let key = PoolKey { endpoint, chosen, limits, tally };
         connected.lease.keep(&self.core.pool, key, response.patience, now);
     }
 
     /// Writes down what an attempt came to.
-    fn note(&mut self, upstream: &UpstreamSide<'_>, turn: Option<&Turn<'_>>, sent: Instant) {
+    fn note(
+        &mut self,
+        upstream: &UpstreamSide<'_>,
+        turn: Option<&Turn<'_>>,
+        tally: &ServerTally,
+        to: Option<UpstreamId>,
+        sent: Instant,
+    ) {
+        self.outcome.upstream_id = to;
         let first_byte = upstream.head_at.map(|at| at.saturating_duration_since(sent));
         self.outcome.first_byte = first_byte;
         self.outcome.waited += first_byte.unwrap_or_default();
@@ -278,6 +299,7 @@ impl<'a> Job<'a> {
         if let Some(response) = self.response {
             self.outcome.status = response.status;
             tell(turn, response.status);
+            tally.counters().answered(response.status, first_byte.unwrap_or_default());
         }
     }
 
@@ -433,6 +455,14 @@ impl<'a> Job<'a> {
             Poll::Pending => client.poll_leave(cx, timer, deadline, Error::ResponseTimeout).map(Err),
         })
         .await
+    }
+}
+
+/// The upstream that the exchange goes to; nothing for a target of the gateway.
+const fn upstream(exchange: &Exchange) -> Option<UpstreamId> {
+    match exchange.destination {
+        Destination::Upstream(upstream) => Some(upstream),
+        Destination::Target(_) => None,
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{error::Error, net::Peer, plan::RequestId, upstream::connector::OpeningTimes};
+use crate::{
+    config::UpstreamId, error::Error, net::Peer, plan::RequestId, upstream::connector::OpeningTimes,
+};
 
 /// What an exchange came to; filled in as it goes.
 #[derive(Debug, Default)]
@@ -20,6 +22,8 @@ pub(crate) struct Outcome {
     /// The bodies did not fit one buffer.
     pub(crate) streamed: bool,
     pub(crate) upstream: Option<Peer>,
+    /// The upstream that it went to; nothing for a target of the gateway.
+    pub(crate) upstream_id: Option<UpstreamId>,
     pub(crate) attempts: u32,
     pub(crate) reused: Option<bool>,
     /// How the request is called where the client gave it no name.

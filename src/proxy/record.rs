@@ -1,20 +1,23 @@
 //! What is written down when a request has ended: counters, and a line of the access log.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::Instant;
 
-use super::{core::Core, outcome::Outcome};
+use super::{core::Core, outcome::Outcome, snapshot::Snapshot};
 use crate::{
-    config::SecretNames,
+    config::{RouteId, Routes, SecretNames, UpstreamId},
     cors::CorsDecision,
-    error::Error,
+    error::{Error, Side},
     http1::{fields::FieldId, head::Request},
     observe::{
         access_log::{Record, Times},
-        metrics::{Direction, Leg, MethodLabel},
+        metrics::{Direction, Leg, MethodLabel, PolicyCounters, RouteCounters, UpstreamCounters},
     },
-    plan::{Client, Plan, RequestId, Service},
+    plan::{Client, Plan, RequestId},
 };
 
 /// A request that has ended.
@@ -29,20 +32,38 @@ pub(crate) struct Finished<'a> {
     pub(crate) head_took: Option<Duration>,
 }
 
+/// Where a request is counted that has ended.
+#[derive(Clone, Copy)]
+pub(crate) struct Cells<'a> {
+    pub(crate) route: &'a Arc<RouteCounters>,
+    pub(crate) policy: &'a Arc<PolicyCounters>,
+    pub(crate) upstream: &'a Arc<UpstreamCounters>,
+}
+
+impl<'a> Cells<'a> {
+    /// Those of the route that took the request, and of the upstream that it went to, if it went to one.
+    pub(crate) fn of(snapshot: &'a Snapshot, route: RouteId, upstream: Option<UpstreamId>) -> Self {
+        let policy = snapshot.config.route(route).policy;
+        Self {
+            route: snapshot.route_counters(route),
+            policy: snapshot.policy_counters(policy),
+            upstream: snapshot.upstream_counters(upstream),
+        }
+    }
+}
+
 impl Finished<'_> {
     /// Counts and logs it.
     #[inline]
-    pub(crate) fn record(&self, core: &Core) {
+    pub(crate) fn record(&self, core: &Core, cells: Cells<'_>) {
         let Self { plan, outcome, request, .. } = self;
         let ended = outcome.ended.unwrap_or_else(Instant::now);
         let total = ended.saturating_duration_since(self.begun);
         let counters = &core.counters;
-        counters.request_finished(
-            plan.service,
-            MethodLabel::of(request.method_name()),
-            outcome.status,
-            total,
-        );
+        let failed = outcome.error.is_some_and(|error| error.side() != Side::Client);
+        counters.request_finished(failed || outcome.status >= 500, total);
+        let method = MethodLabel::of(request.method_name());
+        cells.route.finished(method, outcome.status, total);
         let bytes_in = request.head.len as u64 + outcome.body_in;
         counters.bytes(Leg::Client, Direction::In, bytes_in);
         counters.bytes(Leg::Client, Direction::Out, outcome.bytes_out);
@@ -50,14 +71,14 @@ impl Finished<'_> {
             counters.error(error);
         }
         if let Some(first_byte) = outcome.first_byte {
-            counters.upstream_first_byte(first_byte);
+            cells.upstream.first_byte(first_byte);
         }
         if outcome.reused == Some(true) && !outcome.streamed && outcome.error.is_none() {
             // Opening a connection and moving bulk depend on the peers; what is left is our own doing.
             counters.proxy_added(total.saturating_sub(outcome.waited));
         }
         if let Some(stage) = plan.cors.stage() {
-            counters.cors(plan.service, stage, plan.cors.reason());
+            cells.policy.decided(stage, plan.cors.reason());
         }
         let Some(log) = &core.access_log else { return };
         log.log(&Record {
@@ -93,13 +114,15 @@ impl Finished<'_> {
 /// Records a head that was not understood.
 pub(crate) fn record_fault(
     core: &Core,
+    snapshot: &Snapshot,
     client: &Client,
     error: Error,
     origin: Option<&[u8]>,
     request_id: RequestId,
     bytes_out: u64,
 ) {
-    core.counters.request_finished(Service::Local, MethodLabel::Other, error.status(), Duration::ZERO);
+    core.counters.request_finished(error.side() != Side::Client, Duration::ZERO);
+    snapshot.route_counters(Routes::NOTHING).finished(MethodLabel::Other, error.status(), Duration::ZERO);
     core.counters.error(error);
     core.counters.bytes(Leg::Client, Direction::Out, bytes_out);
     let Some(log) = &core.access_log else { return };

@@ -2,7 +2,7 @@
 //!
 //! Runs in a frame ([`super::frame`]): what is kept here is kept while a request is under way, and no longer.
 
-use std::{cell::RefCell, convert::Infallible, mem, pin::pin, rc::Rc, time::Duration};
+use std::{cell::RefCell, convert::Infallible, mem, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use super::{
     exchange::{Exchanged, Job, TunnelEnds, exchange},
     frame::Desk,
     outcome::Outcome,
-    record::Finished,
+    record::{Cells, Finished},
     relay::{ClientSide, ExchangeState, TunnelLimits, tunnel},
     send::send,
     snapshot::Snapshot,
@@ -26,7 +26,7 @@ use crate::{
         head::{Request, RequestHead},
     },
     net::{buffer::Buffer, timer::Timer},
-    observe::metrics::Leg,
+    observe::metrics::{Leg, PolicyCounters, RouteCounters, UpstreamCounters},
     plan::{self, Action, Answer, Exchange, Plan, Recipient, request_body_limits, rewrite::Forwarding},
 };
 
@@ -107,9 +107,11 @@ async fn request(
         Ended::Switched(ends) => {
             let limits = TunnelLimits::of(turn.route);
             let Turn { connection, plan, outcome, .. } = turn;
+            let Cells { route, policy, upstream } = Cells::of(&snapshot, plan.route, outcome.upstream_id);
+            let cells = (Arc::clone(route), Arc::clone(policy), Arc::clone(upstream));
             // It may last for days, and needs nothing of its configuration any more.
             drop(snapshot);
-            let tunnel = Tunnel { connection, plan, head: &head, inbound: &inbound, begun, outcome };
+            let tunnel = Tunnel { connection, plan, head: &head, inbound: &inbound, begun, outcome, cells };
             Box::pin(tunnel.run(*ends, limits, head_took)).await;
             After::Close
         }
@@ -241,7 +243,7 @@ impl Turn<'_, '_> {
         let request = Request { bytes: inbound.all(), head: self.head };
         let secrets = &snapshot.config.log.secrets;
         Finished { client: &connection.client, request, plan, outcome, secrets, begun: *begun, head_took }
-            .record(core);
+            .record(core, Cells::of(snapshot, plan.route, outcome.upstream_id));
     }
 }
 
@@ -253,12 +255,14 @@ struct Tunnel<'a> {
     inbound: &'a RefCell<Buffer>,
     begun: Instant,
     outcome: Outcome,
+    /// Those of [`Cells`]: its route may be gone when it ends.
+    cells: (Arc<RouteCounters>, Arc<PolicyCounters>, Arc<UpstreamCounters>),
 }
 
 impl Tunnel<'_> {
     /// Relays until it ends, and writes that down.
     async fn run(self, mut ends: TunnelEnds, limits: TunnelLimits, head_took: Option<Duration>) {
-        let Self { connection, plan, head, inbound, begun, mut outcome } = self;
+        let Self { connection, plan, head, inbound, begun, mut outcome, cells } = self;
         let core = Rc::clone(&connection.core);
         // What the client sent behind its request is for the tunnel.
         let mut early = core.buffers.take();
@@ -280,6 +284,8 @@ impl Tunnel<'_> {
         let inbound = inbound.borrow();
         let request = Request { bytes: inbound.all(), head };
         let secrets = &core.snapshot().config.log.secrets;
-        Finished { client, request, plan: &plan, outcome: &outcome, secrets, begun, head_took }.record(&core);
+        let (route, policy, upstream) = &cells;
+        Finished { client, request, plan: &plan, outcome: &outcome, secrets, begun, head_took }
+            .record(&core, Cells { route, policy, upstream });
     }
 }

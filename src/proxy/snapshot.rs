@@ -17,7 +17,8 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    config::{Config, Upstream, UpstreamId},
+    config::{Config, PolicyId, RouteId, Routes, Upstream, UpstreamId},
+    observe::metrics::{PolicyCounters, RouteCounters, ServerTally, UpstreamCounters, WorkerCounters},
     upstream::{Balance, Servers, pool::IdleLimits},
 };
 
@@ -87,6 +88,12 @@ pub struct Snapshot {
     pub config: Arc<Config>,
     /// Its upstreams, in their order.
     groups: Box<[Rc<Group>]>,
+    /// What is counted of the targets of the gateway.
+    targets: Counted,
+    /// What is counted of routes, in their order.
+    routes: Box<[Arc<RouteCounters>]>,
+    /// What is counted of policies, in their order.
+    policies: Box<[Arc<PolicyCounters>]>,
     /// That of the configuration.
     pub generation: u64,
 }
@@ -99,10 +106,30 @@ pub struct Group {
     pub balance: Balance,
     /// What is kept of connections to each.
     pub idle: IdleLimits,
+    /// What is counted of them.
+    counted: Counted,
+}
+
+/// What is counted of connections and exchanges.
+struct Counted {
+    upstream: Arc<UpstreamCounters>,
+    servers: Box<[ServerTally]>,
+}
+
+impl Counted {
+    fn of(upstream: &Upstream, counters: &WorkerCounters) -> Self {
+        let servers = upstream.endpoints.iter().map(|server| counters.server(&upstream.name, &server.shown));
+        Self { upstream: counters.upstream(&upstream.name), servers: servers.collect() }
+    }
+
+    fn of_targets(counters: &WorkerCounters) -> Self {
+        let name = Routes::GATEWAY_NAME;
+        Self { upstream: counters.upstream(name), servers: [counters.server(name, name)].into() }
+    }
 }
 
 impl Snapshot {
-    fn of(publication: &Publication, before: Option<&Self>) -> Rc<Self> {
+    fn of(publication: &Publication, before: Option<&Self>, counters: &WorkerCounters) -> Rc<Self> {
         let Publication { config, servers, generation } = publication;
         let workers = config.process.workers.get();
         let most = config.process.max_connections.div_ceil(workers);
@@ -116,10 +143,18 @@ impl Snapshot {
                 before.groups.iter().find(is_same).cloned()
             });
             kept.unwrap_or_else(|| {
-                Rc::new(Group { servers: Arc::clone(servers), balance: Balance::default(), idle })
+                let counted = Counted::of(upstream, counters);
+                Rc::new(Group { servers: Arc::clone(servers), balance: Balance::default(), idle, counted })
             })
         });
-        Rc::new(Self { groups: groups.collect(), config: Arc::clone(config), generation: *generation })
+        Rc::new(Self {
+            groups: groups.collect(),
+            targets: Counted::of_targets(counters),
+            routes: config.routes.iter().map(|route| counters.route(&route.name)).collect(),
+            policies: config.policy_ids().map(|id| counters.policy(config.policy_name(id))).collect(),
+            config: Arc::clone(config),
+            generation: *generation,
+        })
     }
 
     /// An upstream of this configuration.
@@ -127,20 +162,49 @@ impl Snapshot {
     pub fn group(&self, id: UpstreamId) -> &Group {
         &self.groups[id.index()]
     }
+
+    /// What is counted of a route.
+    #[must_use]
+    pub fn route_counters(&self, id: RouteId) -> &Arc<RouteCounters> {
+        &self.routes[id.index()]
+    }
+
+    /// What is counted of a policy.
+    #[must_use]
+    pub fn policy_counters(&self, id: PolicyId) -> &Arc<PolicyCounters> {
+        &self.policies[id.index()]
+    }
+
+    /// What is counted of an upstream; without one, of the targets of the gateway.
+    #[must_use]
+    pub fn upstream_counters(&self, upstream: Option<UpstreamId>) -> &Arc<UpstreamCounters> {
+        &self.counted(upstream).upstream
+    }
+
+    /// What is counted of a server by its place; without an upstream, of the targets of the gateway.
+    #[must_use]
+    pub fn server_tally(&self, upstream: Option<UpstreamId>, server: usize) -> &ServerTally {
+        &self.counted(upstream).servers[server]
+    }
+
+    fn counted(&self, upstream: Option<UpstreamId>) -> &Counted {
+        upstream.map_or(&self.targets, |id| &self.group(id).counted)
+    }
 }
 
 /// What one worker has taken up.
 pub struct Snapshots {
     published: Arc<Published>,
     current: RefCell<Rc<Snapshot>>,
+    counters: Arc<WorkerCounters>,
 }
 
 impl Snapshots {
     /// Those of a worker that begins.
     #[must_use]
-    pub fn new(published: Arc<Published>) -> Self {
-        let current = RefCell::new(Snapshot::of(&published.current(), None));
-        Self { published, current }
+    pub fn new(published: Arc<Published>, counters: Arc<WorkerCounters>) -> Self {
+        let current = RefCell::new(Snapshot::of(&published.current(), None, &counters));
+        Self { published, current, counters }
     }
 
     /// The configuration that a request sees which comes now.
@@ -159,7 +223,9 @@ impl Snapshots {
     #[inline(never)]
     fn take_up(&self) -> Rc<Snapshot> {
         let mut current = self.current.borrow_mut();
-        *current = Snapshot::of(&self.published.current(), Some(&current));
+        *current = Snapshot::of(&self.published.current(), Some(&current), &self.counters);
+        // What requests under way still have goes with the next configuration.
+        self.counters.forget_unused();
         Rc::clone(&current)
     }
 }

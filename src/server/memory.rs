@@ -8,7 +8,7 @@ use crate::{
         handshake::{HANDSHAKES, TLS_MEMORY, UNPROVEN_MEMORY},
         parked,
     },
-    observe::{access_log, metrics::WorkerCounters},
+    observe::{access_log, metrics},
     proxy::{
         MAX_FREE_FRAMES,
         core::{BULK_STREAMS, MAX_FREE_FIELDS, buffer_size, idle_connections},
@@ -85,7 +85,7 @@ impl MemoryBound {
                 }
             },
             // Those of the workers, and the sums over them.
-            counters: product(workers + 1, size_of::<WorkerCounters>()),
+            counters: product(workers + 1, counters(config)),
             workers: product(workers, BULK_STREAMS * 2 * BULK_BUFFER + kept(config) + unproven),
         }
     }
@@ -108,6 +108,14 @@ impl MemoryBound {
             .iter()
             .sum()
     }
+}
+
+/// What one worker counts: also of what a configuration had that was replaced, while requests under way have it.
+fn counters(config: &Config) -> usize {
+    let servers: usize = config.upstreams.iter().map(|upstream| upstream.endpoints.len()).sum();
+    // The targets of the gateway are one more.
+    let upstreams = config.upstreams.len() + 1;
+    metrics::memory(config.routes.iter().count(), config.policy_ids().count(), upstreams, servers + 1)
 }
 
 /// TLS of the listeners.

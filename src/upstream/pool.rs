@@ -16,7 +16,10 @@ use foldhash::fast::RandomState;
 use tokio::{sync::Notify, time::Instant};
 
 use super::lease::Lease;
-use crate::{net::Peer, observe::metrics::WorkerCounters};
+use crate::{
+    net::Peer,
+    observe::metrics::{Connections, ServerTally, WorkerCounters},
+};
 
 /// Bounds of a [`Pool`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct PoolKey<'a> {
     pub chosen: bool,
     /// How many may wait there, and how long.
     pub limits: IdleLimits,
+    /// What is counted of it.
+    pub tally: &'a ServerTally,
 }
 
 /// A connection at rest.
@@ -44,6 +49,8 @@ struct Idle {
     lease: Lease,
     since: Instant,
     expires: Instant,
+    /// Counts it.
+    _idle: Connections,
 }
 
 /// Idle connections by endpoint.
@@ -200,7 +207,7 @@ impl Pool {
         if patience.is_zero() || key.limits.per_endpoint == 0 {
             return;
         }
-        let connection = Idle { lease, since: now, expires: now + patience };
+        let connection = Idle { lease, since: now, expires: now + patience, _idle: key.tally.idle() };
         let mut idle = self.idle.borrow_mut();
         if let Some(queue) = idle.of(key.endpoint) {
             if queue.idle.len() >= key.limits.per_endpoint {
@@ -311,7 +318,8 @@ mod tests {
         near.set_nonblocking(true).unwrap();
         far.set_nonblocking(true).unwrap();
         // Targets of clients have a dot.
-        let key = PoolKey { endpoint, chosen: endpoint.contains('.'), limits: LIMITS };
+        let tally = &pool.counters.server("u", endpoint);
+        let key = PoolKey { endpoint, chosen: endpoint.contains('.'), limits: LIMITS, tally };
         pool.put(key, lease(pool, number, Stream::Unix(near.try_into().unwrap())), announced, Instant::now());
         far
     }

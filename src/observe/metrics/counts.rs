@@ -6,26 +6,28 @@ use super::{
     causes::CAUSES,
     cell::Cell,
     histogram::Histogram,
-    labels::{BufferState, CodeLabel, Direction, Leg, MethodLabel, PoolResult},
+    labels::{BufferState, Direction, Leg, MethodLabel},
 };
-use crate::{
-    cors::{Reason, Stage},
-    plan::Service,
-};
+use crate::cors::{Reason, Stage};
 
-const SERVICES: usize = Service::ALL.len();
-const METHODS: usize = MethodLabel::ALL.len();
+pub(super) const METHODS: usize = MethodLabel::ALL.len();
 const LEGS: usize = Leg::ALL.len();
-const STAGES: usize = Stage::ALL.len();
+pub(super) const STAGES: usize = Stage::ALL.len();
 /// Allowed, or refused for one of the reasons.
-const VERDICTS: usize = 1 + Reason::COUNT;
+pub(super) const VERDICTS: usize = 1 + Reason::COUNT;
 
-/// All counts: of a worker when `C` is [`Cell`], of all workers when it is a number.
+/// The place of a verdict of CORS among all: allowed, or refused for a reason.
+pub(super) fn verdict(refused: Option<Reason>) -> usize {
+    refused.map_or(0, |reason| 1 + reason.index())
+}
+
+/// All counts that have no name of the configuration for a label: of a worker when `C` is [`Cell`], of all workers when it
+/// is a number.
 #[derive(Debug)]
 pub(super) struct Counts<C> {
-    pub(super) requests: [[[C; CodeLabel::COUNT]; METHODS]; SERVICES],
-    pub(super) request_duration: [Histogram<C, 16>; SERVICES],
-    pub(super) upstream_first_byte: Histogram<C, 16>,
+    pub(super) requests: C,
+    pub(super) failed_requests: C,
+    pub(super) request_duration: Histogram<C, 16>,
     pub(super) proxy_added: Histogram<C, 13>,
     pub(super) opened: [C; LEGS],
     pub(super) closed: [C; LEGS],
@@ -33,9 +35,7 @@ pub(super) struct Counts<C> {
     pub(super) errors: [C; CAUSES.len()],
     pub(super) retries: C,
     pub(super) panics: C,
-    pub(super) pool_reuse: [C; PoolResult::ALL.len()],
     pub(super) pool_idle: C,
-    pub(super) cors: [[[C; VERDICTS]; STAGES]; SERVICES],
     pub(super) buffers: [C; BufferState::ALL.len()],
 }
 
@@ -47,9 +47,9 @@ fn cells<T, const N: usize>(cell: impl Fn() -> T) -> [T; N] {
 impl<C: Default> Default for Counts<C> {
     fn default() -> Self {
         Self {
-            requests: cells(|| cells(|| cells(C::default))),
-            request_duration: cells(Histogram::default),
-            upstream_first_byte: Histogram::default(),
+            requests: C::default(),
+            failed_requests: C::default(),
+            request_duration: Histogram::default(),
             proxy_added: Histogram::default(),
             opened: cells(C::default),
             closed: cells(C::default),
@@ -57,9 +57,7 @@ impl<C: Default> Default for Counts<C> {
             errors: cells(C::default),
             retries: C::default(),
             panics: C::default(),
-            pool_reuse: cells(C::default),
             pool_idle: C::default(),
-            cors: cells(|| cells(|| cells(C::default))),
             buffers: cells(C::default),
         }
     }
@@ -96,7 +94,7 @@ impl Sum<Counts<Cell>> for Counts<u64> {
     fn sum(&mut self, worker: &Counts<Cell>) {
         self.requests.sum(&worker.requests);
         self.request_duration.sum(&worker.request_duration);
-        self.upstream_first_byte.sum(&worker.upstream_first_byte);
+        self.failed_requests.sum(&worker.failed_requests);
         self.proxy_added.sum(&worker.proxy_added);
         self.closed.sum(&worker.closed);
         self.opened.sum(&worker.opened);
@@ -104,9 +102,7 @@ impl Sum<Counts<Cell>> for Counts<u64> {
         self.errors.sum(&worker.errors);
         self.retries.sum(&worker.retries);
         self.panics.sum(&worker.panics);
-        self.pool_reuse.sum(&worker.pool_reuse);
         self.pool_idle.sum(&worker.pool_idle);
-        self.cors.sum(&worker.cors);
         self.buffers.sum(&worker.buffers);
     }
 }

@@ -1,15 +1,20 @@
 //! Counters of the traffic: written by the workers, each into cells of its own, and summed when asked for.
 //!
 //! A cell has one writer, so that counting is a load and a store, both relaxed: no locked instruction, no
-//! shared cache line. The price is that a sum is not a picture of one moment. Every label is an enumeration:
-//! nothing that a peer sends may become a series. How the sums are shown to whom is not the business of this
-//! room; no text is made here.
+//! shared cache line. The price is that a sum is not a picture of one moment. Every label is an enumeration or a
+//! name of the configuration: nothing that a peer sends may become a series. How the sums are shown to whom is not the
+//! business of this room; no text is made here.
 //!
+//! - `catalogue`: every metric, with its labels and its help
 //! - `labels`: the values that labels can have
 //! - `causes`: those of the label `cause`, which are the tokens of errors
 //! - `cell`: a number that one thread counts up and any thread reads
 //! - `histogram`: distributions of durations
 //! - `counts`: the cells of one worker, and their sums
+//! - `named`: those whose labels are names of the configuration
+//! - `sums`: what these come to
+
+pub mod catalogue;
 
 mod labels;
 
@@ -21,35 +26,34 @@ mod histogram;
 
 mod counts;
 
+mod named;
+
+mod sums;
+
 use std::{
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 pub use self::{
+    catalogue::{CATALOGUE, Metric},
     causes::CAUSES,
     histogram::Distribution,
     labels::{BufferState, CodeLabel, Direction, Leg, MethodLabel, PoolResult},
+    named::{Connections, PolicyCounters, RouteCounters, ServerCounters, ServerTally, UpstreamCounters},
+    sums::{PolicySums, RouteSums, ServerSums, UpstreamSums},
 };
 use self::{
     causes::cause_index,
     cell::Cell,
-    counts::{Counts, Sum},
+    counts::{Counts, METHODS, Sum},
     histogram::{ADDED_BOUNDS, REQUEST_BOUNDS},
+    named::Named,
 };
-use crate::{
-    cors::{Reason, Stage},
-    error::Error,
-    plan::Service,
-};
-
-/// The place of a verdict of CORS among all: allowed, or refused for a reason.
-fn verdict(refused: Option<Reason>) -> usize {
-    refused.map_or(0, |reason| 1 + reason.index())
-}
+use crate::error::Error;
 
 /// What one worker counts: one method for each event.
 ///
@@ -57,76 +61,115 @@ fn verdict(refused: Option<Reason>) -> usize {
 /// [`Metrics::snapshot`].
 #[derive(Debug, Default)]
 #[repr(align(128))] // no cache line in common with another worker's
-pub struct WorkerCounters(Counts<Cell>);
+pub struct WorkerCounters {
+    fixed: Counts<Cell>,
+    routes: Named<RouteCounters>,
+    policies: Named<PolicyCounters>,
+    upstreams: Named<UpstreamCounters>,
+    servers: Named<ServerCounters>,
+}
+
+/// What the counters of one worker take for so many names of the configuration, in bytes.
+#[must_use]
+pub const fn memory(routes: usize, policies: usize, upstreams: usize, servers: usize) -> usize {
+    const CODES: usize = size_of::<[Cell; CodeLabel::COUNT]>();
+    /// A name, its place among the others, and what the allocator adds to them.
+    const NAME: usize = 512;
+    size_of::<WorkerCounters>()
+        + routes * (size_of::<RouteCounters>() + METHODS * CODES + NAME)
+        + policies * (size_of::<PolicyCounters>() + NAME)
+        + upstreams * (size_of::<UpstreamCounters>() + NAME)
+        + servers * (size_of::<ServerCounters>() + CODES + NAME)
+}
+
+/// Under what the cells of a server stand: no name of an upstream holds such a byte.
+fn server_name(upstream: &str, server: &str) -> String {
+    format!("{upstream}\n{server}")
+}
 
 impl WorkerCounters {
     /// A connection was accepted or made: `corsair_connections`, `corsair_connections_total`.
     pub fn connection_opened(&self, leg: Leg) {
-        self.0.opened[leg.index()].add(1);
+        self.fixed.opened[leg.index()].add(1);
     }
 
     /// It is gone: `corsair_connections`.
     pub fn connection_closed(&self, leg: Leg) {
-        self.0.closed[leg.index()].add(1);
+        self.fixed.closed[leg.index()].add(1);
     }
 
-    /// A request has ended with this status after this time: `corsair_requests_total`,
-    /// `corsair_request_duration_seconds`.
-    pub fn request_finished(&self, service: Service, method: MethodLabel, status: u16, duration: Duration) {
-        self.0.requests[service.index()][method.index()][CodeLabel::of(status).index()].add(1);
-        self.0.request_duration[service.index()].record(&REQUEST_BOUNDS, duration);
+    /// The cells of a route; those of one name are the same.
+    #[must_use]
+    pub fn route(&self, name: &str) -> Arc<RouteCounters> {
+        self.routes.get(name)
     }
 
-    /// The upstream's response began this long after the request was sent:
-    /// `corsair_upstream_first_byte_seconds`.
-    pub fn upstream_first_byte(&self, duration: Duration) {
-        self.0.upstream_first_byte.record(&REQUEST_BOUNDS, duration);
+    /// The cells of a policy.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> Arc<PolicyCounters> {
+        self.policies.get(name)
+    }
+
+    /// The cells of an upstream.
+    #[must_use]
+    pub fn upstream(&self, name: &str) -> Arc<UpstreamCounters> {
+        self.upstreams.get(name)
+    }
+
+    /// The cells of a server of an upstream.
+    #[must_use]
+    pub fn server(&self, upstream: &str, server: &str) -> ServerTally {
+        ServerTally::new(self.servers.get(&server_name(upstream, server)))
+    }
+
+    /// Forgets the cells that nobody has asked for, or that everybody who did has dropped.
+    pub fn forget_unused(&self) {
+        self.routes.forget_unused();
+        self.policies.forget_unused();
+        self.upstreams.forget_unused();
+        self.servers.forget_unused();
+    }
+
+    /// A request of whatever route has ended after this time, for good or with an error of a server or of corsair's own.
+    pub fn request_finished(&self, failed: bool, duration: Duration) {
+        self.fixed.requests.add(1);
+        self.fixed.failed_requests.add(u64::from(failed));
+        self.fixed.request_duration.record(&REQUEST_BOUNDS, duration);
     }
 
     /// What corsair itself added to an exchange: `corsair_proxy_added_seconds`.
     pub fn proxy_added(&self, duration: Duration) {
-        self.0.proxy_added.record(&ADDED_BOUNDS, duration);
+        self.fixed.proxy_added.record(&ADDED_BOUNDS, duration);
     }
 
     /// Bytes have moved: `corsair_bytes_total`.
     pub fn bytes(&self, leg: Leg, direction: Direction, count: u64) {
-        self.0.bytes[leg.index()][direction.index()].add(count);
+        self.fixed.bytes[leg.index()][direction.index()].add(count);
     }
 
     /// An exchange went wrong: `corsair_errors_total`.
     pub fn error(&self, error: Error) {
-        self.0.errors[cause_index(error)].add(1);
+        self.fixed.errors[cause_index(error)].add(1);
     }
 
     /// A request is sent once more: `corsair_retries_total`.
     pub fn retry(&self) {
-        self.0.retries.add(1);
+        self.fixed.retries.add(1);
     }
 
-    /// A connection was asked of the pool: `corsair_pool_reuse_total`.
-    pub fn pool_reuse(&self, result: PoolResult) {
-        self.0.pool_reuse[result.index()].add(1);
-    }
-
-    /// So many more idle connections are in the pool, or fewer: `corsair_pool_idle`.
+    /// So many more idle connections are in the pool, or fewer.
     pub fn pool_idle_changed(&self, by: i64) {
-        self.0.pool_idle.change(by);
-    }
-
-    /// The CORS policy was asked about a request with an `Origin`: `corsair_cors_requests_total`.
-    /// It is allowed, or refused for a reason.
-    pub fn cors(&self, service: Service, stage: Stage, refused: Option<Reason>) {
-        self.0.cors[service.index()][stage.index()][verdict(refused)].add(1);
+        self.fixed.pool_idle.change(by);
     }
 
     /// The task of a connection panicked: `corsair_panics_total`.
     pub fn panic(&self) {
-        self.0.panics.add(1);
+        self.fixed.panics.add(1);
     }
 
     /// So many more relay buffers are in this state, or fewer: `corsair_buffers`.
     pub fn buffers_changed(&self, state: BufferState, by: i64) {
-        self.0.buffers[state.index()].change(by);
+        self.fixed.buffers[state.index()].change(by);
     }
 }
 
@@ -136,6 +179,7 @@ pub struct Metrics {
     // Locked when a worker starts and when somebody asks, never in between.
     workers: Mutex<Vec<Arc<WorkerCounters>>>,
     log_dropped: OnceLock<Arc<AtomicU64>>,
+    worker_restarts: AtomicU64,
 }
 
 impl Metrics {
@@ -145,12 +189,12 @@ impl Metrics {
         Self::default()
     }
 
-    /// Cells for one more worker (some 22 KiB). They are kept when the worker ends, because counters never
+    /// Cells for one more worker ([`memory`]). They are kept when the worker ends, because counters never
     /// go back.
     #[must_use]
     pub fn register(&self) -> Arc<WorkerCounters> {
         let counters = Arc::new(WorkerCounters::default());
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        self.workers().push(Arc::clone(&counters));
         counters
     }
 
@@ -166,10 +210,71 @@ impl Metrics {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let mut counts = Box::<Counts<u64>>::default();
-        for worker in &*self.workers.lock().unwrap_or_else(PoisonError::into_inner) {
-            counts.sum(&worker.0);
+        for worker in &*self.workers() {
+            counts.sum(&worker.fixed);
         }
-        Snapshot { counts, log_dropped: self.log_dropped.get().map_or(0, |dropped| dropped.load(Relaxed)) }
+        Snapshot {
+            counts,
+            log_dropped: self.log_dropped.get().map_or(0, |dropped| dropped.load(Relaxed)),
+            worker_restarts: self.worker_restarts.load(Relaxed),
+        }
+    }
+
+    /// A worker has died and was started anew: `corsair_worker_restarts_total`.
+    pub fn worker_restarted(&self) {
+        self.worker_restarts.fetch_add(1, Relaxed);
+    }
+
+    /// Of each worker how many requests have ended, and how many client connections it has.
+    #[must_use]
+    pub fn by_worker(&self) -> Vec<(u64, u64)> {
+        let of = |worker: &Arc<WorkerCounters>| {
+            let Counts { requests, opened, closed, .. } = &worker.fixed;
+            let [opened, closed] = [opened, closed].map(|cells| cells[Leg::Client.index()].value());
+            (requests.value(), opened.saturating_sub(closed))
+        };
+        self.workers().iter().map(of).collect()
+    }
+
+    /// What the route of this name has come to.
+    #[must_use]
+    pub fn route(&self, name: &str) -> RouteSums {
+        self.named(name, |worker| &worker.routes)
+    }
+
+    /// What the policy of this name has come to.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> PolicySums {
+        self.named(name, |worker| &worker.policies)
+    }
+
+    /// What the upstream of this name has come to.
+    #[must_use]
+    pub fn upstream(&self, name: &str) -> UpstreamSums {
+        self.named(name, |worker| &worker.upstreams)
+    }
+
+    /// What a server of an upstream has come to.
+    #[must_use]
+    pub fn server(&self, upstream: &str, server: &str) -> ServerSums {
+        self.named(&server_name(upstream, server), |worker| &worker.servers)
+    }
+
+    fn named<T: Default, S: Sum<T> + Default>(
+        &self,
+        name: &str,
+        of: impl Fn(&WorkerCounters) -> &Named<T>,
+    ) -> S {
+        let mut sums = S::default();
+        for worker in &*self.workers() {
+            of(worker).add_to(name, &mut sums);
+        }
+        sums
+    }
+
+    fn workers(&self) -> MutexGuard<'_, Vec<Arc<WorkerCounters>>> {
+        // A list that only grows is never left half-done.
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -178,25 +283,32 @@ impl Metrics {
 pub struct Snapshot {
     counts: Box<Counts<u64>>,
     log_dropped: u64,
+    worker_restarts: u64,
 }
 
 impl Snapshot {
-    /// `corsair_requests_total`
+    /// Requests of all routes that have ended.
     #[must_use]
-    pub fn requests(&self, service: Service, method: MethodLabel, code: CodeLabel) -> u64 {
-        self.counts.requests[service.index()][method.index()][code.index()]
+    pub fn requests(&self) -> u64 {
+        self.counts.requests
     }
 
-    /// `corsair_request_duration_seconds`
+    /// Those of them that have ended with an error of a server or of corsair's own.
     #[must_use]
-    pub fn request_duration(&self, service: Service) -> Distribution {
-        self.counts.request_duration[service.index()].distribution(&REQUEST_BOUNDS)
+    pub fn failed_requests(&self) -> u64 {
+        self.counts.failed_requests
     }
 
-    /// `corsair_upstream_first_byte_seconds`
+    /// How long those of all routes took.
     #[must_use]
-    pub fn upstream_first_byte(&self) -> Distribution {
-        self.counts.upstream_first_byte.distribution(&REQUEST_BOUNDS)
+    pub fn request_duration(&self) -> Distribution {
+        self.counts.request_duration.distribution(&REQUEST_BOUNDS)
+    }
+
+    /// `corsair_worker_restarts_total`
+    #[must_use]
+    pub const fn worker_restarts(&self) -> u64 {
+        self.worker_restarts
     }
 
     /// `corsair_proxy_added_seconds`
@@ -234,22 +346,10 @@ impl Snapshot {
         self.counts.retries
     }
 
-    /// `corsair_pool_reuse_total`
-    #[must_use]
-    pub fn pool_reuse(&self, result: PoolResult) -> u64 {
-        self.counts.pool_reuse[result.index()]
-    }
-
-    /// `corsair_pool_idle`
+    /// Idle connections in the pools.
     #[must_use]
     pub fn pool_idle(&self) -> u64 {
         self.counts.pool_idle
-    }
-
-    /// `corsair_cors_requests_total`
-    #[must_use]
-    pub fn cors(&self, service: Service, stage: Stage, refused: Option<Reason>) -> u64 {
-        self.counts.cors[service.index()][stage.index()][verdict(refused)]
     }
 
     /// `corsair_log_dropped_total`
@@ -276,7 +376,10 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::http1::span::Span;
+    use crate::{
+        cors::{Reason, Stage},
+        http1::span::Span,
+    };
 
     /// The variant behind that of `error`. Whoever adds one is led here by the compiler.
     fn next(error: &Error) -> Option<Error> {
@@ -360,12 +463,14 @@ mod tests {
             for _ in 0..2 {
                 let worker = metrics.register();
                 scope.spawn(move || {
+                    let route = worker.route("api");
                     for index in 0..1_000_u16 {
                         let status = if index % 10 == 0 { 502 } else { 200 };
                         worker.connection_opened(Leg::Client);
                         worker.bytes(Leg::Client, Direction::In, 100);
                         let duration = Duration::from_micros(300);
-                        worker.request_finished(Service::Gateway, MethodLabel::Get, status, duration);
+                        worker.request_finished(status == 502, duration);
+                        route.finished(MethodLabel::Get, status, duration);
                         worker.connection_closed(Leg::Client);
                     }
                     worker.connection_opened(Leg::Client);
@@ -373,14 +478,18 @@ mod tests {
             }
         });
         let sums = metrics.snapshot();
-        let requests = |status| sums.requests(Service::Gateway, MethodLabel::Get, CodeLabel::of(status));
-        assert_eq!((requests(200), requests(502), requests(404)), (1_800, 200, 0));
+        assert_eq!((sums.requests(), sums.failed_requests()), (2_000, 200));
         assert_eq!(sums.bytes(Leg::Client, Direction::In), 200_000);
         assert_eq!((sums.connections(Leg::Client), sums.connections_total(Leg::Client)), (2, 2_002));
-        let durations = sums.request_duration(Service::Gateway);
-        assert_eq!((durations.count(), durations.counts[0]), (2_000, 2_000));
-        assert_eq!(durations.sum, Duration::from_millis(600));
-        assert_eq!(sums.request_duration(Service::Reverse).count(), 0);
+        assert_eq!(metrics.by_worker(), [(1_000, 1), (1_000, 1)]);
+        let route = metrics.route("api");
+        let requests: Vec<_> = route.requests().map(|(method, code, n)| (method, code.label(), n)).collect();
+        assert_eq!(requests, [(MethodLabel::Get, "200", 1_800), (MethodLabel::Get, "502", 200)]);
+        for durations in [sums.request_duration(), route.duration()] {
+            assert_eq!((durations.count(), durations.counts[0]), (2_000, 2_000));
+            assert_eq!(durations.sum, Duration::from_millis(600));
+        }
+        assert_eq!(metrics.route("none").duration().count(), 0);
     }
 
     #[test]
@@ -389,29 +498,67 @@ mod tests {
         let worker = metrics.register();
         worker.retry();
         worker.panic();
-        worker.pool_reuse(PoolResult::Stale);
-        worker.cors(Service::Reverse, Stage::Preflight, Some(Reason::HeaderNotAllowed(Span::new(1, 2))));
-        worker.upstream_first_byte(Duration::from_secs(90));
+        metrics.worker_restarted();
+        let upstream = worker.upstream("a");
+        upstream.pool_reuse(PoolResult::Stale);
+        upstream.first_byte(Duration::from_secs(90));
+        let server = worker.server("a", "http://127.0.0.1:1");
+        server.counters().answered(404, Duration::from_micros(11));
+        server.counters().failed();
+        let named = Some(Reason::HeaderNotAllowed(Span::new(1, 2)));
+        worker.policy("default").decided(Stage::Preflight, named);
         worker.proxy_added(Duration::from_micros(11));
         let sums = metrics.snapshot();
-        assert_eq!((sums.retries(), sums.panics(), sums.log_dropped()), (1, 1, 0));
+        assert_eq!((sums.retries(), sums.panics(), sums.log_dropped(), sums.worker_restarts()), (1, 1, 0, 1));
+        let (upstream, other) = (metrics.upstream("a"), metrics.upstream("b"));
         for result in PoolResult::ALL {
-            assert_eq!(sums.pool_reuse(result), u64::from(result == PoolResult::Stale));
+            assert_eq!(upstream.reuse(result), u64::from(result == PoolResult::Stale));
+            assert_eq!(other.reuse(result), 0);
         }
-        let mut cors = 0;
-        for service in Service::ALL {
-            for stage in Stage::ALL {
-                for verdict in &sums.counts.cors[service.index()][stage.index()] {
-                    cors += verdict;
-                }
-            }
-        }
-        assert_eq!(cors, 1);
+        assert_eq!(upstream.first_byte().counts[16], 1);
+        let server = metrics.server("a", "http://127.0.0.1:1");
+        assert_eq!(
+            server.requests().map(|(code, count)| (code.label(), count)).collect::<Vec<_>>(),
+            [("404", 1)]
+        );
+        assert_eq!((server.failures, server.first_byte().count()), (1, 1));
+        let policy = metrics.policy("default");
         let refused = Some(Reason::HeaderNotAllowed(Span::default()));
-        assert_eq!(sums.cors(Service::Reverse, Stage::Preflight, refused), 1, "whatever the name is");
-        assert_eq!(sums.upstream_first_byte().counts[16], 1);
+        assert_eq!(policy.count(Stage::Preflight, refused), 1, "whatever the name is");
+        let verdicts: Vec<_> = policy.verdicts().collect();
+        assert_eq!(verdicts, [(Stage::Preflight, Some("header_not_allowed"), 1)]);
         assert_eq!(sums.proxy_added().counts[1], 1);
         assert_eq!(sums.proxy_added().bounds_nanos.len(), sums.proxy_added().counts.len() - 1);
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_any_more_is_forgotten_and_one_that_stays_keeps_its_counts() {
+        let metrics = Metrics::new();
+        let worker = metrics.register();
+        let kept = worker.route("kept");
+        kept.finished(MethodLabel::Get, 200, Duration::ZERO);
+        worker.route("gone").finished(MethodLabel::Get, 200, Duration::ZERO);
+        worker.forget_unused();
+        assert_eq!(worker.routes.len(), 1);
+        worker.route("kept").finished(MethodLabel::Get, 200, Duration::ZERO);
+        assert_eq!(metrics.route("kept").duration().count(), 2);
+        assert_eq!(metrics.route("gone").duration().count(), 0);
+    }
+
+    #[test]
+    fn connections_of_a_server_are_counted_for_as_long_as_they_are_there() {
+        let metrics = Metrics::new();
+        let tally = metrics.register().server("a", "s");
+        let sums = || {
+            let sums = metrics.server("a", "s");
+            (sums.in_use, sums.idle)
+        };
+        let (first, second, idle) = (tally.in_use(), tally.in_use(), tally.idle());
+        assert_eq!(sums(), (2, 1));
+        drop((first, idle));
+        assert_eq!(sums(), (1, 0));
+        drop(second);
+        assert_eq!(sums(), (0, 0));
     }
 
     #[test]
