@@ -4,11 +4,7 @@ use std::process::ExitCode;
 
 use corsair::{
     commands,
-    config::{
-        ConfigFault, Settings, file,
-        flags::{self, Command},
-        machine::Machine,
-    },
+    config::{Command, ConfigFault, Settings, file, flags, machine::Machine},
     diagnostics,
     server::{self, Origin},
 };

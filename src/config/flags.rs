@@ -9,24 +9,11 @@ use std::{ffi::OsString, iter::Peekable, vec};
 use clap::{Arg, ArgAction};
 
 use super::{
+    command::{Command, Takes},
     environment, intent,
     keys::{Key, Kind, Row},
     settings::{Settings, Typed, TypedAt},
 };
-
-/// What is to be done with the settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Serve.
-    Serve,
-    /// Tell what is wrong with them.
-    Check {
-        /// Tell what is effective as a file.
-        print: bool,
-    },
-    /// Print a file that holds everything that one can.
-    GenerateConfig,
-}
 
 /// Reads the command line and, for what it leaves out, the environment.
 ///
@@ -86,10 +73,10 @@ struct Line {
 impl Line {
     /// The command, if the line begins with one.
     fn command(&mut self) {
-        if self.words.next_if(|word| word == "check").is_some() {
-            self.command = Command::Check { print: false };
-        } else if self.words.next_if(|word| word == "generate").is_some() {
-            self.command = Command::GenerateConfig;
+        let Some(command) = self.words.peek().and_then(|word| Command::of_word(word)) else { return };
+        self.words.next();
+        self.command = command;
+        if self.command == Command::GenerateConfig {
             match self.words.next() {
                 Some(word) if word == "config" => {}
                 Some(word) => self.settings.fault(word, "cannot be generated; write corsair generate config"),
@@ -107,8 +94,8 @@ impl Line {
         if ["help", "version"].contains(&name) {
             return Err(answer(name));
         }
-        if let ("print", Command::Check { print }) = (long, &mut self.command) {
-            *print = true;
+        if let Some(takes) = self.command.option(name) {
+            self.option(name, takes, value);
             return Ok(());
         }
         match Key::of_flag(name) {
@@ -155,6 +142,17 @@ impl Line {
             }
         }
         Ok(())
+    }
+
+    /// An option of the command, with what was attached to it.
+    fn option(&mut self, name: &str, takes: Takes, attached: Option<&str>) {
+        let spelled = format!("--{name}");
+        match takes {
+            Takes::Nothing if attached.is_some() => {
+                self.settings.fault(spelled, "takes no value; leave it out where it is not meant");
+            }
+            Takes::Nothing => self.command.set(name),
+        }
     }
 
     /// A flag that exists, spelled so, with what was attached to it.
@@ -227,9 +225,8 @@ fn answer(name: &str) -> clap::Error {
 /// The grammar as the help shows it. Shared with the generators of completions and manual.
 #[must_use]
 pub fn command() -> clap::Command {
-    let answer = |id, short, action, help| {
-        Arg::new(id).short(short).long(id).action(action).help(help).help_heading("Observation")
-    };
+    let answer =
+        |id, short, action, help| answering(id, short, action).help(help).help_heading("Observation");
     clap::Command::new("corsair")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A CORS reverse proxy and gateway for HTTP/1")
@@ -240,6 +237,11 @@ pub fn command() -> clap::Command {
         .args(Key::ALL.iter().filter_map(|key| argument(key.row())))
         .arg(answer("help", 'h', ArgAction::Help, "Print this help"))
         .arg(answer("version", 'V', ArgAction::Version, "Print the version"))
+}
+
+/// A flag that is answered at once.
+fn answering(id: &'static str, short: char, action: ArgAction) -> Arg {
+    Arg::new(id).short(short).long(id).action(action)
 }
 
 /// The flag of a setting, if it has one.
@@ -415,7 +417,7 @@ mod tests {
     #[test]
     fn flags_of_later_stages_do_not_exist() {
         for flag in
-            ["--admin=x", "--token=x", "--rate-limit=1", "--log-format=x", "--forward", "explain", "status"]
+            ["--admin=x", "--token=x", "--rate-limit=1", "--log-format=x", "--forward", "sign", "status"]
         {
             let faults = noted(&[flag]);
             assert!(faults.len() == 1 && faults[0].contains(" yet; "), "{faults:?}");

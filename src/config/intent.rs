@@ -4,6 +4,7 @@
 //! A hint never leads to what opens something: who mistypes a flag must not be told to trust everybody.
 
 use super::{
+    command::{self, WORDS},
     keys::{Key, Kind},
     values,
 };
@@ -49,9 +50,6 @@ const HABITS: &[(&[&str], Meant)] = &[
     (&["timeout"], Meant::Flag("timeout-response")),
     (&["admin", "token", "rate-limit", "log-format", "forward", "trusted-proxy"], Meant::NothingYet),
 ];
-
-/// Commands that are planned.
-const COMMANDS: [&str; 8] = ["check", "explain", "status", "reload", "sign", "generate", "help", "version"];
 
 /// What stands here for a name of somewhere else.
 #[derive(Clone, Copy)]
@@ -113,12 +111,15 @@ pub(super) fn of_word(word: &str) -> String {
         format!("belongs to no flag; write --upstream {word} to send requests there")
     } else if looks_like_a_port {
         format!("belongs to no flag; write --listen {}", listener(word))
-    } else if COMMANDS.contains(&word) {
-        if word == "check" || word == "generate" {
-            format!("is a command, which comes first: corsair {word}")
-        } else {
-            "there is no such command yet; corsair --help lists what is".to_owned()
+    } else if let Some(known) = WORDS.iter().find(|known| known.name == word) {
+        match known.begins {
+            Some(_) => format!("is a command, which comes first: corsair {word}"),
+            None => "there is no such command yet; corsair --help lists what is".to_owned(),
         }
+    } else if ["help", "version"].contains(&word) {
+        format!("is a command, which comes first: corsair {word}")
+    } else if let Some(near) = command::nearest(word) {
+        format!("belongs to no flag, and is no command; did you mean corsair {near}?")
     } else if is_yes_or_no(word) {
         format!("belongs to no flag; the value of a switch follows an equals sign, as in --timing={word}")
     } else if word.contains([':', '.']) {
@@ -241,6 +242,9 @@ mod tests {
             ("yes", "an equals sign"),
             ("check", "comes first"),
             ("explain", "no such command yet"),
+            ("status", "no such command yet"),
+            ("help", "comes first"),
+            ("chek", "did you mean corsair check?"),
             ("", "lists all of them"),
             ("x", "lists all of them"),
         ] {

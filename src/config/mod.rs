@@ -82,6 +82,8 @@ mod configuration;
 
 mod remedy;
 
+mod command;
+
 mod intent;
 
 mod environment;
@@ -98,6 +100,7 @@ pub mod compile;
 pub(crate) mod sample;
 
 pub use self::{
+    command::Command,
     configuration::Config,
     dns::Dns,
     ejection::Ejection,
