@@ -6,12 +6,17 @@ use crate::config::{ConfigFault, Key, Kind, Row, Settings, printed::quoted};
 
 /// Where the names of settings stand in a file, in its order: what they begin with, the table that holds them there,
 /// and what it is for.
-const TABLES: [(&str, &str, &str); 11] = [
+const TABLES: [(&str, &str, &str); 12] = [
     ("", "", "What holds for the whole process"),
     ("timeouts.", "[timeouts]", "Every wait; a route may have its own"),
     ("limits.", "[limits]", "Every bound; a route may have its own"),
     ("dns.", "[dns]", "Where names are resolved"),
     ("log.", "[log]", "What is written"),
+    (
+        "admin.",
+        "[admin]",
+        "Where the process shows what it does; an address of its own, that no page can use",
+    ),
     ("cors.", "[cors]", "The policy \"default\"; [policy.NAME] is another one, with the same settings"),
     (
         "gateway.",

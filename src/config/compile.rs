@@ -6,6 +6,7 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use super::{
+    admin,
     configuration::Config,
     dns,
     gateway::{self, Gateway, GatewayParts},
@@ -67,11 +68,15 @@ fn read<'a>(
     let listeners = listen::read(&hosts, listeners_before, reader);
     let dns = dns::read(reader);
     let mut log = log::read(reader);
+    let mut admin = admin::read(reader);
     process.largest_head = limits.head.max(limits.response_head);
     if let Some(before) = before {
         process = process::kept(process, &before.process, reader);
         limits::keep(&mut limits, &before.limits, process.largest_head, reader);
         log::keep(&mut log, &before.log, reader);
+        if let Some(admin) = &mut admin {
+            admin::keep(admin, &before.admin, reader);
+        }
     }
 
     let gateway_policy = policies.find(Key::GatewayCors, &gateway.cors, reader);
@@ -123,6 +128,7 @@ fn read<'a>(
         limits,
         dns,
         log,
+        admin: admin?,
         content: settings.content,
         files: settings.files(),
         file: settings.file.clone(),

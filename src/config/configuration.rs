@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
+    admin::Admin,
     dns::Dns,
     gateway::Gateway,
     keys::Key,
@@ -42,6 +43,8 @@ pub struct Config {
     pub dns: Dns,
     /// What is written, and where.
     pub log: Log,
+    /// Where the process shows what it does.
+    pub admin: Admin,
     /// All files that say something of it.
     pub files: Vec<PathBuf>,
     /// What they held, as a number, before it was read.

@@ -48,7 +48,7 @@ const HABITS: &[(&[&str], Meant)] = &[
     (&["silent", "s"], Meant::Flag("quiet")),
     (&["log", "log-file", "logfile"], Meant::Flag("access-log")),
     (&["timeout"], Meant::Flag("timeout-response")),
-    (&["admin", "token", "rate-limit", "log-format", "forward", "trusted-proxy"], Meant::NothingYet),
+    (&["token", "rate-limit", "log-format", "forward", "trusted-proxy"], Meant::NothingYet),
 ];
 
 /// What stands here for a name of somewhere else.
@@ -226,7 +226,7 @@ mod tests {
         ] {
             assert_eq!(of_flag(name, value), format!("there is no such flag; {hint}"), "{name}");
         }
-        assert_eq!(of_flag("admin", Some("x")), "is not there yet; corsair --help lists what is");
+        assert_eq!(of_flag("token", Some("x")), "is not there yet; corsair --help lists what is");
         let target = of_flag("target", Some("http://b"));
         assert!(target.contains("--upstream http://b") && target.contains("--allow-target"), "{target}");
     }

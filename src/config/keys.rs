@@ -307,6 +307,10 @@ settings! {
             "Query parameters to hide in the access log beside those named like a secret; repeatable";
         AllowQuery = "log.allow_query", flag "allow-query": List("NAME"),
             "Query parameters to show there although they are named like a secret; repeatable";
+        AdminListen = "admin.listen", flag "admin": Value("ADDRESS"),
+            "Address that shows metrics, health, state and a page with all of it: 127.0.0.1:9900 or unix:/PATH; off by default";
+        AdminAllowHosts = "admin.allow_hosts": List("HOST") = "localhost",
+            "Host names under which it may be asked for, beside addresses";
         Verbose, flag "verbose" short 'v': Count,
             "Say more on stderr; twice for everything";
         Quiet, flag "quiet" short 'q': Switch = "false",

@@ -13,7 +13,6 @@ const LATER: &[&str] = &[
     "proxy",
     "access",
     "limit",
-    "admin",
     "limits.replay",
     "log.format",
     "log.level",

@@ -78,6 +78,8 @@ mod dns;
 
 mod log;
 
+mod admin;
+
 mod configuration;
 
 mod remedy;
@@ -100,6 +102,7 @@ pub mod compile;
 pub(crate) mod sample;
 
 pub use self::{
+    admin::Admin,
     command::Command,
     configuration::Config,
     dns::Dns,

@@ -5,8 +5,14 @@
 //! comes in as plain values.
 //!
 //! - [`access_log`]: one line per request
+//! - [`refusals`]: the last requests that were refused
 //! - [`metrics`]: the counters
+//! - [`reloads`]: what became of the configurations that were read
 
 pub mod access_log;
 
+pub mod refusals;
+
 pub mod metrics;
+
+pub mod reloads;

@@ -9,13 +9,14 @@ use tokio::time::Instant;
 
 use super::{core::Core, outcome::Outcome, snapshot::Snapshot};
 use crate::{
-    config::{RouteId, Routes, SecretNames, UpstreamId},
+    config::{Obstacle, RouteId, Routes, SecretNames, UpstreamId},
     cors::CorsDecision,
     error::{Error, Side},
     http1::{fields::FieldId, head::Request},
     observe::{
         access_log::{Record, Times},
         metrics::{Direction, Leg, MethodLabel, PolicyCounters, RouteCounters, UpstreamCounters},
+        refusals::Refused,
     },
     plan::{Client, Plan, RequestId},
 };
@@ -109,6 +110,36 @@ impl Finished<'_> {
             request_id: Some(request.value(FieldId::XRequestId).unwrap_or(&outcome.request_id.text())),
         });
     }
+}
+
+/// Writes down that a page is kept from what it asks for, so that an operator sees which setting does that.
+pub(crate) fn note_refusal(
+    core: &Core,
+    snapshot: &Snapshot,
+    client: &Client,
+    plan: &Plan,
+    outcome: &Outcome,
+    request: Request<'_>,
+) {
+    let obstacle = match (plan.cors.reason(), outcome.error) {
+        (Some(reason), _) => Obstacle::Policy(reason),
+        (None, Some(error)) if Obstacle::Error(error).key().is_some() => Obstacle::Error(error),
+        (None, _) => return,
+    };
+    core.counters.refusals.add(&Refused {
+        time: SystemTime::now(),
+        generation: snapshot.generation,
+        listener: client.listener,
+        route: plan.route,
+        stage: plan.cors.stage(),
+        obstacle,
+        head: request.bytes,
+        origin: request.value(FieldId::Origin).unwrap_or_default(),
+        host: request.value(FieldId::Host).unwrap_or_default(),
+        method: request.method_name(),
+        target: request.target(),
+        secrets: &snapshot.config.log.secrets,
+    });
 }
 
 /// Records a head that was not understood.

@@ -12,7 +12,7 @@ use super::{
     exchange::{Exchanged, Job, TunnelEnds, exchange},
     frame::Desk,
     outcome::Outcome,
-    record::{Cells, Finished},
+    record::{Cells, Finished, note_refusal},
     relay::{ClientSide, ExchangeState, TunnelLimits, tunnel},
     send::send,
     snapshot::Snapshot,
@@ -242,6 +242,7 @@ impl Turn<'_, '_> {
         let inbound = self.inbound.borrow();
         let request = Request { bytes: inbound.all(), head: self.head };
         let secrets = &snapshot.config.log.secrets;
+        note_refusal(core, snapshot, &connection.client, plan, outcome, request);
         Finished { client: &connection.client, request, plan, outcome, secrets, begun: *begun, head_took }
             .record(core, Cells::of(snapshot, plan.route, outcome.upstream_id));
     }

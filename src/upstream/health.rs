@@ -118,6 +118,8 @@ pub(super) struct Absence {
     pub(super) proof: Proof,
     /// When the first probe is due.
     pub(super) first_probe: Instant,
+    /// When it was taken out.
+    pub(super) since: Instant,
 }
 
 /// How one server does.
@@ -149,6 +151,11 @@ impl Health {
             State::In { .. } => None,
             State::Out { absence, .. } => Some(absence),
         }
+    }
+
+    /// When it came back, if it was ever out.
+    pub(super) fn back(&self) -> Option<Instant> {
+        self.back.map(|(back, _)| back)
     }
 
     /// Takes a failure in, `now`; returns whether that has taken the server out. The `last` one that is usable stays.
@@ -184,7 +191,8 @@ impl Health {
             Reason::Failed(_) => Proof::Answer,
             Reason::Answered(_) => Proof::OtherStatus,
         };
-        let absence = Absence { reason: failure.reason, proof, first_probe: now + kept.max(SOON) };
+        let absence =
+            Absence { reason: failure.reason, proof, first_probe: now + kept.max(SOON), since: now };
         self.state = State::Out { absence, kept, good: 0 };
         true
     }

@@ -28,6 +28,17 @@ pub struct Servers {
     health: Mutex<Box<[Health]>>,
 }
 
+/// How a server does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerState {
+    /// It is not used while others are.
+    pub is_out: bool,
+    /// Why.
+    pub reason: Option<String>,
+    /// Since when; nothing where that was never different.
+    pub since: Option<Instant>,
+}
+
 #[derive(Debug, Default)]
 struct Server {
     is_out: AtomicBool,
@@ -73,6 +84,19 @@ impl Servers {
     #[must_use]
     pub fn is_usable(&self, index: usize) -> bool {
         self.list.get(index).is_none_or(|server| !server.is_out.load(Relaxed))
+    }
+
+    /// How a server does, for whoever looks on.
+    #[must_use]
+    pub fn state(&self, index: usize) -> ServerState {
+        let health = self.health();
+        let Some(health) = health.get(index) else { return ServerState::default() };
+        match health.absence() {
+            Some(Absence { reason, since, .. }) => {
+                ServerState { is_out: true, reason: Some(reason.to_string()), since: Some(since) }
+            }
+            None => ServerState { is_out: false, reason: None, since: health.back() },
+        }
     }
 
     /// Whether there is a usable one that a request has not tried yet.

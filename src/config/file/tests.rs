@@ -188,7 +188,6 @@ fn an_unknown_name_hears_the_nearest_one_in_any_table() {
 fn what_is_planned_is_told_to_be() {
     for (text, key) in [
         ("max_memory = \"1g\"", "f:1:1: max_memory"),
-        ("[admin]", "f:1:2: admin"),
         ("[access.staff]", "f:1:2: access"),
         ("[cors]\npreset = \"llm\"", "f:2:1: cors.preset"),
         ("[policy.a]\npreset = \"llm\"", "f:2:1: policy.a.preset"),

@@ -48,6 +48,7 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::redact::redact;
 pub use self::{
     record::{LINE_MAX, Record, SecondCache, Times, render_text},
     target::AccessLogTarget,

@@ -42,7 +42,7 @@ const LONGEST_WORD: usize = 13;
 const MAX_DEPTH: u8 = 4;
 
 /// Gives `target` to `show` in pieces, with the values of secret parameters and all userinfo replaced by `***`.
-pub(super) fn redact(target: &[u8], names: &SecretNames, mut show: impl FnMut(&[u8])) {
+pub(crate) fn redact(target: &[u8], names: &SecretNames, mut show: impl FnMut(&[u8])) {
     if memchr3(b'?', b'@', b'%', target).is_none() && memchr2(b'#', b';', target).is_none() {
         return show(target);
     }

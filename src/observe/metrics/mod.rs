@@ -31,6 +31,7 @@ mod named;
 mod sums;
 
 use std::{
+    cmp::Reverse,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -53,6 +54,7 @@ use self::{
     histogram::{ADDED_BOUNDS, REQUEST_BOUNDS},
     named::Named,
 };
+use super::refusals::{self, Refusal, Refusals};
 use crate::error::Error;
 
 /// What one worker counts: one method for each event.
@@ -67,6 +69,8 @@ pub struct WorkerCounters {
     policies: Named<PolicyCounters>,
     upstreams: Named<UpstreamCounters>,
     servers: Named<ServerCounters>,
+    /// The last requests that were refused.
+    pub refusals: Refusals,
 }
 
 /// What the counters of one worker take for so many names of the configuration, in bytes.
@@ -76,6 +80,7 @@ pub const fn memory(routes: usize, policies: usize, upstreams: usize, servers: u
     /// A name, its place among the others, and what the allocator adds to them.
     const NAME: usize = 512;
     size_of::<WorkerCounters>()
+        + refusals::MEMORY
         + routes * (size_of::<RouteCounters>() + METHODS * CODES + NAME)
         + policies * (size_of::<PolicyCounters>() + NAME)
         + upstreams * (size_of::<UpstreamCounters>() + NAME)
@@ -234,6 +239,15 @@ impl Metrics {
             (requests.value(), opened.saturating_sub(closed))
         };
         self.workers().iter().map(of).collect()
+    }
+
+    /// The last requests that were refused, the newest first.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<Refusal> {
+        let workers = self.workers().clone();
+        let mut all: Vec<Refusal> = workers.iter().flat_map(|worker| worker.refusals.list()).collect();
+        all.sort_by_key(|refusal| Reverse(refusal.time));
+        all
     }
 
     /// What the route of this name has come to.
