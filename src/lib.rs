@@ -96,6 +96,7 @@
 //! | 7 | [`upstream`] | connections to upstreams: whose turn it is, opened, pooled, leased | |
 //! | 8 | [`proxy`] | one client connection: its requests, their exchanges, the bodies | |
 //! | 9 | [`worker`] | one core | |
+//! | | [`admin`] | a listener of its own that shows what the process does | |
 //! | 10 | [`server`] | the process | |
 //! | | [`diagnostics`] | lines on stderr; used by `main.rs` alone | |
 //! | | [`commands`] | what the command does besides serving | |
@@ -181,6 +182,8 @@ pub mod upstream;
 pub mod proxy;
 
 pub mod worker;
+
+pub mod admin;
 
 pub mod server;
 

@@ -67,6 +67,19 @@ impl Obstacle {
     }
 }
 
+impl Obstacle {
+    /// What it is, in words; `named` is the method or the name of a field that is not allowed.
+    #[must_use]
+    pub fn describe(self, named: &[u8]) -> String {
+        match self {
+            Self::Policy(reason) => format!("{}{}", reason.text().0, String::from_utf8_lossy(named)),
+            Self::Error(error) => error.to_string(),
+            Self::Credentials => "the policy grants no credentials".to_owned(),
+            Self::UpstreamFields => "no browser accepts the upstream's own fields".to_owned(),
+        }
+    }
+}
+
 impl Config {
     /// What to do about an obstacle; nothing where it is no matter of who may ask, as with an upstream that is down.
     #[must_use]

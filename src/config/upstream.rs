@@ -128,6 +128,8 @@ pub struct ClientTls {
     pub config: Arc<rustls::ClientConfig>,
     /// What it was made of: connections of one that differs are not its own. Empty where nothing was typed.
     pub settings: Box<str>,
+    /// Whether certificates are verified.
+    pub verifies: bool,
 }
 
 /// Which `Host` an upstream gets.
@@ -231,7 +233,7 @@ fn client_tls(reader: &mut Reader<'_>) -> Option<ClientTls> {
     tls::client_config(ca_file.as_deref(), !verify)
         .map_err(|fault| reader.fault(Key::CaFile, fault.to_string()))
         .ok()
-        .map(|config| ClientTls { config, settings })
+        .map(|config| ClientTls { config, settings, verifies: verify })
 }
 
 /// An upstream: `http://HOST[:PORT][/PREFIX]`, the same with `https`, `unix:/PATH`, or `unix:@NAME`.

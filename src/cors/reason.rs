@@ -57,7 +57,8 @@ impl Reason {
     }
 
     /// The reason in words, and the part of the request it is about.
-    pub(super) const fn text(self) -> (&'static str, Option<Span>) {
+    #[must_use]
+    pub const fn text(self) -> (&'static str, Option<Span>) {
         match self {
             Self::OriginNotAllowed => ("origin not allowed", None),
             Self::OriginInvalid => ("origin is not a serialized origin", None),

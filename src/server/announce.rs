@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Says what is served where: a banner for a person, an event for a supervisor.
-pub(super) fn announce(config: &Config, addresses: &[ListenAddress]) {
+pub(super) fn announce(config: &Config, addresses: &[ListenAddress], admin: Option<&ListenAddress>) {
     let parts = MemoryBound::of(config);
     let bound = parts.total();
     tracing::debug!(
@@ -27,12 +27,13 @@ pub(super) fn announce(config: &Config, addresses: &[ListenAddress]) {
         lookups = parts.lookups,
         access_log = parts.access_log,
         counters = parts.counters,
+        admin = parts.admin,
         workers = parts.workers,
         "the memory bound in bytes, by what takes it"
     );
     if io::stderr().is_terminal() {
         // A terminal that has gone away is no reason not to serve.
-        let _ = io::stderr().write_all(banner(config, addresses, bound).as_bytes());
+        let _ = io::stderr().write_all(banner(config, addresses, admin, bound).as_bytes());
         return;
     }
     for (address, (_, listener)) in addresses.iter().zip(config.listeners()) {
@@ -45,14 +46,15 @@ pub(super) fn announce(config: &Config, addresses: &[ListenAddress]) {
             "listening"
         );
     }
-    started(config, addresses, bound);
+    started(config, addresses, admin, bound);
 }
 
 /// The facts of the banner as one event, for whoever reads logs.
-fn started(config: &Config, addresses: &[ListenAddress], memory_bound: u64) {
+fn started(config: &Config, addresses: &[ListenAddress], admin: Option<&ListenAddress>, memory_bound: u64) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         listen = listens(config, addresses),
+        admin = admin.map(|address| address.url(false)),
         mode = mode_line(config),
         upstreams = (!config.upstreams.is_empty()).then(|| all_servers(config)),
         policy = config.cors().describe(),
@@ -68,7 +70,12 @@ fn started(config: &Config, addresses: &[ListenAddress], memory_bound: u64) {
 
 /// The banner for `config`, whose listeners got `addresses` (in their order) and whose memory stays within
 /// `memory_bound` bytes. Several lines, each ended.
-fn banner(config: &Config, addresses: &[ListenAddress], memory_bound: u64) -> String {
+fn banner(
+    config: &Config,
+    addresses: &[ListenAddress],
+    admin: Option<&ListenAddress>,
+    memory_bound: u64,
+) -> String {
     let mut lines = format!("corsair {}\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, text: &str| {
         // Writing to a String cannot fail.
@@ -79,6 +86,9 @@ fn banner(config: &Config, addresses: &[ListenAddress], memory_bound: u64) -> St
     line("cors", config.cors().describe());
     if let Some(((_, listener), address)) = config.listeners().zip(addresses).next() {
         line("try", &command(config, listener, address));
+    }
+    if let Some(admin) = admin {
+        line("admin", &admin.url(false));
     }
     let connections = config.process.max_connections;
     let bound = bytes(memory_bound);
@@ -206,7 +216,7 @@ mod tests {
         let (config, _) = compile(&settings, machine, None).unwrap_or_else(|faults| panic!("{faults:?}"));
         let addresses: Vec<ListenAddress> =
             addresses.iter().map(|address| ListenAddress::sample(address)).collect();
-        banner(&config, &addresses, 9000 * (48 << 10))
+        banner(&config, &addresses, None, 9000 * (48 << 10))
     }
 
     #[test]

@@ -60,6 +60,7 @@ struct Means {
     descriptors: Arc<Descriptors>,
     newcomers: Arc<Newcomers>,
     reports: mpsc::UnboundedSender<Report>,
+    metrics: Arc<Metrics>,
 }
 
 /// One worker, whichever thread does its work.
@@ -124,7 +125,7 @@ impl Crew {
         config: &Arc<Config>,
         listeners: Listeners,
         access_log: Option<Rc<AccessLog>>,
-        metrics: &Metrics,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, ServeError> {
         Self::start_with(Arc::new(worker::run), config, listeners, access_log, metrics)
     }
@@ -134,7 +135,7 @@ impl Crew {
         config: &Arc<Config>,
         listeners: Listeners,
         access_log: Option<Rc<AccessLog>>,
-        metrics: &Metrics,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, ServeError> {
         let (sender, reports) = mpsc::unbounded_channel();
         let means = Means {
@@ -145,6 +146,7 @@ impl Crew {
             descriptors: descriptors(config),
             newcomers: Arc::default(),
             reports: sender,
+            metrics: Arc::clone(metrics),
         };
         let members = Seat::among(config.process.workers.get()).into_iter().map(|(seat, mailbox)| Member {
             seat,
@@ -171,6 +173,11 @@ impl Crew {
         }
         crew.probes = probes(Vec::new(), &crew.means);
         Ok(crew)
+    }
+
+    /// The configuration that requests see, and its servers.
+    pub(super) fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.means.published)
     }
 
     /// Where the listeners of the configuration are, in its order.
@@ -325,6 +332,7 @@ impl Crew {
         if member.deaths.len() >= MAX_DEATHS {
             return Err(ServeError::WorkerDied);
         }
+        self.means.metrics.worker_restarted();
         tracing::error!(worker = index, "a worker has died, and its connections with it; it is started anew");
         self.start_worker(index)
     }
@@ -339,7 +347,8 @@ impl Crew {
             let _ = sender.send(Order::Answer);
         }
         member.orders = sender;
-        let Means { published, identity, access_log, permits, descriptors, newcomers, reports } = &self.means;
+        let Means { published, identity, access_log, permits, descriptors, newcomers, reports, .. } =
+            &self.means;
         let reports = Reports { worker: index, sender: reports.clone() };
         let assignment = Assignment {
             published: Arc::clone(published),

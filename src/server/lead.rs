@@ -1,10 +1,15 @@
 //! What the process does from when it serves until it ends: it obeys signals, and looks after the workers.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::{sleep, timeout};
 
 use super::{
+    admin_listener::AdminDesk,
     crew::Crew,
     fault::ServeError,
     notify::{self, Watchdog},
@@ -13,7 +18,12 @@ use super::{
     signals::{Event, Signals},
     upgrade::{Outcome, Program, Successor, Upgrade},
 };
-use crate::{config::Config, observe::access_log::AccessLog, worker::Stop};
+use crate::{
+    admin::ReloadRequest,
+    config::Config,
+    observe::{access_log::AccessLog, reloads::Reloads},
+    worker::Stop,
+};
 
 /// How long a drain may overrun `drain_timeout` before the process ends all the same.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
@@ -33,6 +43,10 @@ pub(super) struct Process {
     pub(super) succeeds: bool,
     /// The upgrade that is under way.
     pub(super) upgrade: Option<Upgrade>,
+    /// Where the process shows what it does.
+    pub(super) admin: Option<AdminDesk>,
+    /// What became of reloads.
+    pub(super) reloads: Arc<Reloads>,
 }
 
 /// How a process that has served ends.
@@ -53,11 +67,16 @@ impl Process {
             tokio::select! {
                 event = self.signals.next(self.access_log.as_deref()) => match event {
                     Event::Stop => return self.stop().await.map(|()| End::Stopped),
-                    Event::Reload => self.reload(),
+                    Event::Reload => drop(self.reload()),
                     Event::Upgrade => self.begin_upgrade(),
                 },
                 error = self.crew.tend() => return Err(error),
-                () = self.watch.changed(&self.config) => self.reload(),
+                () = self.watch.changed(&self.config) => drop(self.reload()),
+                request = reload_wanted(&mut self.admin) => {
+                    let end = self.reload();
+                    // Whoever asked may have left.
+                    let _ = request.answer.send(end);
+                }
                 () = self.watchdog.round() => {
                     Watchdog::tell(self.crew.has_answered());
                     if self.crew.has_answered() {
@@ -77,8 +96,19 @@ impl Process {
         }
     }
 
-    fn reload(&mut self) {
-        reload(&self.origin, &mut self.config, &mut self.crew);
+    /// Reads the configuration anew; its generation, or all that is wrong.
+    fn reload(&mut self) -> Result<u64, Vec<String>> {
+        let end = reload(&self.origin, &mut self.config, &mut self.crew);
+        match &end {
+            Ok(_) => {
+                self.reloads.applied(SystemTime::now());
+                if let Some(admin) = &self.admin {
+                    admin.serves(self.crew.addresses());
+                }
+            }
+            Err(faults) => self.reloads.refused(faults.clone()),
+        }
+        end
     }
 
     /// Starts a new program that is to serve in the place of this process.
@@ -89,7 +119,13 @@ impl Process {
         if !notify::follows() && !self.succeeds {
             parent::adopt_orphans();
         }
-        let started = self.crew.shared_sockets().and_then(|sockets| Upgrade::start(&self.program, sockets));
+        let sockets = self.crew.shared_sockets().and_then(|mut sockets| {
+            if let Some(admin) = &self.admin {
+                sockets.push(admin.shared()?);
+            }
+            Ok(sockets)
+        });
+        let started = sockets.and_then(|sockets| Upgrade::start(&self.program, sockets));
         match started {
             Ok(upgrade) => {
                 tracing::info!(pid = upgrade.pid(), "USR2: a new program is started, and is to serve here");
@@ -109,6 +145,9 @@ impl Process {
         tracing::info!(pid, "the new process serves; connections of this one are drained");
         // First: however this ends, what the successor has stays.
         self.crew.keep_listeners(&serves);
+        if let Some(admin) = self.admin.take() {
+            admin.leave(&serves);
+        }
         let children = if notify::follows() {
             notify::main_pid(pid);
             None
@@ -148,8 +187,11 @@ impl Process {
 
     /// Serves on for `drain_delay`, then drains.
     async fn stop(&mut self) -> Result<(), ServeError> {
-        let Self { config, crew, signals, access_log, watchdog, upgrade, .. } = self;
+        let Self { config, crew, signals, access_log, watchdog, upgrade, admin, .. } = self;
         notify::stopping();
+        if let Some(admin) = admin {
+            admin.drains();
+        }
         if let Some(upgrade) = upgrade {
             upgrade.stop();
         }
@@ -181,6 +223,14 @@ impl Process {
             }
             never = reassure(watchdog) => never,
         }
+    }
+}
+
+/// Waits for somebody who wants a reload; for good where nobody can ask. Cancel safe.
+async fn reload_wanted(admin: &mut Option<AdminDesk>) -> ReloadRequest {
+    match admin {
+        Some(admin) => admin.reload_wanted().await,
+        None => std::future::pending().await,
     }
 }
 

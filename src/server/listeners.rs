@@ -44,10 +44,11 @@ pub(super) struct ListenerGroup {
 
 /// The file of a Unix socket that is nobody else's, removed when nobody is to connect to it any more.
 #[derive(Debug, Default)]
-struct OwnFile(Option<SocketFile>);
+pub(super) struct OwnFile(Option<SocketFile>);
 
 impl OwnFile {
-    fn at(address: &ListenAddress) -> Self {
+    /// That of the socket at this address, if it has one.
+    pub(super) fn at(address: &ListenAddress) -> Self {
         match address {
             ListenAddress::Tcp(_) => Self(None),
             ListenAddress::Unix(name) => Self(name.file().and_then(SocketFile::of)),
@@ -55,7 +56,7 @@ impl OwnFile {
     }
 
     /// Leaves it to whoever has the socket from now on.
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         self.0 = None;
     }
 }

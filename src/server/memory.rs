@@ -1,6 +1,7 @@
 //! How much memory traffic can take, whatever it carries.
 
 use crate::{
+    admin,
     config::{AccessLog, Config, Upstream},
     http1::fields::Field,
     net::{
@@ -49,6 +50,8 @@ pub struct MemoryBound {
     pub access_log: u64,
     /// Counters.
     pub counters: u64,
+    /// Those who look on: their connections, and the largest answer.
+    pub admin: u64,
     /// Buffers of bulk streams, what each worker keeps of requests that have ended for the next ones, and certificates of
     /// a client that are being read.
     pub workers: u64,
@@ -86,6 +89,11 @@ impl MemoryBound {
             },
             // Those of the workers, and the sums over them.
             counters: product(workers + 1, counters(config)),
+            admin: if config.admin.listen.is_some() {
+                product(1, admin::MEMORY_OF_CONNECTIONS + admin::answer_memory(config))
+            } else {
+                0
+            },
             workers: product(workers, BULK_STREAMS * 2 * BULK_BUFFER + kept(config) + unproven),
         }
     }
@@ -102,11 +110,22 @@ impl MemoryBound {
             handshakes,
             access_log,
             counters,
+            admin,
             workers,
         } = *self;
-        [connections, idle_upstreams, sessions, names, lookups, handshakes, access_log, counters, workers]
-            .iter()
-            .sum()
+        let parts = [
+            connections,
+            idle_upstreams,
+            sessions,
+            names,
+            lookups,
+            handshakes,
+            access_log,
+            counters,
+            admin,
+            workers,
+        ];
+        parts.iter().sum()
     }
 }
 

@@ -7,6 +7,7 @@
 //! - `notify`: what a service manager is told
 //! - `inherited`: listening sockets that the process was started with
 //! - `listeners`: opened here, lent to the workers, taken back
+//! - `admin_listener`: the listener that shows what the process does
 //! - `privileges`: root no longer than needed
 //! - `announce`: what a person or a supervisor is told at the start
 //! - `signals`: what the process obeys
@@ -62,6 +63,8 @@ mod inherited;
 
 mod listeners;
 
+mod admin_listener;
+
 mod privileges;
 
 mod announce;
@@ -78,11 +81,17 @@ mod reload;
 
 mod lead;
 
-use std::{process::ExitCode, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    process::ExitCode,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::runtime::{Builder, LocalOptions};
 
 use self::{
+    admin_listener::{AdminDesk, AdminListener},
     announce::announce,
     crew::Crew,
     inherited::Inherited,
@@ -100,6 +109,7 @@ use crate::{
     observe::{
         access_log::{AccessLog, AccessLogTarget},
         metrics::Metrics,
+        reloads::Reloads,
     },
 };
 
@@ -124,24 +134,32 @@ pub fn run(config: Config, origin: Origin) -> Result<ExitCode, ServeError> {
     // Before anything is there that a signal would have to end.
     let signals = runtime.block_on(async { Signals::new() }).map_err(ServeError::Start)?;
     let listeners = Listeners::open(&config, &mut inherited)?;
+    let admin = AdminListener::open(&config, &mut inherited)?;
     let predecessor = inherited.close();
     let access_log = start_access_log(&config)?.map(Rc::new);
     if let Some(privileges) = privileges {
         privileges.drop()?;
     }
-    let metrics = Metrics::new();
+    let metrics = Arc::new(Metrics::new());
+    let reloads = Arc::new(Reloads::new(SystemTime::now()));
     if let Some(log) = &access_log {
         metrics.set_log_dropped(log.dropped());
     }
     let result = runtime.block_on(async {
         let mut crew = Crew::start(&config, listeners, access_log.clone(), &metrics)?;
+        let admin = admin.map(|listener| AdminDesk::serve(listener, crew.published(), &metrics, &reloads));
+        let mut admin = admin.transpose().map_err(ServeError::Start)?;
         crew.serves().await?;
-        announce(&config, &crew.addresses());
+        announce(&config, &crew.addresses(), admin.as_ref().map(AdminDesk::address));
         let succeeds = predecessor.is_some();
         if let Some(predecessor) = predecessor {
             predecessor.tell();
         }
         crew.own_files();
+        if let Some(admin) = &mut admin {
+            admin.own_file();
+            admin.serves(crew.addresses());
+        }
         notify::ready();
         let process = Process {
             config: Arc::clone(&config),
@@ -154,6 +172,8 @@ pub fn run(config: Config, origin: Origin) -> Result<ExitCode, ServeError> {
             program,
             succeeds,
             upgrade: None,
+            admin,
+            reloads,
         };
         process.lead().await
     });

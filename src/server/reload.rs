@@ -39,17 +39,30 @@ impl Origin {
     }
 }
 
-/// Reads the configuration anew and publishes it, or tells why not; what is told in the end is one event.
-pub(super) fn reload(origin: &Origin, config: &mut Arc<Config>, crew: &mut Crew) {
+/// Reads the configuration anew and publishes it, or tells why not; what is told in the end is one event. Its
+/// generation.
+///
+/// # Errors
+/// All that is wrong.
+pub(super) fn reload(origin: &Origin, config: &mut Arc<Config>, crew: &mut Crew) -> Result<u64, Vec<String>> {
     notify::reloading();
-    match origin.read(Some(config)) {
+    let end = match origin.read(Some(config)) {
         Ok((next, warnings)) => apply(Arc::new(next), &warnings, config, crew),
-        Err(faults) => refuse(&faults),
+        Err(faults) => Err(texts(&faults)),
+    };
+    if let Err(faults) = &end {
+        tracing::error!(faults = faults.join("; "), "reload refused");
     }
     notify::ready();
+    end
 }
 
-fn apply(next: Arc<Config>, warnings: &[ConfigFault], config: &mut Arc<Config>, crew: &mut Crew) {
+fn apply(
+    next: Arc<Config>,
+    warnings: &[ConfigFault],
+    config: &mut Arc<Config>,
+    crew: &mut Crew,
+) -> Result<u64, Vec<String>> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -64,14 +77,14 @@ fn apply(next: Arc<Config>, warnings: &[ConfigFault], config: &mut Arc<Config>, 
                 memory_bound = MemoryBound::of(config).total(),
                 "reloaded"
             );
+            Ok(generation)
         }
-        Err(faults) => refuse(&faults),
+        Err(faults) => Err(texts(&faults)),
     }
 }
 
-fn refuse(faults: &[impl ToString]) {
-    let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    tracing::error!(faults = told.join("; "), "reload refused");
+fn texts(faults: &[impl ToString]) -> Vec<String> {
+    faults.iter().map(ToString::to_string).collect()
 }
 
 /// Looks whether what a configuration was read from has changed, by what it holds: links are moved, and times are set.

@@ -63,5 +63,5 @@ pub use self::{
     bound::BoundLeases,
     lease::{Lease, OpenConnection},
     probe::Prober,
-    servers::{Servers, Turn},
+    servers::{ServerState, Servers, Turn},
 };

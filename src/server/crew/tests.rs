@@ -36,7 +36,7 @@ fn config(addresses: &[&str], more: &[&str]) -> Arc<Config> {
 
 struct Scene {
     crew: Crew,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl Scene {
@@ -45,7 +45,7 @@ impl Scene {
     }
 
     fn with(work: Work, config: &Arc<Config>) -> Self {
-        let metrics = Metrics::new();
+        let metrics = Arc::new(Metrics::new());
         let listeners = Listeners::open(config, &mut Inherited::default()).unwrap();
         let crew = Crew::start_with(work, config, listeners, None, &metrics).unwrap();
         Self { crew, metrics }
