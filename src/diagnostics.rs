@@ -26,6 +26,12 @@ pub fn has_colours() -> bool {
     stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// Whether standard output is such a terminal.
+#[must_use]
+pub fn output_has_colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Our own events at `verbosity`; what libraries say only when it is grave, or when everything was asked for.
 fn targets(verbosity: LevelFilter) -> Targets {
     let libraries = match verbosity {

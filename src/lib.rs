@@ -146,6 +146,7 @@
 //! | change when a request is sent again, or how often | `plan/attempts.rs` |
 //! | change what a redirect does | `plan/target.rs` (what becomes of it), `gateway/redirect.rs` (where it leads) |
 //! | change a CORS rule | [`cors::decide()`] (what), `cors/answer.rs` (which fields), `tests/cors.rs` |
+//! | change what a browser is taken to do where a request is explained | `commands/explain/fetch.rs` |
 //! | admit or prohibit an address | the tables of [`access::address`] |
 //! | add a rule | a row in the table of its room, with the test that it names |
 //! | add a way to fail | a variant and a row in [`error`]; the compiler names the rest |

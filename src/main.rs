@@ -21,6 +21,9 @@ const FAILURE: u8 = 1;
 /// What was asked for cannot be done: a flag, or the configuration.
 const USAGE: u8 = 2;
 
+/// What was explained is no answer that the page could read.
+const UNREADABLE: u8 = 3;
+
 fn main() -> ExitCode {
     let (command, mut settings) = match flags::parse_command(std::env::args_os()) {
         Ok(parsed) => parsed,
@@ -38,6 +41,18 @@ fn main() -> ExitCode {
                 Ok((text, warnings)) => {
                     commands::report(&[], &warnings, diagnostics::has_colours());
                     printed(&text)
+                }
+                Err(faults) => refused(&faults),
+            }
+        }
+        Command::Explain(question) => {
+            file::read(&mut settings);
+            match commands::explain(&settings, &question) {
+                Ok((explanation, warnings)) => {
+                    commands::report(&[], &warnings, diagnostics::has_colours());
+                    let colours = diagnostics::output_has_colours();
+                    printed(&if question.json { explanation.json() } else { explanation.text(colours) });
+                    ExitCode::from(if explanation.readable { 0 } else { UNREADABLE })
                 }
                 Err(faults) => refused(&faults),
             }

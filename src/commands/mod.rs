@@ -8,4 +8,11 @@ mod generate;
 
 mod check;
 
-pub use self::{check::check, generate::generate_config, report::report};
+mod explain;
+
+pub use self::{
+    check::check,
+    explain::{Explanation, explain},
+    generate::generate_config,
+    report::report,
+};

@@ -1,7 +1,10 @@
 //! What is to be done besides serving: the words that a command line may begin with, and what each takes beside the
 //! flags of the settings.
 //!
-//! A command is a row of [`WORDS`]. What it takes is read by [`Command::option`].
+//! A command is a row of [`WORDS`]. What it takes is read by [`Command::option`], what stands alone by
+//! [`Command::operand`].
+
+use clap::Arg;
 
 use super::values;
 
@@ -15,8 +18,29 @@ pub enum Command {
         /// Tell what is effective as a file.
         print: bool,
     },
+    /// Tell what becomes of a request.
+    Explain(Question),
     /// Print a file that holds everything that one can.
     GenerateConfig,
+}
+
+/// A request as a page would make it, of which is to be told what becomes of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// What it is for.
+    pub url: Option<String>,
+    /// The origin of the page; `None`: no page asks, or one of the very origin of the URL.
+    pub origin: Option<String>,
+    /// Its method; `None`: GET.
+    pub method: Option<String>,
+    /// Fields that a script sets, each a name, or a name and a value behind a colon.
+    pub headers: Vec<String>,
+    /// Whether it is made with the credentials of its user.
+    pub credentials: bool,
+    /// Whether a WebSocket is opened.
+    pub upgrade: bool,
+    /// Whether programs are told, as JSON.
+    pub json: bool,
 }
 
 /// A word that a command line may begin with.
@@ -29,7 +53,7 @@ pub(super) struct Word {
 /// All of them, but for those that are answered at once: help and version.
 pub(super) const WORDS: &[Word] = &[
     Word { name: "check", begins: Some(|| Command::Check { print: false }) },
-    Word { name: "explain", begins: None },
+    Word { name: "explain", begins: Some(|| Command::Explain(Question::default())) },
     Word { name: "status", begins: None },
     Word { name: "reload", begins: None },
     Word { name: "sign", begins: None },
@@ -41,6 +65,8 @@ pub(super) const WORDS: &[Word] = &[
 pub(super) enum Takes {
     /// No value.
     Nothing,
+    /// One, which the help calls so.
+    Value(&'static str),
 }
 
 impl Command {
@@ -51,13 +77,72 @@ impl Command {
 
     /// What the option `--NAME` of this command takes, if it has one.
     pub(super) fn option(&self, name: &str) -> Option<Takes> {
-        matches!((self, name), (Self::Check { .. }, "print")).then_some(Takes::Nothing)
+        match (self, name) {
+            (Self::Check { .. }, "print") | (Self::Explain(_), "credentials" | "upgrade" | "json") => {
+                Some(Takes::Nothing)
+            }
+            (Self::Explain(_), "origin") => Some(Takes::Value("ORIGIN")),
+            (Self::Explain(_), "method") => Some(Takes::Value("METHOD")),
+            (Self::Explain(_), "header") => Some(Takes::Value("NAME[: VALUE]")),
+            _ => None,
+        }
     }
 
-    /// Takes an option that it has.
-    pub(super) fn set(&mut self, name: &str) {
-        if let (Self::Check { print }, "print") = (self, name) {
-            *print = true;
+    /// Takes an option that it has, with its value if that takes one.
+    ///
+    /// # Errors
+    /// What is wrong with giving it.
+    pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        match (self, name) {
+            (Self::Check { print }, "print") => *print = true,
+            (Self::Explain(question), "credentials") => question.credentials = true,
+            (Self::Explain(question), "upgrade") => question.upgrade = true,
+            (Self::Explain(question), "json") => question.json = true,
+            (Self::Explain(question), "header") => question.headers.push(value),
+            (Self::Explain(question), "origin") => return once(&mut question.origin, value),
+            (Self::Explain(question), "method") => return once(&mut question.method, value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes a word that belongs to no flag; whether it has a place for one.
+    pub(super) fn operand(&mut self, word: &str) -> bool {
+        match self {
+            Self::Explain(Question { url: url @ None, .. }) => {
+                *url = Some(word.to_owned());
+                true
+            }
+            Self::Serve | Self::Check { .. } | Self::Explain(_) | Self::GenerateConfig => false,
+        }
+    }
+
+    /// What is missing of it, once all words are read.
+    pub(super) const fn missing(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Explain(Question { url: None, .. }) => Some((
+                "explain",
+                "needs a URL: corsair explain --origin https://app.example.com http://127.0.0.1:3000/",
+            )),
+            Self::Serve | Self::Check { .. } | Self::Explain(_) | Self::GenerateConfig => None,
+        }
+    }
+
+    /// Its own help, where it has one.
+    pub(super) fn help(&self) -> Option<clap::Command> {
+        match self {
+            Self::Explain(_) => Some(explain_help()),
+            Self::Serve | Self::Check { .. } | Self::GenerateConfig => None,
+        }
+    }
+}
+
+fn once(place: &mut Option<String>, value: String) -> Result<(), String> {
+    match place {
+        Some(first) => Err(format!("is given twice, as \"{first}\" and \"{value}\"; give one")),
+        None => {
+            *place = Some(value);
+            Ok(())
         }
     }
 }
@@ -67,3 +152,47 @@ pub(super) fn nearest(word: &str) -> Option<&'static str> {
     let there = WORDS.iter().filter(|known| known.begins.is_some()).map(|known| known.name);
     values::nearest(word, there.chain(["help", "version"]))
 }
+
+/// The help of `corsair explain`.
+fn explain_help() -> clap::Command {
+    let value = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let switch = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(clap::ArgAction::SetTrue).help(help)
+    };
+    clap::Command::new("corsair explain")
+        .about("Tell what becomes of a page's request: route, policy, answers, and whether the page can read them")
+        .help_template(EXPLAIN_HELP)
+        .max_term_width(100)
+        .disable_help_flag(true)
+        .arg(value("origin", "ORIGIN", "Origin of the page, such as https://app.example.com; without it no page asks"))
+        .arg(value("method", "METHOD", "Method, told apart by case [default: GET]"))
+        .arg(
+            value("header", "NAME[: VALUE]", "Field that the script sets; repeatable")
+                .action(clap::ArgAction::Append),
+        )
+        .arg(switch("credentials", "Ask with the user's cookies, as fetch() does with credentials: \"include\""))
+        .arg(switch("upgrade", "Open a WebSocket"))
+        .arg(switch("json", "Tell programs: one JSON object on stdout"))
+        .arg(Arg::new("url").value_name("URL").required(true).help(
+            "What the page asks for: its scheme and port say which listener, its host which Host",
+        ))
+}
+
+const EXPLAIN_HELP: &str = "\
+{about-with-newline}
+Examples:
+  corsair explain -c /etc/corsair/corsair.toml --origin https://app.example.com https://api.example.com/v1
+  corsair explain -u http://127.0.0.1:9001 --allow-origin https://app.example.com \\
+      --origin https://app.example.com --method PUT --header x-token http://127.0.0.1:3000/
+  corsair explain --origin null 'http://127.0.0.1:3000/?url=https://api.example.org/'
+
+Usage: corsair explain [-c FILE] [FLAGS] [OPTIONS] URL
+
+{all-args}
+
+Flags are those of corsair --help: what is explained is what corsair would do with them. Nothing is sent, and no name is
+resolved. Exit code: 0 where the page can read the answer, 3 where it cannot, 2 where something is wrong with what was
+typed.
+";

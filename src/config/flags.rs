@@ -49,7 +49,8 @@ fn typed(arguments: impl IntoIterator<Item = OsString>) -> Result<(Command, Sett
     }
     let mut line = Line { words: words.into_iter().peekable(), settings, command: Command::Serve };
     if let Some(word) = line.words.next_if(|word| ["help", "version"].contains(&word.as_str())) {
-        return Err(answer(&word));
+        line.command();
+        return Err(line.answer(&word));
     }
     line.command();
     while let Some(word) = line.words.next() {
@@ -57,8 +58,12 @@ fn typed(arguments: impl IntoIterator<Item = OsString>) -> Result<(Command, Sett
             (Some(long), _) if !long.is_empty() => line.long(&word, long)?,
             (None, Some(short)) if !short.is_empty() => line.short(&word, short)?,
             _ if word.is_empty() => line.settings.fault("\"\"", intent::of_word(&word)),
+            _ if line.command.operand(&word) => {}
             _ => line.settings.fault(&word, intent::of_word(&word)),
         }
+    }
+    if let Some((word, message)) = line.command.missing() {
+        line.settings.fault(word, message);
     }
     Ok((line.command, line.settings))
 }
@@ -92,7 +97,7 @@ impl Line {
             None => (long, None),
         };
         if ["help", "version"].contains(&name) {
-            return Err(answer(name));
+            return Err(self.answer(name));
         }
         if let Some(takes) = self.command.option(name) {
             self.option(name, takes, value);
@@ -117,8 +122,8 @@ impl Line {
             let rest = letters.get(at + letter.len_utf8()..).unwrap_or_default();
             let attached = (!rest.is_empty()).then(|| rest.strip_prefix('=').unwrap_or(rest));
             match (letter, Key::of_short(letter)) {
-                ('h', _) => return Err(answer("help")),
-                ('V', _) => return Err(answer("version")),
+                ('h', _) => return Err(self.answer("help")),
+                ('V', _) => return Err(self.answer("version")),
                 // The habit of those who have served with nginx.
                 ('t', None) => {
                     if self.command == Command::Serve {
@@ -147,11 +152,21 @@ impl Line {
     /// An option of the command, with what was attached to it.
     fn option(&mut self, name: &str, takes: Takes, attached: Option<&str>) {
         let spelled = format!("--{name}");
-        match takes {
+        let value = match takes {
             Takes::Nothing if attached.is_some() => {
-                self.settings.fault(spelled, "takes no value; leave it out where it is not meant");
+                return self.settings.fault(spelled, "takes no value; leave it out where it is not meant");
             }
-            Takes::Nothing => self.command.set(name),
+            Takes::Nothing => String::new(),
+            Takes::Value(shown) => match self.value(attached) {
+                Some(value) => value,
+                None => {
+                    let message = format!("needs a value: {spelled} {shown}");
+                    return self.settings.fault(spelled, message);
+                }
+            },
+        };
+        if let Err(message) = self.command.set(name, value) {
+            self.settings.fault(spelled, message);
         }
     }
 
@@ -210,16 +225,20 @@ impl Line {
         })
     }
 
+    /// The text of the help, of the command if it has one of its own, or of the version.
+    fn answer(&self, name: &str) -> clap::Error {
+        let own = self.command.help().filter(|_| name == "help");
+        let grammar = own.map_or_else(command, |own| {
+            own.arg(answering("help", 'h', ArgAction::Help).help("Print this help"))
+        });
+        let asked = ["corsair".to_owned(), format!("--{name}")];
+        grammar.try_get_matches_from(asked).expect_err("help and version are no settings")
+    }
+
     /// The next word, if it is such a one.
     fn word_if(&mut self, is: impl Fn(&str) -> bool) -> Option<String> {
         self.words.next_if(|word| is(word))
     }
-}
-
-/// The text of the help or of the version.
-fn answer(name: &str) -> clap::Error {
-    let asked = ["corsair".to_owned(), format!("--{name}")];
-    command().try_get_matches_from(asked).expect_err("help and version are no settings")
 }
 
 /// The grammar as the help shows it. Shared with the generators of completions and manual.
@@ -281,6 +300,7 @@ Examples:
 
 Commands:
   corsair check [-c FILE]          tell all that is wrong, else what is effective (--print: as a file); -t for short
+  corsair explain [-c FILE] URL    tell what becomes of a page's request; corsair explain --help says more
   corsair generate config          print a file with every setting, its help and its default
   corsair help, corsair version    print this, or the version
 

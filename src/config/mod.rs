@@ -21,6 +21,7 @@
 //! | 10 | A route has the waits and bounds of the whole file but for its own, and no head outgrows the buffers of the process | experience | `config::route::tests::a_route_has_the_waits_and_bounds_of_the_file_but_for_its_own`, `config::route::tests::heads_of_a_route_are_kept_where_those_of_the_file_are` |
 //! | 11 | What belongs to the life of the process is kept when the file is read again, and warned of; listeners keep their places | experience | `config::process::tests::what_belongs_to_the_life_of_the_process_is_kept_and_warned_of`, `config::log::tests::what_belongs_to_the_life_of_the_process_is_kept`, `config::limits::tests::heads_that_outgrow_the_buffers_are_taken_back_and_warned_of`, `config::listen::tests::a_listener_keeps_its_place_and_one_that_is_gone_too` |
 //! | 12 | Every setting has one reader, a default that is in the help, and a line in the sample that is accepted | experience | `config::compile::tests::every_setting_is_read_once`, `config::flags::tests::every_default_is_in_the_help_and_is_what_holds_when_nothing_is_typed`, `config_file::every_line_of_the_sample_is_accepted_in_its_table` |
+//! | 13 | Of what decides about a page it is known where it was typed, or where it would stand, and what to write; no value of it is told | experience | `config::places::tests::where_a_setting_was_typed_is_known_of_each_policy`, `config::places::tests::where_a_route_and_a_listener_stand_is_known`, `config::remedy::tests::a_remedy_says_what_to_write_where`, `explain::verdicts::the_line_of_the_file_that_decides_is_told` |
 
 mod values;
 
@@ -103,7 +104,7 @@ pub(crate) mod sample;
 
 pub use self::{
     admin::Admin,
-    command::Command,
+    command::{Command, Question},
     configuration::Config,
     dns::Dns,
     ejection::Ejection,

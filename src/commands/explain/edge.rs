@@ -1,0 +1,196 @@
+//! What the daemon answers, by its own functions: what is decided about a head, and which fields leave.
+
+use std::time::SystemTime;
+
+use super::page::PageRequest;
+use crate::{
+    config::{Config, ListenAddress, ListenerId, RouteId, Routes},
+    cors::Reason,
+    error::Error,
+    http1::{
+        connection::Persistence,
+        fields::FieldId,
+        head::{Fields, HeadEnd, Request, RequestHead, Response, parse_request, parse_response},
+    },
+    plan::{
+        self, Action, Answer, Arrived, Client, Date, Destination, Exchange, Identity, Plan, Recipient,
+        RequestId, Responder, ResponseContext, Seen,
+    },
+};
+
+/// What a server behind corsair is taken to answer: it knows nothing of CORS.
+const OF_THE_UPSTREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n";
+
+/// More than the largest head that is written.
+const ROOM: usize = 256 << 10;
+
+/// What becomes of one request.
+pub(super) struct Answered {
+    pub(super) route: RouteId,
+    /// The status; nothing where it is the upstream's to say.
+    pub(super) status: Option<u16>,
+    /// The fields of the answer that concern who may read it, in their order.
+    pub(super) fields: Vec<(String, String)>,
+    /// What CORS refuses, with the bytes in which it points.
+    pub(super) reason: Option<Reason>,
+    /// What corsair refuses.
+    pub(super) error: Option<Error>,
+    /// The head of the request.
+    pub(super) head: Vec<u8>,
+}
+
+/// The daemon that would answer.
+pub(super) struct Edge<'a> {
+    config: &'a Config,
+    client: Client,
+    identity: Identity,
+    date: Date,
+}
+
+impl<'a> Edge<'a> {
+    pub(super) fn new(config: &'a Config, page: &PageRequest) -> Self {
+        let listener = config.listener(page.listener);
+        let client = Client {
+            address: match listener.address {
+                ListenAddress::Tcp(address) => Some(address),
+                ListenAddress::Unix(_) => None,
+            },
+            secure: listener.tls.is_some(),
+            loopback_listener: listener.is_loopback(),
+            listener: page.listener,
+            // A browser goes on only where the certificate is for the host that it asks for.
+            handshake: None,
+        };
+        Self { config, client, identity: Identity::random(), date: Date::of(SystemTime::UNIX_EPOCH) }
+    }
+
+    pub(super) const fn listener(&self) -> ListenerId {
+        self.client.listener
+    }
+
+    /// What becomes of the request with this head.
+    pub(super) fn answer(&self, head: String) -> Answered {
+        let bytes = head.into_bytes();
+        let parsed = match self.parse(&bytes) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.refuse(bytes, error),
+        };
+        let request = Request { bytes: &bytes, head: &parsed };
+        let (plan, action) = plan::request(request, self.config, &self.client, &self.identity.id);
+        let reason = plan.cors.reason();
+        let (status, fields, error) = match &action {
+            Action::Respond(answer) => self.respond(*answer, request, &plan),
+            Action::Exchange(exchange) => self.exchange(exchange, request, &plan),
+        };
+        Answered { route: plan.route, status, fields, reason, error, head: bytes }
+    }
+
+    /// The head, held to the bounds of the configuration.
+    fn parse(&self, bytes: &[u8]) -> Result<RequestHead, Error> {
+        let limits = &self.config.limits;
+        let mut end = HeadEnd::default();
+        let found = end.find_request(bytes).map_err(crate::http1::head::HeadFault::in_request)?;
+        match found {
+            Some(len) if len <= limits.head => {
+                parse_request(bytes, &end, len, limits.fields, Fields::default())
+            }
+            _ if end.has_first_line_within(limits.head) => Err(Error::RequestHeadTooLarge),
+            _ => Err(Error::RequestLineTooLong),
+        }
+    }
+
+    /// The answer to a head that is not understood. Its origin is found wherever it stands.
+    fn refuse(&self, head: Vec<u8>, error: Error) -> Answered {
+        let origin = head.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Origin: "));
+        let recipient = Recipient::Unknown(origin.map(<[u8]>::trim_ascii));
+        let (status, fields) = self.written(Answer::Fault(error), recipient, Routes::NOTHING);
+        Answered {
+            route: Routes::NOTHING,
+            status: Some(status),
+            fields,
+            reason: None,
+            error: Some(error),
+            head,
+        }
+    }
+
+    fn respond(&self, answer: Answer, request: Request<'_>, plan: &Plan) -> Outcome {
+        let (status, fields) = self.written(answer, Recipient::Request(request, plan.cors), plan.route);
+        let error = match answer {
+            Answer::Fault(error) => Some(error),
+            Answer::Cors => plan.cors.reason().map(|_| Error::CorsRefused),
+            Answer::Healthcheck | Answer::LastHop | Answer::Fixed => None,
+        };
+        (Some(status), fields, error)
+    }
+
+    fn written(
+        &self,
+        answer: Answer,
+        recipient: Recipient<'_>,
+        route: RouteId,
+    ) -> (u16, Vec<(String, String)>) {
+        let Self { config, identity, date, .. } = self;
+        let route = config.route(route);
+        let request_id = RequestId::default();
+        let policy = config.policy(route.policy);
+        let responder = Responder { request_id, policy, route, identity, date: *date };
+        let mut out = vec![0; ROOM];
+        let (size, status) = responder.write(answer, recipient, Persistence::KeepAlive, &mut out);
+        (status, concerning(out.get(..size).unwrap_or_default()))
+    }
+
+    /// The fields that leave with what an upstream answers.
+    fn exchange(&self, exchange: &Exchange, request: Request<'_>, plan: &Plan) -> Outcome {
+        if exchange.upgrade {
+            return (None, Vec::new(), None);
+        }
+        let server = match exchange.destination {
+            Destination::Upstream(upstream) => self.config.upstream(upstream).endpoints.first(),
+            Destination::Target(_) => None,
+        };
+        let context = ResponseContext::new(self.config, &self.identity, plan, exchange, server, false);
+        let mut bytes = OF_THE_UPSTREAM.to_vec();
+        let seen = Seen { request_read: true, reused: false, date: self.date };
+        let mut out = vec![0; ROOM];
+        let arrived = response(&mut bytes).and_then(|head| {
+            context.respond(request, Response { bytes: &bytes, head: &head }, &seen, &mut out)
+        });
+        match arrived {
+            Ok(Arrived::Final { written, .. }) => {
+                (None, concerning(out.get(..written).unwrap_or_default()), None)
+            }
+            Ok(Arrived::Interim { .. } | Arrived::Redirect(_) | Arrived::Switch { .. }) => {
+                (None, Vec::new(), None)
+            }
+            Err(error) => self.respond(Answer::Fault(error), request, plan),
+        }
+    }
+}
+
+/// Status, fields, and what was refused.
+type Outcome = (Option<u16>, Vec<(String, String)>, Option<Error>);
+
+fn response(bytes: &mut [u8]) -> Result<crate::http1::head::ResponseHead, Error> {
+    let mut end = HeadEnd::default();
+    let found = end.find_response(bytes).map_err(crate::http1::head::HeadFault::in_response)?;
+    let len = found.ok_or(Error::ResponseIncomplete)?;
+    parse_response(bytes, &end, len, usize::from(u8::MAX), Fields::default())
+}
+
+/// The fields of a head that say who may read what.
+fn concerning(head: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(head);
+    let lines = text.split("\r\n").skip(1).take_while(|line| !line.is_empty());
+    let fields = lines.filter_map(|line| line.split_once(": "));
+    let concerns = |name: &str| {
+        let id = FieldId::of(name.as_bytes());
+        let of_the_policy = ["corsair-cors", "timing-allow-origin", "cross-origin-resource-policy"];
+        matches!(id, FieldId::CorsResponse | FieldId::Vary)
+            || of_the_policy.contains(&&*name.to_ascii_lowercase())
+    };
+    fields
+        .filter(|(name, _)| concerns(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
