@@ -16,11 +16,13 @@
 //! | 7 | A path that climbs above the root is refused | RFC 3986 §5.4.2 | `routing::table::tests::a_path_that_climbs_above_the_root_is_refused` |
 //! | 8 | So is one with dot segments that take away different segments for different back ends: behind an empty segment, beside a backslash or an escaped separator, with a parameter | experience | `routing::resolved::tests::dot_segments_that_back_ends_read_differently_are_refused` |
 //! | 9 | What is left behind a prefix is the client's own spelling, byte for byte, wherever the prefix stands in the path as it was configured and the rest does not climb into it; it is resolved otherwise | RFC 9112 §3.2; experience | `routing::table::tests::the_rest_is_cut_from_the_path_as_it_came_or_from_what_it_resolves_to` |
-//! | 10 | However long a request's path and host are, no more is looked up than the longest route of the host has segments and the longest wildcard labels | experience | `routing::table::tests::no_more_is_looked_up_than_the_longest_route_has` |
+//! | 10 | However long a request's path and host are, no more is looked up than the routes of the host have different lengths, and the wildcards | experience | `routing::table::tests::no_more_is_looked_up_than_routes_and_wildcards_have_lengths` |
 
 mod escapes;
 
 mod host;
+
+mod index;
 
 mod resolved;
 

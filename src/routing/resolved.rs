@@ -75,16 +75,41 @@ pub(super) fn resolved(path: &[u8]) -> Result<Vec<u8>, Refusal> {
 
 /// Whether [`resolved`] and [`merged`] leave a path that begins with a slash as it is.
 pub(super) fn is_resolved(path: &[u8]) -> bool {
-    // Nothing but comparisons, so that they are made for many bytes at once.
     let behind = path.get(1..).unwrap_or_default();
-    let (mut is_odd, mut may_have_dots) = (false, false);
-    for (byte, next) in path.iter().zip(behind) {
-        is_odd |= (*next == b'%') | (*next == b'\\') | ((*byte == b'/') & (*next == b'/'));
-        may_have_dots |= (*byte == b'/') & (*next == b'.');
+    if !any_pair(path, behind, |byte, next| is_changed(byte, next) | ((byte == b'/') & (next == b'.'))) {
+        return true;
     }
-    let has_dots =
-        || path.split(|byte| *byte == b'/').any(|text| is_dots(text) || is_dots_with_parameter(text));
-    !(is_odd || may_have_dots && has_dots())
+    let may_be_dots = |text| is_dots(text) || is_dots_with_parameter(text);
+    !any_pair(path, behind, is_changed) && !path.split(|byte| *byte == b'/').any(may_be_dots)
+}
+
+/// Whether a byte and the next one do not stay as they are, whatever stands around them.
+const fn is_changed(byte: u8, next: u8) -> bool {
+    (next == b'%') | (next == b'\\') | ((byte == b'/') & (next == b'/'))
+}
+
+/// Whether it is so for any byte and the one at the same place of the other text, which is no longer.
+fn any_pair(text: &[u8], other: &[u8], is_so: impl Fn(u8, u8) -> bool + Copy) -> bool {
+    let text = text.get(..other.len()).unwrap_or_default();
+    any_of_chunks::<16>(text, other, is_so)
+        .or_else(|| any_of_chunks::<8>(text, other, is_so))
+        .unwrap_or_else(|| any_of(text, other, is_so))
+}
+
+/// The same for so many bytes at once; nothing where there are fewer. The last ones may be looked at twice.
+fn any_of_chunks<const N: usize>(
+    text: &[u8],
+    other: &[u8],
+    is_so: impl Fn(u8, u8) -> bool + Copy,
+) -> Option<bool> {
+    let last = any_of(text.last_chunk::<N>()?, other.last_chunk::<N>()?, is_so);
+    let mut chunks = text.as_chunks::<N>().0.iter().zip(other.as_chunks::<N>().0);
+    Some(last || chunks.any(|(text, other)| any_of(text, other, is_so)))
+}
+
+/// Nothing but comparisons, all of which are made, so that a compiler makes many of them at once.
+fn any_of(text: &[u8], other: &[u8], is_so: impl Fn(u8, u8) -> bool) -> bool {
+    text.iter().zip(other).fold(false, |any, (byte, next)| any | is_so(*byte, *next))
 }
 
 /// A path without the empty segments between others.
@@ -262,6 +287,22 @@ mod tests {
             if expected {
                 assert_eq!(text(path).as_deref(), Ok(path));
                 assert_eq!(merged(path.as_bytes()), path.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_left_alone_is_known_wherever_it_stands() {
+        for length in 1..70 {
+            let plain = format!("/{}", "a".repeat(length));
+            assert!(is_resolved(plain.as_bytes()), "{plain}");
+            for (odd, expected) in
+                [("%", false), ("\\", false), ("//", false), ("/./", false), ("/..;", false), ("b/.a", true)]
+            {
+                for at in 1..plain.len() {
+                    let path = format!("{}{odd}{}", &plain[..at], &plain[at..]);
+                    assert_eq!(is_resolved(path.as_bytes()), expected, "{path}");
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 use super::{
     escapes::escaped,
     host::{HostPattern, Pattern},
+    index::Index,
     path::PathPrefix,
     resolved::{Refusal, behind_merged, is_resolved, merged, resolved},
 };
@@ -21,13 +22,11 @@ pub struct Table<T> {
     /// The routes of each host.
     hosts: Vec<Paths<T>>,
     /// Places in `hosts`, by names as they are, IPv4 addresses among them.
-    names: HashMap<Box<[u8]>, usize, RandomState>,
+    names: Index<usize>,
     /// By names that others stand below.
-    below: HashMap<Box<[u8]>, usize, RandomState>,
+    below: Index<usize>,
     /// By IPv6 addresses, and IPv4 addresses that are spelled like these.
     addresses: HashMap<IpAddr, usize, RandomState>,
-    /// The labels of the longest name in `below`.
-    labels: usize,
     /// Of every other host, and of requests that name none.
     every: Option<usize>,
 }
@@ -90,45 +89,37 @@ impl<T> Table<T> {
     pub fn build(routes: Vec<(HostPattern, PathPrefix, T)>) -> Result<Self, Duplicate> {
         let mut places: HashMap<HostPattern, usize, RandomState> = HashMap::default();
         let mut seen: HashMap<(usize, Box<str>), usize, RandomState> = HashMap::default();
-        let mut table = Self {
-            hosts: Vec::new(),
-            names: HashMap::default(),
-            below: HashMap::default(),
-            addresses: HashMap::default(),
-            labels: 0,
-            every: None,
-        };
+        let mut hosts: Vec<Vec<(PathPrefix, T)>> = Vec::new();
         for (second, (host, path, value)) in routes.into_iter().enumerate() {
-            let place = *places.entry(host).or_insert_with_key(|host| table.add(host));
+            let next = places.len();
+            let place = *places.entry(host).or_insert(next);
             if let Some(first) = seen.insert((place, path.text.clone()), second) {
                 return Err(Duplicate { first, second });
             }
-            if let Some(paths) = table.hosts.get_mut(place) {
-                paths.add(&path, value);
-            }
+            hosts.resize_with(places.len(), Vec::new);
+            hosts[place].push((path, value));
         }
-        Ok(table)
+        Ok(Self::of(hosts.into_iter().map(Paths::new).collect(), places))
     }
 
-    /// A host without routes yet; its place.
-    fn add(&mut self, host: &HostPattern) -> usize {
-        let place = self.hosts.len();
-        self.hosts.push(Paths { every: None, prefixes: HashMap::default(), depth: 0 });
-        match &host.0 {
-            Pattern::Every => self.every = Some(place),
-            Pattern::Name(name) => _ = self.names.insert(name.as_bytes().into(), place),
-            Pattern::Below(name) => {
-                self.labels = self.labels.max(name.split('.').count());
-                self.below.insert(name.as_bytes().into(), place);
-            }
-            Pattern::Address(ip) => {
-                if ip.is_ipv4() {
-                    self.names.insert(ip.to_string().into_bytes().into(), place);
+    /// A table of the routes of each host, and the places of these.
+    fn of(hosts: Vec<Paths<T>>, places: HashMap<HostPattern, usize, RandomState>) -> Self {
+        let (mut names, mut below, mut addresses) = (Vec::new(), Vec::new(), HashMap::default());
+        let mut every = None;
+        for (host, place) in places {
+            match host.0 {
+                Pattern::Every => every = Some(place),
+                Pattern::Name(name) => names.push((name.into_boxed_bytes(), place)),
+                Pattern::Below(name) => below.push((name.into_boxed_bytes(), place)),
+                Pattern::Address(ip) => {
+                    if ip.is_ipv4() {
+                        names.push((ip.to_string().into_bytes().into(), place));
+                    }
+                    addresses.insert(ip, place);
                 }
-                self.addresses.insert(*ip, place);
             }
         }
-        place
+        Self { hosts, names: Index::new(names), below: Index::new(below), addresses, every }
     }
 
     /// Where a request goes: `host` is its authority as it came, empty where it has none; `path` is its path as it
@@ -147,33 +138,40 @@ impl<T> Table<T> {
         if self.names.is_empty() && self.below.is_empty() && self.addresses.is_empty() {
             return None;
         }
+        // Most spell a name as it is held, and then nothing has to be taken apart.
+        self.names.get(without_port(host)).or_else(|| self.place_of_spelled(host)).copied()
+    }
+
+    /// The place of a host, however it is spelled.
+    fn place_of_spelled(&self, host: &[u8]) -> Option<&usize> {
         let (host, _port) = split_port(host)?;
         if let Some(literal) = host.strip_prefix(b"[") {
             let ip: Ipv6Addr = str::from_utf8(literal.strip_suffix(b"]")?).ok()?.parse().ok()?;
-            return self.addresses.get(&IpAddr::V6(ip).to_canonical()).copied();
+            return self.addresses.get(&IpAddr::V6(ip).to_canonical());
         }
         let mut buffer = [0; MAX_NAME];
         let name = folded(host, &mut buffer)?;
-        self.names.get(name).or_else(|| self.wildcard_over(name)).copied()
+        self.names.get(name).or_else(|| self.wildcard_over(name))
     }
 
     /// The longest wildcard that a name stands below.
     fn wildcard_over(&self, name: &[u8]) -> Option<&usize> {
-        if self.below.is_empty() {
-            return None;
-        }
-        parents(name, self.labels).find_map(|parent| self.below.get(parent))
+        parents(name, self.below.lengths()).find_map(|parent| self.below.get(parent))
     }
 }
 
-/// The names that a name stands below, from the longest one that has no more than so many labels.
-fn parents(name: &[u8], labels: usize) -> impl Iterator<Item = &[u8]> {
-    let longest = memchr::memrchr_iter(b'.', name).take(labels).take_while(|dot| *dot > 0).last();
-    let mut rest = longest.and_then(|dot| name.get(dot + 1..));
-    std::iter::from_fn(move || {
-        let parent = rest?;
-        rest = memchr::memchr(b'.', parent).and_then(|dot| parent.get(dot + 1..));
-        Some(parent)
+/// An authority without its port, where that is short enough to be one.
+fn without_port(authority: &[u8]) -> &[u8] {
+    let colon = authority.iter().rev().take(":65535".len()).position(|byte| *byte == b':');
+    let end = colon.map_or(authority.len(), |behind| authority.len() - behind - 1);
+    authority.get(..end).unwrap_or(authority)
+}
+
+/// The names of these lengths that a name stands below.
+fn parents<'a>(name: &'a [u8], lengths: &[usize]) -> impl Iterator<Item = &'a [u8]> {
+    lengths.iter().filter_map(|len| {
+        let (below, parent) = name.split_at_checked(name.len().checked_sub(*len)?)?;
+        matches!(below, [_, .., b'.']).then_some(parent)
     })
 }
 
@@ -210,19 +208,20 @@ struct Paths<T> {
     /// That of the path `/`.
     every: Option<T>,
     /// Those of longer ones.
-    prefixes: HashMap<Box<[u8]>, T, RandomState>,
-    /// How many segments the longest of them has.
-    depth: usize,
+    prefixes: Index<T>,
 }
 
 impl<T> Paths<T> {
-    fn add(&mut self, path: &PathPrefix, value: T) {
-        if path.is_every() {
-            self.every = Some(value);
-        } else {
-            self.depth = self.depth.max(path.depth());
-            self.prefixes.insert(path.text.as_bytes().into(), value);
+    fn new(routes: Vec<(PathPrefix, T)>) -> Self {
+        let (mut every, mut prefixes) = (None, Vec::new());
+        for (path, value) in routes {
+            if path.is_every() {
+                every = Some(value);
+            } else {
+                prefixes.push((path.text.into_boxed_bytes(), value));
+            }
         }
+        Self { every, prefixes: Index::new(prefixes) }
     }
 
     fn find(&self, path: &[u8]) -> Found<'_, T> {
@@ -252,21 +251,17 @@ impl<T> Paths<T> {
 
     /// The route with the longest prefix of a resolved path, and the length of that.
     fn longest(&self, path: &[u8]) -> Option<(usize, &T)> {
-        let longest = prefixes(path, self.depth)
+        let longest = prefixes(path, self.prefixes.lengths())
             .find_map(|prefix| self.prefixes.get(prefix).map(|value| (prefix.len(), value)));
         longest.or_else(|| self.every.as_ref().map(|value| (0, value)))
     }
 }
 
-/// The prefixes of a path that begins with a slash, from the longest one that has no more than so many segments.
-fn prefixes(path: &[u8], segments: usize) -> impl Iterator<Item = &[u8]> {
-    // A slash begins each segment: the one behind the last that counts ends the longest.
-    let end = (segments > 0).then(|| memchr::memchr_iter(b'/', path).nth(segments).unwrap_or(path.len()));
-    let mut rest = path.get(..end.unwrap_or_default()).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let prefix = rest;
-        rest = memchr::memrchr(b'/', prefix).and_then(|slash| prefix.get(..slash)).unwrap_or_default();
-        (!prefix.is_empty()).then_some(prefix)
+/// The prefixes of a path that have these lengths and whole segments.
+fn prefixes<'a>(path: &'a [u8], lengths: &[usize]) -> impl Iterator<Item = &'a [u8]> {
+    lengths.iter().filter_map(|len| {
+        let (prefix, behind) = path.split_at_checked(*len)?;
+        matches!(behind, [] | [b'/', ..]).then_some(prefix)
     })
 }
 

@@ -246,33 +246,33 @@ fn the_rest_is_cut_from_the_path_as_it_came_or_from_what_it_resolves_to() {
 }
 
 #[test]
-fn no_more_is_looked_up_than_the_longest_route_has() {
+fn no_more_is_looked_up_than_routes_and_wildcards_have_lengths() {
     let shown = |names: &mut dyn Iterator<Item = &[u8]>| -> Vec<String> {
         names.map(|name| String::from_utf8(name.to_vec()).unwrap()).collect()
     };
-    for (path, segments, expected) in [
-        ("/a/b/c", 0, &[][..]),
-        ("/a/b/c", 1, &["/a"]),
-        ("/a/b/c", 2, &["/a/b", "/a"]),
-        ("/a/b/c", 9, &["/a/b/c", "/a/b", "/a"]),
-        ("/a/", 2, &["/a/", "/a"]),
-        ("/", 2, &["/"]),
+    for (path, lengths, expected) in [
+        ("/a/b/c", &[][..], &[][..]),
+        ("/a/b/c", &[2], &["/a"]),
+        ("/a/b/c", &[4, 2], &["/a/b", "/a"]),
+        ("/a/b/c", &[9, 7, 6, 5, 4, 3, 2, 1], &["/a/b/c", "/a/b", "/a"]),
+        ("/a/", &[3, 2], &["/a/", "/a"]),
+        ("/", &[2], &[]),
     ] {
-        assert_eq!(shown(&mut prefixes(path.as_bytes(), segments)), expected, "{path} {segments}");
+        assert_eq!(shown(&mut prefixes(path.as_bytes(), lengths)), expected, "{path} {lengths:?}");
     }
-    for (name, labels, expected) in [
-        ("a.b.c", 0, &[][..]),
-        ("a.b.c", 1, &["c"]),
-        ("a.b.c", 2, &["b.c", "c"]),
-        ("a.b.c", 9, &["b.c", "c"]),
-        (".b.c", 9, &["c"]),
-        ("a", 9, &[]),
-        ("", 9, &[]),
+    for (name, lengths, expected) in [
+        ("a.b.c", &[][..], &[][..]),
+        ("a.b.c", &[1], &["c"]),
+        ("a.b.c", &[3, 1], &["b.c", "c"]),
+        ("a.b.c", &[9, 5, 4, 3, 2, 1], &["b.c", "c"]),
+        (".b.c", &[3, 1], &["c"]),
+        ("a", &[1], &[]),
+        ("", &[1], &[]),
     ] {
-        assert_eq!(shown(&mut parents(name.as_bytes(), labels)), expected, "{name} {labels}");
+        assert_eq!(shown(&mut parents(name.as_bytes(), lengths)), expected, "{name} {lengths:?}");
     }
-    assert_eq!(prefixes("/a".repeat(10_000).as_bytes(), 3).count(), 3);
-    assert_eq!(parents("a.".repeat(100).as_bytes(), 3).count(), 3);
+    assert_eq!(prefixes("/a".repeat(10_000).as_bytes(), &[8, 4, 3]).count(), 2);
+    assert_eq!(parents("a.".repeat(100).as_bytes(), &[8, 4, 3]).count(), 2);
 }
 
 #[test]
