@@ -1,10 +1,14 @@
 //! The command: arguments to configuration to server, and what its exit code says.
 
-use std::process::ExitCode;
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+    time::Duration,
+};
 
 use corsair::{
-    commands,
-    config::{Command, ConfigFault, Settings, file, flags, machine::Machine},
+    commands::{self, ReloadEnd},
+    config::{Command, ConfigFault, ListenAddress, Settings, admin_address, file, flags, machine::Machine},
     diagnostics,
     server::{self, Origin},
 };
@@ -57,11 +61,57 @@ fn main() -> ExitCode {
                 Err(faults) => refused(&faults),
             }
         }
+        Command::Status { watch } => at_admin(settings, |address| show(address, watch)),
+        Command::Reload => at_admin(settings, |address| match commands::reload(address) {
+            Ok(ReloadEnd::Applied(text)) => printed(&text),
+            Ok(ReloadEnd::Refused(faults)) => {
+                faults.iter().for_each(|fault| eprintln!("corsair: {fault}"));
+                failed("the reload is refused; the process goes on with the configuration that it has")
+            }
+            Err(reason) => failed(&reason),
+        }),
         Command::GenerateConfig => match commands::generate_config(&settings) {
             Ok(text) => printed(&text),
             Err(faults) => refused(&faults),
         },
     }
+}
+
+/// Does something with the address of a running process.
+fn at_admin(mut settings: Settings, ask: impl FnOnce(&ListenAddress) -> ExitCode) -> ExitCode {
+    file::read(&mut settings);
+    match admin_address(&settings) {
+        Ok(address) => ask(&address),
+        Err(faults) => refused(&faults),
+    }
+}
+
+/// Shows what the process does, with `watch` until nobody looks any more.
+fn show(address: &ListenAddress, watch: bool) -> ExitCode {
+    let is_terminal = std::io::stdout().is_terminal();
+    loop {
+        let text = match commands::status(address, diagnostics::output_has_colours()) {
+            Ok(text) => text,
+            // A process that is replaced may be away for a moment.
+            Err(reason) if watch && is_terminal => format!("{reason}\n"),
+            Err(reason) => return failed(&reason),
+        };
+        // Home, and clear what is there.
+        let begin = if watch && is_terminal { "\u{1b}[H\u{1b}[2J" } else { "" };
+        let end = if watch && !is_terminal { "\n" } else { "" };
+        let mut out = std::io::stdout();
+        let written = write!(out, "{begin}{text}{end}").and_then(|()| out.flush());
+        if !watch || written.is_err() {
+            return ExitCode::SUCCESS;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Tells why what was asked for has failed.
+fn failed(reason: &str) -> ExitCode {
+    eprintln!("corsair: {reason}");
+    ExitCode::from(FAILURE)
 }
 
 fn serve(typed: Settings) -> ExitCode {
@@ -91,6 +141,6 @@ fn refused(faults: &[ConfigFault]) -> ExitCode {
 
 /// Prints what a command was asked for. Whether anybody still reads it changes nothing.
 fn printed(text: &str) -> ExitCode {
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+    let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }

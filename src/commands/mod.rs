@@ -10,9 +10,17 @@ mod check;
 
 mod explain;
 
+mod ask;
+
+mod status;
+
+mod reload;
+
 pub use self::{
     check::check,
     explain::{Explanation, explain},
     generate::generate_config,
+    reload::{ReloadEnd, reload},
     report::report,
+    status::status,
 };

@@ -1,7 +1,16 @@
 //! `[admin]`: where the process shows what it does, apart from the traffic.
 
-use super::{keys::Key, listen_address, listen_address::ListenAddress, reader::Reader};
+use super::{
+    keys::Key,
+    listen_address::{self, ListenAddress},
+    notes::ConfigFault,
+    reader::Reader,
+    settings::Settings,
+};
 use crate::access::{AllowHosts, RuleFault};
+
+/// Where a running process is asked when nobody says.
+const DEFAULT: &str = "127.0.0.1:9900";
 
 /// Where the process shows what it does, and to whom.
 #[derive(Clone, Debug)]
@@ -27,6 +36,22 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Admin> {
             }
             None
         }
+    }
+}
+
+/// Where a running process is asked that has these settings: at [`DEFAULT`] where they do not say.
+///
+/// # Errors
+/// What is wrong with what was typed for it, or with a word that is no setting's.
+pub fn admin_address(settings: &Settings) -> Result<ListenAddress, Vec<ConfigFault>> {
+    let mut reader = Reader::new(settings);
+    let typed = reader.optional(Key::AdminListen, listen_address::parse);
+    let mut faults = settings.faults().to_vec();
+    faults.extend(reader.into_notes().faults);
+    match (typed, &*faults) {
+        (Some(address), []) => Ok(address),
+        (None, []) => listen_address::parse(DEFAULT).map_err(|_| Vec::new()),
+        (_, [..]) => Err(faults),
     }
 }
 

@@ -20,6 +20,13 @@ pub enum Command {
     },
     /// Tell what becomes of a request.
     Explain(Question),
+    /// Tell what a running process does.
+    Status {
+        /// Again and again.
+        watch: bool,
+    },
+    /// Have a running process read its configuration anew.
+    Reload,
     /// Print a file that holds everything that one can.
     GenerateConfig,
 }
@@ -54,8 +61,8 @@ pub(super) struct Word {
 pub(super) const WORDS: &[Word] = &[
     Word { name: "check", begins: Some(|| Command::Check { print: false }) },
     Word { name: "explain", begins: Some(|| Command::Explain(Question::default())) },
-    Word { name: "status", begins: None },
-    Word { name: "reload", begins: None },
+    Word { name: "status", begins: Some(|| Command::Status { watch: false }) },
+    Word { name: "reload", begins: Some(|| Command::Reload) },
     Word { name: "sign", begins: None },
     Word { name: "generate", begins: Some(|| Command::GenerateConfig) },
 ];
@@ -78,9 +85,9 @@ impl Command {
     /// What the option `--NAME` of this command takes, if it has one.
     pub(super) fn option(&self, name: &str) -> Option<Takes> {
         match (self, name) {
-            (Self::Check { .. }, "print") | (Self::Explain(_), "credentials" | "upgrade" | "json") => {
-                Some(Takes::Nothing)
-            }
+            (Self::Check { .. }, "print")
+            | (Self::Status { .. }, "watch")
+            | (Self::Explain(_), "credentials" | "upgrade" | "json") => Some(Takes::Nothing),
             (Self::Explain(_), "origin") => Some(Takes::Value("ORIGIN")),
             (Self::Explain(_), "method") => Some(Takes::Value("METHOD")),
             (Self::Explain(_), "header") => Some(Takes::Value("NAME[: VALUE]")),
@@ -95,6 +102,7 @@ impl Command {
     pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), String> {
         match (self, name) {
             (Self::Check { print }, "print") => *print = true,
+            (Self::Status { watch }, "watch") => *watch = true,
             (Self::Explain(question), "credentials") => question.credentials = true,
             (Self::Explain(question), "upgrade") => question.upgrade = true,
             (Self::Explain(question), "json") => question.json = true,
@@ -113,7 +121,12 @@ impl Command {
                 *url = Some(word.to_owned());
                 true
             }
-            Self::Serve | Self::Check { .. } | Self::Explain(_) | Self::GenerateConfig => false,
+            Self::Serve
+            | Self::Check { .. }
+            | Self::Explain(_)
+            | Self::Status { .. }
+            | Self::Reload
+            | Self::GenerateConfig => false,
         }
     }
 
@@ -124,7 +137,12 @@ impl Command {
                 "explain",
                 "needs a URL: corsair explain --origin https://app.example.com http://127.0.0.1:3000/",
             )),
-            Self::Serve | Self::Check { .. } | Self::Explain(_) | Self::GenerateConfig => None,
+            Self::Serve
+            | Self::Check { .. }
+            | Self::Explain(_)
+            | Self::Status { .. }
+            | Self::Reload
+            | Self::GenerateConfig => None,
         }
     }
 
@@ -132,7 +150,9 @@ impl Command {
     pub(super) fn help(&self) -> Option<clap::Command> {
         match self {
             Self::Explain(_) => Some(explain_help()),
-            Self::Serve | Self::Check { .. } | Self::GenerateConfig => None,
+            Self::Serve | Self::Check { .. } | Self::Status { .. } | Self::Reload | Self::GenerateConfig => {
+                None
+            }
         }
     }
 }

@@ -103,7 +103,7 @@ pub mod compile;
 pub(crate) mod sample;
 
 pub use self::{
-    admin::Admin,
+    admin::{Admin, admin_address},
     command::{Command, Question},
     configuration::Config,
     dns::Dns,
