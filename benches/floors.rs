@@ -53,4 +53,5 @@ benches! {
     cors: Cors,
     gateway: Gateway,
     rewrite: Rewrite,
+    access_log: AccessLog,
 }

@@ -19,7 +19,8 @@ pub enum Side {
 
 /// Why an exchange did not end with the upstream's own complete answer.
 ///
-/// The tokens of [`Error::token`] are those of the Proxy-Status registry (RFC 9209 §2.3); the log, the
+/// The tokens of [`Error::token`] are those of the Proxy-Status registry (RFC 9209 §2.3), but for two of clients that
+/// are gone, who can be told nothing; the log, the
 /// metrics, the `Proxy-Status` field and the body of the answer all use that one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -141,8 +142,8 @@ impl Error {
             Self::RequestBodyTooLarge => Row(413, Client, "http_request_error"),
             Self::Expectation => Row(417, Client, "http_request_error"),
             Self::MethodNotAllowed => Row(405, Client, "http_request_error"),
-            Self::ClientGone => Row(499, Client, "connection_terminated"),
-            Self::ClientSendTimeout => Row(499, Client, "connection_write_timeout"),
+            Self::ClientGone => Row(499, Client, "client_gone"),
+            Self::ClientSendTimeout => Row(499, Client, "client_send_timeout"),
             Self::MethodNotServed => Row(405, Client, "http_request_error"),
             Self::RouteNotFound | Self::NoRoute => Row(404, Client, "destination_not_found"),
             Self::TargetMissing | Self::TargetInvalid(_) | Self::PathAmbiguous => {
@@ -192,7 +193,7 @@ impl Error {
         self.row().1
     }
 
-    /// The word for it in the Proxy-Status registry (RFC 9209 §2.3).
+    /// The word for it in the Proxy-Status registry (RFC 9209 §2.3); one of our own where no answer is possible.
     #[must_use]
     pub const fn token(self) -> &'static str {
         self.row().2

@@ -120,14 +120,15 @@ fn serve(typed: Settings) -> ExitCode {
         Ok(compiled) => compiled,
         Err(faults) => return refused(&faults),
     };
-    diagnostics::install(config.log.verbosity);
+    // Dropped last, however this ends.
+    let _last_lines = diagnostics::install(config.log.level.general, &config.log.level.targets);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     match server::run(config, origin) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("corsair: {error}");
+            diagnostics::say(&format!("corsair: {error}"));
             ExitCode::from(if error.is_usage() { USAGE } else { FAILURE })
         }
     }

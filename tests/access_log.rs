@@ -5,28 +5,53 @@ mod support;
 
 use std::io::Read;
 
-use support::{Corsair, Origin, Then, eventually};
+use corsair::observe::access_log::KEYS;
+use serde_json::json;
+use support::{Corsair, Origin, Then, answer, eventually};
 
-const LOG: [&str; 2] = ["--access-log", "stdout"];
+const LOG: [&str; 4] = ["--access-log", "stdout", "--log-format", "json"];
 
 #[test]
 fn a_record_is_one_line_that_names_what_happened() {
     let origin = Origin::echo();
     let corsair = Corsair::reverse(origin.address(), &LOG);
-    let fields = "Origin: https://app.example.com\r\nX-Request-Id: id-1\r\n";
+    let fields = "Origin: https://app.example.com\r\nX-Request-Id: id-1\r\nUser-Agent: test (X11; Linux)\r\n\
+        traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
     assert_eq!(corsair.get("/record", fields).status, 200);
-    let line = corsair.wait_for_stdout("/record");
-    let upstream = format!("upstream={}", origin.address());
-    for part in [
-        " 127.0.0.1:",
-        "\"GET /record HTTP/1.1\" 200 cause=- ",
-        "attempts=1 connection=new cors=allowed",
-        "origin=\"https://app.example.com\"",
-        "request_id=\"id-1\"",
-        &upstream,
+    let record = corsair.wait_for_record("/record");
+    for (key, value) in [
+        ("method", json!("GET")),
+        ("scheme", json!("http")),
+        ("listener", json!("http://127.0.0.1:0")),
+        ("target", json!("/record")),
+        ("version", json!("1.1")),
+        ("status", json!(200)),
+        ("service", json!("routes")),
+        ("upstream", json!("default")),
+        ("server", json!(format!("http://{}", origin.address()))),
+        ("attempts", json!(1)),
+        ("reused", json!(false)),
+        ("cors", json!("allowed")),
+        ("policy", json!("default")),
+        ("origin", json!("https://app.example.com")),
+        ("user_agent", json!("test (X11; Linux)")),
+        ("request_id", json!("id-1")),
+        ("trace_id", json!("4bf92f3577b34da6a3ce929d0e0e4736")),
     ] {
-        assert!(line.contains(part), "{part} is missing in {line}");
+        assert_eq!(record[key], value, "{key} of {record}");
     }
+    assert!(record["client"].as_str().unwrap().starts_with("127.0.0.1:"), "{record}");
+    assert!(record["total_ms"].as_f64() >= record["connect_ms"].as_f64(), "{record}");
+    for key in ["cause", "queue_ms", "dns_ms", "tls_ms", "hops", "cors_reason", "client_certificate"] {
+        assert!(record.get(key).is_none(), "{key} of {record}");
+    }
+    let keys: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+    let line = corsair.wait_for_stdout("/record");
+    let mut shown: Vec<(usize, &str)> =
+        keys.iter().filter_map(|key| Some((line.find(&format!("\"{key}\":"))?, *key))).collect();
+    let in_order = shown.clone();
+    shown.sort_unstable();
+    assert_eq!(shown, in_order, "{line}");
 }
 
 #[test]
@@ -40,7 +65,7 @@ fn every_request_has_exactly_one_record() {
     }
     corsair.wait_for_stdout("/count-9");
     for number in 0..10 {
-        let path = format!("/count-{number} ");
+        let path = format!("/count-{number}\"");
         assert_eq!(corsair.stdout().lines().filter(|line| line.contains(&path)).count(), 1, "{path}");
     }
 }
@@ -53,8 +78,13 @@ fn a_failure_is_logged_with_its_cause() {
     });
     let corsair = Corsair::reverse(broken.address(), &LOG);
     assert_eq!(corsair.get("/lost", "").status, 502);
-    let line = corsair.wait_for_stdout("/lost");
-    assert!(line.contains(" 502 cause=connection_terminated "), "{line}");
+    let record = corsair.wait_for_record("/lost");
+    assert_eq!(
+        (&record["status"], &record["cause"]),
+        (&502.into(), &"connection_terminated".into()),
+        "{record}"
+    );
+    assert_eq!((&record["attempts"], record.get("hops")), (&1.into(), None), "{record}");
 }
 
 #[test]
@@ -68,8 +98,8 @@ fn a_request_of_a_client_that_left_is_logged_too() {
     client.send("GET /left HTTP/1.1\r\nHost: a\r\n\r\n");
     silent.wait("the request arrives", |seen| seen.requests.len() == 1);
     client.reset();
-    let line = corsair.wait_for_stdout("/left");
-    assert!(line.contains("\" 499 cause=connection_terminated "), "{line}");
+    let record = corsair.wait_for_record("/left");
+    assert_eq!((&record["status"], &record["cause"]), (&499.into(), &"client_gone".into()), "{record}");
 }
 
 #[test]
@@ -105,9 +135,93 @@ fn bytes_of_a_request_cannot_forge_a_record() {
     let corsair = Corsair::reverse(origin.address(), &LOG);
     corsair
         .get("/forged\"%0a{\"status\":200}\\", "X-Request-Id: a\"b\\c\r\nOrigin: https://a\"b.example\r\n");
-    let line = corsair.wait_for_stdout("/forged");
-    assert!(line.contains("/forged\\x22%0a{\\x22status\\x22:200}\\x5C HTTP/1.1\""), "{line}");
-    assert!(line.contains("request_id=\"a\\x22b\\x5Cc\""), "{line}");
+    let record = corsair.wait_for_record("/forged");
+    assert_eq!(record["target"], "/forged\"%0a{\"status\":200}\\");
+    assert_eq!(record["request_id"], "a\"b\\c");
+    assert_eq!(record["origin"], "https://a\"b.example");
+}
+
+#[test]
+fn ten_thousand_hostile_requests_are_valid_json() {
+    const REQUESTS: usize = 10_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = ["--allow-target=any", "--access-log", path.to_str().unwrap(), "--log-format", "json"];
+    let mut corsair = Corsair::start(&log);
+    let mut client = corsair.connect();
+    let mut random = fastrand::Rng::with_seed(12);
+    let mut hostile = |most: usize, bytes: &[u8]| -> Vec<u8> {
+        (0..random.usize(1..most)).map(|_| bytes[random.usize(..bytes.len())]).collect()
+    };
+    // What a target and a field may hold: more is refused before it is a request.
+    let in_target: Vec<u8> = (b'!'..=b'~').filter(|byte| *byte != b'#').collect();
+    let in_field: Vec<u8> = (b' '..=b'~').chain(0x80..=0xff).chain(*b"\"\\\"\\\t").collect();
+    for number in 0..REQUESTS {
+        let mut request = format!("GET /healthcheck?{number}&").into_bytes();
+        request.extend(hostile(60, &in_target));
+        request.extend_from_slice(b" HTTP/1.1\r\nHost: localhost\r\nUser-Agent: a");
+        request.extend(hostile(40, &in_field));
+        request.extend_from_slice(b"\r\nOrigin: o");
+        request.extend(hostile(20, &in_field));
+        request.extend_from_slice(b"\r\nX-Request-Id: i");
+        request.extend(hostile(20, &in_field));
+        request.extend_from_slice(b"\r\n\r\n");
+        client.send(request);
+        if client.response().field("connection") == Some("close") {
+            client = corsair.connect();
+        }
+    }
+    corsair.terminate();
+    assert_eq!(corsair.wait_exit().code(), Some(0));
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().count(), REQUESTS);
+    for (line, number) in text.lines().zip(0..) {
+        let record: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let target = record["target"].as_str().unwrap();
+        assert!(target.starts_with(&format!("/healthcheck?{number}&")), "{line}");
+        assert!(record["user_agent"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn the_other_formats_tell_the_same_to_others() {
+    let origin = Origin::echo();
+    let fields = "Referer: https://a.example/?token=s3cret\r\nUser-Agent: t (X; Y)\r\n";
+    for (format, begins, contains) in [
+        ("text", "20", " 200 GET localhost/shown?token=*** ".to_owned()),
+        ("combined", "127.0.0.1 - - [", "] \"GET /shown?token=*** HTTP/1.1\" 200 ".to_owned()),
+        ("combined", "127.0.0.1 - - [", "\"https://a.example/?token=***\" \"t (X; Y)\"".to_owned()),
+        ("{status}|{method}|{route}|{cause}|{target}", "200|GET|/|-|/shown?token=***", String::new()),
+    ] {
+        let corsair = Corsair::reverse(origin.address(), &["--access-log", "stdout", "--log-format", format]);
+        assert_eq!(corsair.get("/shown?token=s3cret", fields).status, 200);
+        let line = corsair.wait_for_stdout("/shown");
+        assert!(line.starts_with(begins) && line.contains(&contains), "{format}: {line}");
+        assert!(!line.contains("s3cret") && !line.contains('\x1b'), "{format}: {line}");
+    }
+}
+
+#[test]
+fn retries_are_told_from_redirects_that_were_followed() {
+    let target = Origin::start(|request| match request.target.as_str() {
+        "/from" => answer("302 Found", "Location: /to\r\n", "").into(),
+        _ => answer("200 OK", "", "there").into(),
+    });
+    let corsair = Corsair::start(&[&LOG[..], &["--allow-target=any"]].concat());
+    for (path, hops) in [("from", 1), ("to", 0)] {
+        let response = corsair
+            .get(&format!("/?url=http://{}/{path}", target.address()), "Origin: https://a.example\r\n");
+        assert_eq!(response.status, 200);
+        let record = corsair.wait_for_record(path);
+        assert_eq!((&record["attempts"], &record["hops"]), (&1.into(), &hops.into()), "{record}");
+        assert_eq!(
+            (&record["service"], &record["route"]),
+            (&"gateway".into(), &"gateway".into()),
+            "{record}"
+        );
+        assert_eq!(record["server"], target.address().to_string(), "{record}");
+    }
 }
 
 #[test]
@@ -129,6 +243,37 @@ fn a_log_file_is_written_and_reopened_on_usr1() {
     corsair.get("/after", "");
     eventually("the next record is in the new file", || contains(&path, "/after"));
     assert!(!contains(&moved, "/after"));
+}
+
+/// Whatever becomes of the log, requests are served, and all signals are obeyed.
+fn serves_and_obeys(mut corsair: Corsair, what: &str) {
+    use rustix::process::Signal;
+    for _ in 0..2 {
+        let mut client = corsair.connect();
+        for _ in 0..1_500 {
+            client.send(format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(300)));
+            assert_eq!(client.response().status, 200, "{what}");
+        }
+        corsair.signal(Signal::HUP);
+        corsair.wait_for_log("reloaded");
+        corsair.signal(Signal::USR1);
+    }
+    corsair.terminate();
+    assert_eq!(corsair.wait_exit().code(), Some(0), "{what}");
+}
+
+#[test]
+fn a_log_that_nothing_can_be_written_to_stops_neither_requests_nor_signals() {
+    let origin = Origin::echo();
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    for target in ["/dev/full", fifo.to_str().unwrap()] {
+        for format in ["text", "json"] {
+            let log = ["--access-log", target, "--log-format", format];
+            serves_and_obeys(Corsair::reverse(origin.address(), &log), target);
+        }
+    }
 }
 
 #[test]

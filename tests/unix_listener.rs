@@ -529,7 +529,7 @@ fn a_unix_socket_of_a_service_manager_is_served_and_stays_its_own() {
 #[test]
 fn an_upstream_is_told_that_nobody_knows_the_address() {
     let (origin, place) = (origin(), Place::new());
-    let corsair = place.reverse(&origin, &["--access-log", "stdout"]);
+    let corsair = place.reverse(&origin, &["--access-log", "stdout", "--log-format", "json"]);
     let mut client = Client::connect_unix(&place.path);
     client
         .send("GET /a HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n\r\n");
@@ -538,8 +538,9 @@ fn an_upstream_is_told_that_nobody_knows_the_address() {
     assert_eq!(fields.get("x-forwarded-for"), Some("unknown"));
     assert_eq!(fields.get("forwarded"), Some("for=unknown;host=\"a.example\";proto=http"));
     assert!(!fields.has("x-real-ip"));
-    let line = corsair.wait_for_stdout("GET /a ");
-    assert!(line.contains(" unix: \"GET /a HTTP/1.1\" 200 "), "{line}");
+    let record = corsair.wait_for_record("/a");
+    assert_eq!((&record["client"], &record["status"]), (&"unix:".into(), &200.into()), "{record}");
+    assert_eq!(record["listener"], place.listen(), "{record}");
 }
 
 #[test]

@@ -273,13 +273,13 @@ fn an_upstream_may_be_a_unix_socket_with_an_abstract_name() {
     let name = directory.path().display();
     let address = net::SocketAddr::from_abstract_name(name.to_string()).unwrap();
     let upstream = format!("unix:@{name}");
-    let arguments = ["--upstream", upstream.as_str(), "--access-log", "stdout"];
+    let arguments = ["--upstream", upstream.as_str(), "--access-log", "stdout", "--log-format", "json"];
     let refusing = Corsair::start(&arguments);
     assert_eq!(cause(&refusing.ask(GET)), "connection_refused", "nobody listens there yet");
     answer_on(net::UnixListener::bind_addr(&address).unwrap());
     let corsair = Corsair::start(&arguments);
     assert_eq!(corsair.ask(GET).text(), "unix");
-    corsair.wait_for_stdout(&format!("upstream={upstream}"));
+    assert_eq!(corsair.wait_for_record("/")["server"], *upstream);
 }
 
 #[test]

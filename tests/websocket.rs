@@ -353,28 +353,29 @@ fn many_idle_tunnels_are_kept_beside_live_traffic() {
 #[test]
 fn the_access_log_says_which_side_broke_a_tunnel() {
     let origin = raw_tunnel();
-    let log = ["--access-log", "stdout"];
+    let log = ["--access-log", "stdout", "--log-format", "json"];
     let behind = Network::to(origin.address());
     behind.download([ResetAfter(SWITCH.len() + 4)]);
     let corsair = Corsair::reverse(behind.address(), &log);
     let mut client = tunnel(&corsair);
     client.send("ping").until(b"ping");
     client.expect_end();
-    let line = corsair.wait_for_stdout("/ws");
-    assert!(line.contains("\" 101 cause=http_response_incomplete "), "the upstream did: {line}");
+    let record = corsair.wait_for_record("/ws");
+    assert_eq!(record["cause"], "http_response_incomplete", "the upstream did: {record}");
+    assert_eq!((&record["status"], &record["route"]), (&101.into(), &"/".into()), "{record}");
 
     let corsair = Corsair::reverse(origin.address(), &log);
     let front = Network::to(corsair.address());
     front.upload([ResetAfter(UPGRADE.len() + 4)]);
     tunnel_over(front.connect()).send("ping");
-    let line = corsair.wait_for_stdout("/ws");
-    assert!(line.contains("\" 101 cause=connection_terminated "), "the client did: {line}");
+    let record = corsair.wait_for_record("/ws");
+    assert_eq!(record["cause"], "client_gone", "the client did: {record}");
 
     let corsair = Corsair::reverse(origin.address(), &log);
     let mut client = tunnel(&corsair);
     client.shutdown_write();
     client.until(b"bye");
     client.expect_fin();
-    let line = corsair.wait_for_stdout("/ws");
-    assert!(line.contains("\" 101 cause=- "), "nobody did: {line}");
+    let record = corsair.wait_for_record("/ws");
+    assert!(record.get("cause").is_none(), "nobody did: {record}");
 }

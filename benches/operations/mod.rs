@@ -1,6 +1,7 @@
 //! Every operation that is measured, by floor and name. Each works on input that it was given when it was
 //! made, so that calling it again costs the same and nothing but the operation.
 
+mod access_log;
 mod chunked;
 mod cors;
 mod framing;
@@ -35,12 +36,22 @@ pub(crate) enum Floor {
     Gateway,
     /// Planning an exchange, and the heads that leave.
     Rewrite,
+    /// Lines of the access log.
+    AccessLog,
 }
 
 impl Floor {
     /// From the lowest to the highest.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Head, Self::Framing, Self::Chunked, Self::Routing, Self::Cors, Self::Gateway, Self::Rewrite];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Head,
+        Self::Framing,
+        Self::Chunked,
+        Self::Routing,
+        Self::Cors,
+        Self::Gateway,
+        Self::Rewrite,
+        Self::AccessLog,
+    ];
 
     /// The floor that is displayed so.
     pub(crate) fn named(name: &str) -> Self {
@@ -57,6 +68,7 @@ impl Floor {
             Self::Cors => "cors",
             Self::Gateway => "gateway",
             Self::Rewrite => "rewrite",
+            Self::AccessLog => "access-log",
         }
     }
 
@@ -70,6 +82,7 @@ impl Floor {
             Self::Cors => cors::operations(),
             Self::Gateway => gateway::operations(),
             Self::Rewrite => rewrite::operations(),
+            Self::AccessLog => access_log::operations(),
         }
     }
 

@@ -459,7 +459,7 @@ mod tests {
         assert!(config.cors().is_any_origin());
         assert_eq!((config.process.workers.get(), config.process.max_connections), (2, 9000));
         assert_eq!(config.process.drain_timeout, Duration::from_secs(30));
-        assert_eq!((config.log.access, config.log.verbosity), (AccessLog::Off, LevelFilter::INFO));
+        assert_eq!((config.log.access, config.log.level), (AccessLog::Off, LevelFilter::INFO.into()));
         assert!(config.dns.servers.is_empty() && config.dns.hosts_file.is_none());
     }
 

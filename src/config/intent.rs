@@ -44,11 +44,12 @@ const HABITS: &[(&[&str], Meant)] = &[
     (&["key", "private-key", "ssl-key"], Meant::Flag("tls-key")),
     (&["ca", "cacert", "ca-cert"], Meant::Flag("ca-file")),
     (&["threads", "jobs", "j", "processes"], Meant::Flag("workers")),
-    (&["debug", "d", "log-level", "loglevel"], Meant::Flag("verbose")),
+    (&["debug", "d"], Meant::Flag("verbose")),
+    (&["loglevel", "level"], Meant::Flag("log-level")),
     (&["silent", "s"], Meant::Flag("quiet")),
     (&["log", "log-file", "logfile"], Meant::Flag("access-log")),
     (&["timeout"], Meant::Flag("timeout-response")),
-    (&["token", "rate-limit", "log-format", "forward", "trusted-proxy"], Meant::NothingYet),
+    (&["token", "rate-limit", "forward", "trusted-proxy"], Meant::NothingYet),
 ];
 
 /// What stands here for a name of somewhere else.
@@ -222,7 +223,8 @@ mod tests {
             ("backend", Some("http://b"), "write --upstream http://b"),
             ("backend", None, "write --upstream"),
             ("credentials", Some("true"), "write --allow-credentials"),
-            ("log-level", Some("debug"), "write -v, or -vv for everything"),
+            ("loglevel", Some("debug"), "write --log-level debug"),
+            ("debug", None, "write -v, or -vv for everything"),
         ] {
             assert_eq!(of_flag(name, value), format!("there is no such flag; {hint}"), "{name}");
         }

@@ -303,10 +303,14 @@ settings! {
     "Observation" {
         AccessLog = "log.access", flag "access-log": Value("PATH|stdout|stderr|off") = "off",
             "One line per request to a file, stdout or stderr, or off; stdout where there is a --config";
+        LogFormat = "log.format", flag "log-format": Value("text|json|combined|TEMPLATE") = "text",
+            "What a line looks like; in a template {status} and other keys stand for values";
         RedactQuery = "log.redact_query", flag "redact-query": List("NAME"),
             "Query parameters to hide in the access log beside those named like a secret; repeatable";
         AllowQuery = "log.allow_query", flag "allow-query": List("NAME"),
             "Query parameters to show there although they are named like a secret; repeatable";
+        LogLevel = "log.level", flag "log-level": Value("LEVEL|TARGET=LEVEL,...") = "info",
+            "What is worth a line on stderr: error, warn, info, debug or trace; also for parts of the program";
         AdminListen = "admin.listen", flag "admin": Value("ADDRESS"),
             "Address that shows metrics, health, state and a page with all of it: 127.0.0.1:9900 or unix:/PATH; off by default";
         AdminAllowHosts = "admin.allow_hosts": List("HOST") = "localhost",

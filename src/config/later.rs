@@ -14,8 +14,6 @@ const LATER: &[&str] = &[
     "access",
     "limit",
     "limits.replay",
-    "log.format",
-    "log.level",
     "cors.deny_origins",
     "cors.preset",
     "gateway.bare_hosts",

@@ -30,6 +30,8 @@ impl ListenerId {
 pub struct Listener {
     /// Where.
     pub address: ListenAddress,
+    /// It as a URL, as it was typed: `http://127.0.0.1:3000`.
+    pub url: Box<str>,
     /// With what certificates; `None` is plain TCP.
     pub tls: Option<ServerTls>,
     /// Whether the gateway can be reached here, where there is one.
@@ -117,7 +119,12 @@ fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>
         {
             reader.fault_of_member(Key::Listen, &text, format!("{address} is given twice"));
         } else if let Some((allow_hosts, required_hosts)) = allow_hosts.clone() {
+            let scheme = if tls.is_some() { "https" } else { "http" };
             listeners.push(Listener {
+                url: match address {
+                    ListenAddress::Unix(_) => address.to_string().into(),
+                    ListenAddress::Tcp(_) => format!("{scheme}://{address}").into(),
+                },
                 address,
                 tls: tls.clone(),
                 gateway: services.iter().any(|(gateway, _)| *gateway),

@@ -6,9 +6,14 @@ use std::{
 };
 
 use rustix::fs::{Access, access};
-use tracing::level_filters::LevelFilter;
 
-use super::{keys::Key, reader::Reader, values};
+use super::{
+    keys::Key,
+    log_format::LogFormat,
+    log_level::{self, LogLevel},
+    reader::Reader,
+    values,
+};
 
 /// What is written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +22,10 @@ pub struct Log {
     pub access: AccessLog,
     /// Which query parameters are secrets beside those whose names say so, and which are none.
     pub secrets: SecretNames,
+    /// What a record looks like.
+    pub format: LogFormat,
     /// What is worth a line on stderr.
-    pub verbosity: LevelFilter,
+    pub level: LogLevel,
 }
 
 /// What the operator says of the names of query parameters; by default names made of certain words are secrets.
@@ -56,17 +63,28 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Log {
     Log {
         access: if is_default { AccessLog::Stdout } else { access },
         secrets: SecretNames { redact: reader.list(Key::RedactQuery), allow: reader.list(Key::AllowQuery) },
-        verbosity: verbosity(reader),
+        format: reader.value(Key::LogFormat, str::parse),
+        level: log_level::read(reader),
     }
 }
+
+/// What is said of a change that a reload does not make.
+const KEPT: &str = "holds for the life of the process: restart it, or replace it with USR2";
 
 /// Takes what holds for the life of the process back to what it was `before`.
 pub(super) fn keep(log: &mut Log, before: &Log, reader: &mut Reader<'_>) {
     if log.access != before.access {
-        reader.warn(Key::AccessLog, "holds for the life of the process: restart it, or replace it with USR2");
+        reader.warn(Key::AccessLog, KEPT);
+    }
+    if log.format != before.format {
+        reader.warn(Key::LogFormat, KEPT);
+    }
+    if log.level != before.level {
+        reader.warn(Key::LogLevel, KEPT);
     }
     log.access = before.access.clone();
-    log.verbosity = before.verbosity;
+    log.format = before.format.clone();
+    log.level = before.level.clone();
 }
 
 fn access_log(text: &str) -> Result<AccessLog, String> {
@@ -101,25 +119,6 @@ fn writable(file: &Path) -> Result<(), String> {
         },
     };
     Err(format!("cannot write {}: {reason}; make it writable or name another", file.display()))
-}
-
-fn verbosity(reader: &mut Reader<'_>) -> LevelFilter {
-    let quiet = reader.switch(Key::Quiet);
-    let verbose = reader.optional(Key::Verbose, |text| {
-        values::count(text, 0..=usize::MAX)
-            .map_err(|_| format!("\"{text}\" is no number; write 1 to hear more, or 2 to hear everything"))
-    });
-    match (quiet, verbose.unwrap_or_default()) {
-        (true, 0) => LevelFilter::ERROR,
-        (true, _) => {
-            let verbose = reader.spelled(Key::Verbose);
-            reader.fault(Key::Quiet, format!("contradicts {verbose}; give one of the two"));
-            LevelFilter::INFO
-        }
-        (false, 0) => LevelFilter::INFO,
-        (false, 1) => LevelFilter::DEBUG,
-        (false, _) => LevelFilter::TRACE,
-    }
 }
 
 #[cfg(test)]
@@ -177,8 +176,14 @@ mod tests {
     #[test]
     fn what_belongs_to_the_life_of_the_process_is_kept() {
         let (before, _) = sample::faults(&[], read);
-        for (access, warnings) in [("off", 0), ("stderr", 1)] {
-            let settings = [(Key::AccessLog, access), (Key::Verbose, "1"), (Key::RedactQuery, "a")];
+        for (access, format, level, warnings) in [("off", "text", "info", 0), ("stderr", "json", "debug", 3)]
+        {
+            let settings = [
+                (Key::AccessLog, access),
+                (Key::LogFormat, format),
+                (Key::LogLevel, level),
+                (Key::RedactQuery, "a"),
+            ];
             let (log, notes) = sample::noted(&settings, |reader| {
                 let mut log = read(reader);
                 keep(&mut log, &before, reader);
@@ -188,28 +193,6 @@ mod tests {
             assert_eq!(log, Log { secrets, ..before.clone() });
             assert_eq!(notes.warnings.len(), warnings, "{notes:?}");
         }
-    }
-
-    #[test]
-    fn verbosity_goes_up_and_down() {
-        for (settings, expected) in [
-            (&[][..], LevelFilter::INFO),
-            (&[(Key::Quiet, "true")], LevelFilter::ERROR),
-            (&[(Key::Quiet, "true"), (Key::Verbose, "0")], LevelFilter::ERROR),
-            (&[(Key::Quiet, "false"), (Key::Verbose, "1")], LevelFilter::DEBUG),
-            (&[(Key::Verbose, "2")], LevelFilter::TRACE),
-            (&[(Key::Verbose, "9")], LevelFilter::TRACE),
-        ] {
-            let (log, faults) = sample::faults(settings, read);
-            assert_eq!((log.verbosity, faults), (expected, vec![]), "{settings:?}");
-        }
-        let (_, faults) = sample::faults(&[(Key::Quiet, "true"), (Key::Verbose, "1")], read);
-        assert_eq!(faults, ["--quiet: contradicts --verbose; give one of the two"]);
-        let (_, faults) = sample::faults(&[(Key::Verbose, "true")], read);
-        assert_eq!(
-            faults,
-            ["--verbose: \"true\" is no number; write 1 to hear more, or 2 to hear everything"]
-        );
     }
 
     #[test]

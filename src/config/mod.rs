@@ -77,6 +77,10 @@ mod routes;
 
 mod dns;
 
+mod log_format;
+
+mod log_level;
+
 mod log;
 
 mod admin;
@@ -102,6 +106,7 @@ pub mod compile;
 #[cfg(test)]
 pub(crate) mod sample;
 
+pub(crate) use self::log_format::log_keys;
 pub use self::{
     admin::{Admin, admin_address},
     command::{Command, Question},
@@ -114,6 +119,8 @@ pub use self::{
     listen::{Listener, ListenerId},
     listen_address::ListenAddress,
     log::{AccessLog, Log, SecretNames},
+    log_format::{LogFormat, LogKey, Piece, Template},
+    log_level::LogLevel,
     notes::ConfigFault,
     places::SettingPlace,
     policy::PolicyId,

@@ -2,6 +2,15 @@
 
 use super::values::nearest;
 
+/// What to say of the `name` of a key that is none of `known`.
+pub(super) fn unknown_key<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("there is no key \"{name}\"; did you mean {near}?"),
+        None => format!("there is no key \"{name}\"; there are {}", known.join(", ")),
+    }
+}
+
 /// What to say of the `name` of a `kind` that is none of `known`.
 pub(super) fn unknown_name<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();

@@ -105,6 +105,11 @@ impl<'a> Reader<'a> {
         self.section.has(key)
     }
 
+    /// Whether a flag or a variable says what `key` is.
+    pub(super) fn is_outside_of_a_file(&self, key: Key) -> bool {
+        self.holder(key).has_outside_of_a_file(key)
+    }
+
     /// How `key` is spelled where it was typed; where nothing was, as it would be in the file if there is one, else as
     /// its flag.
     pub(super) fn spelled(&self, key: Key) -> String {

@@ -16,6 +16,7 @@ use super::{
     core::Core,
     relay::ClientSide,
     snapshot::{Group, Snapshot},
+    tell,
 };
 use crate::{
     config::{Endpoint, Place, Route, UpstreamId},
@@ -51,10 +52,14 @@ pub(crate) struct Checkout<'a, 'b> {
     pub(crate) tried: &'b mut Vec<usize>,
     /// Connections on which this client has logged in.
     pub(crate) bound: &'b mut BoundLeases,
+    /// Attempts before it.
+    pub(crate) attempts: u32,
     /// Connections that were tried to open.
     pub(crate) opened: u32,
     /// How long the last of them took.
     pub(crate) times: Option<OpeningTimes>,
+    /// The server that it was to, by its place.
+    pub(crate) server: Option<usize>,
 }
 
 /// A connection, and which server of the upstream is at its other end: its place among them, and itself.
@@ -130,7 +135,9 @@ impl<'a> Checkout<'a, '_> {
         };
         let socket_buffer = self.route.limits.socket_buffer;
         let remote = Remote { place: Place::Port(url.host(), url.port()), tls, socket_buffer };
-        Ok((self.open(remote, admits, client, timer).await?, false))
+        let opened = self.open(remote, admits, client, timer).await;
+        let told = |error: &Error| tell::failed_attempt(url.origin(), *error, self.attempts + self.opened);
+        Ok((opened.inspect_err(told)?, false))
     }
 
     async fn take_to_upstream(
@@ -162,6 +169,7 @@ impl<'a> Checkout<'a, '_> {
             if let Some(lease) = self.pooled(Some(id), &server.key, |_| true) {
                 return Ok(connected(lease, index, false));
             }
+            self.server = Some(index);
             let remote = Remote::of_server(upstream, server, self.route.limits.socket_buffer);
             let error = match self.open(remote, |_, _| true, client, timer).await {
                 Ok(lease) => return Ok(connected(lease, index, false)),
@@ -170,6 +178,7 @@ impl<'a> Checkout<'a, '_> {
             if !error.client_is_gone() {
                 snapshot.server_tally(Some(id), index).counters().failed();
             }
+            tell::failed_attempt(&server.shown, error, self.attempts + self.opened);
             let now = Instant::now();
             // One that had less than its time, because others took it, has not failed.
             let is_late = matches!(error, Error::ConnectTimeout | Error::DnsTimeout);

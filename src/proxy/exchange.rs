@@ -20,6 +20,7 @@ use super::{
     outcome::Outcome,
     relay::{self, ClientSide, Ended, ExchangeState, HeadArrived, UpstreamSide},
     snapshot::{Snapshot, gateway_idle},
+    tell,
 };
 use crate::{
     config::{Endpoint, Route, UpstreamId},
@@ -111,7 +112,7 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
         };
         begun = Instant::now();
         match attempts.after(end, begun.into_std()) {
-            Step::Follow => {}
+            Step::Follow => job.outcome.hops += 1,
             Step::Again => {
                 job.core.counters.retry();
                 if job.outcome.reused == Some(true) {
@@ -158,7 +159,14 @@ impl<'a> Job<'a> {
             .zip(connected.server)
             .and_then(|(servers, (index, _))| servers.turn(index, begun.into_std()));
         let tally = self.tally(exchange, connected.server);
+        let attempt = self.outcome.attempts;
+        let shown = match (connected.endpoint(), &exchange.destination) {
+            (Some(server), _) => &*server.shown,
+            (None, Destination::Target(target)) => target.url.origin(),
+            (None, Destination::Upstream(_)) => "",
+        };
         let mut failed = |error: Error, received| {
+            tell::failed_attempt(shown, error, attempt);
             let mut elsewhere = false;
             if !error.client_is_gone() {
                 tally.counters().failed();
@@ -243,8 +251,10 @@ impl<'a> Job<'a> {
             ask_kernel: !self.plan.is_repeatable(),
             tried,
             bound: self.bound,
+            attempts: self.outcome.attempts,
             opened: 0,
             times: None,
+            server: None,
         };
         let connected = checkout.take(exchange, &mut self.client, self.timer).await;
         let outcome = &mut *self.outcome;
@@ -253,7 +263,9 @@ impl<'a> Job<'a> {
             outcome.opening = times;
             outcome.upstream = times.tried.map(Peer::Ip);
         }
+        outcome.server = checkout.server;
         let connected = connected?;
+        outcome.server = connected.server.map(|(index, _)| index);
         let lease = &connected.lease;
         outcome.attempts += u32::from(lease.reused);
         outcome.reused = Some(lease.reused);

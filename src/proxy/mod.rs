@@ -41,6 +41,8 @@ mod outcome;
 
 mod send;
 
+mod tell;
+
 mod clock;
 
 pub mod idle;

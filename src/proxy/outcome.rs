@@ -24,7 +24,11 @@ pub(crate) struct Outcome {
     pub(crate) upstream: Option<Peer>,
     /// The upstream that it went to; nothing for a target of the gateway.
     pub(crate) upstream_id: Option<UpstreamId>,
+    /// The place of the server that was asked last among those of its upstream.
+    pub(crate) server: Option<usize>,
     pub(crate) attempts: u32,
+    /// Redirects that were followed.
+    pub(crate) hops: u32,
     pub(crate) reused: Option<bool>,
     /// How the request is called where the client gave it no name.
     pub(crate) request_id: RequestId,

@@ -9,16 +9,16 @@ use tokio::time::Instant;
 
 use super::{core::Core, outcome::Outcome, snapshot::Snapshot};
 use crate::{
-    config::{Obstacle, RouteId, Routes, SecretNames, UpstreamId},
-    cors::CorsDecision,
+    config::{Config, LeadsTo, Obstacle, RouteId, Routes, SecretNames, UpstreamId},
+    cors::{CorsDecision, Reason},
     error::{Error, Side},
-    http1::{fields::FieldId, head::Request},
+    http1::{fields::FieldId, head::Request, target::RequestTarget},
     observe::{
-        access_log::{Record, Times},
+        access_log::{AccessLogHandle, Record, Server, Times},
         metrics::{Direction, Leg, MethodLabel, PolicyCounters, RouteCounters, UpstreamCounters},
         refusals::Refused,
     },
-    plan::{Client, Plan, RequestId},
+    plan::{Client, Plan, RequestId, Service},
 };
 
 /// A request that has ended.
@@ -27,6 +27,8 @@ pub(crate) struct Finished<'a> {
     pub(crate) request: Request<'a>,
     pub(crate) plan: &'a Plan,
     pub(crate) outcome: &'a Outcome,
+    /// What things are called.
+    pub(crate) naming: Naming<'a>,
     /// What of a query is hidden.
     pub(crate) secrets: &'a SecretNames,
     pub(crate) begun: Instant,
@@ -81,33 +83,73 @@ impl Finished<'_> {
         if let Some(stage) = plan.cors.stage() {
             cells.policy.decided(stage, plan.cors.reason());
         }
-        let Some(log) = &core.access_log else { return };
+        if let Some(log) = &core.access_log {
+            let head = self.head_took.unwrap_or_default();
+            self.log(log, core.clock.time(ended), total + head);
+        }
+    }
+
+    /// Writes it down.
+    fn log(&self, log: &AccessLogHandle, ended: SystemTime, total: Duration) {
+        let Self { plan, outcome, request, .. } = self;
+        let names = self.naming.names(self.client, plan, outcome);
+        let of_gateway = plan.service == Service::Gateway;
+        let made_id;
+        let request_id = match request.value(FieldId::XRequestId) {
+            Some(id) => id,
+            None => {
+                made_id = outcome.request_id.text();
+                &made_id
+            }
+        };
+        let is_cors = plan.cors != CorsDecision::NotCors;
         log.log(&Record {
-            time: SystemTime::now().checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
+            time: ended.checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
             client: self.client.address,
+            listener: names.listener,
             method: request.method_name(),
+            secure: plan.secure,
+            host: host(*request),
             target: request.target(),
             redact: self.secrets,
             version: Some(request.head.version),
             status: outcome.status,
             error: outcome.error,
-            bytes_in,
+            bytes_in: request.head.len as u64 + outcome.body_in,
             bytes_out: outcome.bytes_out,
             times: Times {
                 head: self.head_took,
-                queue: None,
+                queue: outcome.opening.queue,
                 dns: outcome.opening.dns,
                 connect: outcome.opening.connect,
                 tls: outcome.opening.tls,
                 first_byte: outcome.first_byte,
                 total: Some(total),
             },
-            upstream: outcome.upstream.as_ref(),
-            attempts: outcome.attempts,
+            service: match plan.service {
+                Service::Local => "",
+                Service::Gateway => "gateway",
+                Service::Reverse => "routes",
+            },
+            route: names.route,
+            upstream: names.upstream,
+            server: match (names.server, &outcome.upstream) {
+                ("", Some(peer)) => Server::Peer(peer),
+                ("", None) => Server::None,
+                (url, _) => Server::Url(url),
+            },
+            attempts: outcome.attempts.saturating_sub(outcome.hops),
+            hops: (of_gateway && outcome.attempts > 0).then_some(outcome.hops),
             reused: outcome.reused,
-            cors: if plan.cors == CorsDecision::NotCors { "" } else { plan.cors.result() },
+            cors: if is_cors { plan.cors.result() } else { "" },
+            cors_reason: plan.cors.reason().map_or("", Reason::label),
+            policy: if is_cors { names.policy } else { "" },
             origin: request.value(FieldId::Origin),
-            request_id: Some(request.value(FieldId::XRequestId).unwrap_or(&outcome.request_id.text())),
+            client_certificate: None,
+            referer: request.value(FieldId::Referer),
+            user_agent: request.value(FieldId::UserAgent),
+            request_id: Some(request_id),
+            trace_id: request.value(FieldId::Traceparent).and_then(trace_id),
         });
     }
 }
@@ -142,6 +184,110 @@ pub(crate) fn note_refusal(
     });
 }
 
+/// The authority that a request is for: that of its target, if it has one, else the value of `Host` (RFC 9112 §3.2.2).
+fn host(request: Request<'_>) -> Option<&[u8]> {
+    if !matches!(request.target(), [b'/' | b'*', ..])
+        && let Ok(target) = RequestTarget::parse(request)
+        && let Ok(Some(authority)) = target.authority(request)
+    {
+        return Some(authority.of(request.bytes));
+    }
+    request.value(FieldId::Host)
+}
+
+/// The trace of a `traceparent`, if it is valid (W3C Trace Context §3.2): digits are lower case, the version is not `ff`,
+/// and no identifier is all zeros.
+fn trace_id(traceparent: &[u8]) -> Option<&[u8]> {
+    let (parent, more) = traceparent.split_at_checked(55)?;
+    let is_digits = |part: &[u8]| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_id = |part: &[u8]| is_digits(part) && part.iter().any(|byte| *byte != b'0');
+    let (version, trace, parent, flags) = (&parent[..2], &parent[3..35], &parent[36..52], &parent[53..]);
+    let is_parted = [2, 35, 52].iter().all(|at| traceparent[*at] == b'-');
+    // Later versions may say more behind it.
+    let is_whole = more.is_empty() || version != b"00" && more.starts_with(b"-");
+    let is_valid = is_parted
+        && is_whole
+        && is_digits(version)
+        && version != b"ff"
+        && is_id(trace)
+        && is_id(parent)
+        && is_digits(flags);
+    is_valid.then_some(trace)
+}
+
+/// What the configuration calls what had to do with a request; empty where nothing had.
+struct Names<'a> {
+    listener: &'a str,
+    route: &'a str,
+    policy: &'a str,
+    upstream: &'a str,
+    server: &'a str,
+}
+
+/// Who knows what things are called.
+pub(crate) enum Naming<'a> {
+    /// The configuration that the request saw.
+    Config(&'a Config),
+    /// Whoever wrote them down while it was there.
+    Kept(&'a KeptNames),
+}
+
+impl<'a> Naming<'a> {
+    fn names(&self, client: &Client, plan: &Plan, outcome: &Outcome) -> Names<'a> {
+        match *self {
+            Self::Config(config) => Names::of(config, client, plan, outcome),
+            Self::Kept(kept) => Names {
+                listener: &kept.listener,
+                route: &kept.route,
+                policy: &kept.policy,
+                upstream: &kept.upstream,
+                server: &kept.server,
+            },
+        }
+    }
+}
+
+impl<'a> Names<'a> {
+    fn of(config: &'a Config, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
+        let route = config.route(plan.route);
+        let upstream = match route.leads_to {
+            LeadsTo::Upstream(id) => Some(config.upstream(id)),
+            LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Respond(_) => None,
+        };
+        let server = upstream.zip(outcome.server).and_then(|(upstream, index)| upstream.endpoints.get(index));
+        Self {
+            listener: &config.listener(client.listener).url,
+            route: if plan.route == Routes::NOTHING { "" } else { &route.name },
+            policy: config.policy_name(route.policy),
+            upstream: upstream.map_or("", |upstream| &upstream.name),
+            server: server.map_or("", |server| &server.shown),
+        }
+    }
+}
+
+/// Names for what outlives its configuration.
+pub(crate) struct KeptNames {
+    listener: Box<str>,
+    route: Box<str>,
+    policy: Box<str>,
+    upstream: Box<str>,
+    server: Box<str>,
+}
+
+impl KeptNames {
+    /// Those of a request under way.
+    pub(crate) fn of(config: &Config, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
+        let Names { listener, route, policy, upstream, server } = Names::of(config, client, plan, outcome);
+        Self {
+            listener: listener.into(),
+            route: route.into(),
+            policy: policy.into(),
+            upstream: upstream.into(),
+            server: server.into(),
+        }
+    }
+}
+
 /// Records a head that was not understood.
 pub(crate) fn record_fault(
     core: &Core,
@@ -158,22 +304,39 @@ pub(crate) fn record_fault(
     core.counters.bytes(Leg::Client, Direction::Out, bytes_out);
     let Some(log) = &core.access_log else { return };
     log.log(&Record {
-        time: SystemTime::now(),
         client: client.address,
-        method: b"",
-        target: b"",
-        redact: SecretNames::NONE,
-        version: None,
-        status: error.status(),
+        listener: &snapshot.config.listener(client.listener).url,
+        secure: client.secure,
         error: Some(error),
-        bytes_in: 0,
         bytes_out,
-        times: Times::default(),
-        upstream: None,
-        attempts: 0,
-        reused: None,
-        cors: "",
         origin,
         request_id: Some(&request_id.text()),
+        ..Record::nothing(SystemTime::now(), error.status(), SecretNames::NONE)
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_named_by_a_valid_traceparent_alone() {
+        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        for (value, expected) in [
+            (format!("00-{TRACE}-00f067aa0ba902b7-01"), true),
+            (format!("01-{TRACE}-00f067aa0ba902b7-01-more"), true),
+            (format!("01-{TRACE}-00f067aa0ba902b7-01more"), false),
+            (format!("00-{TRACE}-00f067aa0ba902b7-01-more"), false),
+            (format!("ff-{TRACE}-00f067aa0ba902b7-01"), false),
+            (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), false),
+            (format!("00-{TRACE}-{}-01", "0".repeat(16)), false),
+            (format!("00-{}-00f067aa0ba902b7-01", TRACE.to_uppercase()), false),
+            (format!("00_{TRACE}-00f067aa0ba902b7-01"), false),
+            (format!("00-{TRACE}-00f067aa0ba902b7-0"), false),
+            (String::new(), false),
+        ] {
+            let found = trace_id(value.as_bytes());
+            assert_eq!(found, expected.then_some(TRACE.as_bytes()), "{value}");
+        }
+    }
 }

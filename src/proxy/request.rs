@@ -12,10 +12,11 @@ use super::{
     exchange::{Exchanged, Job, TunnelEnds, exchange},
     frame::Desk,
     outcome::Outcome,
-    record::{Cells, Finished, note_refusal},
+    record::{Cells, Finished, KeptNames, Naming, note_refusal},
     relay::{ClientSide, ExchangeState, TunnelLimits, tunnel},
     send::send,
     snapshot::Snapshot,
+    tell,
 };
 use crate::{
     config::Route,
@@ -80,7 +81,11 @@ async fn request(
     let (mut plan, action) = {
         let inbound = inbound.borrow();
         let asked = Request { bytes: inbound.all(), head: &head };
-        plan::request(asked, &snapshot.config, &connection.client, &core.identity.id)
+        let config = &*snapshot.config;
+        let (plan, action) = plan::request(asked, config, &connection.client, &core.identity.id);
+        tell::decision(asked, &plan, &action, config);
+        tell::refusal(asked, &plan, config);
+        (plan, action)
     };
     if core.is_draining() {
         plan.persistence = Persistence::Close;
@@ -107,11 +112,13 @@ async fn request(
         Ended::Switched(ends) => {
             let limits = TunnelLimits::of(turn.route);
             let Turn { connection, plan, outcome, .. } = turn;
+            let names = KeptNames::of(&snapshot.config, &connection.client, &plan, &outcome);
             let Cells { route, policy, upstream } = Cells::of(&snapshot, plan.route, outcome.upstream_id);
             let cells = (Arc::clone(route), Arc::clone(policy), Arc::clone(upstream));
             // It may last for days, and needs nothing of its configuration any more.
             drop(snapshot);
-            let tunnel = Tunnel { connection, plan, head: &head, inbound: &inbound, begun, outcome, cells };
+            let tunnel =
+                Tunnel { connection, plan, names, head: &head, inbound: &inbound, begun, outcome, cells };
             Box::pin(tunnel.run(*ends, limits, head_took)).await;
             After::Close
         }
@@ -243,7 +250,8 @@ impl Turn<'_, '_> {
         let request = Request { bytes: inbound.all(), head: self.head };
         let secrets = &snapshot.config.log.secrets;
         note_refusal(core, snapshot, &connection.client, plan, outcome, request);
-        Finished { client: &connection.client, request, plan, outcome, secrets, begun: *begun, head_took }
+        let (client, naming) = (&connection.client, Naming::Config(&snapshot.config));
+        Finished { client, request, plan, outcome, naming, secrets, begun: *begun, head_took }
             .record(core, Cells::of(snapshot, plan.route, outcome.upstream_id));
     }
 }
@@ -252,6 +260,7 @@ impl Turn<'_, '_> {
 struct Tunnel<'a> {
     connection: &'a mut Connection,
     plan: Plan,
+    names: KeptNames,
     head: &'a RequestHead,
     inbound: &'a RefCell<Buffer>,
     begun: Instant,
@@ -263,7 +272,7 @@ struct Tunnel<'a> {
 impl Tunnel<'_> {
     /// Relays until it ends, and writes that down.
     async fn run(self, mut ends: TunnelEnds, limits: TunnelLimits, head_took: Option<Duration>) {
-        let Self { connection, plan, head, inbound, begun, mut outcome, cells } = self;
+        let Self { connection, plan, names, head, inbound, begun, mut outcome, cells } = self;
         let core = Rc::clone(&connection.core);
         // What the client sent behind its request is for the tunnel.
         let mut early = core.buffers.take();
@@ -285,8 +294,9 @@ impl Tunnel<'_> {
         let inbound = inbound.borrow();
         let request = Request { bytes: inbound.all(), head };
         let secrets = &core.snapshot().config.log.secrets;
+        let (plan, outcome, naming) = (&plan, &outcome, Naming::Kept(&names));
         let (route, policy, upstream) = &cells;
-        Finished { client, request, plan: &plan, outcome: &outcome, secrets, begun, head_took }
+        Finished { client, request, plan, outcome, naming, secrets, begun, head_took }
             .record(&core, Cells { route, policy, upstream });
     }
 }

@@ -26,7 +26,7 @@
 //! | 3 | A second signal ends at once; one within 100 ms of the first is the same | experience | `process::a_second_term_ends_at_once`, `process::a_term_that_comes_twice_at_once_is_one_drain` |
 //! | 4 | So does the end of `drain_timeout` | experience | `process::a_drain_ends_after_drain_timeout_even_when_a_transfer_does_not` |
 //! | 5 | USR1 opens the access log anew | experience | `access_log::a_log_file_is_written_and_reopened_on_usr1` |
-//! | 6 | A full disk or a reader that is gone fails no request and no drain | experience | `access_log::a_full_disk_fails_no_request_and_no_drain`, `observe::access_log::tests::a_reader_who_leaves_costs_records_only` |
+//! | 6 | A full disk or a reader that is gone fails no request and no drain | experience | `access_log::a_full_disk_fails_no_request_and_no_drain`, `access_log::a_log_that_nothing_can_be_written_to_stops_neither_requests_nor_signals`, `observe::access_log::tests::a_reader_who_leaves_costs_records_only` |
 //! | 7 | The bound on memory that is told at start is one | measured | `memory::memory_stays_within_the_bound_that_was_told_however_slow_both_sides_are`, `memory::memory_stays_within_the_bound_that_was_told_with_tls_on_both_sides`, `memory::memory_stays_within_the_bound_that_was_told_with_trailers_at_their_limit` |
 //! | 8 | A process that nobody asks anything uses no CPU | experience | `process::an_idle_process_uses_no_cpu` |
 //! | 9 | A worker that dies is started anew with its sockets, so that nothing is lost that waits for it; one that dies three times within 10 s ends the process with an error: running on half-dead would be worse | experience | `server::crew::tests::a_worker_that_dies_is_started_anew_with_its_sockets_and_its_places`, `server::crew::tests::what_waits_for_a_worker_that_dies_is_its_successors`, `worker::handover::tests::what_was_handed_over_to_a_worker_that_dies_is_its_successors` |
@@ -204,5 +204,5 @@ fn start_access_log(config: &Config) -> Result<Option<AccessLog>, ServeError> {
         config::AccessLog::Stderr => AccessLogTarget::Stderr,
         config::AccessLog::File(path) => AccessLogTarget::File(path.clone()),
     };
-    AccessLog::start(target).map(Some).map_err(ServeError::AccessLog)
+    AccessLog::start(target, config.log.format.clone()).map(Some).map_err(ServeError::AccessLog)
 }

@@ -22,6 +22,8 @@ use crate::{
 pub struct OpeningTimes {
     /// The first address that was tried.
     pub tried: Option<SocketAddr>,
+    /// Waiting for a place: to look the name up, to shake hands, for a descriptor; `None` where none was waited for.
+    pub queue: Option<Duration>,
     /// Resolving the name; `None` for a literal address.
     pub dns: Option<Duration>,
     /// The race of addresses.

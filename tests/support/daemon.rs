@@ -333,6 +333,19 @@ impl Corsair {
         found.unwrap_or_else(|| panic!("no {wanted:?} in standard output:\n{}", self.stdout.text()))
     }
 
+    /// Waits for a record of the access log, in JSON on standard output, whose target contains `wanted`.
+    pub(crate) fn wait_for_record(&self, wanted: &str) -> serde_json::Value {
+        let record = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
+        let is_wanted = |record: &serde_json::Value| {
+            record["target"].as_str().is_some_and(|target| target.contains(wanted))
+        };
+        let found = self.stdout.wait_for(|text| {
+            let complete = text.rfind('\n').map_or("", |at| &text[..at]);
+            complete.lines().filter_map(record).find(is_wanted)
+        });
+        found.unwrap_or_else(|| panic!("no record of {wanted:?} in standard output:\n{}", self.stdout.text()))
+    }
+
     /// What it wrote to standard output so far.
     pub(crate) fn stdout(&self) -> String {
         self.stdout.text()

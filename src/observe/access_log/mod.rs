@@ -5,22 +5,38 @@
 //! because nobody reads the pipe, the record is dropped and counted. Nothing that is not a finished request
 //! may enter this room; diagnostics go through `tracing`.
 //!
-//! # The text format
-//! One line of ASCII, words parted by single blanks, at most 8 KiB:
+//! # The formats
+//! A line has at most 8 KiB. Values that come from outside are cut where they are long, and end in `...` then; nothing in
+//! them can end a line or a value. Secrets never get here: userinfo, and the values of query parameters that are named
+//! like a secret or that the operator names, are `***`. Times are milliseconds. What is not known or did not happen is left
+//! out, or is `-`.
 //! ```text
-//! 2026-03-01T12:34:56.007Z 203.0.113.7:50412 "GET /?url=https://***@example.org/a?token=*** HTTP/1.1" 200 cause=- bytes_in=412 bytes_out=5120 head_ms=0.213 queue_ms=0.000 dns_ms=1.400 connect_ms=12.000 tls_ms=25.100 first_byte_ms=40.250 total_ms=80.300 upstream=[2001:db8::7]:443 attempts=1 connection=new cors=allowed origin="https://app.example.com" request_id="7f9c"
+//! 2026-03-01T12:34:56.007Z 502 GET api.example.org/a?token=*** 80.300ms api cause=http_response_incomplete
 //! ```
-//! First time (RFC 3339, UTC), client, method, target, version and status, then pairs `key=value`, always the
-//! same ones in the same order; later versions may append pairs. `cause` is a token of the Proxy-Status
-//! registry (RFC 9209 §2.3), `connection` is `new` or `reused`, times are milliseconds. A client of a Unix socket, which
-//! has no address, is `unix:`. What is not known or did not happen is `-`. In values that come from outside, every byte that is not visible ASCII, and `"` and
-//! `\`, is `\xHH`: so no value holds a blank, and none can forge a line. Long values are cut and end in `...`.
-//! Secrets never get here: userinfo, and the values of query parameters that are named like a secret or that the operator
-//! names, are `***`.
+//! - `text` is made for eyes: time, status, method, host and target, how long it took, the upstream, and then what is
+//!   unusual as `key=value`. What is not visible ASCII is `\xHH`.
+//! - `json` is one object, with the members of [`KEYS`] in their order. A control character is `\u00XX`, and so is each byte
+//!   of what is not UTF-8: the number is that of the byte.
+//! - `combined` is that of Apache. Its size counts heads, too.
+//! - A template shows what its operator wrote, with values for keys; `\xHH` as in `text`, but blanks stay.
+//!
+//! # The rules
+//!
+//! | | rule | source | test |
+//! |---|---|---|---|
+//! | 1 | Whatever a client sends, a line of JSON is one line and valid, with the keys of the table in their order | RFC 8259 §7 | `observe::access_log::render::tests::every_line_of_json_is_valid_whatever_was_sent`, `observe::access_log::render::tests::json_has_the_keys_of_the_table_in_their_order`, `access_log::ten_thousand_hostile_requests_are_valid_json` |
+//! | 2 | No value forges a line, a value or a column | experience | `observe::access_log::render::tests::no_value_forges_a_line_or_a_column`, `access_log::bytes_of_a_request_cannot_forge_a_record` |
+//! | 3 | A line is no longer than it may be, and rendering it allocates nothing | experience | `observe::access_log::render::tests::the_longest_record_is_cut_to_a_line_and_still_has_all_its_keys`, `observe::access_log::render::tests::a_template_is_cut_to_a_line` |
+//! | 4 | What a query says in secret is hidden in every format | experience | `observe::access_log::render::tests::secrets_are_hidden_in_every_format`, `access_log::secrets_never_reach_a_log` |
 //!
 //! # The files
 //! - `redact`: what of a request target may be shown
-//! - `record`: one finished request, and how it becomes a line of text
+//! - `record`: one finished request
+//! - `second`: points in time
+//! - `escape`: how bytes of unknown origin are written
+//! - `value`: what each key shows
+//! - `json`, `template`, `combined`, `text`: the formats
+//! - `render`: which of them it is
 //! - `ring`: a bounded ring of lines between one worker and the writer
 //! - `target`: where the log goes, and how that is opened
 //! - `writer`: the thread that empties the rings
@@ -28,6 +44,22 @@
 mod redact;
 
 mod record;
+
+mod second;
+
+mod escape;
+
+mod value;
+
+mod json;
+
+mod template;
+
+mod combined;
+
+mod text;
+
+mod render;
 
 mod ring;
 
@@ -38,7 +70,7 @@ mod writer;
 use std::{
     cell::RefCell,
     fs::File,
-    io,
+    io::{self, IsTerminal},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering, fence},
@@ -50,12 +82,27 @@ use std::{
 
 pub(super) use self::redact::redact;
 pub use self::{
-    record::{LINE_MAX, Record, SecondCache, Times, render_text},
+    record::{LINE_MAX, Record, Server, Times},
+    redact::redacted,
+    render::Renderer,
     target::AccessLogTarget,
 };
 use self::{
     ring::{Push, Ring},
     writer::{Message, Shared, Writer},
+};
+use crate::config::{LogFormat, LogKey};
+
+/// What a record can tell, each with a line that says what it is: the members of a line of JSON in their order, and the
+/// keys of a template.
+pub const KEYS: [(&str, &str); LogKey::ALL.len()] = {
+    let mut keys = [("", ""); LogKey::ALL.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        keys[at] = LogKey::ALL[at].row();
+        at += 1;
+    }
+    keys
 };
 
 /// What one worker's way into the log takes, in bytes: its ring, and room for a line.
@@ -71,6 +118,8 @@ pub struct AccessLog {
     shared: Arc<Shared>,
     messages: Sender<Message>,
     writer: Thread,
+    format: Arc<LogFormat>,
+    colours: bool,
     /// Disconnected when the writer has ended.
     running: Receiver<()>,
 }
@@ -80,18 +129,21 @@ impl AccessLog {
     ///
     /// # Errors
     /// When the target cannot be opened, with its path and the reason; when no thread can be started.
-    pub fn start(target: AccessLogTarget) -> io::Result<Self> {
+    pub fn start(target: AccessLogTarget, format: LogFormat) -> io::Result<Self> {
         let file = target::open(&target)?;
-        Self::start_with(target, file)
+        Self::start_with(target, file, format)
     }
 
-    fn start_with(target: AccessLogTarget, file: File) -> io::Result<Self> {
+    fn start_with(target: AccessLogTarget, file: File, format: LogFormat) -> io::Result<Self> {
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colours = file.is_terminal() && !no_colour;
         let shared = Arc::new(Shared::default());
         let (messages, inbox) = channel();
         let (alive, running) = channel();
         let writer = Writer::new(target, file, Arc::clone(&shared), inbox, alive);
         let thread = thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run())?;
-        Ok(Self { shared, messages, writer: thread.thread().clone(), running })
+        let writer = thread.thread().clone();
+        Ok(Self { shared, messages, writer, format: Arc::new(format), colours, running })
     }
 
     /// A way into the log for one worker, with a ring of its own (256 KiB).
@@ -105,7 +157,7 @@ impl AccessLog {
             writer: self.writer.clone(),
             scratch: RefCell::new(Scratch {
                 line: Vec::with_capacity(LINE_MAX),
-                second: SecondCache::default(),
+                renderer: Renderer::new(Arc::clone(&self.format), self.colours),
             }),
         }
     }
@@ -155,7 +207,7 @@ pub struct AccessLogHandle {
 #[derive(Debug)]
 struct Scratch {
     line: Vec<u8>,
-    second: SecondCache,
+    renderer: Renderer,
 }
 
 impl AccessLogHandle {
@@ -165,9 +217,9 @@ impl AccessLogHandle {
             self.count_drop();
             return;
         }
-        let Scratch { line, second } = &mut *self.scratch.borrow_mut();
+        let Scratch { line, renderer } = &mut *self.scratch.borrow_mut();
         line.clear();
-        render_text(record, second, line);
+        renderer.render(record, line);
         match self.ring.push(line) {
             Push::Stored => self.wake_sleeper(),
             // The writer may be letting lines gather; there are enough now.
@@ -216,23 +268,11 @@ mod tests {
 
     fn log(handle: &AccessLogHandle, target: &str) {
         handle.log(&Record {
-            time: UNIX_EPOCH,
             client: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
             method: b"GET",
             target: target.as_bytes(),
-            redact: SecretNames::NONE,
             version: Some(Version::Http11),
-            status: 200,
-            error: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            times: Times::default(),
-            upstream: None,
-            attempts: 0,
-            reused: None,
-            cors: "",
-            origin: None,
-            request_id: None,
+            ..Record::nothing(UNIX_EPOCH, 200, SecretNames::NONE)
         });
     }
 
@@ -242,21 +282,21 @@ mod tests {
 
     fn lines(text: &str) -> u64 {
         assert!(text.is_empty() || text.ends_with('\n'));
-        assert!(text.lines().all(|line| line.starts_with("1970-") && line.ends_with("request_id=-")));
+        assert!(text.lines().all(|line| line.starts_with("1970-") && line.ends_with(" - -")));
         u64::try_from(text.lines().count()).unwrap()
     }
 
     fn to_file() -> (tempfile::TempDir, PathBuf, AccessLog) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("access.log");
-        let log = AccessLog::start(AccessLogTarget::File(path.clone())).unwrap();
+        let log = AccessLog::start(AccessLogTarget::File(path.clone()), LogFormat::Text).unwrap();
         (directory, path, log)
     }
 
     fn to_pipe() -> (PipeReader, AccessLog) {
         let (reader, pipe) = io::pipe().unwrap();
         let file = File::from(OwnedFd::from(pipe));
-        (reader, AccessLog::start_with(AccessLogTarget::Stdout, file).unwrap())
+        (reader, AccessLog::start_with(AccessLogTarget::Stdout, file, LogFormat::Text).unwrap())
     }
 
     /// Logs until something has been dropped; returns how many records that took.
@@ -335,7 +375,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_costs_records_only() {
-        let log_ = AccessLog::start(AccessLogTarget::File("/dev/full".into())).unwrap();
+        let log_ = AccessLog::start(AccessLogTarget::File("/dev/full".into()), LogFormat::Text).unwrap();
         let handle = log_.handle();
         (0..10).for_each(|_| log(&handle, "/full"));
         let drops = log_.dropped();
@@ -347,7 +387,7 @@ mod tests {
     fn a_fifo_without_a_reader_neither_stops_the_start_nor_the_log() {
         let (mut reader, pipe) = io::pipe().unwrap();
         let path = PathBuf::from(format!("/proc/self/fd/{}", pipe.as_raw_fd()));
-        let log_ = AccessLog::start(AccessLogTarget::File(path)).unwrap();
+        let log_ = AccessLog::start(AccessLogTarget::File(path), LogFormat::Text).unwrap();
         drop(pipe);
         let handle = log_.handle();
         log(&handle, "/fifo");
@@ -361,7 +401,9 @@ mod tests {
     fn a_non_blocking_pipe_is_waited_for() {
         let (mut reader, pipe) = io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&pipe, true).unwrap();
-        let log_ = AccessLog::start_with(AccessLogTarget::Stderr, File::from(OwnedFd::from(pipe))).unwrap();
+        let log_ =
+            AccessLog::start_with(AccessLogTarget::Stderr, File::from(OwnedFd::from(pipe)), LogFormat::Text)
+                .unwrap();
         let handle = log_.handle();
         let logged = log_until_dropped(&log_, &handle);
         let drops = log_.dropped();
@@ -395,7 +437,7 @@ mod tests {
         let (reader, pipe) = io::pipe().unwrap();
         drop(reader);
         let target = AccessLogTarget::File(path.clone());
-        let log_ = AccessLog::start_with(target, File::from(OwnedFd::from(pipe))).unwrap();
+        let log_ = AccessLog::start_with(target, File::from(OwnedFd::from(pipe)), LogFormat::Text).unwrap();
         let handle = log_.handle();
         log_until_dropped(&log_, &handle);
         while !log_.shared.refusing.load(Ordering::Relaxed) {
@@ -413,7 +455,7 @@ mod tests {
     #[test]
     fn a_target_that_cannot_be_opened_is_reported_with_its_path_and_reason() {
         let path = PathBuf::from("/nonexistent/access.log");
-        let error = AccessLog::start(AccessLogTarget::File(path)).unwrap_err();
+        let error = AccessLog::start(AccessLogTarget::File(path), LogFormat::Text).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         let text = error.to_string();
         assert!(

@@ -65,6 +65,14 @@ pub(crate) fn redact(target: &[u8], names: &SecretNames, mut show: impl FnMut(&[
     show(target.get(scan.shown..).unwrap_or_default());
 }
 
+/// `target` as it may be shown: what is said of it in a line on stderr.
+#[must_use]
+pub fn redacted(target: &[u8], names: &SecretNames) -> String {
+    let mut shown = Vec::with_capacity(target.len());
+    redact(target, names, |piece| shown.extend_from_slice(piece));
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
 /// One byte of the target as its innermost reader will see it.
 #[derive(Clone, Copy)]
 struct Unit {
