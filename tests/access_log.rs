@@ -55,6 +55,18 @@ fn a_record_is_one_line_that_names_what_happened() {
 }
 
 #[test]
+fn a_head_that_comes_in_pieces_has_its_time() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &LOG);
+    let mut client = corsair.connect();
+    client.dribble("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response().status, 200);
+    let record = corsair.wait_for_record("/slow");
+    assert!(record["head_ms"].as_f64() > Some(0.0), "{record}");
+    assert!(record["total_ms"].as_f64() >= record["head_ms"].as_f64(), "{record}");
+}
+
+#[test]
 fn every_request_has_exactly_one_record() {
     let origin = Origin::echo();
     let corsair = Corsair::reverse(origin.address(), &LOG);

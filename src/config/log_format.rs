@@ -21,7 +21,7 @@ macro_rules! log_keys {
             BytesIn = "bytes_in": "Bytes read from the client: head and body",
             BytesOut = "bytes_out": "Bytes written to the client: heads and body",
             HeadMs = "head_ms": "From the first byte of the head to its last, where it came in pieces",
-            QueueMs = "queue_ms": "Waiting for a place: to look a name up, to shake hands, for a descriptor",
+            QueueMs = "queue_ms": "Waiting for a place in the steps below: to look a name up, to shake hands, for a descriptor",
             DnsMs = "dns_ms": "Resolving the name of the upstream",
             ConnectMs = "connect_ms": "Connecting to it",
             TlsMs = "tls_ms": "The TLS handshake with it",

@@ -13,7 +13,12 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{places::Places, socket::Socket, stream::Stream, throttle::Throttle};
+use super::{
+    places::{Places, QueueTime},
+    socket::Socket,
+    stream::Stream,
+    throttle::Throttle,
+};
 use crate::{
     error::Error,
     tls::{self, ServerHandshake, ServerTls},
@@ -91,17 +96,17 @@ pub async fn connect(
     }
 }
 
-/// As [`connect`], in one of the `places`: what is not proven takes much.
+/// As [`connect`], in one of the `places`: what is not proven takes much. The wait for it is added to `queue`.
 ///
 /// # Errors
 /// As [`connect`], and [`Error::ConnectTimeout`] when the handshake took long while others waited for its place.
 pub async fn connect_in(
-    places: &Places,
+    (places, queue): (&Places, &QueueTime),
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     tcp: TcpStream,
 ) -> Result<Stream, Error> {
-    let place = places.take().await.ok_or(Error::Internal)?;
+    let place = places.take(queue).await.ok_or(Error::Internal)?;
     tokio::select! {
         biased;
         connected = connect(config, name, tcp) => connected,

@@ -56,6 +56,6 @@ pub(crate) mod testing;
 pub use self::{
     descriptors::{Descriptors, Spent},
     peer::Peer,
-    places::Places,
+    places::{Places, QueueTime},
     unix::SocketFile,
 };

@@ -27,6 +27,52 @@ pub struct Places {
     giving_way: Cell<usize>,
 }
 
+/// How long one request has waited for places.
+#[derive(Debug, Default)]
+pub struct QueueTime {
+    ended: Cell<Option<Duration>>,
+    /// Since when it waits now.
+    since: Cell<Option<Instant>>,
+}
+
+/// A wait for a place; whatever ends it, its length is added.
+#[derive(Debug)]
+pub struct Queuing<'a> {
+    time: &'a QueueTime,
+}
+
+impl QueueTime {
+    /// How long so far; nothing where none was waited for.
+    #[must_use]
+    pub fn so_far(&self) -> Option<Duration> {
+        let now = self.since.get().map(|since| since.elapsed());
+        match (self.ended.get(), now) {
+            (Some(ended), Some(now)) => Some(ended.saturating_add(now)),
+            (ended, now) => ended.or(now),
+        }
+    }
+
+    /// Waits from now on, until the result is dropped.
+    #[must_use]
+    pub fn begin(&self) -> Queuing<'_> {
+        self.since.set(Some(Instant::now()));
+        Queuing { time: self }
+    }
+
+    /// Adds a wait.
+    pub(super) fn add(&self, wait: Duration) {
+        self.ended.set(Some(self.ended.get().unwrap_or_default().saturating_add(wait)));
+    }
+}
+
+impl Drop for Queuing<'_> {
+    fn drop(&mut self) {
+        if let Some(since) = self.time.since.take() {
+            self.time.add(since.elapsed());
+        }
+    }
+}
+
 /// Counts one that waits, for as long as it does.
 struct Waiting<'a>(&'a Cell<usize>);
 
@@ -64,11 +110,14 @@ impl Places {
         }
     }
 
-    /// A place; nothing when there are none any more.
-    pub(super) async fn take(&self) -> Option<Place<'_>> {
+    /// A place, and how long it was waited for is added to `queue`; nothing when there are none any more.
+    pub(super) async fn take(&self, queue: &QueueTime) -> Option<Place<'_>> {
         let permit = match self.free.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => self.wait().await?,
+            Err(_) => {
+                let _queuing = queue.begin();
+                self.wait().await?
+            }
         };
         self.giving_way.set(self.giving_way.get().saturating_sub(1));
         let give_up = Rc::new(Notify::new());
@@ -145,20 +194,21 @@ mod tests {
         in_worker(async {
             tokio::time::pause();
             let begun = Instant::now();
-            let places = Places::new(TIME, 2);
-            let (first, second) = (places.take().await.unwrap(), places.take().await.unwrap());
+            let (places, queue) = (Places::new(TIME, 2), QueueTime::default());
+            let (first, second) = (places.take(&queue).await.unwrap(), places.take(&queue).await.unwrap());
             let giving_way = async {
                 first.given_up().await;
                 drop(first);
                 begun.elapsed()
             };
-            let (third, given_up) = tokio::join!(places.take(), giving_way);
+            let (third, given_up) = tokio::join!(places.take(&queue), giving_way);
+            assert!(queue.so_far() >= Some(TIME), "{queue:?}");
             assert!(given_up >= TIME && given_up < TIME + Duration::from_millis(10), "{given_up:?}");
             assert!(timeout(Duration::from_secs(60), second.given_up()).await.is_err(), "nobody waits");
             // A place that is free is taken at once.
             drop(third);
             let begun = Instant::now();
-            assert!(places.take().await.is_some());
+            assert!(places.take(&queue).await.is_some());
             assert_eq!(begun.elapsed(), Duration::ZERO);
         });
     }
@@ -167,9 +217,9 @@ mod tests {
     fn everybody_who_waits_gets_a_place_whoever_looks_first() {
         in_worker(async {
             tokio::time::pause();
-            let places = Places::new(TIME, 2);
-            let (first, second) = (places.take().await.unwrap(), places.take().await.unwrap());
-            let (mut before, mut behind) = (Box::pin(places.take()), Box::pin(places.take()));
+            let (places, queue) = (Places::new(TIME, 2), QueueTime::default());
+            let (first, second) = (places.take(&queue).await.unwrap(), places.take(&queue).await.unwrap());
+            let (mut before, mut behind) = (Box::pin(places.take(&queue)), Box::pin(places.take(&queue)));
             let mut cx = Context::from_waker(Waker::noop());
             assert!(before.as_mut().poll(&mut cx).is_pending() && behind.as_mut().poll(&mut cx).is_pending());
             tokio::time::advance(TIME + Duration::from_millis(1)).await;

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::{Endpoint, Place, Route, UpstreamId},
     error::Error,
-    net::{Peer, timer::Timer},
+    net::{Peer, QueueTime, timer::Timer},
     observe::metrics::{Connections, PoolResult},
     plan::{Destination, Exchange, Target},
     upstream::{
@@ -239,7 +239,7 @@ impl<'a> Checkout<'a, '_> {
     ) -> Result<Lease, Error> {
         let deadline = self.deadline.min(Instant::now() + self.route.timeouts.connect);
         let is_name = matches!(remote.place, Place::Port(TargetHost::Name(_), _));
-        let mut times = OpeningTimes::default();
+        let (mut times, queue) = (OpeningTimes::default(), QueueTime::default());
         let Core { descriptors, pool, handshakes, .. } = self.core;
         let resolver = &self.core.resolver();
         if descriptors.is_full() && !pool.give_up() {
@@ -247,7 +247,7 @@ impl<'a> Checkout<'a, '_> {
         }
         let mut relief = RELIEF.into_iter();
         let opened = loop {
-            let with = Opener { resolver, descriptors, handshakes };
+            let with = Opener { resolver, descriptors, handshakes, queue: &queue };
             // Boxed: an idle connection must not carry the room for a handshake.
             let mut opening = Box::pin(connector::open(with, remote.clone(), &admits, &mut times));
             let opened = poll_fn(|cx| {
@@ -262,12 +262,14 @@ impl<'a> Checkout<'a, '_> {
             match (&opened, relief.next()) {
                 (Err(Error::Internal), Some(pause)) if !pool.give_up() => {
                     descriptors.call();
+                    let _queuing = queue.begin();
                     sleep(pause).await;
                 }
                 (Err(Error::Internal), Some(_)) => {}
                 _ => break opened,
             }
         };
+        times.queue = queue.so_far();
         (self.times, self.opened) = (Some(times), self.opened + 1);
         let unresolved = is_name && times.dns.is_none();
         let (stream, peer) = opened.map_err(|error| {

@@ -13,7 +13,10 @@ use tokio::{net::UnixStream, time::Instant};
 use crate::{
     config::{Endpoint, Place, Upstream},
     error::Error,
-    net::{Descriptors, Peer, Places, connect, dns::Resolver, handshake, socket::Socket, stream::Stream},
+    net::{
+        Descriptors, Peer, Places, QueueTime, connect, dns::Resolver, handshake, socket::Socket,
+        stream::Stream,
+    },
     uri::TargetHost,
 };
 
@@ -41,6 +44,8 @@ pub struct Opener<'a> {
     pub descriptors: &'a Arc<Descriptors>,
     /// Where TLS handshakes take place.
     pub handshakes: &'a Places,
+    /// How long places were waited for.
+    pub queue: &'a QueueTime,
 }
 
 /// What to connect to.
@@ -97,7 +102,7 @@ pub async fn open(
         }
         Place::Port(TargetHost::Ip(ip), port) => addresses.push(SocketAddr::new(ip, port)),
         Place::Port(TargetHost::Name(name), port) => {
-            let resolved = with.resolver.resolve(name).await;
+            let resolved = with.resolver.resolve(name, with.queue).await;
             times.dns = Some(begun.elapsed());
             addresses.extend(resolved?.iter().map(|ip| SocketAddr::new(*ip, port)));
         }
@@ -117,7 +122,7 @@ pub async fn open(
     }
     let Some((config, name)) = remote.tls else { return Ok((Stream::Tcp(tcp), Peer::Ip(peer))) };
     let begun = Instant::now();
-    let stream = handshake::connect_in(with.handshakes, config, name, tcp).await?;
+    let stream = handshake::connect_in((with.handshakes, with.queue), config, name, tcp).await?;
     times.tls = Some(begun.elapsed());
     Ok((stream, Peer::Ip(peer)))
 }

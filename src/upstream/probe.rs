@@ -17,7 +17,7 @@ use crate::{
     config::{Endpoint, HostHeader, Upstream},
     error::Error,
     http1::head::{Fields, HeadEnd, HeadFault, MAX_FIELDS, parse_response},
-    net::{Descriptors, Places, dns::Resolver, stream::Stream},
+    net::{Descriptors, Places, QueueTime, dns::Resolver, stream::Stream},
 };
 
 /// How long one probe may take, connecting included.
@@ -65,7 +65,8 @@ impl Prober {
         let upstream = &self.upstream;
         let _spent = self.descriptors.spend();
         let Self { resolver, descriptors, handshakes, .. } = self;
-        let with = Opener { resolver, descriptors, handshakes };
+        let queue = &QueueTime::default();
+        let with = Opener { resolver, descriptors, handshakes, queue };
         let remote = Remote::of_server(upstream, server, self.socket_buffer);
         let mut times = OpeningTimes::default();
         let (stream, _) = Box::pin(connector::open(with, remote, |_, _| true, &mut times)).await?;

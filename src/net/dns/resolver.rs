@@ -31,7 +31,10 @@ use super::{
     hosts::HostsFile,
     name_servers::{ANSWER_MEMORY, NameServers, Reply},
 };
-use crate::{error::Error, net::Places};
+use crate::{
+    error::Error,
+    net::{Places, QueueTime},
+};
 
 /// Names that are remembered; the least useful one goes first.
 pub const MAX_NAMES: usize = 1024;
@@ -129,6 +132,7 @@ type Announce = watch::Sender<Option<Result<Addresses, Error>>>;
 struct Running {
     announce: Weak<Announce>,
     since: Instant,
+    queue: Rc<QueueTime>,
 }
 
 /// A wait for a lookup.
@@ -136,6 +140,8 @@ struct Running {
 struct Lookup {
     result: watch::Receiver<Option<Result<Addresses, Error>>>,
     since: Instant,
+    /// How long it waits for its place.
+    queue: Rc<QueueTime>,
 }
 
 /// What the memory says about a name.
@@ -155,8 +161,9 @@ impl Entry {
 
     /// The lookup that is under way; one that ended without a result (it panicked) is not.
     fn lookup(&self) -> Option<Lookup> {
-        let Running { announce, since } = self.lookup.as_ref()?;
-        Some(Lookup { result: announce.upgrade()?.subscribe(), since: *since })
+        let Running { announce, since, queue } = self.lookup.as_ref()?;
+        let (result, queue) = (announce.upgrade()?.subscribe(), Rc::clone(queue));
+        Some(Lookup { result, since: *since, queue })
     }
 }
 
@@ -179,13 +186,15 @@ impl Resolver {
     /// The addresses of `name`, which may be an address itself. A final dot makes a name absolute;
     /// `localhost` and what ends in it is loopback without a question (RFC 6761 §6.3).
     ///
+    /// What its lookup has waited for a place is added to `queue`, and if it waits still, so far.
+    ///
     /// There is no deadline here beyond that of the servers; dropping the future leaves the lookup running
     /// for others that wait for it.
     ///
     /// # Errors
     /// [`Error::Dns`] when the name does not exist, has no address or is none, or when the servers fail;
     /// [`Error::DnsTimeout`] when they do not answer.
-    pub async fn resolve(&self, name: &str) -> Result<Addresses, Error> {
+    pub async fn resolve(&self, name: &str, queue: &QueueTime) -> Result<Addresses, Error> {
         if let Ok(address) = name.parse::<IpAddr>() {
             return Ok(Rc::new([address]));
         }
@@ -200,8 +209,12 @@ impl Resolver {
         }
         match self.known(&name)? {
             Known::Now(result) => result,
-            Known::Soon(lookup, None) => ended(lookup).await,
+            Known::Soon(lookup, None) => {
+                let _shared = SharedQueue::of(&lookup, queue);
+                ended(lookup).await
+            }
             Known::Soon(lookup, Some(old)) => {
+                let _shared = SharedQueue::of(&lookup, queue);
                 let patience = lookup.since + PATIENCE;
                 tokio::select! {
                     biased;
@@ -240,14 +253,40 @@ impl Resolver {
             None => {
                 let (announce, result) = watch::channel(None);
                 let announce = Rc::new(announce);
-                entry.lookup = Some(Running { announce: Rc::downgrade(&announce), since: now });
+                let queue = Rc::<QueueTime>::default();
+                let running =
+                    Running { announce: Rc::downgrade(&announce), since: now, queue: Rc::clone(&queue) };
+                entry.lookup = Some(running);
                 let was_good = entry.cached.is_some();
                 // Spawned, so that the one who asked first may go.
-                spawn_local(look_up(Rc::clone(shared), name.into(), announce, was_good));
-                Lookup { result, since: now }
+                let waited = Rc::clone(&queue);
+                spawn_local(look_up(Rc::clone(shared), name.into(), announce, waited, was_good));
+                Lookup { result, since: now, queue }
             }
         };
         Ok(Known::Soon(lookup, old))
+    }
+}
+
+/// The wait of a lookup for its place, as it is that of one who waits for the lookup.
+struct SharedQueue<'a> {
+    of_lookup: Rc<QueueTime>,
+    queue: &'a QueueTime,
+    since: Instant,
+}
+
+impl<'a> SharedQueue<'a> {
+    fn of(lookup: &Lookup, queue: &'a QueueTime) -> Self {
+        Self { of_lookup: Rc::clone(&lookup.queue), queue, since: Instant::now() }
+    }
+}
+
+impl Drop for SharedQueue<'_> {
+    fn drop(&mut self) {
+        // Whoever came later has waited for less of it.
+        if let Some(wait) = self.of_lookup.so_far() {
+            self.queue.add(wait.min(self.since.elapsed()));
+        }
     }
 }
 
@@ -258,13 +297,26 @@ async fn ended(mut lookup: Lookup) -> Result<Addresses, Error> {
     result.ok().flatten().unwrap_or(Err(Error::Dns))
 }
 
-async fn look_up(shared: Rc<Shared>, name: Rc<str>, announce: Rc<Announce>, was_good: bool) {
+async fn look_up(
+    shared: Rc<Shared>,
+    name: Rc<str>,
+    announce: Rc<Announce>,
+    queue: Rc<QueueTime>,
+    was_good: bool,
+) {
     let asking = async {
         let reply = if was_good {
-            let Ok(_place) = shared.places_of_good.acquire().await else { return None };
+            let places = &shared.places_of_good;
+            let _place = match places.try_acquire() {
+                Ok(place) => place,
+                Err(_) => {
+                    let _queuing = queue.begin();
+                    places.acquire().await.ok()?
+                }
+            };
             timeout(MAX_LOOKUP_TIME, shared.servers.look_up(&name)).await
         } else {
-            let place = shared.places.take().await?;
+            let place = shared.places.take(&queue).await?;
             let looking = async {
                 tokio::select! {
                     biased;

@@ -110,13 +110,13 @@ fn an_answer_lives_for_its_ttl() {
         let (server, address) = Server::start().await;
         let resolver = resolver(address, HOUR);
         server.set("api.test.", Zone::Has(vec![four(1)], 30));
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("api.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         server.set("api.test.", Zone::Has(vec![four(2)], 30));
         pass(Duration::from_secs(29)).await;
-        assert_eq!(*resolver.resolve("API.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("API.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         assert_eq!(server.asked("api.test."), 1);
         pass(Duration::from_secs(2)).await;
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(2)]);
+        assert_eq!(*resolver.resolve("api.test", &QueueTime::default()).await.unwrap(), [four(2)]);
         assert_eq!(server.asked("api.test."), 2);
     });
 }
@@ -128,12 +128,12 @@ fn a_ttl_of_zero_lives_a_second_and_none_lives_longer_than_a_day() {
         let resolver = resolver(address, HOUR);
         for (name, ttl, life) in [("zero.test.", 0, 1), ("long.test.", 1 << 30, 24 * 3600)] {
             server.set(name, Zone::Has(vec![four(1)], ttl));
-            resolver.resolve(name).await.unwrap();
+            resolver.resolve(name, &QueueTime::default()).await.unwrap();
             pass(Duration::from_millis(life * 1000 - 500)).await;
-            resolver.resolve(name).await.unwrap();
+            resolver.resolve(name, &QueueTime::default()).await.unwrap();
             assert_eq!(server.asked(name), 1, "{name}");
             pass(Duration::from_secs(1)).await;
-            resolver.resolve(name).await.unwrap();
+            resolver.resolve(name, &QueueTime::default()).await.unwrap();
             assert_eq!(server.asked(name), 2, "{name}");
         }
     });
@@ -146,7 +146,10 @@ fn both_families_are_asked_for_and_ipv6_comes_first() {
         let resolver = resolver(address, HOUR);
         let six: IpAddr = "2001:db8::1".parse().unwrap();
         server.set("api.test.", Zone::Has(vec![four(1), six, four(2)], 30));
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [six, four(1), four(2)]);
+        assert_eq!(
+            *resolver.resolve("api.test", &QueueTime::default()).await.unwrap(),
+            [six, four(1), four(2)]
+        );
     });
 }
 
@@ -159,7 +162,7 @@ fn a_name_is_asked_for_once_however_many_wait() {
         let waiting: Vec<_> = (0..50)
             .map(|_| {
                 let resolver = resolver.clone();
-                spawn_local(async move { resolver.resolve("api.test").await })
+                spawn_local(async move { resolver.resolve("api.test", &QueueTime::default()).await })
             })
             .collect();
         for one in waiting {
@@ -176,9 +179,9 @@ fn the_first_to_ask_may_go_without_ending_the_lookup() {
         let resolver = resolver(address, HOUR);
         server.set("api.test.", Zone::Has(vec![four(1)], 30));
         let asking = resolver.clone();
-        let first = spawn_local(async move { asking.resolve("api.test").await });
+        let first = spawn_local(async move { asking.resolve("api.test", &QueueTime::default()).await });
         let asking = resolver.clone();
-        let second = spawn_local(async move { asking.resolve("api.test").await });
+        let second = spawn_local(async move { asking.resolve("api.test", &QueueTime::default()).await });
         while server.asked("api.test.") == 0 {
             yield_now().await;
         }
@@ -195,13 +198,13 @@ fn no_such_name_lives_as_its_zone_says_but_ten_seconds_at_most() {
         let resolver = resolver(address, HOUR);
         for (name, minimum, life) in [("short.test.", 3, 3), ("long.test.", 900, 10), ("zero.test.", 0, 1)] {
             server.set(name, Zone::NoSuchName(minimum));
-            assert_eq!(resolver.resolve(name).await.unwrap_err(), Error::Dns);
+            assert_eq!(resolver.resolve(name, &QueueTime::default()).await.unwrap_err(), Error::Dns);
             pass(Duration::from_millis(life * 1000 - 500)).await;
-            assert_eq!(resolver.resolve(name).await.unwrap_err(), Error::Dns);
+            assert_eq!(resolver.resolve(name, &QueueTime::default()).await.unwrap_err(), Error::Dns);
             assert_eq!(server.asked(name), 1, "{name}");
             server.set(name, Zone::Has(vec![four(1)], 30));
             pass(Duration::from_secs(1)).await;
-            assert_eq!(*resolver.resolve(name).await.unwrap(), [four(1)], "{name}");
+            assert_eq!(*resolver.resolve(name, &QueueTime::default()).await.unwrap(), [four(1)], "{name}");
         }
     });
 }
@@ -212,24 +215,24 @@ fn the_last_good_answer_serves_while_the_servers_fail_and_for_a_bounded_time() {
         let (server, address) = Server::start().await;
         let resolver = resolver(address, Duration::from_secs(100));
         server.set("api.test.", Zone::Has(vec![four(1)], 30));
-        resolver.resolve("api.test").await.unwrap();
+        resolver.resolve("api.test", &QueueTime::default()).await.unwrap();
         server.set("api.test.", Zone::Fails);
         pass(Duration::from_secs(31)).await;
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("api.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         let asked = server.asked("api.test.");
         assert!(asked > 1);
         // Asked again once a second at most.
         pass(Duration::from_millis(900)).await;
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("api.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         assert_eq!(server.asked("api.test."), asked);
         pass(Duration::from_millis(200)).await;
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("api.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         assert!(server.asked("api.test.") > asked);
         pass(Duration::from_secs(100)).await;
-        assert_eq!(resolver.resolve("api.test").await.unwrap_err(), Error::Dns);
+        assert_eq!(resolver.resolve("api.test", &QueueTime::default()).await.unwrap_err(), Error::Dns);
         server.set("api.test.", Zone::Has(vec![four(2)], 30));
         pass(RETRY_EVERY).await;
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(2)]);
+        assert_eq!(*resolver.resolve("api.test", &QueueTime::default()).await.unwrap(), [four(2)]);
     });
 }
 
@@ -239,10 +242,10 @@ fn a_name_that_is_gone_has_no_last_good_answer() {
         let (server, address) = Server::start().await;
         let resolver = resolver(address, HOUR);
         server.set("api.test.", Zone::Has(vec![four(1)], 30));
-        resolver.resolve("api.test").await.unwrap();
+        resolver.resolve("api.test", &QueueTime::default()).await.unwrap();
         server.set("api.test.", Zone::NoSuchName(60));
         pass(Duration::from_secs(31)).await;
-        assert_eq!(resolver.resolve("api.test").await.unwrap_err(), Error::Dns);
+        assert_eq!(resolver.resolve("api.test", &QueueTime::default()).await.unwrap_err(), Error::Dns);
     });
 }
 
@@ -252,16 +255,16 @@ fn silent_servers_do_not_hold_up_a_request_that_has_an_old_answer() {
         let (server, address) = Server::start().await;
         let resolver = resolver(address, HOUR);
         server.set("api.test.", Zone::Has(vec![four(1)], 30));
-        resolver.resolve("api.test").await.unwrap();
+        resolver.resolve("api.test", &QueueTime::default()).await.unwrap();
         server.set("api.test.", Zone::Silent);
         pass(Duration::from_secs(31)).await;
         tokio::time::pause();
         let start = Instant::now();
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("api.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         assert!(start.elapsed() <= PATIENCE + Duration::from_millis(10), "{:?}", start.elapsed());
         // The same lookup has kept the next one waiting long enough already.
         let start = Instant::now();
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("api.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         assert!(start.elapsed() <= Duration::from_millis(10), "{:?}", start.elapsed());
     });
 }
@@ -274,7 +277,7 @@ fn servers_that_say_nothing_are_a_timeout() {
         server.set("api.test.", Zone::Silent);
         tokio::time::pause();
         let start = Instant::now();
-        assert_eq!(resolver.resolve("api.test").await.unwrap_err(), Error::DnsTimeout);
+        assert_eq!(resolver.resolve("api.test", &QueueTime::default()).await.unwrap_err(), Error::DnsTimeout);
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     });
 }
@@ -293,12 +296,18 @@ fn the_hosts_file_goes_before_dns_and_is_followed() {
             lookups: 4,
         });
         server.set("api.test.", Zone::Has(vec![four(1)], 30));
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [IpAddr::from([10, 0, 0, 1])]);
-        assert_eq!(*resolver.resolve("Api.Test.").await.unwrap(), [IpAddr::from([10, 0, 0, 1])]);
+        assert_eq!(
+            *resolver.resolve("api.test", &QueueTime::default()).await.unwrap(),
+            [IpAddr::from([10, 0, 0, 1])]
+        );
+        assert_eq!(
+            *resolver.resolve("Api.Test.", &QueueTime::default()).await.unwrap(),
+            [IpAddr::from([10, 0, 0, 1])]
+        );
         assert_eq!(server.asked("api.test."), 0);
         fs::write(&hosts, "10.0.0.1 other.test\n").unwrap();
         pass(Duration::from_secs(1)).await;
-        assert_eq!(*resolver.resolve("api.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("api.test", &QueueTime::default()).await.unwrap(), [four(1)]);
     });
 }
 
@@ -309,10 +318,13 @@ fn localhost_and_addresses_need_no_server() {
         let resolver = resolver(address, HOUR);
         let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         for name in ["localhost", "LOCALHOST.", "app.localhost", "a.b.localhost."] {
-            assert_eq!(*resolver.resolve(name).await.unwrap(), loopback, "{name}");
+            assert_eq!(*resolver.resolve(name, &QueueTime::default()).await.unwrap(), loopback, "{name}");
         }
-        assert_eq!(*resolver.resolve("192.0.2.7").await.unwrap(), [four(7)]);
-        assert_eq!(*resolver.resolve("::1").await.unwrap(), [IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+        assert_eq!(*resolver.resolve("192.0.2.7", &QueueTime::default()).await.unwrap(), [four(7)]);
+        assert_eq!(
+            *resolver.resolve("::1", &QueueTime::default()).await.unwrap(),
+            [IpAddr::V6(Ipv6Addr::LOCALHOST)]
+        );
         assert!(server.asked.borrow().is_empty());
     });
 }
@@ -338,7 +350,11 @@ fn what_is_no_name_is_never_asked_for() {
             &long_label,
             &long_name,
         ] {
-            assert_eq!(resolver.resolve(name).await.unwrap_err(), Error::Dns, "{name:?}");
+            assert_eq!(
+                resolver.resolve(name, &QueueTime::default()).await.unwrap_err(),
+                Error::Dns,
+                "{name:?}"
+            );
         }
         assert!(server.asked.borrow().is_empty());
         assert!(resolver.0.names.borrow().is_empty());
@@ -353,16 +369,19 @@ fn the_memory_is_bounded_and_the_least_useful_name_goes_first() {
         let resolver = resolver(address, HOUR);
         server.set("kept.test.", Zone::Has(vec![four(1)], 3600));
         server.set("old.test.", Zone::Has(vec![four(2)], 3600));
-        resolver.resolve("old.test").await.unwrap();
-        resolver.resolve("kept.test").await.unwrap();
+        resolver.resolve("old.test", &QueueTime::default()).await.unwrap();
+        resolver.resolve("kept.test", &QueueTime::default()).await.unwrap();
         for number in 0..MAX_NAMES {
-            resolver.resolve("kept.test").await.unwrap();
-            assert_eq!(resolver.resolve(&format!("n{number}.test")).await.unwrap_err(), Error::Dns);
+            resolver.resolve("kept.test", &QueueTime::default()).await.unwrap();
+            assert_eq!(
+                resolver.resolve(&format!("n{number}.test"), &QueueTime::default()).await.unwrap_err(),
+                Error::Dns
+            );
         }
         assert_eq!(resolver.0.names.borrow().len(), MAX_NAMES);
         // Names without an answer went first, so both are still there.
-        resolver.resolve("kept.test").await.unwrap();
-        resolver.resolve("old.test").await.unwrap();
+        resolver.resolve("kept.test", &QueueTime::default()).await.unwrap();
+        resolver.resolve("old.test", &QueueTime::default()).await.unwrap();
         assert_eq!((server.asked("kept.test."), server.asked("old.test.")), (1, 1));
     });
 }
@@ -379,7 +398,7 @@ fn nobody_is_let_in_while_every_place_is_being_looked_up() {
             let Known::Soon(lookup, _) = resolver.known(&name).unwrap() else { panic!("not known yet") };
             waiting.push(lookup);
         }
-        assert_eq!(resolver.resolve("one-more.test").await.unwrap_err(), Error::Dns);
+        assert_eq!(resolver.resolve("one-more.test", &QueueTime::default()).await.unwrap_err(), Error::Dns);
         // The clients go; what had not begun is forgotten, and there is room again.
         waiting.clear();
         while resolver.0.names.borrow().values().any(|entry| entry.lookup.is_some()) {
@@ -387,7 +406,7 @@ fn nobody_is_let_in_while_every_place_is_being_looked_up() {
             yield_now().await;
         }
         server.set("one-more.test.", Zone::Has(vec![four(1)], 30));
-        assert_eq!(*resolver.resolve("one-more.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("one-more.test", &QueueTime::default()).await.unwrap(), [four(1)]);
     });
 }
 
@@ -401,7 +420,7 @@ fn a_lookup_that_nobody_waits_for_gives_its_place_up() {
             let name = format!("n{number}.test");
             server.set(&format!("{name}."), Zone::Silent);
             let asking = resolver.clone();
-            waiting.push(spawn_local(async move { asking.resolve(&name).await }));
+            waiting.push(spawn_local(async move { asking.resolve(&name, &QueueTime::default()).await }));
         }
         while server.asked("n0.test.") == 0 {
             yield_now().await;
@@ -411,7 +430,7 @@ fn a_lookup_that_nobody_waits_for_gives_its_place_up() {
         let before = asked();
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
         server.set("good.test.", Zone::Has(vec![four(1)], 30));
-        assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("good.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         assert!(resolver.0.names.borrow().values().all(|entry| entry.lookup.is_none()));
         assert!(
             asked() <= before + 4,
@@ -430,13 +449,13 @@ fn silent_names_give_way_to_one_that_waits() {
             let name = format!("n{number}.test");
             server.set(&format!("{name}."), Zone::Silent);
             let asking = resolver.clone();
-            waiting.push(spawn_local(async move { asking.resolve(&name).await }));
+            waiting.push(spawn_local(async move { asking.resolve(&name, &QueueTime::default()).await }));
         }
         while server.asked("n3.test.") == 0 {
             yield_now().await;
         }
         server.set("good.test.", Zone::Has(vec![four(1)], 30));
-        assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("good.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         assert_eq!(waiting.remove(0).await.unwrap(), Err(Error::DnsTimeout), "it had run longest");
         // By themselves they would end together, seconds later.
         assert!(waiting.iter().all(|waiting| !waiting.is_finished()), "and no other");
@@ -449,16 +468,16 @@ fn names_that_were_good_before_wait_behind_none_that_was_not() {
         let (server, address) = Server::start().await;
         let resolver = resolver(address, Duration::ZERO);
         server.set("good.test.", Zone::Has(vec![four(1)], 1));
-        assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("good.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         pass(Duration::from_secs(2)).await;
         for number in 0..400 {
             let name = format!("n{number}.test");
             server.set(&format!("{name}."), Zone::Silent);
             let asking = resolver.clone();
-            spawn_local(async move { asking.resolve(&name).await });
+            spawn_local(async move { asking.resolve(&name, &QueueTime::default()).await });
         }
         yield_now().await;
-        assert_eq!(*resolver.resolve("good.test").await.unwrap(), [four(1)]);
+        assert_eq!(*resolver.resolve("good.test", &QueueTime::default()).await.unwrap(), [four(1)]);
         assert_eq!(server.asked("good.test."), 2);
         // Four have places; a machine that stalls lets some more have had their time.
         let before = (0..400).filter(|number| server.asked(&format!("n{number}.test.")) > 0).count();
