@@ -12,7 +12,10 @@ mod support;
 
 use std::{collections::BTreeSet, fs, num::NonZeroUsize, path::Path};
 
-use corsair::config::{Settings, Source, compile::compile, file, flags, machine::Machine};
+use corsair::{
+    config::{Settings, Source, compile::compile, file, flags, machine::Machine},
+    observe::access_log::KEYS,
+};
 use support::{Client, Corsair, Origin, Response, certificates::Authority, daemon::command};
 use tempfile::TempDir;
 
@@ -239,6 +242,16 @@ fn is_shown_as(line: &str, shown: &str) -> bool {
     }
 }
 
+/// Whether these are records as the access log has them: objects with its keys, in its order.
+fn assert_records(lines: &[String]) {
+    for line in lines {
+        let record: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        let places: Vec<usize> =
+            KEYS.iter().filter_map(|(key, _)| line.find(&format!("\"{key}\":"))).collect();
+        assert!(places.is_sorted() && places.len() == record.len(), "{line}");
+    }
+}
+
 fn refuse(arguments: &[String], text: &str) {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let ended = Corsair::run_to_end(&arguments);
@@ -265,6 +278,7 @@ fn every_command_of_the_readme_does_what_it_says() {
             }
             "toml" => stage.take_file(&block.lines),
             "text" | "js" => {}
+            "json" => assert_records(&block.lines),
             other => panic!("nobody checks blocks of {other:?}"),
         }
     }

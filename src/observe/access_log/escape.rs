@@ -14,38 +14,64 @@ pub(super) enum Style {
 /// Whether all of it means nothing anywhere: visible ASCII without quotes and backslashes, and blanks in between.
 #[inline]
 pub(super) fn is_plain(bytes: &[u8]) -> bool {
-    all(bytes, |byte| byte.wrapping_sub(b' ') < 0x5f && byte != b'"' && byte != b'\\')
+    all(bytes, |word| below_blank(word) | word | equal(word, 0x7f) | equal(word, b'"') | equal(word, b'\\'))
 }
 
-/// Whether it is plain and, what is more, holds neither a query nor userinfo.
+/// Whether it is plain and, what is more, holds neither a query nor userinfo: nothing of `?@%#;`.
 #[inline]
 pub(super) fn is_plain_path(bytes: &[u8]) -> bool {
-    all(bytes, |byte| {
-        byte.wrapping_sub(b' ') < 0x5f
-            && byte != b'"'
-            && byte != b'\\'
-            && byte != b'?'
-            && byte != b'@'
-            && byte != b'%'
-            && byte != b'#'
-            && byte != b';'
+    all(bytes, |word| {
+        below_blank(word)
+            | word
+            | equal(word, 0x7f)
+            | equal(word, b'\\')
+            | equal(word, b'@')
+            | equal(word, b'%')
+            // Pairs of which each differs in one bit: `"` and `#`, `;` and `?`.
+            | equal(word | every(0x01), b'#')
+            | equal(word | every(0x04), b'?')
     })
 }
 
-/// Whether all bytes are such. By whole chunks, of which the last overlaps: what is short has no loop.
+/// Whether `flags`, of eight bytes at a time, raises the highest bit of none. Of two words the second overlaps, so that
+/// what is short has no loop.
 #[inline]
-fn all(bytes: &[u8], is_such: impl Fn(u8) -> bool + Copy) -> bool {
-    fn chunk<const N: usize>(bytes: &[u8; N], is_such: impl Fn(u8) -> bool) -> bool {
-        // Without a way out in the middle, so that it is done with all bytes at once.
-        bytes.iter().fold(true, |all, byte| all & is_such(*byte))
+fn all(bytes: &[u8], flags: impl Fn(u64) -> u64) -> bool {
+    let is_well = |word: u64| flags(word) & every(0x80) == 0;
+    if let (whole, Some(last)) = (bytes.as_chunks::<8>().0, bytes.last_chunk::<8>()) {
+        return whole.iter().all(|chunk| is_well(u64::from_le_bytes(*chunk)))
+            && is_well(u64::from_le_bytes(*last));
     }
-    if let Some(last) = bytes.last_chunk::<16>() {
-        return bytes.as_chunks::<16>().0.iter().all(|bytes| chunk(bytes, is_such)) && chunk(last, is_such);
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
+        return is_well(first | last << 32);
     }
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        return chunk(first, is_such) && chunk(last, is_such);
+    match *bytes {
+        [] => true,
+        [first, .., last] => {
+            let middle = bytes.get(1).copied().unwrap_or(last);
+            is_well(
+                every(b'a') & !0xff_ffff | u64::from(first) | u64::from(middle) << 8 | u64::from(last) << 16,
+            )
+        }
+        [only] => is_well(every(b'a') & !0xff | u64::from(only)),
     }
-    bytes.iter().all(|byte| is_such(*byte))
+}
+
+/// Eight times the same byte.
+const fn every(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// Raises the highest bit of some byte where one of them is this one, and else of none but what has it.
+const fn equal(word: u64, byte: u8) -> u64 {
+    let word = word ^ every(byte);
+    word.wrapping_sub(every(0x01)) & !word
+}
+
+/// The same where one of them is below a blank.
+const fn below_blank(word: u64) -> u64 {
+    word.wrapping_sub(every(b' ')) & !word
 }
 
 /// Writes a value in pieces, up to a limit. Past that it writes `...` and then nothing.
