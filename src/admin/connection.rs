@@ -140,12 +140,15 @@ fn readiness(observed: &Observed, upstreams: bool) -> Answer {
 
 async fn reload(observed: &Observed) -> Answer {
     let (answer, end) = oneshot::channel();
-    let asked = observed.reload.send(ReloadRequest { answer }).await;
-    match (asked, end.await) {
-        (Ok(()), Ok(Ok(generation))) => document(200, &json!({ "generation": generation })),
-        (Ok(()), Ok(Err(faults))) => document(409, &json!({ "faults": faults })),
-        // It ends, and reads nothing any more.
-        (Err(_), _) | (_, Err(_)) => document(409, &json!({ "faults": ["the process is stopping"] })),
+    let stopping =
+        || document(409, &json!({ "faults": ["the process is stopping, and reads nothing any more"] }));
+    if observed.reload.send(ReloadRequest { answer }).await.is_err() {
+        return stopping();
+    }
+    match end.await {
+        Ok(Ok(generation)) => document(200, &json!({ "generation": generation })),
+        Ok(Err(faults)) => document(409, &json!({ "faults": faults })),
+        Err(_) => stopping(),
     }
 }
 

@@ -113,7 +113,7 @@ impl AdminDesk {
     /// Has the process remove the file of its socket in the end, also of one that is inherited.
     pub(super) fn own_file(&mut self) {
         if !self.listener.kept {
-            self.listener.file = OwnFile::at(&self.listener.address);
+            self.listener.file.claim(&self.listener.address);
         }
     }
 

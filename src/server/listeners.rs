@@ -55,6 +55,13 @@ impl OwnFile {
         }
     }
 
+    /// Has it removed in the end, also where another process has made it.
+    pub(super) fn claim(&mut self, address: &ListenAddress) {
+        if self.0.is_none() {
+            *self = Self::at(address);
+        }
+    }
+
     /// Leaves it to whoever has the socket from now on.
     pub(super) fn leave(&mut self) {
         self.0 = None;
@@ -159,9 +166,7 @@ impl Listeners {
     /// when the process that it succeeds knows that they are not its own any more.
     pub(super) fn own_files(&mut self) {
         for group in self.open.iter_mut().filter(|group| !group.kept) {
-            if group.file.0.is_none() {
-                group.file = OwnFile::at(&group.address);
-            }
+            group.file.claim(&group.address);
         }
     }
 
