@@ -70,7 +70,7 @@ fn main() -> ExitCode {
             }
             Err(reason) => failed(&reason),
         }),
-        Command::GenerateConfig => match commands::generate_config(&settings) {
+        Command::Generate(artifact) => match commands::generate(artifact, &settings) {
             Ok(text) => printed(&text),
             Err(faults) => refused(&faults),
         },

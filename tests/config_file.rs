@@ -768,8 +768,13 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
 #[test]
 fn commands_that_cannot_be_done_are_faults() {
     for (arguments, expected) in [
-        (&["generate"][..], "corsair: generate: needs to know what; write corsair generate config"),
-        (&["generate", "man"], "corsair: man: cannot be generated; write corsair generate config"),
+        (&["generate"][..], "corsair: generate: needs to know what: config, man, completions, "),
+        (
+            &["generate", "mann"],
+            "corsair: mann: is nothing that can be generated; did you mean man? There are config, ",
+        ),
+        (&["generate", "completions"], "corsair: completions: needs to know for which shell: bash, zsh, "),
+        (&["generate", "man", "-q"], "corsair: --quiet: changes nothing of what is generated; leave it out"),
         (
             &["-u", "http://127.0.0.1:9", "check"],
             "corsair: check: is a command, which comes first: corsair check",

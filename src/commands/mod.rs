@@ -19,7 +19,7 @@ mod reload;
 pub use self::{
     check::check,
     explain::{Explanation, explain},
-    generate::generate_config,
+    generate::generate,
     reload::{ReloadEnd, reload},
     report::report,
     status::status,

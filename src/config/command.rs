@@ -6,7 +6,7 @@
 
 use clap::Arg;
 
-use super::values;
+use super::{artifact::Artifact, values};
 
 /// What is to be done with the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub enum Command {
     },
     /// Have a running process read its configuration anew.
     Reload,
-    /// Print a file that holds everything that one can.
-    GenerateConfig,
+    /// Print a file that goes with the program.
+    Generate(Artifact),
 }
 
 /// A request as a page would make it, of which is to be told what becomes of it.
@@ -64,7 +64,7 @@ pub(super) const WORDS: &[Word] = &[
     Word { name: "status", begins: Some(|| Command::Status { watch: false }) },
     Word { name: "reload", begins: Some(|| Command::Reload) },
     Word { name: "sign", begins: None },
-    Word { name: "generate", begins: Some(|| Command::GenerateConfig) },
+    Word { name: "generate", begins: Some(|| Command::Generate(Artifact::Config)) },
 ];
 
 /// What an option of a command takes.
@@ -126,7 +126,7 @@ impl Command {
             | Self::Explain(_)
             | Self::Status { .. }
             | Self::Reload
-            | Self::GenerateConfig => false,
+            | Self::Generate(_) => false,
         }
     }
 
@@ -142,7 +142,7 @@ impl Command {
             | Self::Explain(_)
             | Self::Status { .. }
             | Self::Reload
-            | Self::GenerateConfig => None,
+            | Self::Generate(_) => None,
         }
     }
 
@@ -150,9 +150,7 @@ impl Command {
     pub(super) fn help(&self) -> Option<clap::Command> {
         match self {
             Self::Explain(_) => Some(explain_help()),
-            Self::Serve | Self::Check { .. } | Self::Status { .. } | Self::Reload | Self::GenerateConfig => {
-                None
-            }
+            Self::Serve | Self::Check { .. } | Self::Status { .. } | Self::Reload | Self::Generate(_) => None,
         }
     }
 }

@@ -6,13 +6,15 @@
 
 use std::{ffi::OsString, iter::Peekable, vec};
 
-use clap::{Arg, ArgAction};
+use clap::{Arg, ArgAction, ValueHint, builder::PossibleValuesParser};
 
 use super::{
+    artifact::Artifact,
     command::{Command, Takes},
     environment, intent,
     keys::{Key, Kind, Row},
     settings::{Settings, Typed, TypedAt},
+    subcommands::{Argument, FlagsOf, OwnFlag, SUBCOMMANDS, Subcommand},
 };
 
 /// Reads the command line and, for what it leaves out, the environment.
@@ -47,7 +49,8 @@ fn typed(arguments: impl IntoIterator<Item = OsString>) -> Result<(Command, Sett
             Err(word) => settings.fault(word.to_string_lossy(), "is no text in UTF-8"),
         }
     }
-    let mut line = Line { words: words.into_iter().peekable(), settings, command: Command::Serve };
+    let mut line =
+        Line { words: words.into_iter().peekable(), settings, command: Command::Serve, named: None };
     if let Some(word) = line.words.next_if(|word| ["help", "version"].contains(&word.as_str())) {
         line.command();
         return Err(line.answer(&word));
@@ -73,20 +76,41 @@ struct Line {
     words: Peekable<vec::IntoIter<String>>,
     settings: Settings,
     command: Command,
+    /// The command that the line begins with.
+    named: Option<&'static Subcommand>,
 }
 
 impl Line {
     /// The command, if the line begins with one.
     fn command(&mut self) {
-        let Some(command) = self.words.peek().and_then(|word| Command::of_word(word)) else { return };
-        self.words.next();
-        self.command = command;
-        if self.command == Command::GenerateConfig {
-            match self.words.next() {
-                Some(word) if word == "config" => {}
-                Some(word) => self.settings.fault(word, "cannot be generated; write corsair generate config"),
-                None => self.settings.fault("generate", "needs to know what; write corsair generate config"),
+        let Some(word) = self.words.next_if(|word| Command::of_word(word).is_some()) else { return };
+        self.named = Subcommand::named(&word);
+        self.command = Command::of_word(&word).unwrap_or(Command::Serve);
+        if matches!(self.command, Command::Generate(_)) {
+            self.generate();
+        }
+    }
+
+    /// What is to be generated: words up to the first flag.
+    fn generate(&mut self) {
+        let mut words = Vec::new();
+        while let Some(word) = self.word_if(|word| !word.starts_with('-')) {
+            words.push(word);
+        }
+        // Who asks what there is has not forgotten to say what.
+        if words.is_empty() && self.words.peek().is_some_and(|word| ["-h", "--help"].contains(&word.as_str()))
+        {
+            return;
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match Artifact::read(&words) {
+            Ok((artifact, taken)) => {
+                self.command = Command::Generate(artifact);
+                for word in words.iter().skip(taken) {
+                    self.settings.fault(*word, intent::of_word(word));
+                }
             }
+            Err((key, message)) => self.settings.fault(key, message),
         }
     }
 
@@ -228,11 +252,17 @@ impl Line {
     /// The text of the help, of the command if it has one of its own, or of the version.
     fn answer(&self, name: &str) -> clap::Error {
         let own = self.command.help().filter(|_| name == "help");
-        let grammar = own.map_or_else(command, |own| {
-            own.arg(answering("help", 'h', ArgAction::Help).help("Print this help"))
-        });
-        let asked = ["corsair".to_owned(), format!("--{name}")];
-        grammar.try_get_matches_from(asked).expect_err("help and version are no settings")
+        let of = self.named.filter(|_| name == "help");
+        let flag = format!("--{name}");
+        let answer = match (own, of) {
+            (Some(own), _) => {
+                let own = own.arg(answering("help", 'h', ArgAction::Help).help("Print this help"));
+                own.try_get_matches_from(["corsair", &flag])
+            }
+            (None, Some(of)) => command().try_get_matches_from(["corsair", of.name, &flag]),
+            (None, None) => without_commands().try_get_matches_from(["corsair", &flag]),
+        };
+        answer.expect_err("help and version are no settings")
     }
 
     /// The next word, if it is such a one.
@@ -241,17 +271,24 @@ impl Line {
     }
 }
 
-/// The grammar as the help shows it. Shared with the generators of completions and manual.
+/// The grammar, of which completions and manual are made.
 #[must_use]
 pub fn command() -> clap::Command {
+    without_commands().subcommands(SUBCOMMANDS.iter().map(subcommand))
+}
+
+/// The grammar as the help shows it, in which commands are part of the text.
+fn without_commands() -> clap::Command {
     let answer =
         |id, short, action, help| answering(id, short, action).help(help).help_heading("Observation");
     clap::Command::new("corsair")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A CORS reverse proxy and gateway for HTTP/1")
-        .help_template(HELP)
+        .override_usage("corsair [OPTIONS]\n       corsair COMMAND [OPTIONS]")
+        .help_template(help())
         .max_term_width(100)
         .disable_help_flag(true)
+        .disable_help_subcommand(true)
         .disable_version_flag(true)
         .args(Key::ALL.iter().filter_map(|key| argument(key.row())))
         .arg(answer("help", 'h', ArgAction::Help, "Print this help"))
@@ -263,13 +300,57 @@ fn answering(id: &'static str, short: char, action: ArgAction) -> Arg {
     Arg::new(id).short(short).long(id).action(action)
 }
 
+/// The grammar of one command.
+fn subcommand(row: &Subcommand) -> clap::Command {
+    let settings = match row.settings {
+        FlagsOf::All => Key::ALL,
+        FlagsOf::These(keys) => keys,
+        FlagsOf::None => &[],
+    };
+    let own = Command::of_word(row.name).and_then(|command| command.help());
+    let mut about = row.help.to_owned();
+    about[..1].make_ascii_uppercase();
+    clap::Command::new(row.name)
+        .about(about)
+        .max_term_width(100)
+        .args(row.words.iter().map(word))
+        .args(row.flags.iter().map(own_flag))
+        .args(own.iter().flat_map(clap::Command::get_arguments).cloned())
+        .args(settings.iter().filter_map(|key| argument(key.row())))
+        .disable_help_flag(true)
+        .arg(answering("help", 'h', ArgAction::Help).help("Print this help"))
+}
+
+fn word(word: &Argument) -> Arg {
+    let arg = Arg::new(word.name).value_name(word.name).required(word.required).help(word.help);
+    let choices = (word.choices)();
+    if choices.is_empty() {
+        return arg;
+    }
+    arg.value_parser(PossibleValuesParser::new(choices.into_iter().map(|(word, help)| {
+        let value = clap::builder::PossibleValue::new(word);
+        if help.is_empty() { value } else { value.help(help) }
+    })))
+}
+
+fn own_flag(flag: &OwnFlag) -> Arg {
+    let arg = Arg::new(flag.long).long(flag.long).help(flag.help);
+    match (flag.value, flag.repeatable) {
+        (Some(value), true) => arg.action(ArgAction::Append).value_name(value),
+        (Some(value), false) => arg.action(ArgAction::Set).value_name(value),
+        (None, _) => arg.action(ArgAction::SetTrue),
+    }
+}
+
 /// The flag of a setting, if it has one.
 fn argument(row: &Row) -> Option<Arg> {
     let flag = row.flag?;
     let arg = Arg::new(flag.long).long(flag.long).help_heading(row.heading).help(row.help_line());
     let arg = match row.kind {
-        Kind::Value(value) => arg.action(ArgAction::Set).value_name(value),
-        Kind::List(value) | Kind::Fields(value) => arg.action(ArgAction::Append).value_name(value),
+        Kind::Value(value) => offering(arg.action(ArgAction::Set).value_name(value), value),
+        Kind::List(value) | Kind::Fields(value) => {
+            offering(arg.action(ArgAction::Append).value_name(value), value)
+        }
         Kind::Switch | Kind::Opposite => arg
             .action(ArgAction::Set)
             .value_name("BOOL")
@@ -282,6 +363,28 @@ fn argument(row: &Row) -> Option<Arg> {
         Some(short) => arg.short(short),
         None => arg,
     })
+}
+
+/// What completions offer for a value that is called so in the help.
+fn offering(arg: Arg, value: &'static str) -> Arg {
+    if ["FILE", "PATH"].iter().any(|word| value.split('|').any(|choice| choice == *word)) {
+        return arg.value_hint(ValueHint::FilePath);
+    }
+    let is_word = |choice: &str| !choice.is_empty() && choice.bytes().all(|byte| byte.is_ascii_lowercase());
+    if value.contains('|') && value.split('|').all(is_word) {
+        return arg.value_parser(PossibleValuesParser::new(value.split('|'))).hide_possible_values(true);
+    }
+    arg
+}
+
+/// The help, from its examples to its flags.
+fn help() -> String {
+    let mut commands = String::new();
+    for Subcommand { name, usage, help, .. } in SUBCOMMANDS {
+        let line = format!("  corsair {:<23}  {help}\n", format!("{name} {usage}"));
+        commands += &line;
+    }
+    HELP.replace("{commands}", &commands)
 }
 
 const HELP: &str = "\
@@ -299,11 +402,7 @@ Examples:
       all that a file says: listeners, policies, upstreams and routes
 
 Commands:
-  corsair check [-c FILE]          tell all that is wrong, else what is effective (--print: as a file); -t for short
-  corsair explain [-c FILE] URL    tell what becomes of a page's request; corsair explain --help says more
-  corsair generate config          print a file with every setting, its help and its default
-  corsair help, corsair version    print this, or the version
-
+{commands}
 Every flag is also an environment variable: --allow-origin is CORSAIR_ALLOW_ORIGIN; a flag wins over
 that, and both over the file. Lists are repeated or separated by commas. Durations: 250ms, 30s, 5m, 1h. Sizes: bytes, 16k, 10m, 1g.
 
@@ -457,6 +556,13 @@ mod tests {
             assert_eq!(typed(&["--no-such", flag]).expect_err("an answer").exit_code(), 0, "{flag}");
         }
         assert_eq!(typed(&["help"]).expect_err("an answer").exit_code(), 0);
+        for words in [&["generate", "--help"][..], &["generate", "man", "-h"], &["help", "generate"]] {
+            let help = typed(words).expect_err("an answer").to_string();
+            let known = Artifact::WORDS.iter().all(|(word, help_of, _)| {
+                help.lines().any(|line| line.contains(word) && line.contains(help_of))
+            });
+            assert!(known && help.contains("[possible values: bash, "), "{words:?}: {help}");
+        }
         assert_eq!(noted(&["-q", "help"]).len(), 1, "behind a flag it is a word that belongs to none");
         let version = typed(&["-V"]).expect_err("an answer").to_string();
         assert_eq!(version.trim_end(), format!("corsair {}", env!("CARGO_PKG_VERSION")));

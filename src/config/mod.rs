@@ -31,6 +31,10 @@ mod keys;
 
 mod later;
 
+mod artifact;
+
+mod subcommands;
+
 mod source;
 
 mod notes;
@@ -109,6 +113,7 @@ pub(crate) mod sample;
 pub(crate) use self::log_format::log_keys;
 pub use self::{
     admin::{Admin, admin_address},
+    artifact::{Artifact, Shell},
     command::{Command, Question},
     configuration::Config,
     dns::Dns,
@@ -131,6 +136,7 @@ pub use self::{
     routes::{Routes, Taken},
     settings::{Part, Section, Settings, Typed, TypedAt},
     source::{Place as FilePlace, Source},
+    subcommands::{Argument, FlagsOf, OwnFlag, SUBCOMMANDS, Subcommand},
     timeouts::Timeouts,
     unix_name::UnixName,
     upstream::{ClientTls, Endpoint, HostHeader, Place, Upstream, UpstreamId},

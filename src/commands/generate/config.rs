@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{ConfigFault, Key, Kind, Row, Settings, printed::quoted};
+use crate::config::{Key, Kind, Row, printed::quoted};
 
 /// Where the names of settings stand in a file, in its order: what they begin with, the table that holds them there,
 /// and what it is for.
@@ -30,17 +30,7 @@ const TABLES: [(&str, &str, &str); 12] = [
 ];
 
 /// A file with everything that can be in one, commented out.
-///
-/// # Errors
-/// What was typed that this command does not know.
-pub fn generate_config(settings: &Settings) -> Result<String, Vec<ConfigFault>> {
-    match settings.faults() {
-        [] => Ok(sample()),
-        faults => Err(faults.to_vec()),
-    }
-}
-
-fn sample() -> String {
+pub(super) fn config() -> String {
     let mut text =
         "# Everything that a configuration file of corsair may hold, with what holds where it is left out.\n\
                     # Check yours with: corsair check -c FILE\n"
@@ -96,7 +86,7 @@ mod tests {
 
     #[test]
     fn every_setting_of_a_file_stands_in_it_once() {
-        let text = sample();
+        let text = config();
         for key in Key::ALL {
             let Row { name: Some(name), help, .. } = key.row() else { continue };
             let lines = text.lines().filter(|line| line.contains(&format!("# {help}")));
