@@ -130,6 +130,58 @@ pub enum Error {
 struct Row(u16, Side, &'static str);
 
 impl Error {
+    /// All of them, in their order. Those that bear a text have here what such a text says.
+    pub const ALL: &[Self] = &[
+        Self::RequestHead("the rule that the head breaks"),
+        Self::RequestVersion,
+        Self::RequestCoding,
+        Self::RequestLineTooLong,
+        Self::RequestHeadTooLarge,
+        Self::RequestHeadTimeout,
+        Self::RequestBodyTooLarge,
+        Self::RequestBody("what is broken in the framing of the body"),
+        Self::RequestBodyTimeout,
+        Self::Expectation,
+        Self::MethodNotAllowed,
+        Self::ClientGone,
+        Self::ClientSendTimeout,
+        Self::Misdirected,
+        Self::HostNotAllowed,
+        Self::RouteNotFound,
+        Self::NoRoute,
+        Self::PathAmbiguous,
+        Self::MethodNotServed,
+        Self::TargetMissing,
+        Self::TargetInvalid("what is wrong with the target"),
+        Self::TargetDenied,
+        Self::TargetAddressProhibited,
+        Self::FieldRequired,
+        Self::DestinationRefused,
+        Self::OriginRequired,
+        Self::CorsRefused,
+        Self::LoopDetected,
+        Self::TooManyRedirects,
+        Self::Internal,
+        Self::DnsTimeout,
+        Self::Dns,
+        Self::SocketMissing,
+        Self::ConnectRefused,
+        Self::ConnectTimeout,
+        Self::ConnectFailed,
+        Self::TlsCertificate,
+        Self::TlsProtocol,
+        Self::UpstreamClosed,
+        Self::UpstreamSendTimeout,
+        Self::ResponseTimeout,
+        Self::ResponseHead("the rule that the head of the response breaks"),
+        Self::ResponseHeadTooLarge,
+        Self::TooManyInterim,
+        Self::UpgradeFailed,
+        Self::ResponseBody("what is broken in the framing of the response"),
+        Self::ResponseIncomplete,
+        Self::ResponseBodyTimeout,
+    ];
+
     const fn row(self) -> Row {
         use Side::{Client, Proxy, Upstream};
         match self {
@@ -304,3 +356,23 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, mem::discriminant};
+
+    use super::*;
+
+    #[test]
+    fn all_errors_are_listed_once() {
+        let declared = include_str!("error.rs").split("pub enum Error {").nth(1).unwrap_or_default();
+        let declared = declared.lines().take_while(|line| *line != "}");
+        let is_variant =
+            |line: &&str| line.trim_start().starts_with(|first: char| first.is_ascii_uppercase());
+        let different: HashSet<_> = Error::ALL.iter().map(discriminant).collect();
+        assert_eq!(
+            (Error::ALL.len(), different.len()),
+            (declared.filter(is_variant).count(), Error::ALL.len())
+        );
+    }
+}

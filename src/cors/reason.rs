@@ -25,6 +25,17 @@ impl Reason {
     /// How many reasons there are.
     pub const COUNT: usize = 7;
 
+    /// All of them; those about a part of the request are about none here.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::OriginNotAllowed,
+        Self::OriginInvalid,
+        Self::SeveralOrigins,
+        Self::MethodNotAllowed(Span::EMPTY),
+        Self::MethodInvalid,
+        Self::HeaderNotAllowed(Span::EMPTY),
+        Self::HeadersInvalid,
+    ];
+
     /// The words for the reasons, each at the place of its reason.
     pub const LABELS: [&str; Self::COUNT] = [
         "origin_not_allowed",
@@ -67,6 +78,18 @@ impl Reason {
             Self::MethodInvalid => ("access-control-request-method is not a token", None),
             Self::HeaderNotAllowed(header) => ("header not allowed: ", Some(header)),
             Self::HeadersInvalid => ("access-control-request-headers is not a list of tokens", None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_reasons_are_listed_in_the_order_of_their_words() {
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), index, "{reason:?}");
         }
     }
 }

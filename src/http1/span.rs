@@ -8,6 +8,9 @@ pub struct Span {
 }
 
 impl Span {
+    /// A range of no bytes.
+    pub const EMPTY: Self = Self { start: 0, end: 0 };
+
     /// The range `start..end`; a head is far shorter than 4 GiB.
     #[must_use]
     pub fn new(start: usize, end: usize) -> Self {
