@@ -87,6 +87,10 @@ fn at_admin(mut settings: Settings, ask: impl FnOnce(&ListenAddress) -> ExitCode
 }
 
 /// Shows what the process does, with `watch` until nobody looks any more.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command of its own thread, which waits for nothing but the next second"
+)]
 fn show(address: &ListenAddress, watch: bool) -> ExitCode {
     let is_terminal = std::io::stdout().is_terminal();
     loop {

@@ -39,7 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Admin> {
     }
 }
 
-/// Where a running process is asked that has these settings: at [`DEFAULT`] where they do not say.
+/// Where a running process is asked that has these settings: at 127.0.0.1:9900 where they do not say.
 ///
 /// # Errors
 /// What is wrong with what was typed for it, or with a word that is no setting's.
