@@ -694,6 +694,7 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "host" => "\"api.example.com\"".to_owned(),
         "upstream" => "\"api\"".to_owned(),
         "servers" => "[\"127.0.0.1\"]".to_owned(),
+        "listen" => "\"127.0.0.1:9900\"".to_owned(),
         "respond.location" => "\"https://a.example/\"".to_owned(),
         _ => return None,
     })
@@ -770,8 +771,8 @@ fn commands_that_cannot_be_done_are_faults() {
     for (arguments, expected) in [
         (&["generate"][..], "corsair: generate: needs to know what: config, man, completions, "),
         (
-            &["generate", "mann"],
-            "corsair: mann: is nothing that can be generated; did you mean man? There are config, ",
+            &["generate", "systmd"],
+            "corsair: systmd: is nothing that can be generated; did you mean systemd? There are config, ",
         ),
         (&["generate", "completions"], "corsair: completions: needs to know for which shell: bash, zsh, "),
         (&["generate", "man", "-q"], "corsair: --quiet: changes nothing of what is generated; leave it out"),

@@ -44,7 +44,7 @@ _corsair() {
 
     case "${cmd}" in
         corsair)
-            opts="-c -l -u -v -q -h -V --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --allow-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --redact-query --allow-query --admin --verbose --quiet --help --version check explain status reload generate help version"
+            opts="-c -l -u -v -q -h -V --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --allow-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help --version check explain status reload generate help version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -411,11 +411,19 @@ _corsair() {
                     fi
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --redact-query)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --allow-query)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -439,7 +447,7 @@ _corsair() {
             return 0
             ;;
         corsair__subcmd__check)
-            opts="-c -l -u -v -q -h --print --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --allow-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --redact-query --allow-query --admin --verbose --quiet --help"
+            opts="-c -l -u -v -q -h --print --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --allow-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -806,11 +814,19 @@ _corsair() {
                     fi
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --redact-query)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --allow-query)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -834,7 +850,7 @@ _corsair() {
             return 0
             ;;
         corsair__subcmd__explain)
-            opts="-c -l -u -v -q -h --origin --method --header --credentials --upgrade --json --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --allow-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --redact-query --allow-query --admin --verbose --quiet --help"
+            opts="-c -l -u -v -q -h --origin --method --header --credentials --upgrade --json --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --allow-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1213,11 +1229,19 @@ _corsair() {
                     fi
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --redact-query)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --allow-query)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

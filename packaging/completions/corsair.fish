@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_corsair_global_optspecs
-    string join \n c/config= watch= l/listen= workers= max-connections= drain-delay= drain-timeout= user= group= half-close= allow-origin= allow-credentials= allow-method= allow-header= expose-header= max-age= private-network= upstream-headers= preflight= refuse-other-origins= timing= resource-policy= no-verdict= gateway= allow-target= deny-target= require-header= open= redirects= allow-host= tls-cert= tls-key= ca-file= insecure-upstream= u/upstream= set-request-header= remove-request-header= set-response-header= remove-response-header= host-header= rewrite= eject-failures= eject-status= eject-min-time= dns-server= hosts-file= limit-head= limit-fields= limit-response-head= limit-trailers= limit-chunk-extensions= limit-interim= limit-linger= limit-body= limit-buffer= limit-socket-buffer= timeout-head= timeout-keep-alive= timeout-body-idle= timeout-min-rate= timeout-connect= timeout-response= timeout-upstream-idle= timeout-send= timeout-tunnel-idle= timeout-tunnel-half-closed= timeout-linger= access-log= redact-query= allow-query= admin= v/verbose q/quiet= h/help V/version
+    string join \n c/config= watch= l/listen= workers= max-connections= drain-delay= drain-timeout= user= group= half-close= allow-origin= allow-credentials= allow-method= allow-header= expose-header= max-age= private-network= upstream-headers= preflight= refuse-other-origins= timing= resource-policy= no-verdict= gateway= allow-target= deny-target= require-header= open= redirects= allow-host= tls-cert= tls-key= ca-file= insecure-upstream= u/upstream= set-request-header= remove-request-header= set-response-header= remove-response-header= host-header= rewrite= eject-failures= eject-status= eject-min-time= dns-server= hosts-file= limit-head= limit-fields= limit-response-head= limit-trailers= limit-chunk-extensions= limit-interim= limit-linger= limit-body= limit-buffer= limit-socket-buffer= timeout-head= timeout-keep-alive= timeout-body-idle= timeout-min-rate= timeout-connect= timeout-response= timeout-upstream-idle= timeout-send= timeout-tunnel-idle= timeout-tunnel-half-closed= timeout-linger= access-log= log-format= redact-query= allow-query= log-level= admin= v/verbose q/quiet= h/help V/version
 end
 
 function __fish_corsair_needs_command
@@ -97,8 +97,10 @@ complete -c corsair -n "__fish_corsair_needs_command" -l timeout-tunnel-idle -d 
 complete -c corsair -n "__fish_corsair_needs_command" -l timeout-tunnel-half-closed -d 'A tunnel of which one direction has ended [default: 60s]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l timeout-linger -d 'How long input is thrown away after an early answer [default: 2s]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l access-log -d 'One line per request to a file, stdout or stderr, or off; stdout where there is a --config [default: off]' -r -F
+complete -c corsair -n "__fish_corsair_needs_command" -l log-format -d 'What a line looks like; in a template {status} and other keys stand for values [default: text]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l redact-query -d 'Query parameters to hide in the access log beside those named like a secret; repeatable' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-query -d 'Query parameters to show there although they are named like a secret; repeatable' -r
+complete -c corsair -n "__fish_corsair_needs_command" -l log-level -d 'What is worth a line on stderr: error, warn, info, debug or trace; also for parts of the program [default: info]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l admin -d 'Address that shows metrics, health, state and a page with all of it: 127.0.0.1:9900 or unix:/PATH; off by default' -r
 complete -c corsair -n "__fish_corsair_needs_command" -s q -l quiet -d 'Say nothing but errors on stderr [default: false]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -s v -l verbose -d 'Say more on stderr; twice for everything'
@@ -184,8 +186,10 @@ complete -c corsair -n "__fish_corsair_using_subcommand check" -l timeout-tunnel
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l timeout-tunnel-half-closed -d 'A tunnel of which one direction has ended [default: 60s]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l timeout-linger -d 'How long input is thrown away after an early answer [default: 2s]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l access-log -d 'One line per request to a file, stdout or stderr, or off; stdout where there is a --config [default: off]' -r -F
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l log-format -d 'What a line looks like; in a template {status} and other keys stand for values [default: text]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l redact-query -d 'Query parameters to hide in the access log beside those named like a secret; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-query -d 'Query parameters to show there although they are named like a secret; repeatable' -r
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l log-level -d 'What is worth a line on stderr: error, warn, info, debug or trace; also for parts of the program [default: info]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l admin -d 'Address that shows metrics, health, state and a page with all of it: 127.0.0.1:9900 or unix:/PATH; off by default' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -s q -l quiet -d 'Say nothing but errors on stderr [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l print -d 'Tell what is effective as a configuration file, secrets hidden'
@@ -267,8 +271,10 @@ complete -c corsair -n "__fish_corsair_using_subcommand explain" -l timeout-tunn
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l timeout-tunnel-half-closed -d 'A tunnel of which one direction has ended [default: 60s]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l timeout-linger -d 'How long input is thrown away after an early answer [default: 2s]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l access-log -d 'One line per request to a file, stdout or stderr, or off; stdout where there is a --config [default: off]' -r -F
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l log-format -d 'What a line looks like; in a template {status} and other keys stand for values [default: text]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l redact-query -d 'Query parameters to hide in the access log beside those named like a secret; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-query -d 'Query parameters to show there although they are named like a secret; repeatable' -r
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l log-level -d 'What is worth a line on stderr: error, warn, info, debug or trace; also for parts of the program [default: info]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l admin -d 'Address that shows metrics, health, state and a page with all of it: 127.0.0.1:9900 or unix:/PATH; off by default' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -s q -l quiet -d 'Say nothing but errors on stderr [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l credentials -d 'Ask with the user\'s cookies, as fetch() does with credentials: "include"'

@@ -87,10 +87,11 @@ impl Refusals {
     /// Writes one down, unless somebody is reading.
     pub fn add(&self, refused: &Refused<'_>) {
         let Ok(mut kept) = self.0.try_lock() else { return };
-        if kept.len() >= KEPT {
-            kept.pop_front();
-        }
-        kept.push_back(Refusal::of(refused));
+        // What the oldest was written in serves the newest.
+        let mut refusal = if kept.len() >= KEPT { kept.pop_front() } else { None }
+            .unwrap_or_else(|| Refusal::blank(refused));
+        refusal.write(refused);
+        kept.push_back(refusal);
     }
 
     /// Those that are kept, the oldest first.
@@ -101,44 +102,54 @@ impl Refusals {
 }
 
 impl Refusal {
-    fn of(refused: &Refused<'_>) -> Self {
-        let (obstacle, detail) = detached(refused.obstacle, refused.head);
-        let mut target = Vec::new();
-        redact(refused.target, refused.secrets, |piece| {
-            let room = PART.saturating_sub(target.len());
-            target.extend_from_slice(piece.get(..room).unwrap_or(piece));
-        });
+    /// One with room for every part.
+    fn blank(refused: &Refused<'_>) -> Self {
+        let room = || Vec::with_capacity(PART);
         Self {
             time: refused.time,
             generation: refused.generation,
             listener: refused.listener,
             route: refused.route,
             stage: refused.stage,
-            obstacle,
-            detail,
-            origin: part(refused.origin),
-            host: part(refused.host),
-            method: part(refused.method),
-            target,
+            obstacle: refused.obstacle,
+            detail: room(),
+            origin: room(),
+            host: room(),
+            method: room(),
+            target: room(),
         }
+    }
+
+    fn write(&mut self, refused: &Refused<'_>) {
+        let Refused { time, generation, listener, route, stage, obstacle, .. } = *refused;
+        let (reason, span): (Option<fn(Span) -> Reason>, Span) = match obstacle {
+            Obstacle::Policy(Reason::MethodNotAllowed(span)) => (Some(Reason::MethodNotAllowed), span),
+            Obstacle::Policy(Reason::HeaderNotAllowed(span)) => (Some(Reason::HeaderNotAllowed), span),
+            Obstacle::Policy(_) | Obstacle::Error(_) | Obstacle::Credentials | Obstacle::UpstreamFields => {
+                (None, Span::default())
+            }
+        };
+        put(&mut self.detail, span.of(refused.head));
+        put(&mut self.origin, refused.origin);
+        put(&mut self.host, refused.host);
+        put(&mut self.method, refused.method);
+        self.target.clear();
+        redact(refused.target, refused.secrets, |piece| {
+            let room = PART.saturating_sub(self.target.len());
+            self.target.extend_from_slice(piece.get(..room).unwrap_or(piece));
+        });
+        (self.time, self.generation, self.listener, self.route, self.stage) =
+            (time, generation, listener, route, stage);
+        // What it points at stands beside it from now on.
+        let own = Span::new(0, self.detail.len());
+        self.obstacle = reason.map_or(obstacle, |reason| Obstacle::Policy(reason(own)));
     }
 }
 
-fn part(bytes: &[u8]) -> Vec<u8> {
-    bytes.get(..PART).unwrap_or(bytes).to_vec()
-}
-
-/// The same, pointing at the bytes beside it.
-fn detached(obstacle: Obstacle, head: &[u8]) -> (Obstacle, Vec<u8>) {
-    let (reason, span): (fn(Span) -> Reason, Span) = match obstacle {
-        Obstacle::Policy(Reason::MethodNotAllowed(span)) => (Reason::MethodNotAllowed, span),
-        Obstacle::Policy(Reason::HeaderNotAllowed(span)) => (Reason::HeaderNotAllowed, span),
-        Obstacle::Policy(_) | Obstacle::Error(_) | Obstacle::Credentials | Obstacle::UpstreamFields => {
-            return (obstacle, Vec::new());
-        }
-    };
-    let detail = part(span.of(head));
-    (Obstacle::Policy(reason(Span::new(0, detail.len()))), detail)
+/// As much of `bytes` as is kept, in place of what was there.
+fn put(part: &mut Vec<u8>, bytes: &[u8]) {
+    part.clear();
+    part.extend_from_slice(bytes.get(..PART).unwrap_or(bytes));
 }
 
 #[cfg(test)]
