@@ -122,11 +122,10 @@ impl Refusal {
 
     fn write(&mut self, refused: &Refused<'_>) {
         let Refused { time, generation, listener, route, stage, obstacle, .. } = *refused;
-        let (reason, span): (Option<fn(Span) -> Reason>, Span) = match obstacle {
-            Obstacle::Policy(Reason::MethodNotAllowed(span)) => (Some(Reason::MethodNotAllowed), span),
-            Obstacle::Policy(Reason::HeaderNotAllowed(span)) => (Some(Reason::HeaderNotAllowed), span),
+        let span = match obstacle {
+            Obstacle::Policy(Reason::MethodNotAllowed(span) | Reason::HeaderNotAllowed(span)) => span,
             Obstacle::Policy(_) | Obstacle::Error(_) | Obstacle::Credentials | Obstacle::UpstreamFields => {
-                (None, Span::default())
+                Span::default()
             }
         };
         put(&mut self.detail, span.of(refused.head));
@@ -142,7 +141,13 @@ impl Refusal {
             (time, generation, listener, route, stage);
         // What it points at stands beside it from now on.
         let own = Span::new(0, self.detail.len());
-        self.obstacle = reason.map_or(obstacle, |reason| Obstacle::Policy(reason(own)));
+        self.obstacle = match obstacle {
+            Obstacle::Policy(Reason::MethodNotAllowed(_)) => Obstacle::Policy(Reason::MethodNotAllowed(own)),
+            Obstacle::Policy(Reason::HeaderNotAllowed(_)) => Obstacle::Policy(Reason::HeaderNotAllowed(own)),
+            Obstacle::Policy(_) | Obstacle::Error(_) | Obstacle::Credentials | Obstacle::UpstreamFields => {
+                obstacle
+            }
+        };
     }
 }
 
