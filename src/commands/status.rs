@@ -164,7 +164,14 @@ impl Page {
                 let _ = writeln!(self.text, "  {verdict}");
             }
         }
-        let refused: Vec<&Value> = list(&status["refused"]).collect();
+        // The last of its kind stands for all of them: what would change is the same.
+        let kind = |request: &Value| (request["origin"].to_string(), request["hint"].to_string());
+        let mut refused: Vec<&Value> = Vec::new();
+        for request in list(&status["refused"]) {
+            if !refused.iter().any(|known| kind(known) == kind(request)) {
+                refused.push(request);
+            }
+        }
         if refused.is_empty() {
             return;
         }

@@ -63,8 +63,7 @@ impl Finished<'_> {
         let ended = outcome.ended.unwrap_or_else(Instant::now);
         let total = ended.saturating_duration_since(self.begun);
         let counters = &core.counters;
-        let failed = outcome.error.is_some_and(|error| error.side() != Side::Client);
-        counters.request_finished(failed || outcome.status >= 500, total);
+        counters.request_finished(has_failed(outcome.status, outcome.error), total);
         let method = MethodLabel::of(request.method_name());
         cells.route.finished(method, outcome.status, total);
         let bytes_in = request.head.len as u64 + outcome.body_in;
@@ -152,6 +151,11 @@ impl Finished<'_> {
             trace_id: request.value(FieldId::Traceparent).and_then(trace_id),
         });
     }
+}
+
+/// Whether a server or corsair itself has failed; to refuse is no failure, and neither is what a client does.
+fn has_failed(status: u16, error: Option<Error>) -> bool {
+    error.map_or(status >= 500, |error| error.side() != Side::Client && error.status() >= 500)
 }
 
 /// Writes down that a page is kept from what it asks for, so that an operator sees which setting does that.
@@ -298,7 +302,7 @@ pub(crate) fn record_fault(
     request_id: RequestId,
     bytes_out: u64,
 ) {
-    core.counters.request_finished(error.side() != Side::Client, Duration::ZERO);
+    core.counters.request_finished(has_failed(error.status(), Some(error)), Duration::ZERO);
     snapshot.route_counters(Routes::NOTHING).finished(MethodLabel::Other, error.status(), Duration::ZERO);
     core.counters.error(error);
     core.counters.bytes(Leg::Client, Direction::Out, bytes_out);
