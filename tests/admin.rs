@@ -162,12 +162,12 @@ fn hostile_requests_add_no_series() {
         names(&scene).iter().any(|name| name.contains("method=\"OTHER\",code=\"200\""))
     });
     let before = names(&scene);
-    for number in 1..2_000 {
+    for number in 1..10_000 {
         ask(&mut client, number);
     }
     eventually("all are counted", || {
         let count = "corsair_requests_total{route=\"api\",method=\"OTHER\",code=\"200\"}";
-        scene.series().get(count) == Some(&2_000.0)
+        scene.series().get(count) == Some(&10_000.0)
     });
     let after = names(&scene);
     assert!(after.iter().all(|name| before.contains(name)), "{before:#?} {after:#?}");

@@ -73,6 +73,17 @@ pub enum LeadsTo {
     Respond(Respond),
 }
 
+impl LeadsTo {
+    /// The upstream, if it is one.
+    #[must_use]
+    pub const fn upstream(&self) -> Option<UpstreamId> {
+        match self {
+            Self::Upstream(id) => Some(*id),
+            Self::Nothing | Self::Gateway | Self::Respond(_) => None,
+        }
+    }
+}
+
 /// An answer that is always the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Respond {

@@ -192,7 +192,7 @@ impl<'a> Job<'a> {
         let mut upstream =
             UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
         let relayed = self.relay(&mut upstream, turn.as_ref(), exchange, deadline).await;
-        self.note(&upstream, turn.as_ref(), tally, self::upstream(exchange), sent);
+        self.note(&upstream, turn.as_ref(), tally, sent);
         let received = upstream.received();
         let clean = upstream.ended_cleanly() && self.client.body().is_written();
         let (hop, leftover) = (upstream.hop.take(), upstream.take_leftover());
@@ -299,10 +299,8 @@ impl<'a> Job<'a> {
         upstream: &UpstreamSide<'_>,
         turn: Option<&Turn<'_>>,
         tally: &ServerTally,
-        to: Option<UpstreamId>,
         sent: Instant,
     ) {
-        self.outcome.upstream_id = to;
         let first_byte = upstream.head_at.map(|at| at.saturating_duration_since(sent));
         self.outcome.first_byte = first_byte;
         self.outcome.waited += first_byte.unwrap_or_default();

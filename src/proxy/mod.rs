@@ -39,6 +39,8 @@
 
 mod outcome;
 
+mod names;
+
 mod send;
 
 mod tell;

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{
-    config::UpstreamId, error::Error, net::Peer, plan::RequestId, upstream::connector::OpeningTimes,
-};
+use crate::{error::Error, net::Peer, plan::RequestId, upstream::connector::OpeningTimes};
 
 /// What an exchange came to; filled in as it goes.
 #[derive(Debug, Default)]
@@ -22,8 +20,6 @@ pub(crate) struct Outcome {
     /// The bodies did not fit one buffer.
     pub(crate) streamed: bool,
     pub(crate) upstream: Option<Peer>,
-    /// The upstream that it went to; nothing for a target of the gateway.
-    pub(crate) upstream_id: Option<UpstreamId>,
     /// The place of the server that was asked last among those of its upstream.
     pub(crate) server: Option<usize>,
     pub(crate) attempts: u32,

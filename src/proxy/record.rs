@@ -7,9 +7,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{core::Core, outcome::Outcome, snapshot::Snapshot};
+use super::{core::Core, names::Naming, outcome::Outcome, snapshot::Snapshot};
 use crate::{
-    config::{Config, LeadsTo, Obstacle, RouteId, Routes, SecretNames, UpstreamId},
+    config::{Obstacle, RouteId, Routes, SecretNames},
     cors::{CorsDecision, Reason},
     error::{Error, Side},
     http1::{fields::FieldId, head::Request, target::RequestTarget},
@@ -44,13 +44,13 @@ pub(crate) struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// Those of the route that took the request, and of the upstream that it went to, if it went to one.
-    pub(crate) fn of(snapshot: &'a Snapshot, route: RouteId, upstream: Option<UpstreamId>) -> Self {
-        let policy = snapshot.config.route(route).policy;
+    /// Those of the route that took the request, and of what it leads to.
+    pub(crate) fn of(snapshot: &'a Snapshot, id: RouteId) -> Self {
+        let route = snapshot.config.route(id);
         Self {
-            route: snapshot.route_counters(route),
-            policy: snapshot.policy_counters(policy),
-            upstream: snapshot.upstream_counters(upstream),
+            route: snapshot.route_counters(id),
+            policy: snapshot.policy_counters(route.policy),
+            upstream: snapshot.upstream_counters(route.leads_to.upstream()),
         }
     }
 }
@@ -217,79 +217,6 @@ fn trace_id(traceparent: &[u8]) -> Option<&[u8]> {
         && is_id(parent)
         && is_digits(flags);
     is_valid.then_some(trace)
-}
-
-/// What the configuration calls what had to do with a request; empty where nothing had.
-struct Names<'a> {
-    listener: &'a str,
-    route: &'a str,
-    policy: &'a str,
-    upstream: &'a str,
-    server: &'a str,
-}
-
-/// Who knows what things are called.
-pub(crate) enum Naming<'a> {
-    /// The configuration that the request saw.
-    Config(&'a Config),
-    /// Whoever wrote them down while it was there.
-    Kept(&'a KeptNames),
-}
-
-impl<'a> Naming<'a> {
-    fn names(&self, client: &Client, plan: &Plan, outcome: &Outcome) -> Names<'a> {
-        match *self {
-            Self::Config(config) => Names::of(config, client, plan, outcome),
-            Self::Kept(kept) => Names {
-                listener: &kept.listener,
-                route: &kept.route,
-                policy: &kept.policy,
-                upstream: &kept.upstream,
-                server: &kept.server,
-            },
-        }
-    }
-}
-
-impl<'a> Names<'a> {
-    fn of(config: &'a Config, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
-        let route = config.route(plan.route);
-        let upstream = match route.leads_to {
-            LeadsTo::Upstream(id) => Some(config.upstream(id)),
-            LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Respond(_) => None,
-        };
-        let server = upstream.zip(outcome.server).and_then(|(upstream, index)| upstream.endpoints.get(index));
-        Self {
-            listener: &config.listener(client.listener).url,
-            route: if plan.route == Routes::NOTHING { "" } else { &route.name },
-            policy: config.policy_name(route.policy),
-            upstream: upstream.map_or("", |upstream| &upstream.name),
-            server: server.map_or("", |server| &server.shown),
-        }
-    }
-}
-
-/// Names for what outlives its configuration.
-pub(crate) struct KeptNames {
-    listener: Box<str>,
-    route: Box<str>,
-    policy: Box<str>,
-    upstream: Box<str>,
-    server: Box<str>,
-}
-
-impl KeptNames {
-    /// Those of a request under way.
-    pub(crate) fn of(config: &Config, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
-        let Names { listener, route, policy, upstream, server } = Names::of(config, client, plan, outcome);
-        Self {
-            listener: listener.into(),
-            route: route.into(),
-            policy: policy.into(),
-            upstream: upstream.into(),
-            server: server.into(),
-        }
-    }
 }
 
 /// Records a head that was not understood.

@@ -11,8 +11,9 @@ use super::{
     core::Core,
     exchange::{Exchanged, Job, TunnelEnds, exchange},
     frame::Desk,
+    names::{KeptNames, Naming},
     outcome::Outcome,
-    record::{Cells, Finished, KeptNames, Naming, note_refusal},
+    record::{Cells, Finished, note_refusal},
     relay::{ClientSide, ExchangeState, TunnelLimits, tunnel},
     send::send,
     snapshot::Snapshot,
@@ -113,7 +114,7 @@ async fn request(
             let limits = TunnelLimits::of(turn.route);
             let Turn { connection, plan, outcome, .. } = turn;
             let names = KeptNames::of(&snapshot.config, &connection.client, &plan, &outcome);
-            let Cells { route, policy, upstream } = Cells::of(&snapshot, plan.route, outcome.upstream_id);
+            let Cells { route, policy, upstream } = Cells::of(&snapshot, plan.route);
             let cells = (Arc::clone(route), Arc::clone(policy), Arc::clone(upstream));
             // It may last for days, and needs nothing of its configuration any more.
             drop(snapshot);
@@ -252,7 +253,7 @@ impl Turn<'_, '_> {
         note_refusal(core, snapshot, &connection.client, plan, outcome, request);
         let (client, naming) = (&connection.client, Naming::Config(&snapshot.config));
         Finished { client, request, plan, outcome, naming, secrets, begun: *begun, head_took }
-            .record(core, Cells::of(snapshot, plan.route, outcome.upstream_id));
+            .record(core, Cells::of(snapshot, plan.route));
     }
 }
 
