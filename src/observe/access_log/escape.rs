@@ -14,16 +14,14 @@ pub(super) enum Style {
 /// Whether all of it means nothing anywhere: visible ASCII without quotes and backslashes, and blanks in between.
 #[inline]
 pub(super) fn is_plain(bytes: &[u8]) -> bool {
-    all(bytes, |word| below_blank(word) | word | equal(word, 0x7f) | equal(word, b'"') | equal(word, b'\\'))
+    all(bytes, |word| invisible(word) | equal(word, b'"') | equal(word, b'\\'))
 }
 
 /// Whether it is plain and, what is more, holds neither a query nor userinfo: nothing of `?@%#;`.
 #[inline]
 pub(super) fn is_plain_path(bytes: &[u8]) -> bool {
     all(bytes, |word| {
-        below_blank(word)
-            | word
-            | equal(word, 0x7f)
+        invisible(word)
             | equal(word, b'\\')
             | equal(word, b'@')
             | equal(word, b'%')
@@ -33,14 +31,14 @@ pub(super) fn is_plain_path(bytes: &[u8]) -> bool {
     })
 }
 
-/// Whether `flags`, of eight bytes at a time, raises the highest bit of none. Of two words the second overlaps, so that
-/// what is short has no loop.
+/// Whether `flags`, of eight bytes at a time, raises no highest bit. What is left at the end is looked at together with what
+/// stands before it, so that what is short has no loop.
 #[inline]
 fn all(bytes: &[u8], flags: impl Fn(u64) -> u64) -> bool {
     let is_well = |word: u64| flags(word) & every(0x80) == 0;
-    if let (whole, Some(last)) = (bytes.as_chunks::<8>().0, bytes.last_chunk::<8>()) {
+    if let ((whole, rest), Some(last)) = (bytes.as_chunks::<8>(), bytes.last_chunk::<8>()) {
         return whole.iter().all(|chunk| is_well(u64::from_le_bytes(*chunk)))
-            && is_well(u64::from_le_bytes(*last));
+            && (rest.is_empty() || is_well(u64::from_le_bytes(*last)));
     }
     if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
@@ -63,15 +61,14 @@ const fn every(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// Raises the highest bit of some byte where one of them is this one, and else of none but what has it.
-const fn equal(word: u64, byte: u8) -> u64 {
-    let word = word ^ every(byte);
-    word.wrapping_sub(every(0x01)) & !word
+/// Raises the highest bit of some byte where one of them is a control or no ASCII, and else of none.
+const fn invisible(word: u64) -> u64 {
+    word.wrapping_sub(every(b' ')) | word.wrapping_add(every(0x01)) | word
 }
 
-/// The same where one of them is below a blank.
-const fn below_blank(word: u64) -> u64 {
-    word.wrapping_sub(every(b' ')) & !word
+/// Raises the highest bit of some byte where one of them is this one, and else, if all are ASCII, of none.
+const fn equal(word: u64, byte: u8) -> u64 {
+    (word ^ every(byte)).wrapping_sub(every(0x01))
 }
 
 /// Writes a value in pieces, up to a limit. Past that it writes `...` and then nothing.

@@ -46,7 +46,8 @@ pub struct Record<'a> {
     pub service: &'static str,
     /// The name of its route.
     pub route: &'a str,
-    /// The name of the upstream.
+    /// The name of the upstream: at most 64 letters, digits, dots, dashes and underscores, which is all that the
+    /// configuration takes.
     pub upstream: &'a str,
     /// Who was asked last.
     pub server: Server<'a>,
@@ -61,7 +62,7 @@ pub struct Record<'a> {
     pub cors: &'static str,
     /// Why it is a refusal.
     pub cors_reason: &'static str,
-    /// Whose verdict it is.
+    /// The name of the policy whose verdict it is: written as that of an upstream.
     pub policy: &'a str,
     /// The value of `Origin`.
     pub origin: Option<&'a [u8]>,

@@ -67,15 +67,17 @@ impl Ring {
         // A `usize` is at most 64 bits wide on every platform there is.
         self.word(tail).store(u64::try_from(line.len()).unwrap_or(u64::MAX), Relaxed);
         let (whole, rest) = line.as_chunks::<WORD>();
-        let mut at = tail.wrapping_add(1);
-        for bytes in whole {
-            self.word(at).store(u64::from_le_bytes(*bytes), Relaxed);
-            at = at.wrapping_add(1);
+        let [first, second] = self.words(tail.wrapping_add(1), whole.len());
+        for (word, bytes) in first.iter().zip(whole) {
+            word.store(u64::from_le_bytes(*bytes), Relaxed);
+        }
+        for (word, bytes) in second.iter().zip(whole.get(first.len()..).unwrap_or_default()) {
+            word.store(u64::from_le_bytes(*bytes), Relaxed);
         }
         if !rest.is_empty() {
             let mut bytes = [0; WORD];
             bytes[..rest.len()].copy_from_slice(rest);
-            self.word(at).store(u64::from_le_bytes(bytes), Relaxed);
+            self.word(tail.wrapping_add(need - 1)).store(u64::from_le_bytes(bytes), Relaxed);
         }
         self.tail.0.store(tail.wrapping_add(need), Release);
         if used < WORDS / 2 && left <= WORDS / 2 { Push::HalfFull } else { Push::Stored }
@@ -96,9 +98,15 @@ impl Ring {
         let len = usize::try_from(self.word(head).load(Relaxed)).unwrap_or(0);
         let words = len.div_ceil(WORD);
         let start = out.len();
-        for index in 0..words {
-            let word = self.word(head.wrapping_add(1 + index)).load(Relaxed);
-            out.extend_from_slice(&word.to_le_bytes());
+        out.resize(start + words * WORD, 0);
+        let places = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<WORD>().0;
+        let [first, second] = self.words(head.wrapping_add(1), words);
+        let (before, behind) = places.split_at_mut(first.len());
+        for (bytes, word) in before.iter_mut().zip(first) {
+            *bytes = word.load(Relaxed).to_le_bytes();
+        }
+        for (bytes, word) in behind.iter_mut().zip(second) {
+            *bytes = word.load(Relaxed).to_le_bytes();
         }
         out.truncate(start + len);
         self.head.0.store(head.wrapping_add(1 + words), Release);
@@ -123,6 +131,13 @@ impl Ring {
 
     fn word(&self, position: usize) -> &AtomicU64 {
         &self.words[position % WORDS]
+    }
+
+    /// So many words from a position on, at most all of them: those up to the end of the ring, and those behind it.
+    fn words(&self, position: usize, count: usize) -> [&[AtomicU64]; 2] {
+        let (behind, before) = self.words.split_at(position % WORDS);
+        let (first, _) = before.split_at(count.min(before.len()));
+        [first, &behind[..count - first.len()]]
     }
 }
 

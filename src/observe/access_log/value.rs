@@ -43,7 +43,7 @@ pub(super) enum Value<'a> {
     Number(u64),
     Duration(Duration),
     Flag(bool),
-    /// One of ours, which means nothing anywhere.
+    /// One of ours, or a name of the configuration: it means nothing anywhere.
     Word(&'a str),
     /// What somebody else chose, and how much of it is shown.
     Text(&'a [u8], usize),
@@ -84,7 +84,7 @@ impl<'a> Value<'a> {
             LogKey::TotalMs => Self::duration(total),
             LogKey::Service => Self::word(record.service),
             LogKey::Route => Self::text(record.route.as_bytes(), NAME_MAX),
-            LogKey::Upstream => Self::text(record.upstream.as_bytes(), NAME_MAX),
+            LogKey::Upstream => Self::word(record.upstream),
             LogKey::Server => match record.server {
                 Server::None => Self::Nothing,
                 Server::Url(url) => Self::Text(url.as_bytes(), SERVER_MAX),
@@ -96,7 +96,7 @@ impl<'a> Value<'a> {
             LogKey::Reused => record.reused.map_or(Self::Nothing, Self::Flag),
             LogKey::Cors => Self::word(record.cors),
             LogKey::CorsReason => Self::word(record.cors_reason),
-            LogKey::Policy => Self::text(record.policy.as_bytes(), NAME_MAX),
+            LogKey::Policy => Self::word(record.policy),
             LogKey::Origin => Self::url(record.origin, record.redact, ORIGIN_MAX),
             LogKey::ClientCertificate => {
                 Self::text(record.client_certificate.unwrap_or_default(), CERTIFICATE_MAX)
