@@ -695,6 +695,7 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "upstream" => "\"api\"".to_owned(),
         "servers" => "[\"127.0.0.1\"]".to_owned(),
         "listen" => "\"127.0.0.1:9900\"".to_owned(),
+        "health.path" => "\"/healthz\"".to_owned(),
         "respond.location" => "\"https://a.example/\"".to_owned(),
         _ => return None,
     })
@@ -728,6 +729,7 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
             ("[[route]]", key) if key.starts_with("respond.") => ("", ""),
             ("[[route]]", _) => (upstream, "upstream = \"api\"\n"),
             ("[upstream.NAME]", "servers") => ("[gateway]\n", ""),
+            ("[[upstream.NAME.servers]]", _) => ("[gateway]\n", "url = \"http://127.0.0.1:9001\"\n"),
             ("[upstream.NAME]", _) => ("[gateway]\n", "servers = [\"http://127.0.0.1:9001\"]\n"),
             ("[[listen]]", "address") | ("[[listen.tls.certificates]]", _) => ("", ""),
             ("[[listen]]", _) => ("", "address = \"127.0.0.1:3000\"\n"),
@@ -736,6 +738,7 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
         };
         let header = match &*table {
             "[upstream.NAME]" => "[upstream.test]",
+            "[[upstream.NAME.servers]]" => "[[upstream.test.servers]]",
             "[[listen.tls.certificates]]" => {
                 "[[listen]]\naddress = \"127.0.0.1:3000\"\n[[listen.tls.certificates]]"
             }

@@ -260,7 +260,11 @@ fn one_server<'a>(
     Server {
         url: &server.shown,
         address: None,
-        state: if state.is_out { "out" } else { "up" },
+        state: match state {
+            ServerState { is_out: true, .. } => "out",
+            ServerState { is_starting: true, .. } => "starting",
+            ServerState { .. } => "up",
+        },
         reason: state.reason,
         since: timestamp(state.since.map_or(observed.started, |since: Instant| observed.time_of(since))),
         verify,

@@ -13,6 +13,8 @@ pub struct Ejection {
     pub statuses: Vec<u16>,
     /// The shortest time that one stays out which is taken out again soon after it was back.
     pub min_time: Duration,
+    /// How many of all servers may be out for failed requests, in percent.
+    pub at_most: u32,
 }
 
 /// What takes a server out.
@@ -22,6 +24,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Ejection {
         failures: u32::try_from(failures).unwrap_or(u32::MAX),
         statuses: reader.members(Key::EjectStatus, status).into_iter().flatten().collect(),
         min_time: reader.value(Key::EjectMinTime, values::wait),
+        at_most: reader.value(Key::EjectAtMost, |text| values::percent(text, 0..=100)),
     }
 }
 
@@ -39,12 +42,21 @@ mod tests {
 
     #[test]
     fn each_setting_reaches_its_field() {
-        let expected = Ejection { failures: 3, statuses: vec![503], min_time: Duration::from_secs(10) };
-        assert_eq!(sample::faults(&[], read), (expected, vec![]));
-        let settings =
-            [(Key::EjectFailures, "0"), (Key::EjectStatus, "502,504"), (Key::EjectMinTime, "250ms")];
         let expected =
-            Ejection { failures: 0, statuses: vec![502, 504], min_time: Duration::from_millis(250) };
+            Ejection { failures: 3, statuses: vec![503], min_time: Duration::from_secs(10), at_most: 100 };
+        assert_eq!(sample::faults(&[], read), (expected, vec![]));
+        let settings = [
+            (Key::EjectFailures, "0"),
+            (Key::EjectStatus, "502,504"),
+            (Key::EjectMinTime, "250ms"),
+            (Key::EjectAtMost, "50%"),
+        ];
+        let expected = Ejection {
+            failures: 0,
+            statuses: vec![502, 504],
+            min_time: Duration::from_millis(250),
+            at_most: 50,
+        };
         assert_eq!(sample::faults(&settings, read), (expected, vec![]));
         let (read, faults) = sample::faults(&[(Key::EjectStatus, "none")], read);
         assert_eq!((read.statuses, faults), (vec![], vec![]));

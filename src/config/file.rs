@@ -123,6 +123,7 @@ impl Table {
             Part::Certificate => "listen.tls.certificates.",
             Part::Policy => "cors.",
             Part::Upstream => "upstream.",
+            Part::Server => "upstream.servers.",
             Part::Route => "route.",
         };
         Self { begins, within: Within::Part(part) }
@@ -156,6 +157,7 @@ impl Table {
                     Some(name)
                 }
                 Within::Part(Part::Listen) if name.starts_with(Self::of(Part::Certificate).begins) => None,
+                Within::Part(Part::Upstream) if name.starts_with(Self::of(Part::Server).begins) => None,
                 Within::Part(_) => name.strip_prefix(self.begins),
             }?;
             Some((*key, own))
@@ -333,32 +335,34 @@ impl Walk<'_> {
         }
     }
 
-    /// A server that is written as a table.
+    /// A server that is written as a table: its URL is one of the list, and what else it says is a table of its own, which
+    /// knows by that URL and its place whose it is.
     fn server(&mut self, server: &DeTable<'_>, span: Range<usize>, spelled: &str, section: &mut Section) {
-        let mut has_url = false;
+        let kind = Table::of(Part::Server);
+        let mut own = self.section(Part::Server, span.clone(), spelled);
         for (name, value) in server {
-            let own = format!("{spelled}.{}", name.get_ref());
-            match name.get_ref().as_ref() {
-                "url" => {
-                    has_url = true;
-                    if let Some(text) = self.text(value, &own) {
-                        let typed = Typed { text, at: TypedAt::File(self.place(value.span())) };
-                        section.add(Key::Upstream, typed);
-                    }
+            let name_of_it = name.get_ref().as_ref();
+            if name_of_it == "url" {
+                if let Some(text) = self.text(value, &format!("{spelled}.url")) {
+                    let typed = Typed { text, at: TypedAt::File(self.place(value.span())) };
+                    section.add(Key::Upstream, typed.clone());
+                    own.add(Key::Upstream, typed);
                 }
-                other => {
-                    let message = if later::is_of_a_server(other) {
-                        later::MESSAGE.to_owned()
-                    } else {
-                        unknown_name(other, ["url"].into_iter())
-                    };
-                    self.fault(name.span(), &own, message);
-                }
+            } else if let Some(key) = kind.key(name_of_it) {
+                self.setting(key, value, kind, name_of_it, &mut own);
+            } else {
+                let message = if later::is_of_a_server(name_of_it) {
+                    later::MESSAGE.to_owned()
+                } else {
+                    unknown_name(name_of_it, kind.names().map(|(_, name)| name).chain(["url"]))
+                };
+                self.fault(name.span(), &format!("{spelled}.{name_of_it}"), message);
             }
         }
-        if !has_url {
+        if !server.iter().any(|(name, _)| name.get_ref() == "url") {
             self.fault(span, spelled, "a server needs its url, such as { url = \"http://127.0.0.1:9001\" }");
         }
+        section.add_part(Part::Server, own);
     }
 
     /// The texts of a value that may be one or several.

@@ -234,12 +234,36 @@ settings! {
             "Host that upstreams get: the client's (keep), their own (upstream), a name; auto: their own for https by name";
         Rewrite = "route.rewrite", flag "rewrite": Value("on|off") = "on",
             "Rename upstreams back in Location, Content-Location, Refresh and Set-Cookie, or off";
+        ServerWeight = "upstream.servers.weight": Value("N") = "1",
+            "Share of a server that is written as { url = \"URL\", weight = 2 }, compared with that of the others";
+        ServerBackup = "upstream.servers.backup": Switch = "false",
+            "Whether such a server is used only while no other one is usable";
+        Balance = "upstream.balance": Value("round_robin|least_conn|random_two|hash:ip|hash:header:NAME|hash:uri") = "round_robin",
+            "Which server a request goes to; with hash the same one for the same client, field or target";
+        HashBound = "upstream.hash_bound": Value("PERCENT") = "150%",
+            "What one server may have under way before hash takes the next one, of its share; never less than 8 requests";
+        HealthPath = "upstream.health.path": Value("PATH"),
+            "What each server is asked for time and again, with GET; without it, that it can be connected to is enough";
+        HealthStatus = "upstream.health.status": List("STATUS|FROM-TO") = "200-399",
+            "Statuses of a server that is well";
+        HealthInterval = "upstream.health.interval": Value("DURATION") = "5s",
+            "From one probe to the next, give or take a tenth; a table [upstream.NAME.health] is what starts them";
+        HealthTimeout = "upstream.health.timeout": Value("DURATION") = "2s",
+            "How long one may take, connecting included";
+        HealthRise = "upstream.health.rise": Value("N") = "2",
+            "Good probes in a row that bring a server back; the second follows within 200ms";
+        HealthFall = "upstream.health.fall": Value("N") = "3",
+            "Bad probes in a row that take one out";
+        SlowStart = "upstream.health.slow_start": Value("DURATION") = "0s",
+            "How long the share of a server that is back grows, from next to nothing to its weight";
         EjectFailures = "upstream.eject.failures", flag "eject-failures": Value("N") = "3",
             "Failed requests in a row that take one of several upstreams out until probes find it well; 0: never";
         EjectStatus = "upstream.eject.statuses", flag "eject-status": List("STATUS") = "503",
             "Statuses of an upstream that count as failures, or none; repeatable";
         EjectMinTime = "upstream.eject.min_time", flag "eject-min-time": Value("DURATION") = "10s",
             "How long one stays out that fails again soon after it was back; twice that the next time, up to 5m";
+        EjectAtMost = "upstream.eject.at_most": Value("PERCENT") = "100%",
+            "Servers that failed requests may have taken out at a time, of all; one stays in any case";
         PoolMaxIdle = "upstream.pool.max_idle": Value("N") = "1024",
             "Idle connections kept for each server, over all workers; twice that for all servers";
         PoolIdleTimeout = "upstream.pool.idle_timeout": Value("DURATION") = "60s",

@@ -27,11 +27,7 @@ const LATER: &[&str] = &[
     "route.access",
     "route.limit",
     "upstream.resolve",
-    "upstream.balance",
-    "upstream.hash_bound",
-    "upstream.health",
     "upstream.retry",
-    "upstream.eject.at_most",
     "upstream.pool.max_connections",
     "upstream.pool.queue",
     "upstream.pool.queue_timeout",
@@ -51,7 +47,7 @@ pub(super) fn is_later(name: &str) -> bool {
 
 /// Whether one of this name is, of a server that is written as a table.
 pub(super) fn is_of_a_server(name: &str) -> bool {
-    ["weight", "backup", "max_connections"].contains(&name)
+    ["max_connections"].contains(&name)
 }
 
 #[cfg(test)]

@@ -63,6 +63,10 @@ mod policies;
 
 mod ejection;
 
+mod health;
+
+mod balancing;
+
 mod pool;
 
 mod upstream;
@@ -114,11 +118,13 @@ pub(crate) use self::log_format::log_keys;
 pub use self::{
     admin::{Admin, admin_address},
     artifact::{Artifact, Shell},
+    balancing::{BalanceRule, Balancing, HashKey},
     command::{Command, Question},
     configuration::Config,
     dns::Dns,
     ejection::Ejection,
     gateway::{Gateway, Redirects},
+    health::HealthCheck,
     keys::{Flag, Key, Kind, Row},
     limits::Limits,
     listen::{Listener, ListenerId},
@@ -139,5 +145,5 @@ pub use self::{
     subcommands::{Argument, FlagsOf, OwnFlag, SUBCOMMANDS, Subcommand},
     timeouts::Timeouts,
     unix_name::UnixName,
-    upstream::{ClientTls, Endpoint, HostHeader, Place, Upstream, UpstreamId},
+    upstream::{ClientTls, Endpoint, HostHeader, Place, Share, Upstream, UpstreamId},
 };

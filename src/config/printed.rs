@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use toml::de::DeValue;
 
 use super::{
+    health::KEYS as HEALTH,
     keys::{Key, Kind},
     settings::{Part, Section, Settings, Typed, TypedAt},
     source::Place,
@@ -42,11 +43,11 @@ pub fn printed(settings: &Settings) -> String {
             for begins in begins {
                 printer.table(begins, false, section, &mut text);
             }
-            let answers =
-                [Key::RespondStatus, Key::RespondLocation, Key::RespondBody, Key::RespondContentType];
-            let has_table = section.tables.iter().any(|(own, _)| own == "respond");
-            if has_table && !answers.iter().any(|key| section.has(*key)) {
-                text.push_str("respond = {}\n");
+            for (table, keys) in SAYING_TABLES {
+                let has_table = section.tables.iter().any(|(own, _)| own == table);
+                if has_table && !keys.iter().any(|key| section.has(*key)) {
+                    let _ = writeln!(text, "{table} = {{}}");
+                }
             }
             let is_replaced = [Key::TlsCert, Key::TlsKey].iter().any(|key| settings.has(*key));
             for certificate in section.parts(Part::Certificate).filter(|_| !is_replaced) {
@@ -63,8 +64,16 @@ pub fn printed(settings: &Settings) -> String {
     text
 }
 
+/// Tables that say something by being there, and what may stand in them.
+const SAYING_TABLES: [(&str, &[Key]); 2] = [
+    ("respond", &[Key::RespondStatus, Key::RespondLocation, Key::RespondBody, Key::RespondContentType]),
+    ("health", &HEALTH),
+];
+
 /// What the settings of a certificate begin with.
 const CERTIFICATE: &str = "listen.tls.certificates.";
+/// What the settings of a server begin with.
+const SERVER: &str = "upstream.servers.";
 
 struct Printer<'a> {
     settings: &'a Settings,
@@ -87,7 +96,7 @@ impl Printer<'_> {
             Part::Listen => root.has(Key::Listen),
             Part::Upstream => root.has(Key::Upstream) && section.name.as_deref() == Some(upstreams::DEFAULT),
             Part::Route => root.has(Key::Upstream) && takes_everything(section),
-            Part::Policy | Part::Certificate => false,
+            Part::Policy | Part::Certificate | Part::Server => false,
         }
     }
 
@@ -108,7 +117,8 @@ impl Printer<'_> {
                 text.push_str("\n[[route]]\n");
                 self.table("route.", true, root, text);
             }
-            Part::Listen | Part::Upstream | Part::Route | Part::Policy | Part::Certificate => {}
+            Part::Listen | Part::Upstream | Part::Route | Part::Policy | Part::Certificate | Part::Server => {
+            }
         }
     }
 
@@ -155,7 +165,8 @@ impl Printer<'_> {
     fn table(&self, begins: &str, with_defaults: bool, section: &Section, text: &mut String) {
         let is_within = |name: &'static str| {
             let own = name.strip_prefix(begins)?;
-            let is_deeper = begins.is_empty() && own.contains('.') || own.starts_with("tls.certificates.");
+            let is_deeper = begins.is_empty() && own.contains('.')
+                || ["tls.certificates.", "servers."].iter().any(|part| own.starts_with(part));
             (!is_deeper).then_some((name, own))
         };
         for key in Key::ALL {
@@ -165,18 +176,42 @@ impl Printer<'_> {
             let typed = if is_inherited { &[] } else { self.settings.holder(section, *key).typed(*key) };
             let value = match (typed, self.default(*key)) {
                 _ if self.form(*key).is_some() => self.form(*key).unwrap_or_default(),
-                // A table of TLS is there with its certificates alone.
-                ([], Some(default)) if with_defaults && *key != Key::TlsMinVersion => {
+                // A table of TLS is there with its certificates alone, and one of health starts probes.
+                ([], Some(default))
+                    if with_defaults && *key != Key::TlsMinVersion && !HEALTH.contains(key) =>
+                {
                     let default = [Typed { text: default.to_owned(), at: TypedAt::Variable }];
                     of_file(*key, &default, true)
                 }
                 ([], _) => continue,
+                (typed, _) if *key == Key::Upstream && section.parts(Part::Server).next().is_some() => {
+                    self.servers(typed, section)
+                }
                 (typed, _) => of_file(*key, typed, false),
             };
             // Of a route, those of the whole file stand in tables of the same names.
             let shown = if section.place.is_some() && key.is_inherited() { name } else { own };
             let _ = writeln!(text, "{shown} = {value}");
         }
+    }
+
+    /// Servers, some of which are tables.
+    fn servers(&self, typed: &[Typed], section: &Section) -> String {
+        let server = |typed: &Typed| {
+            let url = one(typed);
+            let table =
+                section.parts(Part::Server).find(|table| table.typed(Key::Upstream).last() == Some(typed));
+            let mut rest = String::new();
+            if let Some(table) = table {
+                self.table(SERVER, false, table, &mut rest);
+            }
+            if rest.is_empty() {
+                return url;
+            }
+            let rest: Vec<&str> = rest.lines().collect();
+            format!("{{ url = {url}, {} }}", rest.join(", "))
+        };
+        format!("[{}]", typed.iter().map(server).collect::<Vec<_>>().join(", "))
     }
 
     /// What holds where nothing is typed.

@@ -306,6 +306,12 @@ impl<'a> Reader<'a> {
         self.holder(key).typed(key)
     }
 
+    /// Which of what was typed for `key` is what stands for it in a table of its own.
+    pub(super) fn place_among(&self, key: Key, table: &Section) -> Option<usize> {
+        let own = table.typed(key).last()?;
+        self.all(key).iter().position(|typed| typed == own)
+    }
+
     /// The table in which `key` counts.
     fn holder(&self, key: Key) -> &'a Section {
         self.settings.holder(self.section, key)

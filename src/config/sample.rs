@@ -85,8 +85,11 @@ pub(super) fn described(config: &Config) -> String {
     let routes = [Routes::NOTHING, Routes::GATEWAY].into_iter().map(|id| config.route(id));
     // Their order is nobody's business: routes name them.
     let upstream = |upstream: &Upstream| {
-        let Upstream { name, endpoints, tls, ejection, pool, host_header } = upstream;
-        format!("{name} {endpoints:?} {} {ejection:?} {pool:?} {host_header:?}", tls.settings)
+        let Upstream { name, endpoints, tls, balancing, health, ejection, pool, host_header } = upstream;
+        format!(
+            "{name} {endpoints:?} {} {balancing:?} {health:?} {ejection:?} {pool:?} {host_header:?}",
+            tls.settings
+        )
     };
     let mut upstreams: Vec<String> = config.upstreams.iter().map(upstream).collect();
     upstreams.sort();

@@ -8,10 +8,13 @@ use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
 use super::{
+    balancing::{self, Balancing},
     ejection::{self, Ejection},
+    health::{self, HealthCheck},
     keys::Key,
     pool::{self, Pooling},
     reader::Reader,
+    settings::Part,
     unix_name::UnixName,
     values,
 };
@@ -45,6 +48,10 @@ pub struct Upstream {
     pub endpoints: Vec<Endpoint>,
     /// How TLS is spoken to those that want it.
     pub tls: ClientTls,
+    /// Which server a request goes to.
+    pub balancing: Balancing,
+    /// How they are asked whether they are well.
+    pub health: HealthCheck,
     /// What takes a server out.
     pub ejection: Ejection,
     /// What is kept of connections to it that no request uses.
@@ -72,6 +79,22 @@ pub struct Endpoint {
     pub tls_server_name: Option<ServerName<'static>>,
     /// Its URL as it may be shown to anybody: without what came out of the environment or of a file.
     pub shown: Box<str>,
+    /// Its share of the requests.
+    pub share: Share,
+}
+
+/// What a server has of the requests of its upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// How much, compared with the others; at least 1.
+    pub weight: u16,
+    /// Whether only while no other one is usable.
+    pub backup: bool,
+}
+
+impl Share {
+    /// That of a server of which nothing else is said.
+    const USUAL: Self = Self { weight: 1, backup: false };
 }
 
 /// A name to be resolved, an address, or a Unix socket.
@@ -174,6 +197,8 @@ impl HostHeader {
 /// What is typed of an upstream; it is none where there are no servers.
 pub(super) struct UpstreamParts {
     pub(super) endpoints: Vec<Endpoint>,
+    pub(super) balancing: Balancing,
+    pub(super) health: HealthCheck,
     pub(super) ejection: Ejection,
     pub(super) pool: Pooling,
     /// `None`: faulty.
@@ -183,7 +208,7 @@ pub(super) struct UpstreamParts {
 impl UpstreamParts {
     /// The upstream of this name, if it has servers and nothing is wrong with it.
     pub(super) fn upstream(self, name: &str) -> Option<Upstream> {
-        let Self { mut endpoints, ejection, pool, tls } = self;
+        let Self { mut endpoints, balancing, health, ejection, pool, tls } = self;
         let tls = tls?;
         for endpoint in &mut endpoints {
             // To verify otherwise is to speak to somebody else.
@@ -195,6 +220,8 @@ impl UpstreamParts {
             name: name.into(),
             endpoints,
             tls,
+            balancing,
+            health,
             ejection,
             pool,
             host_header: HostHeader::Auto,
@@ -208,12 +235,36 @@ pub(super) fn read(reader: &mut Reader<'_>) -> UpstreamParts {
     for endpoint in &mut endpoints {
         endpoint.shown = reader.without_secrets(&endpoint.url()).into();
     }
+    give_shares(&mut endpoints, reader);
     UpstreamParts {
         endpoints,
+        balancing: balancing::read(reader),
+        health: health::read(reader),
         ejection: ejection::read(reader),
         pool: pool::read(reader),
         tls: client_tls(reader),
     }
+}
+
+/// Gives each server what the table says by which it was written.
+fn give_shares(endpoints: &mut [Endpoint], reader: &mut Reader<'_>) {
+    // A list of texts says nothing of it.
+    share(reader);
+    for table in reader.parts(Part::Server) {
+        let place = reader.place_among(Key::Upstream, table);
+        let share = reader.within(table, share);
+        if let Some(endpoint) = place.and_then(|place| endpoints.get_mut(place)) {
+            endpoint.share = share;
+        }
+    }
+    if !endpoints.is_empty() && endpoints.iter().all(|endpoint| endpoint.share.backup) {
+        reader.fault(Key::Upstream, "has backups alone; one server at least must be none");
+    }
+}
+
+fn share(reader: &mut Reader<'_>) -> Share {
+    let weight = reader.value(Key::ServerWeight, |text| values::count(text, 1..=1000));
+    Share { weight: u16::try_from(weight).unwrap_or(u16::MAX), backup: reader.switch(Key::ServerBackup) }
 }
 
 /// TLS towards upstreams and targets; `None` if a file is faulty.
@@ -293,6 +344,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
         prefix: url.path().trim_end_matches('/').into(),
         tls_server_name,
         shown: Box::default(),
+        share: Share::USUAL,
     })
 }
 
@@ -307,6 +359,7 @@ fn unix(name: UnixName) -> Endpoint {
         prefix: "".into(),
         tls_server_name: None,
         shown: Box::default(),
+        share: Share::USUAL,
     }
 }
 

@@ -97,6 +97,17 @@ pub(super) fn count(text: &str, range: RangeInclusive<usize>) -> Result<usize, S
         .ok_or_else(|| format!("\"{text}\" is out of range; expected {} to {}", range.start(), range.end()))
 }
 
+/// A share within `range`: `150%`.
+///
+/// # Errors
+/// That it is no percentage, or out of the range.
+pub(super) fn percent(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
+    let percent = text.strip_suffix('%').and_then(number).and_then(|percent| u32::try_from(percent).ok());
+    percent
+        .filter(|percent| range.contains(percent))
+        .ok_or_else(|| format!("\"{text}\" is out of range; expected {}% to {}%", range.start(), range.end()))
+}
+
 /// A size within `range`, both ends written the way they would be typed.
 ///
 /// # Errors
@@ -152,9 +163,9 @@ fn split(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
 ///
 /// # Errors
 /// All valid words, and the nearest one where it looks like a slip.
-pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+pub(super) fn choice<T: Clone>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
-        return Ok(*value);
+        return Ok(value.clone());
     }
     let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
     let nearest = words

@@ -48,6 +48,8 @@ mod action;
 
 mod misdirected;
 
+mod affinity;
+
 mod route;
 
 mod request;
@@ -67,6 +69,7 @@ pub(crate) mod sample;
 
 pub use self::{
     action::{Action, Answer, Destination, Exchange, Plan, Service},
+    affinity::affinity,
     attempts::{AttemptEnd, Attempts, Step},
     body::{BodyProgress, request_body_limits, response_body_limits},
     client::Client,

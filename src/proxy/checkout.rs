@@ -25,7 +25,7 @@ use crate::{
     observe::metrics::{Connections, PoolResult},
     plan::{Destination, Exchange, Target},
     upstream::{
-        BoundLeases, Lease, OpenConnection,
+        BoundLeases, Lease, OpenConnection, UnderWay,
         connector::{self, Nearness, Opener, OpeningTimes, Remote},
     },
     uri::{Scheme, TargetHost},
@@ -44,6 +44,8 @@ pub(crate) struct Checkout<'a, 'b> {
     pub(crate) deadline: Instant,
     /// When the attempt began that wants it.
     pub(crate) begun: Instant,
+    /// What the request has in common with others that belong to the same server.
+    pub(crate) affinity: Option<u64>,
     /// Only a connection that has served nobody yet will do.
     pub(crate) fresh_only: bool,
     /// The request cannot be sent twice: that a pooled connection lives is asked of the kernel.
@@ -70,7 +72,13 @@ pub(crate) struct Connected<'a> {
     /// It serves this client alone.
     pub(crate) bound: bool,
     /// Counts it among those that are in use.
-    pub(crate) in_use: Connections,
+    pub(crate) in_use: InUse,
+}
+
+/// Counts a connection among those that are in use, and its request among those that its server has under way.
+pub(crate) struct InUse {
+    _connection: Connections,
+    _request: Option<UnderWay>,
 }
 
 impl<'a> Connected<'a> {
@@ -95,7 +103,8 @@ impl<'a> Checkout<'a, '_> {
         match &exchange.destination {
             Destination::Target(target) => {
                 let (lease, bound) = self.take_to_target(target, client, timer).await?;
-                let in_use = self.snapshot.server_tally(None, 0).in_use();
+                let connection = self.snapshot.server_tally(None, 0).in_use();
+                let in_use = InUse { _connection: connection, _request: None };
                 Ok(Connected { lease, server: None, bound, in_use })
             }
             Destination::Upstream(upstream) => self.take_to_upstream(*upstream, client, timer).await,
@@ -149,30 +158,35 @@ impl<'a> Checkout<'a, '_> {
         let upstream = self.snapshot.config.upstream(id);
         let Group { servers, balance, .. } = self.snapshot.group(id);
         let snapshot = self.snapshot;
-        let connected = |lease, index: usize, bound| {
-            let in_use = snapshot.server_tally(Some(id), index).in_use();
+        let connected = |lease, index: usize, bound, request| {
+            let connection = snapshot.server_tally(Some(id), index).in_use();
+            let in_use = InUse { _connection: connection, _request: request };
             Connected { lease, server: Some((index, &upstream.endpoints[index])), bound, in_use }
         };
         if !self.bound.is_empty() {
             // Where this client has logged in it goes again, whosever turn it is.
             for (index, server) in upstream.endpoints.iter().enumerate() {
                 if let Some(lease) = self.bound(Some(id), &server.key, |_| true) {
-                    return Ok(connected(lease, index, true));
+                    return Ok(connected(lease, index, true, servers.enter(index)));
                 }
             }
         }
         let mut failed = Error::Internal;
         let mut begun = self.begun;
-        let count = upstream.endpoints.len();
-        while let Some(index) = balance.next(count, self.tried, |index| servers.is_usable(index)) {
+        let (count, begun_at) = (upstream.endpoints.len(), begun.into_std());
+        let rule = servers.rule(self.affinity);
+        let standing = |index| servers.standing(index, begun_at);
+        while let Some(index) = balance.next(rule, count, self.tried, standing) {
             let server = &upstream.endpoints[index];
+            // From now on, for it takes time to connect.
+            let request = servers.enter(index);
             if let Some(lease) = self.pooled(Some(id), &server.key, |_| true) {
-                return Ok(connected(lease, index, false));
+                return Ok(connected(lease, index, false, request));
             }
             self.server = Some(index);
             let remote = Remote::of_server(upstream, server, self.route.limits.socket_buffer);
             let error = match self.open(remote, |_, _| true, client, timer).await {
-                Ok(lease) => return Ok(connected(lease, index, false)),
+                Ok(lease) => return Ok(connected(lease, index, false, request)),
                 Err(error) => error,
             };
             if !error.client_is_gone() {

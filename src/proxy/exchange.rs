@@ -14,7 +14,7 @@ use std::{
 use tokio::{io::AsyncWrite, time::Instant};
 
 use super::{
-    checkout::{Checkout, Connected},
+    checkout::{Checkout, Connected, InUse},
     connection::After,
     core::Core,
     outcome::Outcome,
@@ -32,7 +32,7 @@ use crate::{
         head::{Request, RequestHead},
     },
     net::{Peer, buffer::Buffer, stream::Stream, timer::Timer},
-    observe::metrics::{Connections, PoolResult, ServerTally},
+    observe::metrics::{PoolResult, ServerTally},
     plan::{
         AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan, Step,
         rewrite::{self, Forwarding, Onward},
@@ -58,6 +58,8 @@ pub(crate) struct Job<'a> {
     pub(crate) bound: &'a mut BoundLeases,
     pub(crate) outcome: &'a mut Outcome,
     pub(crate) begun: Instant,
+    /// What it has in common with others that belong to the same server.
+    pub(crate) affinity: Option<u64>,
     /// What the last final response settled.
     pub(crate) response: Option<ResponsePlan>,
 }
@@ -80,7 +82,7 @@ pub(crate) struct TunnelEnds {
     /// What the upstream sent behind its 101.
     pub(crate) from_upstream: Option<Buffer>,
     /// Counts it among those that are in use.
-    _in_use: Connections,
+    _in_use: InUse,
 }
 
 /// How one attempt ended.
@@ -247,6 +249,7 @@ impl<'a> Job<'a> {
             route: self.route,
             deadline: Instant::from_std(attempts.deadline()),
             begun,
+            affinity: self.affinity,
             fresh_only: attempts.fresh_only(),
             ask_kernel: !self.plan.is_repeatable(),
             tried,

@@ -29,7 +29,10 @@ use crate::{
     },
     net::{buffer::Buffer, timer::Timer},
     observe::metrics::{Leg, PolicyCounters, RouteCounters, UpstreamCounters},
-    plan::{self, Action, Answer, Exchange, Plan, Recipient, request_body_limits, rewrite::Forwarding},
+    plan::{
+        self, Action, Answer, Destination, Exchange, Plan, Recipient, affinity, request_body_limits,
+        rewrite::Forwarding,
+    },
 };
 
 /// A request whose head has come, and the connection that it came on.
@@ -195,6 +198,14 @@ impl Turn<'_, '_> {
         let limits = request_body_limits(&self.route.limits);
         let body = BodyReader::new(self.plan.framing, Recode::Verbatim, limits);
         let state = ExchangeState::new();
+        let affinity = match planned.destination {
+            Destination::Upstream(upstream) => {
+                let rule = &self.snapshot.config.upstream(upstream).balancing.rule;
+                let inbound = self.inbound.borrow();
+                affinity(rule, client, Request { bytes: inbound.all(), head: self.head })
+            }
+            Destination::Target(_) => None,
+        };
         let mut job = Job {
             core: &core,
             snapshot: self.snapshot,
@@ -216,6 +227,7 @@ impl Turn<'_, '_> {
             bound,
             outcome: &mut self.outcome,
             begun: self.begun,
+            affinity,
             response: None,
         };
         let exchanged = pin!(exchange(&mut job, planned)).await;

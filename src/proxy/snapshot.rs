@@ -76,7 +76,7 @@ fn taken_over(upstream: &Upstream, before: &Publication) -> Arc<Servers> {
     let place = |key: &str| old.endpoints.iter().position(|endpoint| *endpoint.key == *key);
     let places: Vec<Option<usize>> = upstream.endpoints.iter().map(|endpoint| place(&endpoint.key)).collect();
     let same = old.endpoints.len() == places.len() && places.iter().copied().eq((0..places.len()).map(Some));
-    if same && old.ejection == upstream.ejection {
+    if same && servers.are_used_as(upstream) {
         return Arc::clone(servers);
     }
     Servers::after(upstream, servers, &places)

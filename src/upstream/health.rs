@@ -1,20 +1,21 @@
 //! Whether one server of an upstream is usable: plain data that is told what happened, and when.
 //!
-//! Requests take a server out, probes alone bring it back. That the last usable server stays is for whoever knows
-//! the others.
+//! Requests take a server out, and bad probes where all servers are probed; good probes alone bring it back. That the last
+//! usable server stays is for whoever knows the others.
 
 use std::{
     fmt,
     time::{Duration, Instant},
 };
 
-use crate::{config::Ejection, error::Error};
+use crate::{
+    config::{Ejection, HealthCheck},
+    error::Error,
+};
 
-/// Probes in a row that bring a server back.
-const RISE: u32 = 2;
 /// How soon the first probe follows after a server was taken out, and the next one after a good one.
 pub(super) const SOON: Duration = Duration::from_millis(200);
-/// How soon the next probe follows after a bad one.
+/// How soon the next probe follows after a bad one, where servers are probed for as long as they are out alone.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The longest that a server is kept out before it is probed, unless the operator's shortest is longer.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
@@ -26,6 +27,10 @@ pub(super) enum Reason {
     Failed(Error),
     /// It answered, and with this status.
     Answered(u16),
+    /// This went wrong with so many probes in a row.
+    ProbeFailed(Error),
+    /// So many probes in a row were answered, the last with this status.
+    ProbeAnswered(u16),
 }
 
 /// How much a failure says about its server.
@@ -74,7 +79,25 @@ impl Reason {
     /// Whether a connection alone shows that this is over. A process that was stopped or has hung itself up still has
     /// its connections accepted, by the kernel.
     fn ends_with_a_connection(self) -> bool {
-        matches!(self, Self::Failed(Error::ConnectRefused | Error::SocketMissing))
+        matches!(
+            self,
+            Self::Failed(Error::ConnectRefused | Error::SocketMissing)
+                | Self::ProbeFailed(Error::ConnectRefused | Error::SocketMissing)
+        )
+    }
+
+    /// Whether probes have found it.
+    pub(super) const fn is_of_probes(self) -> bool {
+        matches!(self, Self::ProbeFailed(_) | Self::ProbeAnswered(_))
+    }
+
+    /// What shows that this is over.
+    fn proof(self) -> Proof {
+        match self {
+            _ if self.ends_with_a_connection() => Proof::Connection,
+            Self::Failed(_) | Self::ProbeFailed(_) => Proof::Answer,
+            Self::Answered(_) | Self::ProbeAnswered(_) => Proof::OtherStatus,
+        }
     }
 }
 
@@ -83,6 +106,8 @@ impl fmt::Display for Reason {
         match self {
             Self::Failed(error) => error.fmt(f),
             Self::Answered(status) => write!(f, "the upstream answered {status}, time and again"),
+            Self::ProbeFailed(error) => write!(f, "probes fail: {error}"),
+            Self::ProbeAnswered(status) => write!(f, "probes are answered {status}"),
         }
     }
 }
@@ -132,15 +157,20 @@ pub(super) struct Health {
 
 #[derive(Clone, Debug)]
 enum State {
-    /// It is used. So many requests in a row have failed, and so many had been answered when the last of them did.
-    In { failures: u32, answered: u64 },
+    /// It is used. So many requests in a row have failed, and so many had been answered when the last of them did; so many
+    /// probes in a row have failed.
+    In { failures: u32, answered: u64, bad: u32 },
     /// It is not, while others are.
     Out { absence: Absence, kept: Duration, good: u32 },
 }
 
+impl State {
+    const USED: Self = Self::In { failures: 0, answered: 0, bad: 0 };
+}
+
 impl Default for Health {
     fn default() -> Self {
-        Self { state: State::In { failures: 0, answered: 0 }, back: None }
+        Self { state: State::USED, back: None }
     }
 }
 
@@ -166,7 +196,7 @@ impl Health {
         last: bool,
         now: Instant,
     ) -> bool {
-        let State::In { failures, answered } = &mut self.state else { return false };
+        let State::In { failures, answered, .. } = &mut self.state else { return false };
         let weight = failure.reason.weight();
         // What was asked before it came back tells nothing of how it does since.
         let is_old = self.back.is_some_and(|(back, _)| failure.begun < back);
@@ -185,16 +215,15 @@ impl Health {
         if !enough || last {
             return false;
         }
-        let kept = self.kept(ejection.min_time, now);
-        let proof = match failure.reason {
-            reason if reason.ends_with_a_connection() => Proof::Connection,
-            Reason::Failed(_) => Proof::Answer,
-            Reason::Answered(_) => Proof::OtherStatus,
-        };
-        let absence =
-            Absence { reason: failure.reason, proof, first_probe: now + kept.max(SOON), since: now };
-        self.state = State::Out { absence, kept, good: 0 };
+        self.take_out(failure.reason, ejection, now);
         true
+    }
+
+    fn take_out(&mut self, reason: Reason, ejection: &Ejection, now: Instant) {
+        let kept = self.kept(ejection.min_time, now);
+        let absence =
+            Absence { reason, proof: reason.proof(), first_probe: now + kept.max(SOON), since: now };
+        self.state = State::Out { absence, kept, good: 0 };
     }
 
     /// How long a server that is taken out `now` is kept from coming back: not at all, unless it has just come back.
@@ -204,20 +233,37 @@ impl Health {
         if now.saturating_duration_since(back) < next { next } else { Duration::ZERO }
     }
 
-    /// Takes a probe's result in; returns how soon the next one is due, or nothing when the server is back.
-    pub(super) fn probed(&mut self, is_good: bool, now: Instant) -> Option<Duration> {
-        let State::Out { kept, good, .. } = &mut self.state else { return None };
-        if !is_good {
-            *good = 0;
-            return Some(INTERVAL);
+    /// Takes in what a probe has found, `now`; returns how soon the next one is due.
+    pub(super) fn probed(
+        &mut self,
+        found: Result<(), Reason>,
+        check: &HealthCheck,
+        ejection: &Ejection,
+        now: Instant,
+    ) -> Duration {
+        match (&mut self.state, found) {
+            (State::In { bad, .. }, Ok(())) => *bad = 0,
+            (State::In { bad, .. }, Err(reason)) => {
+                *bad += 1;
+                if *bad >= check.fall {
+                    self.take_out(reason, ejection, now);
+                    return self.absence().map_or(SOON, |absence| absence.first_probe - now);
+                }
+            }
+            (State::Out { good, .. }, Err(_)) => {
+                *good = 0;
+                return if check.probes_all { check.interval } else { INTERVAL };
+            }
+            (State::Out { kept, good, .. }, Ok(())) => {
+                *good += 1;
+                if *good < check.rise {
+                    return SOON.min(check.interval);
+                }
+                self.back = Some((now, *kept));
+                self.state = State::USED;
+            }
         }
-        *good += 1;
-        if *good < RISE {
-            return Some(SOON);
-        }
-        self.back = Some((now, *kept));
-        self.state = State::In { failures: 0, answered: 0 };
-        None
+        check.interval
     }
 }
 
@@ -228,8 +274,18 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn ejection(failures: u32) -> Ejection {
-        Ejection { failures, statuses: vec![503], min_time: 10 * SECOND }
+        Ejection { failures, statuses: vec![503], min_time: 10 * SECOND, at_most: 100 }
     }
+
+    fn check() -> HealthCheck {
+        HealthCheck { interval: 5 * SECOND, rise: 2, fall: 3, ..HealthCheck::default() }
+    }
+
+    fn probe(health: &mut Health, found: Result<(), Reason>, check: &HealthCheck, now: Instant) -> Duration {
+        health.probed(found, check, &ejection(3), now)
+    }
+
+    const BAD: Result<(), Reason> = Err(Reason::ProbeFailed(Error::ConnectRefused));
 
     /// One that was asked at `begun`, when as many had been answered as when it failed.
     fn failure(error: Error, begun: Instant) -> Failure {
@@ -238,8 +294,9 @@ mod tests {
 
     /// Brings it back, with probes one after another from `now`.
     fn bring_back(health: &mut Health, now: Instant) {
-        assert_eq!(health.probed(true, now), Some(SOON));
-        assert_eq!(health.probed(true, now), None);
+        assert_eq!(probe(health, Ok(()), &check(), now), SOON);
+        probe(health, Ok(()), &check(), now);
+        assert!(health.absence().is_none());
     }
 
     #[test]
@@ -342,17 +399,56 @@ mod tests {
         let mut health = Health::default();
         assert!(health.failed(&failure(Error::ConnectRefused, now), &ejection(3), false, now));
         assert_eq!(health.absence().map(|absence| absence.first_probe), Some(now + SOON));
-        for (is_good, next) in [
-            (false, Some(INTERVAL)),
-            (true, Some(SOON)),
-            (false, Some(INTERVAL)),
-            (true, Some(SOON)),
-            (true, None),
-        ] {
+        for (found, next) in [(BAD, INTERVAL), (Ok(()), SOON), (BAD, INTERVAL), (Ok(()), SOON)] {
+            assert_eq!(probe(&mut health, found, &check(), now), next);
             assert!(health.absence().is_some());
-            assert_eq!(health.probed(is_good, now), next);
         }
+        probe(&mut health, Ok(()), &check(), now);
         assert!(health.absence().is_none());
+    }
+
+    #[test]
+    fn probes_in_a_row_take_a_server_out_and_bring_it_back() {
+        let now = Instant::now();
+        let check = HealthCheck { probes_all: true, rise: 3, ..check() };
+        let mut health = Health::default();
+        for (found, is_out, next) in [
+            (BAD, false, check.interval),
+            (BAD, false, check.interval),
+            (Ok(()), false, check.interval),
+            (BAD, false, check.interval),
+            (BAD, false, check.interval),
+            (BAD, true, SOON),
+            (BAD, true, check.interval),
+            (Ok(()), true, SOON),
+            (Ok(()), true, SOON),
+            (BAD, true, check.interval),
+            (Ok(()), true, SOON),
+            (Ok(()), true, SOON),
+            (Ok(()), false, check.interval),
+            (BAD, false, check.interval),
+        ] {
+            assert_eq!(probe(&mut health, found, &check, now), next);
+            assert_eq!(health.absence().is_some(), is_out);
+        }
+    }
+
+    #[test]
+    fn what_probes_have_found_says_what_shows_that_it_is_over() {
+        let now = Instant::now();
+        for (reason, proof) in [
+            (Reason::ProbeFailed(Error::ConnectRefused), Proof::Connection),
+            (Reason::ProbeFailed(Error::ResponseTimeout), Proof::Answer),
+            (Reason::ProbeAnswered(500), Proof::OtherStatus),
+        ] {
+            let mut health = Health::default();
+            probe(&mut health, Err(reason), &HealthCheck { fall: 1, ..check() }, now);
+            assert_eq!(
+                health.absence().map(|absence| (absence.proof, absence.reason)),
+                Some((proof, reason))
+            );
+            assert!(reason.is_of_probes());
+        }
     }
 
     #[test]

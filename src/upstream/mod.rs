@@ -5,12 +5,12 @@
 //!
 //! - `balance`: which server of an upstream is next
 //! - `health`: whether one is usable
-//! - `servers`: all of them, as the whole process knows them
+//! - `servers`: all of them, as the whole process knows them: which are usable, and what they have under way
 //! - `lease`: a connection while one exchange has it
 //! - `bound`: connections that belong to one client connection
 //! - [`pool`]: connections between two exchanges
 //! - [`connector`]: from a name to an open connection
-//! - `probe`: those that are out are asked whether they are back
+//! - `probe`: servers are asked whether they are well
 //!
 //! # The rules
 //!
@@ -41,6 +41,10 @@
 //! | 23 | Of connections on which one client has logged in at several upstreams, one is kept where there are as many connections to upstreams as there may be | experience | `upstream::bound::tests::one_is_kept_where_there_are_as_many_connections_as_there_may_be` |
 //! | 24 | A chain of certificates has at most 16 of them, and 32 KiB | experience | `bounds::an_upstream_that_shows_too_many_certificates_is_a_502` |
 //! | 25 | A worker carries out 128 handshakes with upstreams at once; one that has run longest, and for a second, gives way to one that waits | experience | `upstream_tls::silent_handshakes_give_way_to_one_that_waits`, `bounds::handshakes_with_upstreams_that_never_end_are_in_the_bound` |
+//! | 26 | Servers have requests by their weights and those of one are spread evenly, unless the operator says otherwise: to whom has the least under way, or the better of two; a backup has some only where no other is usable | experience | `upstream::balance::tests::each_gets_its_weight_and_turns_are_spread_evenly`, `upstream::balance::tests::the_one_with_the_least_under_way_for_its_weight_is_next`, `upstream::balance::tests::a_backup_is_used_where_no_other_is_usable`, `servers::servers_have_requests_by_their_weights`, `servers::a_backup_has_requests_only_where_no_other_server_is_usable`, `servers::the_server_with_the_least_under_way_is_next` |
+//! | 27 | Requests with the same key go to the same server, in every process: where one goes only its own keys move, and one with more than its share under way leaves them to the next | experience | `upstream::balance::tests::a_key_has_its_server_and_where_one_goes_only_its_own_keys_move`, `upstream::balance::tests::a_server_that_has_more_than_its_share_leaves_keys_to_the_next`, `plan::affinity::tests::requests_that_have_the_same_in_common_have_the_same_key`, `servers::requests_with_the_same_key_go_to_the_same_server_and_where_it_dies_no_others_move` |
+//! | 28 | Where the operator wants all servers probed, bad probes in a row take one out, the last one too, and good ones bring it back; its share grows from then on | experience | `upstream::health::tests::probes_in_a_row_take_a_server_out_and_bring_it_back`, `upstream::servers::tests::the_share_of_one_that_is_back_grows`, `servers::probes_take_out_a_server_that_is_not_well_and_bring_it_back_and_no_request_fails`, `servers::without_a_path_a_server_is_well_that_can_be_connected_to`, `servers::an_only_server_that_is_not_well_is_tried_rather_than_to_refuse` |
+//! | 29 | Requests take no more servers out at a time than they may | experience | `upstream::servers::tests::requests_take_no_more_servers_out_than_they_may_and_probes_any` |
 
 mod balance;
 
@@ -59,9 +63,9 @@ pub mod connector;
 mod probe;
 
 pub use self::{
-    balance::Balance,
+    balance::{Balance, Rule, Standing},
     bound::BoundLeases,
     lease::{Lease, OpenConnection},
     probe::Prober,
-    servers::{ServerState, Servers, Turn},
+    servers::{ServerState, Servers, Turn, UnderWay},
 };

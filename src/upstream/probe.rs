@@ -1,4 +1,5 @@
-//! Servers that are out are asked whether they are back: one task for each server, on the thread of the process.
+//! Servers are asked whether they are well, all of them or those that are out: one task for each server, on the thread of the
+//! process.
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
@@ -10,7 +11,7 @@ use tokio::{
 
 use super::{
     connector::{self, Opener, OpeningTimes, Remote},
-    health::Proof,
+    health::{Absence, Proof, Reason},
     servers::Servers,
 };
 use crate::{
@@ -20,8 +21,8 @@ use crate::{
     net::{Descriptors, Places, QueueTime, dns::Resolver, stream::Stream},
 };
 
-/// How long one probe may take, connecting included.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest that the first probe of a server waits: of many proxies that start not all should ask at once.
+const FIRST_WITHIN: Duration = Duration::from_secs(1);
 /// The largest response head that is looked at, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
@@ -42,14 +43,13 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// Starts to look after those servers that are taken out, on the local runtime that this is called on, until what
-    /// is returned is dropped.
+    /// Starts to look after the servers, on the local runtime that this is called on, until what is returned is dropped.
     #[must_use]
     pub fn start(self) -> JoinSet<()> {
         let prober = Rc::new(self);
         let mut tasks = JoinSet::new();
-        // An only server is never taken out.
-        if prober.servers.len() > 1 {
+        // An only server is never taken out by requests.
+        if prober.servers.len() > 1 || prober.servers.check().probes_all {
             for index in 0..prober.servers.len() {
                 tasks.spawn_local(look_after(Rc::clone(&prober), index));
             }
@@ -57,34 +57,60 @@ impl Prober {
         tasks
     }
 
-    /// Asks a server for this proof that it is well.
-    ///
-    /// # Errors
-    /// What keeps it from giving one.
-    async fn probe(&self, server: &Endpoint, proof: Proof) -> Result<(), Error> {
-        let upstream = &self.upstream;
+    /// Asks a server for a proof that it is well; what keeps it from giving one.
+    async fn probe(&self, server: &Endpoint, absence: Option<Absence>) -> Result<(), Reason> {
+        let found = timeout(self.servers.check().timeout, self.ask(server, absence)).await;
+        let found = found.unwrap_or(Err(Reason::ProbeFailed(Error::ResponseTimeout)));
+        if let Err(reason) = found {
+            tracing::debug!(server = %server.shown, %reason, "a probe failed");
+        }
+        found
+    }
+
+    async fn ask(&self, server: &Endpoint, absence: Option<Absence>) -> Result<(), Reason> {
+        let (upstream, check) = (&self.upstream, self.servers.check());
+        let proof = absence.map_or(Proof::Connection, |absence| absence.proof);
         let _spent = self.descriptors.spend();
         let Self { resolver, descriptors, handshakes, .. } = self;
         let queue = &QueueTime::default();
         let with = Opener { resolver, descriptors, handshakes, queue };
         let remote = Remote::of_server(upstream, server, self.socket_buffer);
         let mut times = OpeningTimes::default();
-        let (stream, _) = Box::pin(connector::open(with, remote, |_, _| true, &mut times)).await?;
-        if proof == Proof::Connection {
-            return Ok(());
-        }
-        let status = ask(stream, server, &upstream.host_header).await?;
-        let is_reason = upstream.ejection.statuses.contains(&status);
-        if proof == Proof::OtherStatus && is_reason { Err(Error::UpstreamClosed) } else { Ok(()) }
+        let opened = Box::pin(connector::open(with, remote, |_, _| true, &mut times)).await;
+        let (stream, _) = opened.map_err(Reason::ProbeFailed)?;
+        let question = match (&check.path, proof) {
+            (Some(path), _) => format!("GET {path}"),
+            (None, Proof::Connection) => return Ok(()),
+            // For nothing in particular (RFC 9110 §9.3.7).
+            (None, Proof::Answer | Proof::OtherStatus) => "OPTIONS *".to_owned(),
+        };
+        let status =
+            ask(stream, server, &upstream.host_header, &question).await.map_err(Reason::ProbeFailed)?;
+        let is_well = match check.path {
+            Some(_) => check.statuses.iter().any(|statuses| statuses.contains(&status)),
+            None => proof != Proof::OtherStatus || !upstream.ejection.statuses.contains(&status),
+        };
+        if is_well { Ok(()) } else { Err(Reason::ProbeAnswered(status)) }
     }
 }
 
-/// Waits until a server is taken out, tells that, and probes it until it is back; then anew.
+/// Probes a server: time and again where all servers are, else while it is out. Tells each change.
 async fn look_after(prober: Rc<Prober>, index: usize) {
-    let Some(server) = prober.upstream.endpoints.get(index) else { return };
-    let url = &server.shown;
+    let (servers, Some(server)) = (&prober.servers, prober.upstream.endpoints.get(index)) else { return };
+    let (check, url) = (servers.check(), &server.shown);
+    let mut next = FIRST_WITHIN.min(check.interval).mul_f64(fastrand::f64());
     loop {
-        let absence = prober.servers.taken_out(index).await;
+        let Some(absence) = servers.absence(index) else {
+            // Of many proxies not all should ask at once.
+            let wait = next.mul_f64(0.9 + 0.2 * fastrand::f64());
+            if !check.probes_all {
+                servers.taken_out(index).await;
+            } else if timeout(wait, servers.taken_out(index)).await.is_err() {
+                let found = prober.probe(server, None).await;
+                next = servers.probed(index, found);
+            }
+            continue;
+        };
         let since = Instant::now();
         tracing::warn!(
             server = %url,
@@ -93,13 +119,12 @@ async fn look_after(prober: Rc<Prober>, index: usize) {
         );
         sleep_until(Instant::from_std(absence.first_probe)).await;
         loop {
-            let probed = timeout(TIMEOUT, prober.probe(server, absence.proof)).await;
-            let fault = probed.unwrap_or(Err(Error::ResponseTimeout)).err();
-            let Some(next) = prober.servers.probed(index, fault.is_none()) else { break };
-            if let Some(fault) = fault {
-                tracing::debug!(server = %url, reason = %fault, "a probe failed");
+            let found = prober.probe(server, Some(absence)).await;
+            next = servers.probed(index, found);
+            if servers.absence(index).is_none() {
+                break;
             }
-            // Of many proxies not all should ask at once; none later than it is due.
+            // None later than it is due.
             sleep(next.mul_f64(0.8 + 0.2 * fastrand::f64())).await;
         }
         let out_for = since.elapsed().as_secs_f64();
@@ -107,12 +132,17 @@ async fn look_after(prober: Rc<Prober>, index: usize) {
     }
 }
 
-/// Asks a server for nothing in particular (RFC 9110 §9.3.7); returns the status of the first head that it answers
-/// with.
-async fn ask(mut stream: Stream, server: &Endpoint, host_header: &HostHeader) -> Result<u16, Error> {
+/// Asks a server a question without a body, which is a method and a target; returns the status of the first head that it
+/// answers with.
+async fn ask(
+    mut stream: Stream,
+    server: &Endpoint,
+    host_header: &HostHeader,
+    question: &str,
+) -> Result<u16, Error> {
     let host = host_header.of(server).unwrap_or(&server.authority);
     let request = format!(
-        "OPTIONS * HTTP/1.1\r\nHost: {host}\r\nUser-Agent: corsair/{}\r\nConnection: close\r\n\r\n",
+        "{question} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: corsair/{}\r\nConnection: close\r\n\r\n",
         env!("CARGO_PKG_VERSION")
     );
     stream.write_all(request.as_bytes()).await.map_err(|_| Error::UpstreamClosed)?;

@@ -1,31 +1,49 @@
-//! The servers of the upstream as the whole process knows them: which are usable, and what requests have told of them.
+//! The servers of the upstream as the whole process knows them: which are usable, what requests have told of them, and how
+//! many are under way.
 //!
-//! Requests ask with a load, and one that is answered adds one; only failures and probes take the lock.
+//! Requests ask with a load, and one that is answered adds one; only failures and probes take the lock. What is under way is
+//! counted where the choice of a server depends on it.
 
 use std::{
     cell::Cell,
+    hash::BuildHasher as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
+use foldhash::quality::FixedState;
 use tokio::sync::Notify;
 
-use super::health::{Absence, Failure, Health, Reason};
+use super::{
+    balance::{Rule, Standing},
+    health::{Absence, Failure, Health, Reason},
+};
 use crate::{
-    config::{Ejection, Upstream},
+    config::{BalanceRule, Balancing, Ejection, HealthCheck, Share, Upstream},
     error::Error,
 };
 
 /// The servers of the upstream, in the order of the configuration.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Servers {
     list: Box<[Server]>,
-    ejection: Ejection,
+    settings: Settings,
     /// Of all of them under one lock: that one stays usable is a matter of all.
     health: Mutex<Box<[Health]>>,
+    /// What times are counted from that are kept as numbers.
+    epoch: Instant,
+}
+
+/// What the configuration says of how they are used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Settings {
+    balancing: Balancing,
+    health: HealthCheck,
+    ejection: Ejection,
+    shares: Box<[Share]>,
 }
 
 /// How a server does.
@@ -33,6 +51,8 @@ pub struct Servers {
 pub struct ServerState {
     /// It is not used while others are.
     pub is_out: bool,
+    /// It is back, and its share still grows.
+    pub is_starting: bool,
     /// Why.
     pub reason: Option<String>,
     /// Since when; nothing where that was never different.
@@ -44,17 +64,61 @@ struct Server {
     is_out: AtomicBool,
     /// Requests that were answered, whatever the answer.
     answered: AtomicU64,
+    /// Requests that are under way.
+    under_way: AtomicU32,
+    /// When it came back, in milliseconds since the epoch of all; 0 where it was never out.
+    back: AtomicU64,
+    /// What tells it from others in any process.
+    identity: u64,
     /// Told when it is taken out.
     taken_out: Notify,
+}
+
+/// A request that a server has under way.
+#[derive(Debug)]
+pub struct UnderWay {
+    servers: Arc<Servers>,
+    index: usize,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.servers.list[self.index].under_way.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Settings {
+    fn of(upstream: &Upstream) -> Self {
+        Self {
+            balancing: upstream.balancing.clone(),
+            health: upstream.health.clone(),
+            ejection: upstream.ejection.clone(),
+            shares: upstream.endpoints.iter().map(|endpoint| endpoint.share).collect(),
+        }
+    }
+
+    /// Whether turns go round without regard to weights.
+    fn is_even(&self) -> bool {
+        self.health.slow_start.is_zero() && self.shares.windows(2).all(|two| two[0].weight == two[1].weight)
+    }
+
+    /// Whether the choice depends on what is under way.
+    const fn counts(&self) -> bool {
+        match self.balancing.rule {
+            BalanceRule::RoundRobin => false,
+            BalanceRule::LeastConnections | BalanceRule::RandomTwo | BalanceRule::Hash(_) => true,
+        }
+    }
 }
 
 impl Servers {
     /// Those of an upstream; all of them are usable.
     #[must_use]
     pub fn new(upstream: &Upstream) -> Arc<Self> {
-        let list = upstream.endpoints.iter().map(|_| Server::default()).collect();
+        let list = upstream.endpoints.iter().map(|endpoint| Server::of(&endpoint.key)).collect();
         let health = upstream.endpoints.iter().map(|_| Health::default()).collect();
-        Arc::new(Self { list, ejection: upstream.ejection.clone(), health: Mutex::new(health) })
+        let (settings, epoch) = (Settings::of(upstream), Instant::now());
+        Arc::new(Self { list, settings, health: Mutex::new(health), epoch })
     }
 
     /// Those of an upstream that `places` tells of each where it stood `before`: what is known of it is kept.
@@ -68,16 +132,28 @@ impl Servers {
         let list = places
             .iter()
             .zip(&health)
-            .map(|(place, health)| {
-                let answered = place.map_or(0, |place| before.list[place].answered.load(Relaxed));
+            .zip(&upstream.endpoints)
+            .map(|((place, health), endpoint)| {
+                let old = place.map(|place| &before.list[place]);
+                let number = |of: fn(&Server) -> &AtomicU64| {
+                    AtomicU64::new(old.map_or(0, |old| of(old).load(Relaxed)))
+                };
                 Server {
                     is_out: AtomicBool::new(health.absence().is_some()),
-                    answered: AtomicU64::new(answered),
-                    taken_out: Notify::new(),
+                    answered: number(|server| &server.answered),
+                    back: number(|server| &server.back),
+                    ..Server::of(&endpoint.key)
                 }
             })
             .collect();
-        Arc::new(Self { list, ejection: upstream.ejection.clone(), health: Mutex::new(health) })
+        let (settings, epoch) = (Settings::of(upstream), before.epoch);
+        Arc::new(Self { list, settings, health: Mutex::new(health), epoch })
+    }
+
+    /// Whether these are used as an upstream says by now.
+    #[must_use]
+    pub fn are_used_as(&self, upstream: &Upstream) -> bool {
+        self.settings == Settings::of(upstream)
     }
 
     /// Whether a server may be used while others are.
@@ -92,11 +168,83 @@ impl Servers {
         let health = self.health();
         let Some(health) = health.get(index) else { return ServerState::default() };
         match health.absence() {
-            Some(Absence { reason, since, .. }) => {
-                ServerState { is_out: true, reason: Some(reason.to_string()), since: Some(since) }
+            Some(Absence { reason, since, .. }) => ServerState {
+                is_out: true,
+                reason: Some(reason.to_string()),
+                since: Some(since),
+                ..ServerState::default()
+            },
+            None => {
+                let is_starting = self.grown(index, Instant::now()).is_some();
+                ServerState { is_starting, since: health.back(), ..ServerState::default() }
             }
-            None => ServerState { is_out: false, reason: None, since: health.back() },
         }
+    }
+
+    /// By what rule a server is chosen for a request that has this key, where requests with the same one belong together.
+    #[must_use]
+    pub fn rule(&self, key: Option<u64>) -> Rule {
+        match (&self.settings.balancing, key) {
+            (Balancing { rule: BalanceRule::LeastConnections, .. }, _) => Rule::LeastUnderWay,
+            (Balancing { rule: BalanceRule::RandomTwo, .. }, _) => Rule::RandomTwo,
+            (Balancing { rule: BalanceRule::Hash(_), hash_bound }, Some(key)) => {
+                Rule::Hash { key, bound: *hash_bound }
+            }
+            _ if self.settings.is_even() => Rule::EvenTurns,
+            _ => Rule::WeightedTurns,
+        }
+    }
+
+    /// How a server stands for a request that sets out at `now`.
+    #[must_use]
+    pub fn standing(&self, index: usize, now: Instant) -> Standing {
+        /// So that a weight of 1 can grow, too.
+        const FINENESS: u32 = 100;
+        let Some((server, share)) = self.list.get(index).zip(self.settings.shares.get(index)) else {
+            return Standing { is_usable: false, is_backup: true, weight: 1, under_way: 0, identity: 0 };
+        };
+        let weight = u32::from(share.weight);
+        let weight = if self.settings.health.slow_start.is_zero() {
+            weight
+        } else {
+            self.grown(index, now).map_or(weight * FINENESS, |grown| {
+                // Both are percentages, so that what is cut off is less than one of them.
+                (weight * grown.min(FINENESS)).max(1)
+            })
+        };
+        Standing {
+            is_usable: !server.is_out.load(Relaxed),
+            is_backup: share.backup,
+            weight,
+            under_way: server.under_way.load(Relaxed),
+            identity: server.identity,
+        }
+    }
+
+    /// How much of its share a server has that has come back not long ago, in percent; nothing where it has all of it.
+    fn grown(&self, index: usize, now: Instant) -> Option<u32> {
+        let slow_start = self.settings.health.slow_start.as_millis();
+        let back = self.list[index].back.load(Relaxed);
+        if slow_start == 0 || back == 0 {
+            return None;
+        }
+        let for_long = self.since_epoch(now).saturating_sub(back);
+        let percent = u128::from(for_long) * 100 / slow_start;
+        u32::try_from(percent).ok().filter(|percent| *percent < 100)
+    }
+
+    fn since_epoch(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.epoch).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Counts a request at a server for as long as the result lives, where the choice of a server depends on that.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>, index: usize) -> Option<UnderWay> {
+        if !self.settings.counts() {
+            return None;
+        }
+        self.list.get(index)?.under_way.fetch_add(1, Relaxed);
+        Some(UnderWay { servers: Arc::clone(self), index })
     }
 
     /// Whether there is a usable one that a request has not tried yet.
@@ -114,22 +262,35 @@ impl Servers {
         Some(Turn { servers: self, index, begun, answered_before, is_told: Cell::new(false) })
     }
 
-    /// Waits until a server is out, and says why.
-    pub(super) async fn taken_out(&self, index: usize) -> Absence {
-        loop {
-            if let Some(absence) = self.health()[index].absence() {
-                return absence;
-            }
+    /// How servers are asked whether they are well.
+    pub(super) const fn check(&self) -> &HealthCheck {
+        &self.settings.health
+    }
+
+    /// What is to be known of a server that is out.
+    pub(super) fn absence(&self, index: usize) -> Option<Absence> {
+        self.health()[index].absence()
+    }
+
+    /// Waits until a server is out.
+    pub(super) async fn taken_out(&self, index: usize) {
+        while self.absence(index).is_none() {
             self.list[index].taken_out.notified().await;
         }
     }
 
-    /// Takes the result of a probe in; returns how soon the next one is due, or nothing when the server is back.
-    pub(super) fn probed(&self, index: usize, is_good: bool) -> Option<Duration> {
+    /// Takes in what a probe has found; returns how soon the next one is due.
+    pub(super) fn probed(&self, index: usize, found: Result<(), Reason>) -> Duration {
+        let (now, server) = (Instant::now(), &self.list[index]);
         // Under the lock, for a request may take it out again meanwhile.
         let mut health = self.health();
-        let next = health[index].probed(is_good, Instant::now());
-        self.list[index].is_out.store(next.is_some(), Relaxed);
+        let was_out = health[index].absence().is_some();
+        let next = health[index].probed(found, &self.settings.health, &self.settings.ejection, now);
+        let is_out = health[index].absence().is_some();
+        if was_out && !is_out {
+            server.back.store(self.since_epoch(now).max(1), Relaxed);
+        }
+        server.is_out.store(is_out, Relaxed);
         next
     }
 
@@ -152,8 +313,10 @@ impl Servers {
             answered: server.answered.load(Relaxed),
         };
         let mut health = self.health();
-        let last = !self.has_another(&[turn.index]);
-        if health[turn.index].failed(&failure, &self.ejection, last, now) {
+        let by_requests = health.iter().filter_map(Health::absence).filter(|it| !it.reason.is_of_probes());
+        let most = self.list.len() * self.settings.ejection.at_most as usize / 100;
+        let stays = !self.has_another(&[turn.index]) || by_requests.count() >= most;
+        if health[turn.index].failed(&failure, &self.settings.ejection, stays, now) {
             server.is_out.store(true, Relaxed);
             server.taken_out.notify_one();
         }
@@ -182,7 +345,7 @@ impl Turn<'_> {
         if self.is_told.replace(true) {
             return;
         }
-        if self.servers.ejection.statuses.contains(&status) {
+        if self.servers.settings.ejection.statuses.contains(&status) {
             self.servers.failed(self, Reason::Answered(status));
         } else {
             self.servers.list[self.index].answered.fetch_add(1, Relaxed);
@@ -199,16 +362,46 @@ impl Turn<'_> {
     }
 }
 
+impl Server {
+    /// One whose connections are kept under this key: the same in each process that has it.
+    fn of(key: &str) -> Self {
+        Self { identity: FixedState::default().hash_one(key), ..Self::default() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn servers(count: usize) -> Servers {
-        Servers {
-            list: (0..count).map(|_| Server::default()).collect(),
-            ejection: Ejection { failures: 3, statuses: vec![503], min_time: Duration::from_secs(10) },
-            health: Mutex::new((0..count).map(|_| Health::default()).collect()),
+    fn settings(shares: &[(u16, bool)]) -> Settings {
+        Settings {
+            balancing: Balancing { rule: BalanceRule::RoundRobin, hash_bound: 150 },
+            health: HealthCheck { rise: 2, interval: Duration::from_secs(5), ..HealthCheck::default() },
+            ejection: Ejection {
+                failures: 3,
+                statuses: vec![503],
+                min_time: Duration::from_secs(10),
+                at_most: 100,
+            },
+            shares: shares
+                .iter()
+                .map(|(weight, backup)| Share { weight: *weight, backup: *backup })
+                .collect(),
         }
+    }
+
+    fn servers_with(settings: Settings) -> Servers {
+        let count = settings.shares.len();
+        Servers {
+            list: (0..count).map(|index| Server::of(&index.to_string())).collect(),
+            settings,
+            health: Mutex::new((0..count).map(|_| Health::default()).collect()),
+            epoch: Instant::now(),
+        }
+    }
+
+    fn servers(count: usize) -> Servers {
+        servers_with(settings(&vec![(1, false); count]))
     }
 
     fn usable(servers: &Servers) -> Vec<bool> {
@@ -227,8 +420,8 @@ mod tests {
         }
         assert_eq!(usable(&servers), [false, false, true]);
         assert!(!servers.has_another(&[2]) && servers.has_another(&[0, 1]));
-        assert_eq!(servers.probed(1, true), Some(super::super::health::SOON));
-        assert_eq!(servers.probed(1, true), None);
+        assert_eq!(servers.probed(1, Ok(())), super::super::health::SOON);
+        servers.probed(1, Ok(()));
         turn(&servers, 2).failed(Error::ConnectRefused, false);
         assert_eq!(usable(&servers), [false, true, false], "it was not the last any more");
     }
@@ -276,7 +469,71 @@ mod tests {
     async fn whoever_waits_hears_that_a_server_is_out() {
         let servers = servers(2);
         let failing = async { turn(&servers, 1).failed(Error::ConnectRefused, false) };
-        let (absence, ()) = tokio::join!(servers.taken_out(1), failing);
-        assert_eq!(absence.reason, Reason::Failed(Error::ConnectRefused));
+        tokio::join!(servers.taken_out(1), failing);
+        let reason = servers.absence(1).map(|absence| absence.reason);
+        assert_eq!(reason, Some(Reason::Failed(Error::ConnectRefused)));
+    }
+
+    #[test]
+    fn requests_take_no_more_servers_out_than_they_may_and_probes_any() {
+        let settings = settings(&[(1, false); 4]);
+        let ejection = Ejection { at_most: 50, ..settings.ejection };
+        let servers = servers_with(Settings {
+            ejection,
+            health: HealthCheck { fall: 1, ..settings.health },
+            ..settings
+        });
+        let _ = servers.probed(3, Err(Reason::ProbeAnswered(500)));
+        for index in 0..3 {
+            turn(&servers, index).failed(Error::ConnectRefused, false);
+        }
+        assert_eq!(usable(&servers), [false, false, true, false]);
+        let _ = servers.probed(2, Err(Reason::ProbeAnswered(500)));
+        assert_eq!(usable(&servers), [false; 4], "the last one, too");
+    }
+
+    #[test]
+    fn the_share_of_one_that_is_back_grows() {
+        let settings = settings(&[(2, false), (1, false)]);
+        let health = HealthCheck { slow_start: Duration::from_secs(10), ..settings.health };
+        let servers = servers_with(Settings { health, ..settings });
+        let weights = |now| [0, 1].map(|index| servers.standing(index, now).weight);
+        assert_eq!((servers.rule(None), weights(Instant::now())), (Rule::WeightedTurns, [200, 100]));
+        turn(&servers, 0).failed(Error::ConnectRefused, false);
+        let _ = (servers.probed(0, Ok(())), servers.probed(0, Ok(())));
+        assert!(servers.is_usable(0) && servers.state(0).is_starting && !servers.state(1).is_starting);
+        let back = servers.epoch + Duration::from_millis(servers.list[0].back.load(Relaxed));
+        for (seconds, expected) in [(0, 1), (1, 20), (5, 100), (9, 180), (10, 200), (99, 200)] {
+            assert_eq!(weights(back + Duration::from_secs(seconds)), [expected, 100], "after {seconds} s");
+        }
+    }
+
+    #[test]
+    fn what_is_under_way_is_counted_where_the_choice_depends_on_it() {
+        for (rule, counts) in [(BalanceRule::RoundRobin, 0), (BalanceRule::LeastConnections, 1)] {
+            let settings = settings(&[(1, false), (3, true)]);
+            let balancing = Balancing { rule, hash_bound: 150 };
+            let servers = Arc::new(servers_with(Settings { balancing, ..settings }));
+            let under_way = |index| servers.standing(index, Instant::now()).under_way;
+            let entered = servers.enter(1);
+            assert_eq!((under_way(0), under_way(1)), (0, counts));
+            drop(entered);
+            assert_eq!(under_way(1), 0);
+        }
+    }
+
+    #[test]
+    fn turns_go_round_evenly_where_weights_are_equal() {
+        for (shares, rule) in [
+            (&[(1, false), (1, true)][..], Rule::EvenTurns),
+            (&[(7, false), (7, false)], Rule::EvenTurns),
+            (&[(1, false), (2, false)], Rule::WeightedTurns),
+        ] {
+            assert_eq!(servers_with(settings(shares)).rule(None), rule);
+        }
+        let hash = Balancing { rule: BalanceRule::Hash(crate::config::HashKey::Target), hash_bound: 120 };
+        let servers = servers_with(Settings { balancing: hash, ..settings(&[(1, false); 2]) });
+        assert_eq!(servers.rule(Some(7)), Rule::Hash { key: 7, bound: 120 });
+        assert_eq!(servers.rule(None), Rule::EvenTurns, "a request without the key");
     }
 }

@@ -6,7 +6,7 @@ use crate::config::{Key, Kind, Row, printed::quoted};
 
 /// Where the names of settings stand in a file, in its order: what they begin with, the table that holds them there,
 /// and what it is for.
-const TABLES: [(&str, &str, &str); 12] = [
+const TABLES: [(&str, &str, &str); 13] = [
     ("", "", "What holds for the whole process"),
     ("timeouts.", "[timeouts]", "Every wait; a route may have its own"),
     ("limits.", "[limits]", "Every bound; a route may have its own"),
@@ -26,6 +26,11 @@ const TABLES: [(&str, &str, &str); 12] = [
     ("listen.", "[[listen]]", "An address to serve; repeatable"),
     ("listen.tls.certificates.", "[[listen.tls.certificates]]", "A certificate of that address; repeatable"),
     ("upstream.", "[upstream.NAME]", "Servers that do the same"),
+    (
+        "upstream.servers.",
+        "[[upstream.NAME.servers]]",
+        "A server of which more is said than its url = \"http://HOST:PORT\", which stands here, too; in place of a text in servers",
+    ),
     ("route.", "[[route]]", "What becomes of requests for a host and a path; repeatable"),
 ];
 
