@@ -9,11 +9,15 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::Duration,
 };
 
 use corsair::{
-    config::{Artifact, SUBCOMMANDS, Settings, Shell, Source, compile::compile, file, machine::Machine},
+    config::{
+        Artifact, Config, SUBCOMMANDS, Settings, Shell, Source, compile::compile, file, machine::Machine,
+    },
     observe::metrics::CATALOGUE,
+    server::MemoryBound,
 };
 use support::Corsair;
 
@@ -78,16 +82,24 @@ fn what_lies_in_packaging_is_what_the_program_prints() {
 
 #[test]
 fn the_configurations_of_the_packages_have_no_fault_and_are_warned_of_nothing() {
+    for name in ["corsair.toml", "container/corsair.toml", "kubernetes/corsair.toml"] {
+        compiled(name);
+    }
+}
+
+/// The configuration that this file is, which has no fault and is warned of nothing.
+fn compiled(name: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["corsair.toml", "container/corsair.toml"] {
-        let text = packaged(name).replace("/var/log/corsair", folder.path().to_str().unwrap());
-        let mut settings = Settings::default();
-        file::add(&Source::new(Path::new(name), &text), &mut settings);
-        let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
-        match compile(&settings, machine, None) {
-            Ok((_, warnings)) => assert!(warnings.is_empty(), "{name}: {warnings:?}"),
-            Err(faults) => panic!("{name}: {faults:?}"),
+    let text = packaged(name).replace("/var/log/corsair", folder.path().to_str().unwrap());
+    let mut settings = Settings::default();
+    file::add(&Source::new(Path::new(name), &text), &mut settings);
+    let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
+    match compile(&settings, machine, None) {
+        Ok((config, warnings)) => {
+            assert!(warnings.is_empty(), "{name}: {warnings:?}");
+            config
         }
+        Err(faults) => panic!("{name}: {faults:?}"),
     }
 }
 
@@ -143,6 +155,60 @@ fn the_unit_leaves_a_drain_its_time_and_the_process_its_one_right() {
     assert_eq!(value("AmbientCapabilities"), value("CapabilityBoundingSet"));
     // What a process that drains tells of itself is not about the service.
     assert_eq!((value("Type"), value("NotifyAccess")), ("notify".to_owned(), "main".to_owned()));
+}
+
+/// What stands behind `key:`, wherever that is in a text of YAML.
+fn of_yaml<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    let lines = text.lines().map(|line| line.trim_start().trim_start_matches("- "));
+    let values = lines.filter_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+    values.map(|value| value.trim_matches('"')).collect()
+}
+
+#[test]
+fn the_kustomization_lists_every_resource_that_lies_there_and_the_version_of_the_program() {
+    let kustomization = packaged("kubernetes/kustomization.yaml");
+    // One that is wanted by some alone stands in a comment.
+    let items = kustomization.lines().map(|line| line.trim_start_matches([' ', '#']));
+    let listed: BTreeSet<String> = items
+        .filter_map(|line| line.strip_prefix("- "))
+        .filter(|item| item.contains('.'))
+        .map(str::to_owned)
+        .collect();
+    let files = fs::read_dir(packaging().join("kubernetes")).unwrap();
+    let mut found: BTreeSet<String> =
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(found.remove("kustomization.yaml"));
+    assert_eq!(listed, found);
+    assert_eq!(of_yaml(&kustomization, "newTag"), [env!("CARGO_PKG_VERSION")]);
+}
+
+#[test]
+fn a_pod_has_the_time_of_a_drain_the_ports_of_its_file_and_memory_for_its_bound() {
+    let (pod, config) = (packaged("kubernetes/deployment.yaml"), compiled("kubernetes/corsair.toml"));
+    let one = |key: &str| match of_yaml(&pod, key)[..] {
+        [value] => value.to_owned(),
+        ref values => panic!("{key}: {values:?}"),
+    };
+    let grace = Duration::from_secs(one("terminationGracePeriodSeconds").parse().unwrap());
+    assert!(grace > config.process.drain_delay + config.process.drain_timeout);
+
+    // It is reached from outside of the pod, probes and all.
+    let admin = config.admin.listen.as_ref().unwrap();
+    let served = config.listeners().map(|(_, listener)| &listener.address).chain([admin]);
+    let served: Vec<String> =
+        served.inspect(|address| assert!(!address.is_loopback())).map(ToString::to_string).collect();
+    let ports = of_yaml(&pod, "containerPort").into_iter().map(|port| format!("0.0.0.0:{port}"));
+    assert_eq!(served, ports.collect::<Vec<_>>());
+
+    // The last is the limit; half of it is for buffers of the kernel.
+    let limit =
+        of_yaml(&pod, "memory").last().unwrap().strip_suffix("Mi").unwrap().parse::<u64>().unwrap() << 20;
+    assert!(2 * MemoryBound::of(&config).total() <= limit);
+
+    // The image reads the file in this folder, and the file is looked at where it is.
+    let image = packaged("container/Containerfile");
+    assert!(image.contains(&format!("\"{}/corsair.toml\"", one("mountPath"))) && config.process.watch);
+    assert!(image.contains(&format!("USER {}:{}", one("runAsUser"), one("runAsGroup"))));
 }
 
 /// The metrics that an expression of Prometheus names, and the labels that it names in braces and behind `by`.
