@@ -88,6 +88,9 @@ pub enum Error {
     /// corsair failed; a defect.
     Internal,
 
+    /// As many connections to the upstream are open as may be, and as many requests wait for one as may, or this one has
+    /// waited for `pool.queue_timeout`.
+    ConnectionLimit,
     /// The resolver did not answer in time.
     DnsTimeout,
     /// The resolver failed, or the name does not exist.
@@ -162,6 +165,7 @@ impl Error {
         Self::LoopDetected,
         Self::TooManyRedirects,
         Self::Internal,
+        Self::ConnectionLimit,
         Self::DnsTimeout,
         Self::Dns,
         Self::SocketMissing,
@@ -211,6 +215,7 @@ impl Error {
             Self::TargetAddressProhibited => Row(403, Proxy, "destination_ip_prohibited"),
             Self::LoopDetected | Self::TooManyRedirects => Row(508, Proxy, "proxy_loop_detected"),
             Self::Internal => Row(500, Proxy, "proxy_internal_error"),
+            Self::ConnectionLimit => Row(503, Upstream, "connection_limit_reached"),
             Self::DnsTimeout => Row(504, Upstream, "dns_timeout"),
             Self::Dns => Row(502, Upstream, "dns_error"),
             Self::SocketMissing => Row(502, Upstream, "destination_unavailable"),
@@ -333,6 +338,7 @@ impl fmt::Display for Error {
             Self::LoopDetected => "the request has passed through this proxy already",
             Self::TooManyRedirects => "the target redirects too many times",
             Self::Internal => "corsair failed to handle this request",
+            Self::ConnectionLimit => "all connections that the upstream may have are in use; try again soon",
             Self::DnsTimeout => "the name of the upstream could not be resolved in time",
             Self::Dns => "the name of the upstream could not be resolved",
             Self::SocketMissing => {

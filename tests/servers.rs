@@ -10,19 +10,24 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
-use support::{Corsair, Gate, Origin, Then, answer, eventually};
+use support::{Client, Corsair, Gate, Origin, Then, answer, eventually};
 use tempfile::TempDir;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A corsair with one worker in front of an upstream of which the file says this.
 fn in_front_of(upstream: &str) -> (Corsair, TempDir) {
+    with_workers(1, upstream)
+}
+
+fn with_workers(workers: usize, upstream: &str) -> (Corsair, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("corsair.toml");
     let text = format!(
-        "workers = 1\n[[listen]]\naddress = \"127.0.0.1:0\"\n[log]\naccess = \"off\"\n\
+        "workers = {workers}\n[[listen]]\naddress = \"127.0.0.1:0\"\n[log]\naccess = \"off\"\n\
          [[route]]\nupstream = \"app\"\n[upstream.app]\n{upstream}\n"
     );
     std::fs::write(&file, text).unwrap();
@@ -186,4 +191,103 @@ fn without_a_path_a_server_is_well_that_can_be_connected_to() {
         assert_eq!(corsair.ask(GET).status, 200);
         asked(&revived) > 0
     });
+}
+
+/// A server that answers when the gate opens.
+fn slow(gate: &Gate) -> Origin {
+    let gate = gate.clone();
+    Origin::on_head(move |exchange| {
+        exchange.request();
+        gate.wait();
+        exchange.send(answer("200 OK", "", "x"));
+        Then::KeepAlive
+    })
+}
+
+fn sends(corsair: &Corsair) -> Client {
+    let mut client = corsair.connect();
+    client.send(GET);
+    client
+}
+
+#[test]
+fn no_more_connections_are_open_than_may_be_and_so_many_requests_wait() {
+    const QUEUE: &str = "queue = 3, queue_timeout = \"60s\"";
+    for (of_server, pool) in [("", "max_connections = 2, "), (", max_connections = 2", "")] {
+        for workers in [1, 2] {
+            let gate = Gate::new();
+            let origin = slow(&gate);
+            let server = format!("{{ url = \"{}\"{of_server} }}", url(origin.address()));
+            let (corsair, _folder) =
+                with_workers(workers, &format!("servers = [{server}]\npool = {{ {pool}{QUEUE} }}"));
+            let mut first = [sends(&corsair), sends(&corsair)];
+            origin.wait("two requests", |seen| seen.heads == 2);
+            let (mut waiting, mut refused) =
+                ((0..6).map(|_| sends(&corsair)).collect::<Vec<_>>(), Vec::new());
+            eventually("three of six are told to come again", || {
+                for mut client in std::mem::take(&mut waiting) {
+                    let is_quiet = client.is_quiet_for(Duration::from_millis(1));
+                    if is_quiet { waiting.push(client) } else { refused.push(client) }
+                }
+                refused.len() == 3
+            });
+            for client in &mut refused {
+                let response = client.response();
+                assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
+                assert_eq!(response.field("Proxy-Status"), Some("corsair; error=connection_limit_reached"));
+                assert_eq!(response.field("Access-Control-Allow-Origin"), Some("*"));
+            }
+            assert_eq!((origin.connections(), origin.seen().heads), (2, 2));
+            gate.open();
+            for client in first.iter_mut().chain(&mut waiting) {
+                assert_eq!(client.response().status, 200);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_that_has_waited_long_enough_is_told_to_come_again() {
+    let gate = Gate::new();
+    let origin = slow(&gate);
+    let pool = "pool = { max_connections = 1, queue_timeout = \"300ms\" }";
+    let (corsair, _folder) = in_front_of(&format!("servers = [\"{}\"]\n{pool}", url(origin.address())));
+    let mut first = sends(&corsair);
+    origin.wait("the first", |seen| seen.heads == 1);
+    let begun = Instant::now();
+    assert_eq!(corsair.ask(GET).status, 503);
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
+    gate.open();
+    assert_eq!(first.response().status, 200);
+    assert_eq!(corsair.ask(GET).status, 200, "its place has come free");
+}
+
+#[test]
+fn an_idle_connection_of_another_worker_makes_room() {
+    let origin = Origin::echo();
+    let pool = "pool = { max_connections = 1, queue_timeout = \"60s\" }";
+    let (corsair, _folder) = with_workers(2, &format!("servers = [\"{}\"]\n{pool}", url(origin.address())));
+    // New connections go to either worker; each keeps its connection to the server, and there may be one.
+    let mut clients: Vec<Client> = (0..8).map(|_| corsair.connect()).collect();
+    for _ in 0..3 {
+        for client in &mut clients {
+            assert_eq!(client.send(GET).response().status, 200);
+        }
+    }
+    eventually("all but one are closed", || origin.seen().open <= 1);
+}
+
+#[test]
+fn what_cannot_be_sent_twice_goes_out_on_a_connection_of_its_own_where_that_is_wanted() {
+    const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+    for (reuse, connections) in [(true, 1), (false, 4)] {
+        let origin = Origin::echo();
+        let servers = format!("servers = [\"{}\"]\npool.reuse_for_unsafe = {reuse}", url(origin.address()));
+        let (corsair, _folder) = in_front_of(&servers);
+        let mut client = corsair.connect();
+        for request in [GET, POST, GET, POST, POST] {
+            assert_eq!(client.send(request).response().status, 200);
+        }
+        assert_eq!(origin.connections(), connections, "{reuse}");
+    }
 }

@@ -205,6 +205,9 @@ fn add_upstreams(families: &mut Families, observed: &Observed) {
             .map(|(index, server)| ([&*upstream.name, &*server.shown], servers.is_usable(index).into()))
     });
     families.add(&all::UPSTREAM_UP, states);
+    let waiting = config.upstreams.iter().zip(&publication.servers);
+    let waiting = waiting.map(|(upstream, servers)| ([&*upstream.name], (servers.waiting() as u64).into()));
+    families.add(&all::QUEUE_WAITING, waiting);
     let verify = config.upstreams.iter().map(|upstream| ([&*upstream.name], upstream.tls.verifies.into()));
     families.add(&all::UPSTREAM_VERIFY, verify);
     let requests = servers.iter().flat_map(|(name, server, sums)| {

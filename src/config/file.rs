@@ -351,11 +351,7 @@ impl Walk<'_> {
             } else if let Some(key) = kind.key(name_of_it) {
                 self.setting(key, value, kind, name_of_it, &mut own);
             } else {
-                let message = if later::is_of_a_server(name_of_it) {
-                    later::MESSAGE.to_owned()
-                } else {
-                    unknown_name(name_of_it, kind.names().map(|(_, name)| name).chain(["url"]))
-                };
+                let message = unknown_name(name_of_it, kind.names().map(|(_, name)| name).chain(["url"]));
                 self.fault(name.span(), &format!("{spelled}.{name_of_it}"), message);
             }
         }

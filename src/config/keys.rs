@@ -238,6 +238,8 @@ settings! {
             "Share of a server that is written as { url = \"URL\", weight = 2 }, compared with that of the others";
         ServerBackup = "upstream.servers.backup": Switch = "false",
             "Whether such a server is used only while no other one is usable";
+        ServerMaxConnections = "upstream.servers.max_connections": Value("N") = "0",
+            "Open connections to such a server, idle ones included, over all workers; 0: as many as it takes";
         Balance = "upstream.balance": Value("round_robin|least_conn|random_two|hash:ip|hash:header:NAME|hash:uri") = "round_robin",
             "Which server a request goes to; with hash the same one for the same client, field or target";
         HashBound = "upstream.hash_bound": Value("PERCENT") = "150%",
@@ -268,6 +270,14 @@ settings! {
             "Idle connections kept for each server, over all workers; twice that for all servers";
         PoolIdleTimeout = "upstream.pool.idle_timeout": Value("DURATION") = "60s",
             "How long they are kept, unless their server announces less";
+        PoolMaxConnections = "upstream.pool.max_connections": Value("N") = "0",
+            "Open connections to all servers of the upstream, idle ones included, over all workers; 0: as many as it takes";
+        PoolQueue = "upstream.pool.queue": Value("N") = "100",
+            "Requests that may wait where as many are open as may be; more are 503";
+        PoolQueueTimeout = "upstream.pool.queue_timeout": Value("DURATION") = "1s",
+            "How long one waits before it is 503";
+        PoolReuseForUnsafe = "upstream.pool.reuse_for_unsafe": Switch = "true",
+            "Whether a request that cannot be sent twice may go out on a connection that was used before";
     }
     "DNS" {
         DnsServer = "dns.servers", flag "dns-server": List("ADDRESS"),

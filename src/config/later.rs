@@ -28,10 +28,6 @@ const LATER: &[&str] = &[
     "route.limit",
     "upstream.resolve",
     "upstream.retry",
-    "upstream.pool.max_connections",
-    "upstream.pool.queue",
-    "upstream.pool.queue_timeout",
-    "upstream.pool.reuse_for_unsafe",
     "upstream.tls.cert",
     "upstream.tls.key",
     "upstream.tls.server_name",
@@ -43,11 +39,6 @@ const LATER: &[&str] = &[
 /// Whether a setting of this name is planned.
 pub(super) fn is_later(name: &str) -> bool {
     LATER.contains(&name)
-}
-
-/// Whether one of this name is, of a server that is written as a table.
-pub(super) fn is_of_a_server(name: &str) -> bool {
-    ["max_connections"].contains(&name)
 }
 
 #[cfg(test)]

@@ -90,11 +90,13 @@ pub struct Share {
     pub weight: u16,
     /// Whether only while no other one is usable.
     pub backup: bool,
+    /// Connections that may be open to it, over all workers; 0: as many as it takes.
+    pub max_connections: usize,
 }
 
 impl Share {
     /// That of a server of which nothing else is said.
-    const USUAL: Self = Self { weight: 1, backup: false };
+    const USUAL: Self = Self { weight: 1, backup: false, max_connections: 0 };
 }
 
 /// A name to be resolved, an address, or a Unix socket.
@@ -264,7 +266,11 @@ fn give_shares(endpoints: &mut [Endpoint], reader: &mut Reader<'_>) {
 
 fn share(reader: &mut Reader<'_>) -> Share {
     let weight = reader.value(Key::ServerWeight, |text| values::count(text, 1..=1000));
-    Share { weight: u16::try_from(weight).unwrap_or(u16::MAX), backup: reader.switch(Key::ServerBackup) }
+    Share {
+        weight: u16::try_from(weight).unwrap_or(u16::MAX),
+        backup: reader.switch(Key::ServerBackup),
+        max_connections: reader.value(Key::ServerMaxConnections, |text| values::count(text, 0..=1_000_000)),
+    }
 }
 
 /// TLS towards upstreams and targets; `None` if a file is faulty.

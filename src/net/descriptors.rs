@@ -17,6 +17,7 @@ pub struct Descriptors {
     races: usize,
     racing: AtomicUsize,
     called: Notify,
+    places_wanted: Notify,
 }
 
 /// An open connection to an upstream, as the budget sees it.
@@ -32,7 +33,7 @@ impl Descriptors {
     #[must_use]
     pub fn new(limit: usize, races: usize) -> Arc<Self> {
         let (open, racing) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { limit, open, races, racing, called: Notify::new() })
+        Arc::new(Self { limit, open, races, racing, called: Notify::new(), places_wanted: Notify::new() })
     }
 
     /// Counts a connection for as long as the result lives.
@@ -56,6 +57,17 @@ impl Descriptors {
     /// Waits until that is asked for. A call that comes at another time is missed, and repeated by the next one.
     pub async fn called(&self) {
         self.called.notified().await;
+    }
+
+    /// Asks the other workers to give idle connections up to those upstreams that have as many as they may, and for which
+    /// requests wait.
+    pub fn want_places(&self) {
+        self.places_wanted.notify_waiters();
+    }
+
+    /// Waits until that is asked for; as [`called`](Self::called).
+    pub async fn places_wanted(&self) {
+        self.places_wanted.notified().await;
     }
 
     /// Room for an attempt beside others of its race, if there is any.

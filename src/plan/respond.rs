@@ -121,6 +121,9 @@ impl Responder<'_> {
                 writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
             } else if error == Error::MethodNotServed {
                 writer.field(b"Allow", self.route.methods.allow().as_bytes());
+            } else if error == Error::ConnectionLimit {
+                // A place comes free within moments, or there are too few of them.
+                writer.field(b"Retry-After", b"1");
             }
         }
         if let Some(location) = fixed.and_then(|fixed| fixed.location.as_ref()) {

@@ -17,6 +17,7 @@ use super::{
     relay::ClientSide,
     snapshot::{Group, Snapshot},
     tell,
+    wait::{Taken, Wait},
 };
 use crate::{
     config::{Endpoint, Place, Route, UpstreamId},
@@ -60,6 +61,8 @@ pub(crate) struct Checkout<'a, 'b> {
     pub(crate) opened: u32,
     /// How long the last of them took.
     pub(crate) times: Option<OpeningTimes>,
+    /// How long a connection was waited for that others had.
+    pub(crate) queued: Duration,
     /// The server that it was to, by its place.
     pub(crate) server: Option<usize>,
 }
@@ -156,7 +159,8 @@ impl<'a> Checkout<'a, '_> {
         timer: &mut Timer,
     ) -> Result<Connected<'a>, Error> {
         let upstream = self.snapshot.config.upstream(id);
-        let Group { servers, balance, .. } = self.snapshot.group(id);
+        let group = self.snapshot.group(id);
+        let Group { servers, balance, .. } = group;
         let snapshot = self.snapshot;
         let connected = |lease, index: usize, bound, request| {
             let connection = snapshot.server_tally(Some(id), index).in_use();
@@ -171,22 +175,48 @@ impl<'a> Checkout<'a, '_> {
                 }
             }
         }
+        self.fresh_only |= self.ask_kernel && !upstream.pool.reuse_for_unsafe;
         let mut failed = Error::Internal;
         let mut begun = self.begun;
         let (count, begun_at) = (upstream.endpoints.len(), begun.into_std());
         let rule = servers.rule(self.affinity);
         let standing = |index| servers.standing(index, begun_at);
+        let mut wait = Wait::new(group, upstream.pool.queue_timeout);
         while let Some(index) = balance.next(rule, count, self.tried, standing) {
             let server = &upstream.endpoints[index];
             // From now on, for it takes time to connect.
             let request = servers.enter(index);
             if let Some(lease) = self.pooled(Some(id), &server.key, |_| true) {
+                self.waited(&mut wait);
                 return Ok(connected(lease, index, false, request));
             }
+            let Some(Taken(place)) = wait.place(index) else {
+                // Wherever there is an idle one in this worker it will do.
+                let idle = servers.usable_but(index, self.tried).find_map(|index| {
+                    let server = &upstream.endpoints[index];
+                    Some((index, self.pooled(Some(id), &server.key, |_| true)?))
+                });
+                if let Some((index, lease)) = idle {
+                    self.waited(&mut wait);
+                    return Ok(connected(lease, index, false, servers.enter(index)));
+                }
+                drop(request);
+                if self.fresh_only {
+                    self.core.pool.give_up_one_to(&server.key);
+                }
+                let turn = wait.turn(self.core, client, timer).await;
+                turn.inspect_err(|_| self.waited(&mut wait))?;
+                begun = Instant::now();
+                continue;
+            };
+            self.waited(&mut wait);
             self.server = Some(index);
             let remote = Remote::of_server(upstream, server, self.route.limits.socket_buffer);
             let error = match self.open(remote, |_, _| true, client, timer).await {
-                Ok(lease) => return Ok(connected(lease, index, false, request)),
+                Ok(mut lease) => {
+                    lease.open.take_place(place);
+                    return Ok(connected(lease, index, false, request));
+                }
                 Err(error) => error,
             };
             if !error.client_is_gone() {
@@ -208,6 +238,17 @@ impl<'a> Checkout<'a, '_> {
             (failed, begun) = (error, now);
         }
         Err(failed)
+    }
+
+    /// Ends the wait for a connection: the clock of the deadline has stood still meanwhile.
+    fn waited(&mut self, wait: &mut Wait<'_>) {
+        let waited = wait.end();
+        if !waited.is_zero() {
+            self.deadline += waited;
+            self.queued += waited;
+            let times = self.times.get_or_insert_default();
+            times.queue = Some(times.queue.unwrap_or_default() + waited);
+        }
     }
 
     /// The connection on which this client has logged in before.
@@ -283,7 +324,8 @@ impl<'a> Checkout<'a, '_> {
                 _ => break opened,
             }
         };
-        times.queue = queue.so_far();
+        let waited = self.queued;
+        times.queue = queue.so_far().map(|so_far| so_far + waited).or((!waited.is_zero()).then_some(waited));
         (self.times, self.opened) = (Some(times), self.opened + 1);
         let unresolved = is_name && times.dns.is_none();
         let (stream, peer) = opened.map_err(|error| {

@@ -9,6 +9,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use tokio::{io::AsyncWrite, time::Instant};
@@ -58,6 +59,8 @@ pub(crate) struct Job<'a> {
     pub(crate) bound: &'a mut BoundLeases,
     pub(crate) outcome: &'a mut Outcome,
     pub(crate) begun: Instant,
+    /// How long it has waited for a connection to its upstream: the clock of the deadline starts behind that.
+    pub(crate) queued: Duration,
     /// What it has in common with others that belong to the same server.
     pub(crate) affinity: Option<u64>,
     /// What the last final response settled.
@@ -148,7 +151,6 @@ impl<'a> Job<'a> {
         begun: Instant,
         tried: &mut Vec<usize>,
     ) -> Attempt {
-        let deadline = Instant::from_std(attempts.deadline());
         let mut connected = match self.connect(exchange, attempts, begun, tried).await {
             Ok(connected) => connected,
             // All servers have been tried.
@@ -156,6 +158,7 @@ impl<'a> Job<'a> {
                 return Attempt::Failed { error, reused: false, received: false, elsewhere: false };
             }
         };
+        let deadline = self.deadline(attempts);
         let (reused, servers) = (connected.lease.reused, self.servers(exchange));
         let turn = servers
             .zip(connected.server)
@@ -222,6 +225,11 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// By when there must be a response head.
+    fn deadline(&self, attempts: &Attempts) -> Instant {
+        Instant::from_std(attempts.deadline()) + self.queued
+    }
+
     /// The servers that the exchange goes to, where it goes to some of an upstream.
     fn servers(&self, exchange: &Exchange) -> Option<&'a Servers> {
         match exchange.destination {
@@ -247,7 +255,7 @@ impl<'a> Job<'a> {
             core: self.core,
             snapshot: self.snapshot,
             route: self.route,
-            deadline: Instant::from_std(attempts.deadline()),
+            deadline: self.deadline(attempts),
             begun,
             affinity: self.affinity,
             fresh_only: attempts.fresh_only(),
@@ -257,11 +265,13 @@ impl<'a> Job<'a> {
             attempts: self.outcome.attempts,
             opened: 0,
             times: None,
+            queued: Duration::ZERO,
             server: None,
         };
         let connected = checkout.take(exchange, &mut self.client, self.timer).await;
         let outcome = &mut *self.outcome;
         outcome.attempts += checkout.opened;
+        self.queued += checkout.queued;
         if let Some(times) = checkout.times {
             outcome.opening = times;
             outcome.upstream = times.tried.map(Peer::Ip);
@@ -291,9 +301,18 @@ impl<'a> Job<'a> {
         if connected.bound || response.upstream_bound {
             return self.bound.put(endpoint, connected.lease);
         }
+        let group = upstream(exchange).map(|upstream| self.snapshot.group(upstream));
+        let waited_for = group.filter(|group| group.servers.waiting() > 0);
+        if waited_for.is_some_and(|group| group.queue.is_empty()) {
+            // By requests in other workers, for which its place comes free now.
+            return;
+        }
         let tally = self.tally(exchange, connected.server);
         let key = PoolKey { endpoint, chosen, limits, tally };
         connected.lease.keep(&self.core.pool, key, response.patience, now);
+        if let Some(group) = waited_for {
+            group.queue.call();
+        }
     }
 
     /// Writes down what an attempt came to.

@@ -63,6 +63,8 @@ mod record;
 
 mod connection;
 
+mod wait;
+
 mod checkout;
 
 mod exchange;

@@ -228,6 +228,7 @@ impl Turn<'_, '_> {
             outcome: &mut self.outcome,
             begun: self.begun,
             affinity,
+            queued: Duration::ZERO,
             response: None,
         };
         let exchanged = pin!(exchange(&mut job, planned)).await;

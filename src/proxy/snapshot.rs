@@ -19,7 +19,10 @@ use arc_swap::ArcSwap;
 use crate::{
     config::{Config, PolicyId, RouteId, Routes, Upstream, UpstreamId},
     observe::metrics::{PolicyCounters, RouteCounters, ServerTally, UpstreamCounters, WorkerCounters},
-    upstream::{Balance, Servers, pool::IdleLimits},
+    upstream::{
+        Balance, Queue, Servers,
+        pool::{IdleLimits, Pool},
+    },
 };
 
 /// What the process publishes: a configuration, and what all workers know of the servers in it.
@@ -104,6 +107,8 @@ pub struct Group {
     pub servers: Arc<Servers>,
     /// Whose turn it is.
     pub balance: Balance,
+    /// Who waits for a connection.
+    pub queue: Queue,
     /// What is kept of connections to each.
     pub idle: IdleLimits,
     /// What is counted of them.
@@ -144,7 +149,13 @@ impl Snapshot {
             });
             kept.unwrap_or_else(|| {
                 let counted = Counted::of(upstream, counters);
-                Rc::new(Group { servers: Arc::clone(servers), balance: Balance::default(), idle, counted })
+                Rc::new(Group {
+                    servers: Arc::clone(servers),
+                    balance: Balance::default(),
+                    queue: Queue::default(),
+                    idle,
+                    counted,
+                })
             })
         });
         Rc::new(Self {
@@ -161,6 +172,16 @@ impl Snapshot {
     #[must_use]
     pub fn group(&self, id: UpstreamId) -> &Group {
         &self.groups[id.index()]
+    }
+
+    /// Closes an idle connection to each server of those upstreams that have as many as they may, and for which requests
+    /// wait, but none in this worker.
+    pub fn give_places_up(&self, pool: &Pool) {
+        for (upstream, group) in self.config.upstreams.iter().zip(&self.groups) {
+            if group.servers.waiting() > 0 && group.queue.is_empty() {
+                upstream.endpoints.iter().for_each(|server| pool.give_up_one_to(&server.key));
+            }
+        }
     }
 
     /// What is counted of a route.

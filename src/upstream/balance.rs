@@ -43,6 +43,8 @@ pub struct Standing {
     pub is_usable: bool,
     /// It is used where no other is usable.
     pub is_backup: bool,
+    /// One more connection to it may be opened.
+    pub has_room: bool,
     /// Its share, compared with that of the others; at least 1.
     pub weight: u32,
     /// Requests that it has under way.
@@ -52,9 +54,14 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// The lower, the sooner it is used: usable ones before others, and of either those that are no backup.
+    /// That of a server that is none.
+    pub(super) const NONE: Self =
+        Self { is_usable: false, is_backup: true, has_room: false, weight: 1, under_way: 0, identity: 0 };
+
+    /// The lower, the sooner it is used: usable ones before others, of either those that are no backup, and of these those
+    /// that have room.
     const fn rank(&self) -> u8 {
-        (!self.is_usable as u8) << 1 | self.is_backup as u8
+        (!self.is_usable as u8) << 2 | (self.is_backup as u8) << 1 | !self.has_room as u8
     }
 }
 
@@ -206,7 +213,7 @@ mod tests {
     use super::*;
 
     const PLAIN: Standing =
-        Standing { is_usable: true, is_backup: false, weight: 1, under_way: 0, identity: 0 };
+        Standing { is_usable: true, is_backup: false, has_room: true, weight: 1, under_way: 0, identity: 0 };
 
     /// Servers that differ in nothing but whether they are usable.
     fn where_usable(is_usable: impl Fn(usize) -> bool) -> impl Fn(usize) -> Standing {
@@ -302,6 +309,19 @@ mod tests {
                 assert_ne!(next(&[], &[]), Some(1), "{rule:?}: where all are out it is the last");
             }
         }
+    }
+
+    #[test]
+    fn one_that_has_no_room_is_used_before_a_backup_and_after_any_other() {
+        let balance = Balance::default();
+        let next = |tried: &[usize]| {
+            balance.next(Rule::EvenTurns, 3, tried, |server| Standing {
+                has_room: server != 0,
+                is_backup: server == 2,
+                ..PLAIN
+            })
+        };
+        assert_eq!([next(&[]), next(&[]), next(&[1]), next(&[1, 0])], [Some(1), Some(1), Some(0), Some(2)]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::room::Place;
 use crate::{
     net::{Descriptors, Peer, Spent, stream::Stream},
     observe::metrics::{Leg, WorkerCounters},
@@ -27,6 +28,8 @@ pub struct Lease {
 pub struct OpenConnection {
     counters: Arc<WorkerCounters>,
     spent: Spent,
+    /// Of those that its upstream has.
+    place: Option<Place>,
 }
 
 impl OpenConnection {
@@ -34,7 +37,12 @@ impl OpenConnection {
     #[must_use]
     pub fn count(counters: &Arc<WorkerCounters>, descriptors: &Arc<Descriptors>) -> Self {
         counters.connection_opened(Leg::Upstream);
-        Self { counters: Arc::clone(counters), spent: descriptors.spend() }
+        Self { counters: Arc::clone(counters), spent: descriptors.spend(), place: None }
+    }
+
+    /// Has it take a place of those that its upstream has for as long as it is open.
+    pub fn take_place(&mut self, place: Option<Place>) {
+        self.place = place;
     }
 
     /// Whether there are as many connections to upstreams as there may be, this one included.

@@ -6,6 +6,8 @@
 //! - `balance`: which server of an upstream is next
 //! - `health`: whether one is usable
 //! - `servers`: all of them, as the whole process knows them: which are usable, and what they have under way
+//! - `room`: how many connections may be open
+//! - `queue`: who waits for one
 //! - `lease`: a connection while one exchange has it
 //! - `bound`: connections that belong to one client connection
 //! - [`pool`]: connections between two exchanges
@@ -45,10 +47,16 @@
 //! | 27 | Requests with the same key go to the same server, in every process: where one goes only its own keys move, and one with more than its share under way leaves them to the next | experience | `upstream::balance::tests::a_key_has_its_server_and_where_one_goes_only_its_own_keys_move`, `upstream::balance::tests::a_server_that_has_more_than_its_share_leaves_keys_to_the_next`, `plan::affinity::tests::requests_that_have_the_same_in_common_have_the_same_key`, `servers::requests_with_the_same_key_go_to_the_same_server_and_where_it_dies_no_others_move` |
 //! | 28 | Where the operator wants all servers probed, bad probes in a row take one out, the last one too, and good ones bring it back; its share grows from then on | experience | `upstream::health::tests::probes_in_a_row_take_a_server_out_and_bring_it_back`, `upstream::servers::tests::the_share_of_one_that_is_back_grows`, `servers::probes_take_out_a_server_that_is_not_well_and_bring_it_back_and_no_request_fails`, `servers::without_a_path_a_server_is_well_that_can_be_connected_to`, `servers::an_only_server_that_is_not_well_is_tried_rather_than_to_refuse` |
 //! | 29 | Requests take no more servers out at a time than they may | experience | `upstream::servers::tests::requests_take_no_more_servers_out_than_they_may_and_probes_any` |
+//! | 30 | No more connections are open to a server, and to an upstream, than may be, idle ones included, over all workers; so many requests wait for one, the longest waiting first, and others are told to come again | experience | `upstream::room::tests::there_are_never_more_connections_than_places`, `upstream::queue::tests::the_longest_waiting_is_first_and_nobody_is_forgotten`, `servers::no_more_connections_are_open_than_may_be_and_so_many_requests_wait`, `servers::a_request_that_has_waited_long_enough_is_told_to_come_again`, `servers::an_idle_connection_of_another_worker_makes_room` |
+//! | 31 | Where the operator wants that, what cannot be sent twice goes out on a connection that served nothing before | RFC 9110 §9.2.2 | `servers::what_cannot_be_sent_twice_goes_out_on_a_connection_of_its_own_where_that_is_wanted` |
 
 mod balance;
 
 mod health;
+
+mod room;
+
+mod queue;
 
 mod servers;
 
@@ -67,5 +75,7 @@ pub use self::{
     bound::BoundLeases,
     lease::{Lease, OpenConnection},
     probe::Prober,
+    queue::{Queue, Ticket},
+    room::{Place, Waiting},
     servers::{ServerState, Servers, Turn, UnderWay},
 };

@@ -237,6 +237,14 @@ impl Pool {
         any
     }
 
+    /// Closes the longest idle connection to an endpoint, if there is any.
+    pub fn give_up_one_to(&self, endpoint: &str) {
+        let mut idle = self.idle.borrow_mut();
+        let given_up = idle.of(endpoint).and_then(|queue| queue.idle.pop_front());
+        drop(idle);
+        self.change_total(self.len() - usize::from(given_up.is_some()));
+    }
+
     /// Waits until there is a connection to look after.
     pub async fn wait_until_used(&self) {
         while self.is_empty() {

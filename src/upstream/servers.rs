@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use super::{
     balance::{Rule, Standing},
     health::{Absence, Failure, Health, Reason},
+    room::{Place, Room, Waiting},
 };
 use crate::{
     config::{BalanceRule, Balancing, Ejection, HealthCheck, Share, Upstream},
@@ -33,6 +34,8 @@ pub struct Servers {
     settings: Settings,
     /// Of all of them under one lock: that one stays usable is a matter of all.
     health: Mutex<Box<[Health]>>,
+    /// How many connections may be open to them.
+    room: Room,
     /// What times are counted from that are kept as numbers.
     epoch: Instant,
 }
@@ -44,6 +47,8 @@ struct Settings {
     health: HealthCheck,
     ejection: Ejection,
     shares: Box<[Share]>,
+    max_connections: usize,
+    queue: usize,
 }
 
 /// How a server does.
@@ -94,6 +99,8 @@ impl Settings {
             health: upstream.health.clone(),
             ejection: upstream.ejection.clone(),
             shares: upstream.endpoints.iter().map(|endpoint| endpoint.share).collect(),
+            max_connections: upstream.pool.max_connections,
+            queue: upstream.pool.queue,
         }
     }
 
@@ -118,7 +125,7 @@ impl Servers {
         let list = upstream.endpoints.iter().map(|endpoint| Server::of(&endpoint.key)).collect();
         let health = upstream.endpoints.iter().map(|_| Health::default()).collect();
         let (settings, epoch) = (Settings::of(upstream), Instant::now());
-        Arc::new(Self { list, settings, health: Mutex::new(health), epoch })
+        Arc::new(Self { list, settings, health: Mutex::new(health), room: Room::of(upstream), epoch })
     }
 
     /// Those of an upstream that `places` tells of each where it stood `before`: what is known of it is kept.
@@ -147,7 +154,8 @@ impl Servers {
             })
             .collect();
         let (settings, epoch) = (Settings::of(upstream), before.epoch);
-        Arc::new(Self { list, settings, health: Mutex::new(health), epoch })
+        let room = Room::after(upstream, &before.room, places);
+        Arc::new(Self { list, settings, health: Mutex::new(health), room, epoch })
     }
 
     /// Whether these are used as an upstream says by now.
@@ -201,7 +209,7 @@ impl Servers {
         /// So that a weight of 1 can grow, too.
         const FINENESS: u32 = 100;
         let Some((server, share)) = self.list.get(index).zip(self.settings.shares.get(index)) else {
-            return Standing { is_usable: false, is_backup: true, weight: 1, under_way: 0, identity: 0 };
+            return Standing::NONE;
         };
         let weight = u32::from(share.weight);
         let weight = if self.settings.health.slow_start.is_zero() {
@@ -215,6 +223,7 @@ impl Servers {
         Standing {
             is_usable: !server.is_out.load(Relaxed),
             is_backup: share.backup,
+            has_room: self.room.has_some(index),
             weight,
             under_way: server.under_way.load(Relaxed),
             identity: server.identity,
@@ -253,6 +262,12 @@ impl Servers {
         (0..self.list.len()).any(|index| !tried.contains(&index) && self.is_usable(index))
     }
 
+    /// Those that are usable and that a request has not tried yet, but this one.
+    pub fn usable_but<'a>(&'a self, index: usize, tried: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
+        let is_one = move |other: &usize| *other != index && !tried.contains(other) && self.is_usable(*other);
+        (0..self.list.len()).filter(is_one)
+    }
+
     /// The turn of a request that set out at `begun` and goes to a server now; nothing where that is the only one,
     /// which stays whatever happens to it.
     #[must_use]
@@ -260,6 +275,30 @@ impl Servers {
         let server = self.list.get(index).filter(|_| self.list.len() > 1)?;
         let answered_before = server.answered.load(Relaxed);
         Some(Turn { servers: self, index, begun, answered_before, is_told: Cell::new(false) })
+    }
+
+    /// Whether no more than so many connections may be open to them.
+    #[must_use]
+    pub const fn are_limited(&self) -> bool {
+        self.room.is_limited()
+    }
+
+    /// A place for one more connection to a server, if there is one.
+    #[must_use]
+    pub fn place(&self, index: usize) -> Option<Place> {
+        self.room.take(index)
+    }
+
+    /// Counts one more request that waits for a place, for as long as the result lives; nothing where as many do as may.
+    #[must_use]
+    pub fn wait(&self) -> Option<Waiting<'_>> {
+        self.room.wait()
+    }
+
+    /// How many requests wait for a place, over all workers.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.room.waiting()
     }
 
     /// How servers are asked whether they are well.
@@ -385,8 +424,10 @@ mod tests {
             },
             shares: shares
                 .iter()
-                .map(|(weight, backup)| Share { weight: *weight, backup: *backup })
+                .map(|(weight, backup)| Share { weight: *weight, backup: *backup, max_connections: 0 })
                 .collect(),
+            max_connections: 0,
+            queue: 100,
         }
     }
 
@@ -395,6 +436,7 @@ mod tests {
         Servers {
             list: (0..count).map(|index| Server::of(&index.to_string())).collect(),
             settings,
+            room: Room::unlimited(count),
             health: Mutex::new((0..count).map(|_| Health::default()).collect()),
             epoch: Instant::now(),
         }

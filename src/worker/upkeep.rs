@@ -23,13 +23,15 @@ pub(super) async fn sweep(worker: Rc<Worker>) {
     }
 }
 
-/// Gives idle upstream connections up when another worker lacks descriptors.
+/// Gives idle upstream connections up when another worker lacks descriptors, or places for connections.
 pub(super) async fn give_up(worker: Rc<Worker>) {
     let Core { descriptors, pool, .. } = &*worker.core;
     loop {
-        descriptors.called().await;
-        // One at least: the system may have fewer descriptors left than are counted here.
-        while pool.give_up() && descriptors.is_full() {}
+        tokio::select! {
+            // One at least: the system may have fewer descriptors left than are counted here.
+            () = descriptors.called() => while pool.give_up() && descriptors.is_full() {},
+            () = descriptors.places_wanted() => worker.core.snapshot().give_places_up(pool),
+        }
     }
 }
 

@@ -163,7 +163,7 @@ fn an_unknown_name_hears_the_nearest_one_in_any_table() {
         (
             "[upstream.a]\nservers = [{ ulr = \"http://a\", url = \"http://a\" }]",
             "f:2:14: upstream.a.servers.ulr",
-            "here may stand backup, url, weight",
+            "here may stand backup, max_connections, url, weight",
         ),
         ("[[route]]\npaths = \"/\"", "f:2:1: route.paths", "did you mean path?"),
         ("[[route]]\ntimeout.response = \"1s\"", "f:2:1: route.timeout", "did you mean timeouts?"),
@@ -195,11 +195,7 @@ fn what_is_planned_is_told_to_be() {
         ("[[gateway.target]]", "f:1:11: gateway.target"),
         ("[[listen]]\nproxy_protocol = true", "f:2:1: listen.proxy_protocol"),
         ("[upstream.a]\nresolve = \"all\"", "f:2:1: upstream.a.resolve"),
-        ("[upstream.a]\npool.queue = 1", "f:2:6: upstream.a.pool.queue"),
-        (
-            "[upstream.a]\nservers = [{ url = \"http://a\", max_connections = 2 }]",
-            "f:2:32: upstream.a.servers.max_connections",
-        ),
+        ("[upstream.a]\nproxy_protocol = \"v1\"", "f:2:1: upstream.a.proxy_protocol"),
         ("[[route]]\naccess = []", "f:2:1: route.access"),
         ("[[route]]\nlimits.replay = 1", "f:2:8: route.limits.replay"),
         ("[limits]\nreplay = 1", "f:2:1: limits.replay"),

@@ -87,6 +87,8 @@ metrics! {
         "From a request that was sent to the first byte of its response.";
     UPSTREAM_UP = "corsair_upstream_up", Gauge ["upstream", "server"],
         "1 while a server is used, 0 while it is out.";
+    QUEUE_WAITING = "corsair_queue_waiting", Gauge ["upstream"],
+        "Requests that wait for a connection to an upstream that has as many as it may.";
     UPSTREAM_VERIFY = "corsair_upstream_verify", Gauge ["upstream"],
         "1 where the certificates of its servers are verified, 0 where any is trusted.";
     UPSTREAM_REQUESTS = "corsair_upstream_requests_total", Counter ["upstream", "server", "code"],

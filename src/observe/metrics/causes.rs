@@ -3,12 +3,13 @@
 use crate::error::Error;
 
 /// The tokens of [`Error::token`]: the values of the label `cause`. The last one takes what the others do not.
-pub const CAUSES: [&str; 25] = [
+pub const CAUSES: [&str; 26] = [
     "http_request_error",
     "http_request_denied",
     "connection_terminated",
     "client_gone",
     "client_send_timeout",
+    "connection_limit_reached",
     "connection_refused",
     "connection_timeout",
     "http_response_timeout",
