@@ -262,3 +262,32 @@ fn a_certificate_without_its_key_ends_with_2() {
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("key"), "{}", ended.stderr);
 }
+
+#[test]
+fn the_access_log_tells_the_subject_of_the_certificate_that_a_client_has_shown() {
+    let (origin, authority) = (Origin::echo(), Authority::new());
+    let (certificate, key) = authority.write(&authority.leaf(&["localhost"]));
+    let (ca, folder) = (authority.file(), tempfile::tempdir().unwrap());
+    let text = format!(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\n\
+         tls = {{ certificates = [{{ cert = {certificate:?}, key = {key:?} }}], client_ca = {ca:?} }}\n\
+         [log]\nformat = \"json\"\n\
+         [upstream.a]\nservers = [\"http://{}\"]\n[[route]]\nupstream = \"a\"\n",
+        origin.address()
+    );
+    let file = folder.path().join("corsair.toml");
+    std::fs::write(&file, text).unwrap();
+    let corsair = Corsair::start(&["-c", file.to_str().unwrap()]);
+    let config = authority.client_showing(&authority.client_leaf("reader, of logs"));
+    // The second one resumes the session of the first.
+    for number in 0..2 {
+        let mut client = Client::connect_tls(corsair.address(), "localhost", Arc::clone(&config));
+        for part in ["a", "b"] {
+            client.send(format!("GET /{number}-{part} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+            assert_eq!(client.response().status, 200);
+            let record = corsair.wait_for_record(&format!("/{number}-{part}"));
+            let subject = "CN=reader\\, of logs,O=Example\\, Inc.";
+            assert_eq!(record["client_certificate"], subject, "{record}");
+        }
+    }
+}

@@ -687,8 +687,9 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "max_connections" => "100".to_owned(),
         "user" | "group" => "\"nobody\"".to_owned(),
         "hosts_file" => quoted(&folder.join("hosts")),
-        "tls.ca" | "tls.client_ca" | "cert" => quoted(&authority.0),
-        "key" => quoted(&authority.1),
+        "tls.ca" | "tls.client_ca" | "tls.cert" | "cert" => quoted(&authority.0),
+        "tls.key" | "key" => quoted(&authority.1),
+        "tls.server_name" => "\"api.internal\"".to_owned(),
         "resource_policy" => "\"same-site\"".to_owned(),
         "name" => "\"api\"".to_owned(),
         "host" => "\"api.example.com\"".to_owned(),
@@ -752,6 +753,12 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
         let behind = match (&*table, key) {
             ("[[listen.tls.certificates]]", "cert") => format!("key = {:?}\n", files.1.display().to_string()),
             ("[[listen.tls.certificates]]", "key") => format!("cert = {:?}\n", files.0.display().to_string()),
+            ("[upstream.NAME]", "tls.cert") => {
+                format!("{behind}tls.key = {:?}\n", files.1.display().to_string())
+            }
+            ("[upstream.NAME]", "tls.key") => {
+                format!("{behind}tls.cert = {:?}\n", files.0.display().to_string())
+            }
             ("[[listen]]", key) if key.starts_with("tls.") => format!(
                 "{behind}tls.certificates = [{{ cert = {:?}, key = {:?} }}]\n",
                 files.0.display().to_string(),

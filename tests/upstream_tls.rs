@@ -3,9 +3,27 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use support::{Corsair, Origin, Then, answer, certificates::Authority, eventually};
+use rustix::process::Signal;
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs::Ticketer,
+    server::ProducesTickets,
+    version::{TLS12, TLS13},
+};
+use support::{
+    Corsair, Origin, Then, answer,
+    certificates::{Authority, Leaf},
+    eventually,
+};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -189,4 +207,193 @@ fn silent_handshakes_give_way_to_one_that_waits() {
     });
     assert_eq!(clients.remove(told.unwrap()).response().status, 504);
     assert!(clients.pop().unwrap().is_quiet_for(Duration::from_millis(1)));
+}
+
+/// What a file says of the servers at this port, the paths of files being in `folder`.
+struct Settings<'a> {
+    folder: &'a Path,
+    origin: &'a Origin,
+}
+
+impl Settings<'_> {
+    /// A corsair with an upstream for each of these ways to speak TLS, under the paths `/0`, `/1` and so on.
+    fn start(&self, ways: &[&str]) -> Corsair {
+        Corsair::start(&["-c", self.write(ways).to_str().unwrap(), "--access-log", "off"])
+    }
+
+    fn write(&self, ways: &[&str]) -> PathBuf {
+        let upstreams = ways.iter().enumerate().map(|(index, tls)| {
+            format!(
+                "[[route]]\npath = \"/{index}\"\nupstream = \"u{index}\"\n\
+                 [upstream.u{index}]\nservers = [\"{}\"]\ntls = {{ {tls} }}\n",
+                url(self.origin)
+            )
+        });
+        let text = format!("[[listen]]\naddress = \"127.0.0.1:0\"\n{}", upstreams.collect::<String>());
+        let file = self.folder.join("corsair.toml");
+        std::fs::write(&file, text.replace("DIR", self.folder.to_str().unwrap())).unwrap();
+        file
+    }
+}
+
+/// A folder with the authority's certificate and, as `own` and `other`, two for clients with their keys.
+fn folder_of(authority: &Authority) -> PathBuf {
+    let folder = authority.file().parent().unwrap().to_owned();
+    for name in ["own", "other"] {
+        authority.write_as(name, &authority.client_leaf(name));
+    }
+    folder
+}
+
+const CA: &str = "ca = \"DIR/ca.pem\"";
+const SHOWN: &str = "cert = \"DIR/own.pem\", key = \"DIR/own.key\"";
+
+#[test]
+fn a_server_that_asks_for_a_certificate_gets_it_and_another_upstream_shows_none() {
+    let authority = Authority::new();
+    let folder = folder_of(&authority);
+    let leaf = authority.leaf(&["127.0.0.1"]);
+    let origin = Origin::start_tls(leaf.server_asking(&authority), support::origin::describe);
+    let corsair = Settings { folder: &folder, origin: &origin }.start(&[&format!("{CA}, {SHOWN}"), CA]);
+    for _ in 0..3 {
+        assert_eq!(corsair.get("/0", "").status, 200);
+    }
+    assert_eq!(origin.connections(), 1);
+    // A connection of the other one would serve it.
+    assert_eq!(corsair.get("/1", "").status, 502);
+    assert_eq!(origin.seen().requests.len(), 3);
+    assert_eq!(corsair.get("/0", "").status, 200);
+}
+
+#[test]
+fn a_server_is_asked_for_the_name_that_is_set_and_must_prove_it() {
+    let authority = Authority::new();
+    let folder = folder_of(&authority);
+    let leaf = authority.leaf(&["api.internal", "127.0.0.2"]);
+    let origin = Origin::start_tls(leaf.server_named("api.internal"), support::origin::describe);
+    let named = |name: &str| format!("{CA}, server_name = \"{name}\"");
+    let corsair = Settings { folder: &folder, origin: &origin }.start(&[&named("api.internal"), CA]);
+    assert_eq!(corsair.get("/0", "").status, 200);
+    // By its address it cannot be asked for.
+    assert_eq!(corsair.get("/1", "").status, 502);
+    assert_eq!(origin.seen().heads, 1);
+    let origin = Origin::start_tls(leaf.server(), support::origin::describe);
+    let corsair = Settings { folder: &folder, origin: &origin }.start(&[
+        &named("other.internal"),
+        CA,
+        &named("127.0.0.1"),
+        &named("127.0.0.2"),
+    ]);
+    for path in ["/0", "/1", "/2"] {
+        let response = corsair.get(path, "");
+        assert_eq!(response.status, 502, "{path}");
+        let status = response.field("proxy-status").unwrap().to_owned();
+        assert!(status.contains("error=tls_certificate_error"), "{path}: {status}");
+        assert_eq!(origin.seen().heads, 0, "{path}");
+    }
+    assert_eq!(corsair.get("/3", "").status, 200, "the certificate is for that address");
+}
+
+#[test]
+fn a_server_that_speaks_only_older_versions_than_are_taken_gets_no_request_byte() {
+    let authority = Authority::new();
+    let folder = folder_of(&authority);
+    let leaf = authority.leaf(&["127.0.0.1"]);
+    let newest = format!("{CA}, min_version = \"1.3\"");
+    for (version, expected) in [(&TLS12, 502), (&TLS13, 200)] {
+        let origin = Origin::start_tls(leaf.server_of(version), support::origin::describe);
+        let corsair = Settings { folder: &folder, origin: &origin }.start(&[&newest, CA]);
+        assert_eq!(corsair.get("/0", "").status, expected, "{version:?}");
+        assert_eq!(origin.seen().heads, usize::from(expected == 200));
+        assert_eq!(corsair.get("/1", "").status, 200, "{version:?}");
+    }
+}
+
+/// Tickets of which it is counted how many came back that it has issued.
+#[derive(Debug)]
+struct Counted {
+    tickets: Arc<dyn ProducesTickets>,
+    taken: AtomicUsize,
+}
+
+impl ProducesTickets for Counted {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        self.tickets.lifetime()
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.tickets.encrypt(plain)
+    }
+
+    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
+        let ticket = self.tickets.decrypt(cipher);
+        self.taken.fetch_add(usize::from(ticket.is_some()), Ordering::SeqCst);
+        ticket
+    }
+}
+
+fn counted(server: &ServerConfig) -> (Arc<ServerConfig>, Arc<Counted>) {
+    let counted = Arc::new(Counted { tickets: Ticketer::new().unwrap(), taken: AtomicUsize::new(0) });
+    let mut server = server.clone();
+    server.ticketer = Arc::<Counted>::clone(&counted);
+    (Arc::new(server), counted)
+}
+
+#[test]
+fn sessions_are_resumed_on_new_connections_and_never_by_an_upstream_of_other_settings() {
+    let authority = Authority::new();
+    let folder = folder_of(&authority);
+    let leaf: Leaf = authority.leaf(&["127.0.0.1", "api.internal"]);
+    for version in [&TLS12, &TLS13] {
+        let (server, tickets) = counted(&leaf.server_of(version));
+        let origin =
+            Origin::start_tls(server, |_| answer("200 OK", "Connection: close\r\n", "").into_bytes());
+        let settings = Settings { folder: &folder, origin: &origin };
+        let others = ["verify = false", "server_name = \"127.0.0.1\", ca = \"DIR/ca.pem\"", CA];
+        let shown = format!("{CA}, {SHOWN}");
+        let corsair = settings.start(&[&[CA, &shown], &others[..2]].concat());
+        let taken = || tickets.taken.load(Ordering::SeqCst);
+        for (path, expected) in
+            [("/0", 0), ("/0", 1), ("/0", 2), ("/1", 2), ("/1", 3), ("/2", 3), ("/3", 3), ("/3", 4)]
+        {
+            assert_eq!((corsair.get(path, "").status, taken()), (200, expected), "{version:?} {path}");
+        }
+        // They live on through a reload, unless the settings have changed.
+        settings.write(&[CA, others[0]]);
+        corsair.signal(Signal::HUP);
+        corsair.wait_for_log("reloaded");
+        for (path, expected) in [("/0", 5), ("/1", 6)] {
+            assert_eq!((corsair.get(path, "").status, taken()), (200, expected), "{version:?} {path}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_at_a_reload_is_shown_as_it_was_read_last() {
+    let authority = Authority::new();
+    let folder = folder_of(&authority);
+    let leaf = authority.leaf(&["127.0.0.1"]);
+    let origin = Origin::start_tls(leaf.server_asking(&authority), |_| {
+        answer("200 OK", "Connection: close\r\n", "").into_bytes()
+    });
+    let settings = Settings { folder: &folder, origin: &origin };
+    let shown = format!("{CA}, {SHOWN}");
+    let corsair = settings.start(&[&shown]);
+    std::fs::write(folder.join("own.key"), "").unwrap();
+    settings.write(&[&shown, &shown]);
+    corsair.signal(Signal::HUP);
+    let told = corsair.wait_for_log("meanwhile what was read last is used");
+    assert!(told.contains("upstream.u0.tls.key") && told.contains("own.key"), "{told}");
+    corsair.wait_for_log("reloaded");
+    assert_eq!((corsair.get("/0", "").status, corsair.get("/1", "").status), (200, 200));
+    // Another one was never read.
+    settings.write(&["ca = \"DIR/ca.pem\", cert = \"DIR/other.pem\", key = \"DIR/own.key\""]);
+    corsair.signal(Signal::HUP);
+    let told = corsair.wait_for_log("reload refused");
+    assert!(corsair.log().contains("own.key holds no private key"), "{told}");
+    assert_eq!(corsair.get("/1", "").status, 200);
 }

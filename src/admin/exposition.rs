@@ -208,7 +208,7 @@ fn add_upstreams(families: &mut Families, observed: &Observed) {
     let waiting = config.upstreams.iter().zip(&publication.servers);
     let waiting = waiting.map(|(upstream, servers)| ([&*upstream.name], (servers.waiting() as u64).into()));
     families.add(&all::QUEUE_WAITING, waiting);
-    let verify = config.upstreams.iter().map(|upstream| ([&*upstream.name], upstream.tls.verifies.into()));
+    let verify = config.upstreams.iter().map(|upstream| ([&*upstream.name], upstream.tls.verifies().into()));
     families.add(&all::UPSTREAM_VERIFY, verify);
     let requests = servers.iter().flat_map(|(name, server, sums)| {
         sums.requests().map(move |(code, count)| ([*name, *server, code.label()], count.into()))

@@ -243,7 +243,7 @@ fn listeners(observed: &Observed, config: &Config) -> Vec<Listener> {
 fn group<'a>(observed: &Observed, upstream: &'a Upstream, state: impl Fn(usize) -> ServerState) -> Group<'a> {
     let servers = upstream.endpoints.iter().enumerate().map(|(index, server)| {
         let sums = observed.metrics.server(&upstream.name, &server.shown);
-        one_server(observed, server, &sums, state(index), upstream.tls.verifies)
+        one_server(observed, server, &sums, state(index), upstream.tls.verifies())
     });
     Group { name: &upstream.name, servers: servers.collect() }
 }

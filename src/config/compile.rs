@@ -28,7 +28,7 @@ use super::{
     upstream::{Upstream, UpstreamId},
     upstreams::{self, Upstreams},
 };
-use crate::cors::CorsSettings;
+use crate::{cors::CorsSettings, tls::ClientTls};
 
 /// The configuration that `settings` ask for on this `machine`, with what deserves a warning. Where it follows another
 /// one, its listeners keep the places that they had `before`.
@@ -60,7 +60,7 @@ fn read<'a>(
     let gateway = gateway::read(reader);
     let mut limits = limits::read(reader);
     let timeouts = timeouts::read(reader);
-    let upstreams = Upstreams::read(reader);
+    let upstreams = Upstreams::read(&tls_of(before), reader);
     let routes = typed_routes(upstreams.of_flags, reader);
     let hosts = routes.iter().filter_map(|(_, parts)| parts.host.as_ref());
     let hosts: Vec<String> = hosts.filter(|host| !host.is_every()).map(ToString::to_string).collect();
@@ -135,6 +135,13 @@ fn read<'a>(
         example_fields,
         places: Places { policies: policy_places, gateway: gateway_places, routes: route_places },
     })
+}
+
+/// How TLS is spoken under a configuration.
+fn tls_of(config: Option<&Config>) -> Vec<&ClientTls> {
+    let gateways = config.and_then(|config| config.gateway.as_ref()).map(|gateway| &gateway.tls);
+    let upstreams = config.into_iter().flat_map(|config| &config.upstreams);
+    upstreams.map(|upstream| &upstream.tls).chain(gateways).collect()
 }
 
 /// Upstreams whose probes ask as requests of the first route do that leads there.

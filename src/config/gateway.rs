@@ -1,10 +1,11 @@
 //! `[gateway]`: who may use it for what.
 
-use super::{keys::Key, reader::Reader, settings::Part, upstream::ClientTls, values};
+use super::{keys::Key, reader::Reader, settings::Part, values};
 use crate::{
     access::{RuleFault, TargetRules},
     gateway::GatewayForms,
     http1::fields,
+    tls::ClientTls,
 };
 
 /// The gateway, and who may use it for what.

@@ -188,6 +188,14 @@ settings! {
             "Certificates (PEM) of those who sign the ones that clients must show; without it they show none";
         CaFile = "upstream.tls.ca", flag "ca-file": Value("FILE"),
             "Certificates trusted beside the public ones towards upstreams (PEM)";
+        UpstreamCert = "upstream.tls.cert": Value("FILE"),
+            "Certificate (PEM, chain included) that servers get which ask for one";
+        UpstreamKey = "upstream.tls.key": Value("FILE"),
+            "Private key of that certificate";
+        UpstreamServerName = "upstream.tls.server_name": Value("NAME"),
+            "Name that servers are asked for, and that their certificates must bear; by default that of their URL";
+        UpstreamMinVersion = "upstream.tls.min_version": Value("1.2|1.3") = "1.2",
+            "Oldest version of TLS that is spoken to servers";
         VerifyUpstream = "upstream.tls.verify", flag "insecure-upstream": Opposite = "true",
             "Trust any certificate of an upstream";
     }

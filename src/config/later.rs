@@ -28,10 +28,6 @@ const LATER: &[&str] = &[
     "route.limit",
     "upstream.resolve",
     "upstream.retry",
-    "upstream.tls.cert",
-    "upstream.tls.key",
-    "upstream.tls.server_name",
-    "upstream.tls.min_version",
     "upstream.proxy_protocol",
     "upstream.proxy",
 ];

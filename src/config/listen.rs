@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     access::{AllowHosts, RuleFault},
-    tls::{self, CertificateFiles, ServerSettings, ServerTls, TlsPart, TlsVersion},
+    tls::{self, CertificateFiles, ServerSettings, ServerTls, TlsPart},
 };
 
 /// A listener by its place among all that a process has had.
@@ -186,7 +186,7 @@ fn at(part: TlsPart, reader: &mut Reader<'_>, tell: impl FnOnce(&mut Reader<'_>,
         TlsPart::Certificate(index) | TlsPart::Key(index) => {
             reader.parts(Part::Certificate).get(index).copied()
         }
-        TlsPart::ClientCa | TlsPart::Settings => None,
+        TlsPart::Authority | TlsPart::Settings => None,
     };
     match table {
         Some(table) => reader.within(table, |reader| tell(reader, key)),
@@ -218,7 +218,7 @@ fn certificate_files(reader: &mut Reader<'_>) -> (Vec<Option<PathBuf>>, Vec<Opti
 /// What is asked of TLS; `None` where the listeners are plain, or where what was typed does not go together.
 fn tls_settings(reader: &mut Reader<'_>) -> Option<ServerSettings> {
     let (certificates, keys) = certificate_files(reader);
-    let min_version = reader.value(Key::TlsMinVersion, tls_version);
+    let min_version = reader.value(Key::TlsMinVersion, values::tls_version);
     let client_ca = reader.optional(Key::TlsClientCa, values::file);
     if certificates.is_empty() && keys.is_empty() {
         if reader.has_table("tls") {
@@ -289,15 +289,7 @@ const fn key_of(part: TlsPart) -> Key {
     match part {
         TlsPart::Certificate(_) | TlsPart::Settings => Key::TlsCert,
         TlsPart::Key(_) => Key::TlsKey,
-        TlsPart::ClientCa => Key::TlsClientCa,
-    }
-}
-
-fn tls_version(text: &str) -> Result<TlsVersion, String> {
-    match text {
-        "1.2" => Ok(TlsVersion::V12),
-        "1.3" => Ok(TlsVersion::V13),
-        _ => Err(format!("\"{text}\" is no version of TLS that is spoken here; expected 1.2 or 1.3")),
+        TlsPart::Authority => Key::TlsClientCa,
     }
 }
 
@@ -309,6 +301,7 @@ mod tests {
         super::{notes::ConfigFault, sample},
         *,
     };
+    use crate::tls::TlsVersion;
 
     #[test]
     fn an_address_is_served_once() {

@@ -38,7 +38,7 @@ macro_rules! log_keys {
             CorsReason = "cors_reason": "Why it refused, in the word that the metrics use",
             Policy = "policy": "The policy that said it",
             Origin = "origin": "The value of `Origin`",
-            ClientCertificate = "client_certificate": "The subject of the client's certificate",
+            ClientCertificate = "client_certificate": "The subject of the client's certificate, as RFC 4514 writes it",
             UserAgent = "user_agent": "The value of `User-Agent`",
             RequestId = "request_id": "The value of `X-Request-Id`, the client's or the one that was made",
             TraceId = "trace_id": "The trace of a valid `traceparent` (W3C Trace Context)",

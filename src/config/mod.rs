@@ -69,6 +69,8 @@ mod balancing;
 
 mod pool;
 
+mod upstream_tls;
+
 mod upstream;
 
 mod upstreams;
@@ -145,5 +147,5 @@ pub use self::{
     subcommands::{Argument, FlagsOf, OwnFlag, SUBCOMMANDS, Subcommand},
     timeouts::Timeouts,
     unix_name::UnixName,
-    upstream::{ClientTls, Endpoint, HostHeader, Place, Share, Upstream, UpstreamId},
+    upstream::{Endpoint, HostHeader, Place, Share, Upstream, UpstreamId},
 };

@@ -88,7 +88,7 @@ pub(super) fn described(config: &Config) -> String {
         let Upstream { name, endpoints, tls, balancing, health, ejection, pool, host_header } = upstream;
         format!(
             "{name} {endpoints:?} {} {balancing:?} {health:?} {ejection:?} {pool:?} {host_header:?}",
-            tls.settings
+            tls.told_apart()
         )
     };
     let mut upstreams: Vec<String> = config.upstreams.iter().map(upstream).collect();

@@ -1,8 +1,6 @@
 //! `[upstream]`: the application behind the reverse proxy, and how TLS is spoken to servers.
 
-use std::{hash::BuildHasher as _, net::IpAddr, sync::Arc};
-
-use foldhash::quality::FixedState;
+use std::{net::IpAddr, time::SystemTime};
 
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
@@ -16,11 +14,11 @@ use super::{
     reader::Reader,
     settings::Part,
     unix_name::UnixName,
-    values,
+    upstream_tls, values,
 };
 use crate::{
     http1::target::is_authority,
-    tls,
+    tls::ClientTls,
     uri::{Scheme, TargetHost},
 };
 
@@ -146,17 +144,6 @@ impl Endpoint {
     }
 }
 
-/// How TLS is spoken to servers.
-#[derive(Clone, Debug)]
-pub struct ClientTls {
-    /// For the library.
-    pub config: Arc<rustls::ClientConfig>,
-    /// What it was made of: connections of one that differs are not its own. Empty where nothing was typed.
-    pub settings: Box<str>,
-    /// Whether certificates are verified.
-    pub verifies: bool,
-}
-
 /// Which `Host` an upstream gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostHeader {
@@ -214,8 +201,11 @@ impl UpstreamParts {
         let tls = tls?;
         for endpoint in &mut endpoints {
             // To verify otherwise is to speak to somebody else.
-            if endpoint.scheme == Scheme::Https && !tls.settings.is_empty() {
-                endpoint.key = format!("{} {}", endpoint.key, tls.settings).into();
+            if endpoint.scheme == Scheme::Https && !tls.told_apart().is_empty() {
+                endpoint.key = format!("{} {}", endpoint.key, tls.told_apart()).into();
+            }
+            if let (Some(name), Some(typed)) = (&mut endpoint.tls_server_name, tls.server_name()) {
+                name.clone_from(typed);
             }
         }
         (!endpoints.is_empty()).then(|| Upstream {
@@ -231,20 +221,22 @@ impl UpstreamParts {
     }
 }
 
-/// What is typed of the upstream in the table that is being read.
-pub(super) fn read(reader: &mut Reader<'_>) -> UpstreamParts {
+/// What is typed of the upstream in the table that is being read; files of TLS that were read `before` and cannot be any
+/// more are used as they were.
+pub(super) fn read(before: &[&ClientTls], reader: &mut Reader<'_>) -> UpstreamParts {
     let mut endpoints = reader.members(Key::Upstream, endpoint);
     for endpoint in &mut endpoints {
         endpoint.shown = reader.without_secrets(&endpoint.url()).into();
     }
     give_shares(&mut endpoints, reader);
+    let is_plain = !endpoints.is_empty() && endpoints.iter().all(|server| server.scheme == Scheme::Http);
     UpstreamParts {
         endpoints,
         balancing: balancing::read(reader),
         health: health::read(reader),
         ejection: ejection::read(reader),
         pool: pool::read(reader),
-        tls: client_tls(reader),
+        tls: upstream_tls::read(before, is_plain, SystemTime::now(), reader),
     }
 }
 
@@ -271,26 +263,6 @@ fn share(reader: &mut Reader<'_>) -> Share {
         backup: reader.switch(Key::ServerBackup),
         max_connections: reader.value(Key::ServerMaxConnections, |text| values::count(text, 0..=1_000_000)),
     }
-}
-
-/// TLS towards upstreams and targets; `None` if a file is faulty.
-fn client_tls(reader: &mut Reader<'_>) -> Option<ClientTls> {
-    let verify = reader.switch(Key::VerifyUpstream);
-    let ca_file = reader.optional(Key::CaFile, values::file);
-    if !verify {
-        let message = "any certificate is trusted: whoever is on the way can read and change what passes";
-        reader.warn(Key::VerifyUpstream, message);
-    }
-    // What it holds counts, and not its name: a file that was replaced is another one.
-    let content = ca_file.as_deref().map(|file| std::fs::read(file).unwrap_or_default());
-    let settings = match (verify, content) {
-        (true, None) => Box::default(),
-        (_, content) => format!("verify={verify} ca={:x}", FixedState::default().hash_one(content)).into(),
-    };
-    tls::client_config(ca_file.as_deref(), !verify)
-        .map_err(|fault| reader.fault(Key::CaFile, fault.to_string()))
-        .ok()
-        .map(|config| ClientTls { config, settings, verifies: verify })
 }
 
 /// An upstream: `http://HOST[:PORT][/PREFIX]`, the same with `https`, `unix:/PATH`, or `unix:@NAME`.
@@ -371,7 +343,7 @@ fn unix(name: UnixName) -> Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sample, *};
+    use super::*;
 
     #[test]
     fn an_upstream_is_taken_apart() {
@@ -435,25 +407,6 @@ mod tests {
         ] {
             let fault = endpoint(text).expect_err(text);
             assert!(fault.contains(reason), "{text}: {fault}");
-        }
-    }
-
-    #[test]
-    fn a_file_of_trust_that_cannot_be_used_is_a_fault() {
-        let (made, faults) = sample::faults(&[(Key::CaFile, "/nonexistent/file")], client_tls);
-        assert!(made.is_none() && faults.len() == 1 && faults[0].starts_with("--ca-file: "), "{faults:?}");
-        let (_folder, cert, _) = sample::certificate();
-        let (made, faults) = sample::faults(&[(Key::CaFile, &cert)], client_tls);
-        assert_eq!((made.is_some(), faults), (true, vec![]));
-    }
-
-    #[test]
-    fn certificates_are_verified_unless_that_is_switched_off() {
-        for (settings, warnings) in
-            [(&[][..], 0), (&[(Key::VerifyUpstream, "false")], 0), (&[(Key::VerifyUpstream, "true")], 1)]
-        {
-            let (_, notes) = sample::noted(settings, client_tls);
-            assert_eq!(notes.warnings.len(), warnings, "{settings:?}: {notes:?}");
         }
     }
 }

@@ -9,9 +9,12 @@ use super::{
     names::unknown_name,
     reader::Reader,
     settings::{Part, Section},
-    upstream::{self, ClientTls, Endpoint, Place, Upstream, UpstreamId},
+    upstream::{self, Endpoint, Place, Upstream, UpstreamId},
 };
-use crate::uri::{Scheme, TargetHost};
+use crate::{
+    tls::ClientTls,
+    uri::{Scheme, TargetHost},
+};
 
 /// All of them: those of the file, and the one that flags name.
 pub(super) struct Upstreams<'a> {
@@ -40,9 +43,9 @@ const MOST: usize = u16::MAX as usize - 1;
 pub(super) const DEFAULT: &str = "default";
 
 impl<'a> Upstreams<'a> {
-    /// What is typed.
-    pub(super) fn read(reader: &mut Reader<'a>) -> Self {
-        let parts = upstream::read(reader);
+    /// What is typed; `before` is how TLS is spoken under the configuration that is in use.
+    pub(super) fn read(before: &[&ClientTls], reader: &mut Reader<'a>) -> Self {
+        let parts = upstream::read(before, reader);
         let (tls, of_flags) = (parts.tls.clone(), reader.has(Key::Upstream));
         let mut list = Vec::new();
         if of_flags {
@@ -64,7 +67,7 @@ impl<'a> Upstreams<'a> {
                     reader
                         .fault(Key::Upstream, "names no server: write servers = [\"http://127.0.0.1:9001\"]");
                 }
-                upstream::read(reader)
+                upstream::read(before, reader)
             });
             let servers = parts.endpoints.clone();
             let upstream = parts.upstream(name);

@@ -4,6 +4,8 @@
 
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
+use crate::tls::TlsVersion;
+
 /// The longest duration that can be set: it keeps every deadline representable.
 const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -256,6 +258,18 @@ fn members(item: &str) -> Vec<String> {
 /// That it is empty: the sign of a variable that was not set.
 pub(super) fn file(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("is empty; expected the name of a file".into()) } else { Ok(text.into()) }
+}
+
+/// A version of TLS.
+///
+/// # Errors
+/// That it is none of those that are spoken.
+pub(super) fn tls_version(text: &str) -> Result<TlsVersion, String> {
+    match text {
+        "1.2" => Ok(TlsVersion::V12),
+        "1.3" => Ok(TlsVersion::V13),
+        _ => Err(format!("\"{text}\" is no version of TLS that is spoken here; expected 1.2 or 1.3")),
+    }
 }
 
 #[cfg(test)]

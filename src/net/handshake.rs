@@ -72,7 +72,7 @@ pub async fn accept(tls: &ServerTls, socket: Socket) -> Result<(Stream, ServerHa
     if session.handshake_kind() == Some(HandshakeKind::Resumed) {
         tls.verify_resumed(shown, UnixTime::now()).map_err(|error| failed(&error))?;
     }
-    let told = tls.told(session.server_name(), shown.is_some());
+    let told = tls.told(session.server_name(), shown);
     Ok((Stream::TlsServer(Box::new(stream)), told))
 }
 
@@ -172,8 +172,8 @@ mod tests {
     fn a_certificate_must_be_of_a_known_issuer_in_date_and_for_the_name() {
         in_worker(async {
             let authority = Authority::new();
-            let trusting = tls::client_config(Some(&authority.file()), false).unwrap();
-            let strange = tls::client_config(None, false).unwrap();
+            let trusting = tls::sample::client_config(Some(&authority.file()), false);
+            let strange = tls::sample::client_config(None, false);
             let good = authority.issue("api.test", Validity::Now);
             let expired = authority.issue("api.test", Validity::Past);
             for (files, client, name, expected) in [
@@ -194,7 +194,7 @@ mod tests {
     fn an_address_in_the_certificate_is_verified_like_a_name() {
         in_worker(async {
             let authority = Authority::new();
-            let client = tls::client_config(Some(&authority.file()), false).unwrap();
+            let client = tls::sample::client_config(Some(&authority.file()), false);
             let files = authority.issue("127.0.0.1", Validity::Now);
             assert!(shake(&files, client, "127.0.0.1").await.1.is_ok());
         });
@@ -206,7 +206,7 @@ mod tests {
             let authority = Authority::new();
             for validity in [Validity::Now, Validity::Past] {
                 let files = authority.issue("api.test", validity);
-                let client = tls::client_config(None, true).unwrap();
+                let client = tls::sample::client_config(None, true);
                 let (server, client) = shake(&files, client, "other.test").await;
                 assert!(server.is_ok() && client.is_ok());
             }
@@ -231,7 +231,7 @@ mod tests {
             let authority = Authority::new();
             let files = authority.issue("api.test", Validity::Now);
             let server = ServerTls::of(&files.0, &files.1);
-            let client = tls::client_config(Some(&authority.file()), false).unwrap();
+            let client = tls::sample::client_config(Some(&authority.file()), false);
             let mut kinds = Vec::new();
             for _ in 0..2 {
                 kinds.push(kind(&server, &client).await);
@@ -304,7 +304,7 @@ mod tests {
             let asking =
                 ServerSettings { client_ca: Some(authority.file()), ..ServerSettings::of(&own.0, &own.1) };
             let asking = ServerTls::load(&asking, None).unwrap().0;
-            let insecure = tls::client_config(None, true).unwrap();
+            let insecure = tls::sample::client_config(None, true);
             let (near, _far) = shake_with(&ServerTls::of(&own.0, &own.1), insecure, "Api.TEST").await;
             let told = near.unwrap().1;
             assert_eq!((told.server_name(), told.certificate_shown()), (Some("api.test"), false));
@@ -451,7 +451,7 @@ mod tests {
                 near.write_all(answer).await.unwrap();
                 near.shutdown().await.unwrap();
                 let name = ServerName::try_from("api.test").unwrap();
-                let client = tls::client_config(None, false).unwrap();
+                let client = tls::sample::client_config(None, false);
                 assert_eq!(connect(client, name, far).await.map(|_| ()).unwrap_err(), Error::TlsProtocol);
             }
         });

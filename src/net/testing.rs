@@ -50,7 +50,7 @@ pub(crate) async fn tls_pair() -> (Stream, Stream) {
     let authority = Authority::new();
     let (certificate, key) = authority.issue("localhost", Validity::Now);
     let server = ServerTls::of(&certificate, &key);
-    let client = tls::client_config(Some(&authority.file()), false).unwrap();
+    let client = tls::sample::client_config(Some(&authority.file()), false);
     let (near, far) = tcp_pair().await;
     let name = ServerName::try_from("localhost").unwrap();
     let (server, client) =

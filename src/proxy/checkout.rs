@@ -142,7 +142,7 @@ impl<'a> Checkout<'a, '_> {
                     TargetHost::Name(name) => ServerName::try_from(name.trim_end_matches('.').to_owned())
                         .map_err(|_| Error::TlsProtocol)?,
                 };
-                Some((Arc::clone(&gateway.tls.config), name))
+                Some((Arc::clone(gateway.tls.config()), name))
             }
         };
         let socket_buffer = self.route.limits.socket_buffer;

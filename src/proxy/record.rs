@@ -102,6 +102,7 @@ impl Finished<'_> {
             }
         };
         let is_cors = plan.cors != CorsDecision::NotCors;
+        let handshake = self.client.handshake.as_deref();
         log.log(&Record {
             time: ended.checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
             client: self.client.address,
@@ -144,7 +145,7 @@ impl Finished<'_> {
             cors_reason: plan.cors.reason().map_or("", Reason::label),
             policy: if is_cors { names.policy } else { "" },
             origin: request.value(FieldId::Origin),
-            client_certificate: None,
+            client_certificate: handshake.and_then(|told| told.client_subject()).map(str::as_bytes),
             referer: request.value(FieldId::Referer),
             user_agent: request.value(FieldId::UserAgent),
             request_id: Some(request_id),

@@ -98,8 +98,8 @@ fn probes(mut before: Vec<Probes>, means: &Means) -> Vec<Probes> {
     let resolver = resolver(config);
     let upstreams = config.upstreams.iter().zip(servers);
     let probes = upstreams.map(|(upstream, servers)| {
-        let tls = &upstream.tls.settings;
-        let is_same = |probes: &Probes| Arc::ptr_eq(&probes.servers, servers) && probes.tls == *tls;
+        let tls = upstream.tls.told_apart();
+        let is_same = |probes: &Probes| Arc::ptr_eq(&probes.servers, servers) && *probes.tls == *tls;
         if let Some(at) = before.iter().position(is_same) {
             return before.swap_remove(at);
         }
@@ -111,7 +111,7 @@ fn probes(mut before: Vec<Probes>, means: &Means) -> Vec<Probes> {
             descriptors: Arc::clone(&means.descriptors),
             handshakes: handshake::places(),
         };
-        Probes { servers: Arc::clone(servers), tls: tls.clone(), _tasks: prober.start() }
+        Probes { servers: Arc::clone(servers), tls: tls.into(), _tasks: prober.start() }
     });
     probes.collect()
 }

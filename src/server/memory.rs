@@ -73,7 +73,7 @@ impl MemoryBound {
         Self {
             connections: product(most, per_connection(config, client_chains, upstream_tls)),
             idle_upstreams: idle_upstreams(config, upstream_tls),
-            sessions: sessions(config, upstream_tls),
+            sessions: sessions(config),
             names: product(workers, names(config, MAX_NAMES) * NAME_MEMORY),
             lookups: product(workers, names(config, lookups(config)) * LOOKUP_MEMORY),
             handshakes: if upstream_tls {
@@ -192,7 +192,7 @@ fn idle_upstreams(config: &Config, upstream_tls: bool) -> u64 {
     product(pooled + bound, IDLE_MEMORY + if upstream_tls { IDLE_TLS_MEMORY } else { 0 })
 }
 
-fn sessions(config: &Config, upstream_tls: bool) -> u64 {
+fn sessions(config: &Config) -> u64 {
     let mut keeping: Vec<&ServerTls> = Vec::new();
     for tls in client_tls(config).filter(|tls| tls.keeps_sessions()) {
         // Listeners of the same settings keep them together.
@@ -201,10 +201,17 @@ fn sessions(config: &Config, upstream_tls: bool) -> u64 {
         }
     }
     let with_clients = product(keeping.len() * tls::SERVER_SESSIONS, tls::SERVER_SESSION_MEMORY);
-    let names = names(config, tls::CLIENT_SESSION_NAMES);
-    let with_upstreams =
-        if upstream_tls { product(names * tls::SESSIONS_OF_A_NAME, tls::CLIENT_SESSION_MEMORY) } else { 0 };
-    with_clients + with_upstreams
+    with_clients + product(session_names(config) * tls::SESSIONS_OF_A_NAME, tls::CLIENT_SESSION_MEMORY)
+}
+
+/// Names of servers whose sessions are kept: each upstream has a memory of its own for them, and so has the gateway.
+fn session_names(config: &Config) -> usize {
+    let https = |upstream: &Upstream| {
+        let servers = upstream.endpoints.iter().filter(|server| server.scheme == Scheme::Https);
+        servers.count().min(tls::CLIENT_SESSION_NAMES)
+    };
+    let of_gateway = config.gateway.as_ref().map_or(0, |_| tls::CLIENT_SESSION_NAMES);
+    of_gateway + config.upstreams.iter().map(https).sum::<usize>()
 }
 
 /// What one worker keeps of requests that have ended. That of one worker alone is what its connections took before;

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use rustls::{CertificateError, OtherError, pki_types::CertificateDer};
 
+use super::subject::SUBJECT_MAX;
+
 /// Certificates that a peer may show, its own included, and their bytes: a chain has three to five with a tenth of
 /// that as a rule. It is held for as long as the connection.
 const MAX_CHAIN: usize = 16;
@@ -11,8 +13,9 @@ const MAX_CHAIN_BYTES: usize = 32 << 10;
 /// What such a chain takes, in bytes, with what the allocator leaves around it.
 pub const CHAIN_MEMORY: usize = MAX_CHAIN_BYTES + (8 << 10);
 
-/// What the chain of a client takes, in bytes: it goes back in two tickets, which wait for as long as nobody takes them.
-pub const CLIENT_CHAIN_MEMORY: usize = 3 * CHAIN_MEMORY;
+/// What the chain of a client takes, in bytes: it goes back in two tickets, which wait for as long as nobody takes them,
+/// and its subject is held beside it.
+pub const CLIENT_CHAIN_MEMORY: usize = 3 * CHAIN_MEMORY + SUBJECT_MAX;
 
 /// Refuses a chain that would take more memory than there is for one.
 ///

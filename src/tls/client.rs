@@ -1,23 +1,28 @@
 //! How we speak TLS to upstreams.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    hash::BuildHasher as _,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use foldhash::quality::FixedState;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::{
-        Resumption, WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        verify_server_name,
-    },
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-    server::ParsedCertificate,
+    ClientConfig,
+    client::Resumption,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::ServerName,
 };
 
 use super::{
     ALPN,
-    chain::{self, CHAIN_MEMORY},
-    files::{TlsFault, read_certificates},
+    certificate::Certificate,
+    chain::CHAIN_MEMORY,
+    files::{CertificateFiles, TlsFault},
+    identities::{Identity, IdentityFaults},
+    server::{PartFault, TlsPart, TlsVersion},
+    trust::{ExtraTrust, verifier},
 };
 
 /// Upstream names for which sessions are kept; the oldest goes first.
@@ -30,36 +35,108 @@ const TICKETS: usize = 8;
 /// certificates that it stands for.
 pub const CLIENT_SESSION_MEMORY: usize = (64 << 10) + CHAIN_MEMORY;
 
-/// How we speak TLS to upstreams: 1.2 and 1.3, `http/1.1`, sessions resumed from a bounded memory, and
-/// certificates verified for chain, dates and name against the built-in roots and those of `extra_ca`, where a
-/// server's own certificate may stand too.
-///
-/// `insecure` accepts any certificate; the peer must still prove that it holds the key of the one it shows.
-/// Sessions are remembered per configuration, so an unverified one is never resumed as a verified one.
-///
-/// # Errors
-/// [`TlsFault`] when `extra_ca` is missing, unreadable, not PEM, or holds no usable certificate.
-pub fn client_config(extra_ca: Option<&Path>, insecure: bool) -> Result<Arc<ClientConfig>, TlsFault> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let extra = extra_ca.map_or_else(|| Ok(Vec::new()), read_certificates)?;
-    let roots = trusted_roots(extra_ca, &extra)?;
-    let verifier: Arc<dyn ServerCertVerifier> = if insecure {
-        Arc::new(AnyCertificate(Arc::clone(&provider)))
-    } else {
-        let chains = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
-        // It fails for a store without roots, and for revocation lists.
-        let chains = chains.map_err(|error| TlsFault::Setup(rustls::Error::General(error.to_string())))?;
-        if extra.is_empty() { chains } else { Arc::new(ChainsAndOwn { chains, own: extra }) }
-    };
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(TlsFault::Setup)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(ShortChains(verifier)))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    config.resumption = Resumption::in_memory_sessions(CLIENT_SESSION_NAMES * TICKETS);
-    Ok(Arc::new(config))
+/// How upstreams are to be spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// Whose certificates are trusted beside those of the built-in roots; a server's own may stand there too.
+    pub ca: Option<PathBuf>,
+    /// Whether certificates are verified; if not, any is accepted, and the peer must still prove that it holds the key of
+    /// the one it shows.
+    pub verify: bool,
+    /// What is shown to servers that ask for a certificate.
+    pub certificate: Option<CertificateFiles>,
+    /// What servers are called instead of by their own names: they are asked for it, and their certificates must bear it.
+    pub server_name: Option<ServerName<'static>>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self { ca: None, verify: true, certificate: None, server_name: None, min_version: TlsVersion::V12 }
+    }
+}
+
+/// How we speak TLS to upstreams. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+    /// What it was made of, by content; empty where that is the default of everything.
+    told_apart: Box<str>,
+    verifies: bool,
+    server_name: Option<ServerName<'static>>,
+    trust: Option<Arc<ExtraTrust>>,
+    identity: Option<Arc<Identity>>,
+}
+
+impl ClientTls {
+    /// Reads the files of the settings: `http/1.1`, and sessions resumed from a bounded memory. That belongs to these
+    /// settings alone, so that nothing is resumed that was not verified as they ask for (rule 8 of [`tls`](super)).
+    ///
+    /// What cannot be read any more and is in use in one of those `before` is used as it was read last, and its faults
+    /// come back to be warned of. Sessions live on where the settings are those of one before.
+    ///
+    /// # Errors
+    /// All faults, where one is about a file that none of those before has.
+    pub fn load(
+        settings: &ClientSettings,
+        before: &[&Self],
+    ) -> Result<(Self, Vec<PartFault>), Vec<PartFault>> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut loading = Loading { provider: &provider, before, faults: Vec::new(), is_usable: true };
+        let trust = settings.ca.as_deref().and_then(|file| loading.trust(file));
+        let identity = settings.certificate.as_ref().and_then(|files| loading.identity(files));
+        let Loading { mut faults, is_usable, .. } = loading;
+        if !is_usable {
+            return Err(faults);
+        }
+        let told_apart = told_apart(settings, trust.as_deref(), identity.as_deref());
+        let config = match before.iter().find(|before| before.told_apart == told_apart) {
+            Some(same) => Ok(Arc::clone(&same.config)),
+            None => config(settings, trust.as_deref(), identity.as_deref(), provider),
+        };
+        match config {
+            Ok(config) => {
+                let server_name = settings.server_name.clone();
+                let verifies = settings.verify;
+                Ok((Self { config, told_apart, verifies, server_name, trust, identity }, faults))
+            }
+            Err(fault) => {
+                faults.push((TlsPart::Settings, fault));
+                Err(faults)
+            }
+        }
+    }
+
+    /// What the library is configured with.
+    #[must_use]
+    pub const fn config(&self) -> &Arc<ClientConfig> {
+        &self.config
+    }
+
+    /// What it was made of, by content: connections of one that differs are not its own. Empty where nothing was set.
+    #[must_use]
+    pub const fn told_apart(&self) -> &str {
+        &self.told_apart
+    }
+
+    /// Whether certificates are verified.
+    #[must_use]
+    pub const fn verifies(&self) -> bool {
+        self.verifies
+    }
+
+    /// What servers are called instead of by their own names.
+    #[must_use]
+    pub const fn server_name(&self) -> Option<&ServerName<'static>> {
+        self.server_name.as_ref()
+    }
+
+    /// What is shown to servers that ask for a certificate; its chain is not told.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.identity.as_ref().map(|identity| &*identity.certificate)
+    }
 }
 
 /// Whether a handshake failed because the peer's certificate is not to be trusted, and not for a fault of
@@ -70,194 +147,83 @@ pub fn is_certificate_error(error: &io::Error) -> bool {
     matches!(cause, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
 }
 
-/// The built-in roots and `extra`, the certificates of `file`.
-fn trusted_roots(
-    file: Option<&Path>,
-    extra: &[CertificateDer<'static>],
-) -> Result<Arc<RootCertStore>, TlsFault> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for (index, certificate) in extra.iter().enumerate() {
-        roots.add(certificate.clone()).map_err(|reason| TlsFault::UnusableCertificate {
-            file: file.unwrap_or(Path::new("")).to_owned(),
-            number: index + 1,
-            reason,
-        })?;
-    }
-    Ok(Arc::new(roots))
+/// Files that are being read, and what was found wrong with them.
+struct Loading<'a> {
+    provider: &'a CryptoProvider,
+    before: &'a [&'a ClientTls],
+    faults: Vec<PartFault>,
+    /// Nothing is missing that was never read.
+    is_usable: bool,
 }
 
-/// Refuses chains that would take more memory than there is for one, before anything else is asked about them.
-#[derive(Debug)]
-struct ShortChains(Arc<dyn ServerCertVerifier>);
-
-impl ServerCertVerifier for ShortChains {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        chain::limit(end_entity, intermediates)?;
-        self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+impl Loading<'_> {
+    /// What is trusted of this file, as it was read last where it cannot be read now.
+    fn trust(&mut self, file: &Path) -> Option<Arc<ExtraTrust>> {
+        let fault = match ExtraTrust::read(file) {
+            Ok(trust) => return Some(Arc::new(trust)),
+            Err(fault) => fault,
+        };
+        self.faults.push((TlsPart::Authority, fault));
+        let last =
+            self.before.iter().filter_map(|before| before.trust.as_ref()).find(|last| last.file == file);
+        self.is_usable &= last.is_some();
+        last.cloned()
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+    /// The certificate in these files with its key, as they were read last where they cannot be read now.
+    fn identity(&mut self, files: &CertificateFiles) -> Option<Arc<Identity>> {
+        let IdentityFaults { certificate, key } = match Identity::read(files, self.provider) {
+            Ok(identity) => return Some(Arc::new(identity)),
+            Err(faults) => *faults,
+        };
+        self.faults.extend(certificate.map(|fault| (TlsPart::Certificate(0), fault)));
+        self.faults.extend(key.map(|fault| (TlsPart::Key(0), fault)));
+        let mut last = self.before.iter().filter_map(|before| before.identity.as_ref());
+        let last = last.find(|last| last.files == *files);
+        self.is_usable &= last.is_some();
+        last.cloned()
     }
 }
 
-/// Verifies chains, and takes a certificate that the operator named itself, byte for byte, for what it is: a server
-/// that signed its own certificate has no other chain. Its dates and its name count all the same.
-#[derive(Debug)]
-struct ChainsAndOwn {
-    chains: Arc<WebPkiServerVerifier>,
-    own: Vec<CertificateDer<'static>>,
+/// A text for these settings that others have only where they are the same, whatever their files are called: a file that
+/// was replaced is another one.
+fn told_apart(
+    settings: &ClientSettings,
+    trust: Option<&ExtraTrust>,
+    identity: Option<&Identity>,
+) -> Box<str> {
+    if *settings == ClientSettings::default() {
+        return Box::default();
+    }
+    let ClientSettings { verify, server_name, min_version, .. } = settings;
+    let hash = FixedState::default();
+    let trust = hash.hash_one(trust.map(|trust| &trust.ders));
+    let identity = hash.hash_one(identity.map(Identity::chain));
+    let name = server_name.as_ref().map(ServerName::to_str).unwrap_or_default();
+    format!("verify={verify} ca={trust:x} cert={identity:x} name={name} min={min_version:?}").into()
 }
 
-impl ServerCertVerifier for ChainsAndOwn {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified =
-            self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match verified {
-            // These two are found behind a fault of the dates and before one of the name.
-            Err(rustls::Error::InvalidCertificate(fault))
-                if is_of_issuer(&fault) && self.own.iter().any(|own| own == end_entity) =>
-            {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                Ok(ServerCertVerified::assertion())
-            }
-            verified => verified,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
-    }
-}
-
-/// Whether a certificate is refused for who signed it: somebody unknown, or itself, as an authority does.
-fn is_of_issuer(fault: &CertificateError) -> bool {
-    if let CertificateError::Other(other) = fault {
-        // The library has no name for it.
-        return other.to_string() == "CaUsedAsEndEntity";
-    }
-    *fault == CertificateError::UnknownIssuer
-}
-
-/// Accepts every certificate, for upstreams that the operator chose not to verify. Signatures are verified:
-/// a broken handshake is noticed, though not a false peer.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+/// The configuration for the library.
+fn config(
+    settings: &ClientSettings,
+    trust: Option<&ExtraTrust>,
+    identity: Option<&Identity>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<ClientConfig>, TlsFault> {
+    let verifier = verifier(settings.verify, trust, &provider)?;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(settings.min_version.and_newer())
+        .map_err(TlsFault::Setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        Some(identity) => builder.with_client_cert_resolver(identity.for_servers()),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::in_memory_sessions(CLIENT_SESSION_NAMES * TICKETS);
+    Ok(Arc::new(config))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::testing::folder, *};
-
-    #[test]
-    fn extra_trust_is_added_to_the_built_in_roots() {
-        let folder = folder();
-        let file = folder.path().join("a.pem");
-        let extra = read_certificates(&file).unwrap();
-        let built_in = trusted_roots(None, &[]).unwrap().len();
-        assert_eq!(trusted_roots(Some(&file), &extra).unwrap().len(), built_in + 1);
-        assert!(built_in > 50);
-    }
-
-    #[test]
-    fn a_broken_file_of_extra_trust_is_a_fault_even_when_nothing_is_verified() {
-        let folder = folder();
-        for name in ["missing.pem", "empty", "cut.pem", "no.pem"] {
-            assert!(client_config(Some(&folder.path().join(name)), true).is_err(), "{name}");
-        }
-        assert!(client_config(Some(&folder.path().join("a.pem")), true).is_ok());
-    }
-
-    #[test]
-    fn only_faults_of_the_certificate_are_certificate_errors() {
-        let certificate = rustls::Error::InvalidCertificate(CertificateError::Expired);
-        assert!(is_certificate_error(&io::Error::new(io::ErrorKind::InvalidData, certificate)));
-        let protocol = rustls::Error::DecryptError;
-        assert!(!is_certificate_error(&io::Error::new(io::ErrorKind::InvalidData, protocol)));
-        assert!(!is_certificate_error(&io::ErrorKind::UnexpectedEof.into()));
-    }
-}
+mod tests;

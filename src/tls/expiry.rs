@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     certificate::Certificate,
+    client::ClientTls,
     server::{ServerTls, TlsPart},
 };
 
@@ -38,9 +39,22 @@ impl ServerTls {
                 certificate.file.display(),
                 certificate.subject,
             );
-            Some((TlsPart::ClientCa, warning))
+            Some((TlsPart::Authority, warning))
         });
         own.chain(authorities).collect()
+    }
+}
+
+impl ClientTls {
+    /// A line for the certificate that servers are shown, if it has expired at `now`, or will within 14 days.
+    #[must_use]
+    pub fn expiry_warning(&self, now: SystemTime) -> Option<String> {
+        let certificate = self.certificate()?;
+        let expires = expires(certificate, now)?;
+        let (file, subject) = (certificate.file.display(), &certificate.subject);
+        Some(format!(
+            "the certificate {file} ({subject}) {expires}; renew it, servers refuse one that has expired"
+        ))
     }
 }
 
@@ -74,6 +88,7 @@ fn date(time: SystemTime) -> String {
 mod tests {
     use super::{
         super::{
+            client::ClientSettings,
             server::{ServerSettings, TlsVersion},
             testing::Files,
         },
@@ -116,8 +131,24 @@ mod tests {
                 "certificate 1 in DIR/ca.pem (CN=ca) {expires}; replace it, clients that it vouches for are refused \
                  once it has expired"
             );
-            let expected = [(TlsPart::Certificate(0), own), (TlsPart::ClientCa, authority)];
+            let expected = [(TlsPart::Certificate(0), own), (TlsPart::Authority, authority)];
             assert_eq!(warnings(days), expected, "{days}");
         }
+    }
+
+    #[test]
+    fn what_servers_are_shown_is_warned_of_as_well() {
+        let files = Files::new();
+        let certificate = Some(files.pair("own", &["a.example"], (2024, 2026)));
+        let settings = ClientSettings { certificate, ..ClientSettings::default() };
+        let (tls, _) = ClientTls::load(&settings, &[]).unwrap();
+        assert_eq!(tls.expiry_warning(at(350)), None);
+        let warning = tls.expiry_warning(at(366)).unwrap();
+        assert!(
+            warning.contains("own.pem") && warning.contains("has expired on 2026-01-01T00:00:00Z"),
+            "{warning}"
+        );
+        let (nobody, _) = ClientTls::load(&ClientSettings::default(), &[]).unwrap();
+        assert_eq!(nobody.expiry_warning(at(366)), None);
     }
 }

@@ -81,7 +81,7 @@ pub enum TlsFault {
     /// The key belongs to another certificate.
     #[error(
         "the private key in {key} does not belong to the first certificate in {certificate}; \
-         name matching files, with the server's own certificate before its issuers'"
+         name matching files, with the own certificate before its issuers'"
     )]
     KeyMismatch {
         /// The certificate's file.

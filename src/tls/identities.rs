@@ -1,14 +1,15 @@
-//! The certificates of a listener, and which of them a client gets.
+//! Certificates with their keys: those of a listener, of which a client gets one, and what is shown to a server.
 
 use std::{borrow::Cow, collections::HashMap, path::Path, sync::Arc};
 
 use foldhash::fast::RandomState;
 use rustls::{
     InconsistentKeys,
+    client::ResolvesClientCert,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::CertificateDer,
     server::{ClientHello, ParsedCertificate, ResolvesServerCert},
-    sign::{CertifiedKey, SigningKey},
+    sign::{CertifiedKey, SigningKey, SingleCertAndKey},
 };
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
     files::{CertificateFiles, TlsFault, read_certificates, read_key},
 };
 
-/// Who a listener can be: a certificate with its chain and key.
+/// Who a listener can be, or who we are to a server: a certificate with its chain and key.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) files: CertificateFiles,
@@ -58,6 +59,16 @@ impl Identity {
                 Err(Box::new(IdentityFaults { certificate: None, key: Some(mismatch) }))
             }
         }
+    }
+
+    /// The certificate and its chain.
+    pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+
+    /// It for every server that asks for a certificate.
+    pub(super) fn for_servers(&self) -> Arc<dyn ResolvesClientCert> {
+        Arc::new(SingleCertAndKey::from(Arc::clone(&self.certified)))
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
     files::{CertificateFiles, TlsFault},
     handshake::ServerHandshake,
     identities::{Identities, Identity, IdentityFaults},
+    subject::subject,
 };
 
 /// Client sessions kept for resumption without a ticket; the oldest goes first.
@@ -49,7 +50,7 @@ pub enum TlsVersion {
 
 impl TlsVersion {
     /// What is spoken where this is the oldest.
-    const fn and_newer(self) -> &'static [&'static SupportedProtocolVersion] {
+    pub(super) const fn and_newer(self) -> &'static [&'static SupportedProtocolVersion] {
         static NEWEST: [&SupportedProtocolVersion; 1] = [&TLS13];
         match self {
             Self::V12 => ALL_VERSIONS,
@@ -65,8 +66,8 @@ pub enum TlsPart {
     Certificate(usize),
     /// The key of this index, or that it belongs to another certificate.
     Key(usize),
-    /// The certificates that must have signed those of clients.
-    ClientCa,
+    /// The certificates that must have signed those of the peer.
+    Authority,
     /// None of the files.
     Settings,
 }
@@ -160,11 +161,13 @@ impl ServerTls {
         Arc::ptr_eq(&self.0.config.session_storage, &other.0.config.session_storage)
     }
 
-    /// What a handshake tells of a client that has named the server so, if at all, and has shown a certificate or not.
+    /// What a handshake tells of a client that has named the server so, if at all, and has shown these certificates, if
+    /// any.
     #[must_use]
-    pub fn told(&self, server_name: Option<&str>, certificate_shown: bool) -> ServerHandshake {
+    pub fn told(&self, server_name: Option<&str>, shown: Option<&[CertificateDer<'_>]>) -> ServerHandshake {
         let certificate = Arc::clone(&self.0.identities.of(server_name).certificate);
-        ServerHandshake::new(server_name, certificate, self.asks_for_certificates(), certificate_shown)
+        let subject = shown.and_then(<[_]>::first).map(subject);
+        ServerHandshake::new(server_name, certificate, self.asks_for_certificates(), subject.as_deref())
     }
 
     /// Looks again at the certificates with which a session began that has been resumed.
@@ -245,7 +248,7 @@ impl Loading<'_> {
             Ok(authority) => return Some(Arc::new(authority)),
             Err(fault) => fault,
         };
-        self.faults.push((TlsPart::ClientCa, fault));
+        self.faults.push((TlsPart::Authority, fault));
         let last =
             self.before.and_then(|before| before.0.client_ca.as_ref()).filter(|last| last.file == *file);
         self.is_usable &= last.is_some();

@@ -63,7 +63,7 @@ impl<'a> Remote<'a> {
     /// One of the servers of an upstream.
     #[must_use]
     pub fn of_server(upstream: &Upstream, server: &'a Endpoint, socket_buffer: Option<usize>) -> Self {
-        let tls = server.tls_server_name.clone().map(|name| (Arc::clone(&upstream.tls.config), name));
+        let tls = server.tls_server_name.clone().map(|name| (Arc::clone(upstream.tls.config()), name));
         Self { place: server.place(), tls, socket_buffer }
     }
 }

@@ -23,7 +23,7 @@ fn parts(text: &str) -> (RouteParts, Vec<String>) {
 }
 
 fn endpoints(reader: &mut Reader<'_>) -> Vec<Endpoint> {
-    upstream::read(reader).endpoints
+    upstream::read(&[], reader).endpoints
 }
 
 #[test]

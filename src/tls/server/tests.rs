@@ -81,7 +81,7 @@ fn all_faults_are_told_together_each_with_what_it_is_about() {
         client_ca: Some(good.key.clone()),
     };
     let parts: Vec<TlsPart> = faults(&files, &settings, None).into_iter().map(|(part, _)| part).collect();
-    assert_eq!(parts, [TlsPart::Certificate(0), TlsPart::Key(0), TlsPart::Key(2), TlsPart::ClientCa]);
+    assert_eq!(parts, [TlsPart::Certificate(0), TlsPart::Key(0), TlsPart::Key(2), TlsPart::Authority]);
     let nobody = ServerSettings { certificates: vec![], client_ca: None, ..settings };
     let [(TlsPart::Settings, fault)] = &faults(&files, &nobody, None)[..] else { panic!("one fault") };
     assert!(fault.starts_with("there is no certificate; "), "{fault}");
@@ -120,7 +120,7 @@ fn what_a_reload_cannot_read_is_used_as_it_was_read_last() {
     let new = CertificateFiles { certificate: files.path("new.pem"), key: files.path("new.key") };
     more.certificates.push(new);
     let parts: Vec<TlsPart> = faults(&files, &more, Some(&now)).into_iter().map(|(part, _)| part).collect();
-    assert_eq!(parts, [TlsPart::Key(1), TlsPart::Certificate(2), TlsPart::Key(2), TlsPart::ClientCa]);
+    assert_eq!(parts, [TlsPart::Key(1), TlsPart::Certificate(2), TlsPart::Key(2), TlsPart::Authority]);
     let other = ServerSettings { client_ca: Some(files.path("other.pem")), ..settings };
     assert!(ServerTls::load(&other, Some(&now)).is_err());
 }
