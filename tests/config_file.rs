@@ -697,6 +697,7 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "servers" => "[\"127.0.0.1\"]".to_owned(),
         "listen" => "\"127.0.0.1:9900\"".to_owned(),
         "health.path" => "\"/healthz\"".to_owned(),
+        "retry.statuses" => "[503]".to_owned(),
         "respond.location" => "\"https://a.example/\"".to_owned(),
         _ => return None,
     })

@@ -274,6 +274,12 @@ settings! {
             "How long one stays out that fails again soon after it was back; twice that the next time, up to 5m";
         EjectAtMost = "upstream.eject.at_most": Value("PERCENT") = "100%",
             "Servers that failed requests may have taken out at a time, of all; one stays in any case";
+        RetryAttempts = "upstream.retry.attempts": Value("N") = "2",
+            "How often a GET, HEAD or OPTIONS without a body is sent that a server closed on without an answer; 1: once";
+        RetryBudget = "upstream.retry.budget": Value("PERCENT") = "20%",
+            "Further attempts for every 100 requests, and 10 at a time; refused connections cost nothing";
+        RetryStatuses = "upstream.retry.statuses": List("STATUS"),
+            "Statuses that are tried again at another server instead of being given to the client";
         PoolMaxIdle = "upstream.pool.max_idle": Value("N") = "1024",
             "Idle connections kept for each server, over all workers; twice that for all servers";
         PoolIdleTimeout = "upstream.pool.idle_timeout": Value("DURATION") = "60s",

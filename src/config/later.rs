@@ -27,7 +27,6 @@ const LATER: &[&str] = &[
     "route.access",
     "route.limit",
     "upstream.resolve",
-    "upstream.retry",
     "upstream.proxy_protocol",
     "upstream.proxy",
 ];

@@ -69,6 +69,8 @@ mod balancing;
 
 mod pool;
 
+mod retry;
+
 mod upstream_tls;
 
 mod upstream;
@@ -140,6 +142,7 @@ pub use self::{
     pool::Pooling,
     process::{Process, RunAs},
     remedy::{Obstacle, Refused, Remedy},
+    retry::Retry,
     route::{LeadsTo, Methods, Respond, Route, RouteId},
     routes::{Routes, Taken},
     settings::{Part, Section, Settings, Typed, TypedAt},

@@ -12,6 +12,7 @@ use super::{
     keys::Key,
     pool::{self, Pooling},
     reader::Reader,
+    retry::{self, Retry},
     settings::Part,
     unix_name::UnixName,
     upstream_tls, values,
@@ -54,6 +55,8 @@ pub struct Upstream {
     pub ejection: Ejection,
     /// What is kept of connections to it that no request uses.
     pub pool: Pooling,
+    /// How often a request is tried that one of its servers has failed at.
+    pub retry: Retry,
     /// Which `Host` its servers are asked for by probes: that of the first route which leads there.
     pub host_header: HostHeader,
 }
@@ -190,6 +193,7 @@ pub(super) struct UpstreamParts {
     pub(super) health: HealthCheck,
     pub(super) ejection: Ejection,
     pub(super) pool: Pooling,
+    pub(super) retry: Retry,
     /// `None`: faulty.
     pub(super) tls: Option<ClientTls>,
 }
@@ -197,7 +201,7 @@ pub(super) struct UpstreamParts {
 impl UpstreamParts {
     /// The upstream of this name, if it has servers and nothing is wrong with it.
     pub(super) fn upstream(self, name: &str) -> Option<Upstream> {
-        let Self { mut endpoints, balancing, health, ejection, pool, tls } = self;
+        let Self { mut endpoints, balancing, health, ejection, pool, retry, tls } = self;
         let tls = tls?;
         for endpoint in &mut endpoints {
             // To verify otherwise is to speak to somebody else.
@@ -216,6 +220,7 @@ impl UpstreamParts {
             health,
             ejection,
             pool,
+            retry,
             host_header: HostHeader::Auto,
         })
     }
@@ -236,6 +241,7 @@ pub(super) fn read(before: &[&ClientTls], reader: &mut Reader<'_>) -> UpstreamPa
         health: health::read(reader),
         ejection: ejection::read(reader),
         pool: pool::read(reader),
+        retry: retry::read(reader),
         tls: upstream_tls::read(before, is_plain, SystemTime::now(), reader),
     }
 }

@@ -17,6 +17,8 @@ pub struct Attempts {
     uploads: bool,
     /// It was sent again already.
     fresh_only: bool,
+    /// How often it may be sent yet, beside the resend of what a stale connection has swallowed.
+    left: u32,
 }
 
 /// How an attempt ended that did not complete the exchange.
@@ -35,6 +37,8 @@ pub enum AttemptEnd {
         /// There is a usable server that has not been tried.
         elsewhere: bool,
     },
+    /// With an answer whose status is tried again at another server; that was paid for.
+    Declined,
 }
 
 /// What is to be done next.
@@ -49,16 +53,17 @@ pub enum Step {
 }
 
 impl Attempts {
-    /// For a request that sets out at `begun`.
+    /// For a request that sets out at `begun`, and may be sent `most` times.
     #[must_use]
-    pub fn new(plan: &Plan, timeouts: &Timeouts, begun: Instant) -> Self {
+    pub fn new(plan: &Plan, timeouts: &Timeouts, most: u32, begun: Instant) -> Self {
         let patience = timeouts.connect + timeouts.response;
         Self {
             patience,
             deadline: begun + patience,
-            repeatable: plan.is_repeatable(),
+            repeatable: plan.is_repeatable() && most > 1,
             uploads: plan.framing != Framing::None,
             fresh_only: false,
+            left: most.saturating_sub(1),
         }
     }
 
@@ -74,11 +79,18 @@ impl Attempts {
         self.fresh_only
     }
 
+    /// Whether it may be sent to another server yet, if that can be paid for.
+    #[must_use]
+    pub const fn may_go_elsewhere(&self) -> bool {
+        self.repeatable && self.left > 0
+    }
+
     /// What follows an attempt that ended `now`.
     ///
-    /// What a stale connection has swallowed, or a server that is not the only one, is sent once more, if it is safe
-    /// and has no body (RFC 9110 §9.2.2, RFC 9112 §9.3.1; rules 5 to 8 of [`plan`](super)).
-    pub fn after(&mut self, end: AttemptEnd, now: Instant) -> Step {
+    /// What a stale connection has swallowed is sent once more, and what a server that is not the only one has swallowed
+    /// as long as attempts are left and `pay` allows another one, if it is safe and has no body (RFC 9110 §9.2.2, RFC
+    /// 9112 §9.3.1; rules 5 to 8 of [`plan`](super)).
+    pub fn after(&mut self, end: AttemptEnd, now: Instant, pay: impl FnOnce() -> bool) -> Step {
         match end {
             AttemptEnd::Redirected => {
                 self.fresh_only = false;
@@ -89,9 +101,19 @@ impl Attempts {
                 Step::Follow
             }
             AttemptEnd::Failed { error, reused, received: false, elsewhere }
-                if error.is_retryable() && self.repeatable && !self.fresh_only && (reused || elsewhere) =>
+                if error.is_retryable() && self.repeatable =>
             {
-                self.fresh_only = true;
+                let is_stale = reused && !self.fresh_only;
+                if is_stale || elsewhere && self.left > 0 && pay() {
+                    self.left -= u32::from(!is_stale);
+                    self.fresh_only = true;
+                    Step::Again
+                } else {
+                    Step::Fail(error)
+                }
+            }
+            AttemptEnd::Declined => {
+                self.left = self.left.saturating_sub(1);
                 Step::Again
             }
             AttemptEnd::Failed { error, .. } => Step::Fail(error),
@@ -114,7 +136,7 @@ mod tests {
         let begun = Instant::now();
         let (plan, _) = planned(&config, &client(), head);
         let timeouts = &config.timeouts;
-        (Attempts::new(&plan, timeouts, begun), begun, timeouts.connect + timeouts.response)
+        (Attempts::new(&plan, timeouts, 2, begun), begun, timeouts.connect + timeouts.response)
     }
 
     #[test]
@@ -141,7 +163,7 @@ mod tests {
             (GET, failed(Error::ConnectRefused, false, false), false),
         ] {
             let (mut attempts, begun, _) = attempts(head);
-            let step = attempts.after(end, begun);
+            let step = attempts.after(end, begun, || true);
             assert_eq!(step == Step::Again, again, "{head:?}, {end:?}: {step:?}");
             assert_eq!(attempts.fresh_only(), again, "{head:?}");
         }
@@ -150,17 +172,57 @@ mod tests {
     #[test]
     fn it_is_tried_no_third_time() {
         let (mut attempts, begun, _) = attempts(GET);
-        assert_eq!(attempts.after(STALE, begun), Step::Again);
-        assert_eq!(attempts.after(STALE, begun), Step::Fail(Error::UpstreamClosed));
+        assert_eq!(attempts.after(STALE, begun, || true), Step::Again);
+        assert_eq!(attempts.after(STALE, begun, || true), Step::Fail(Error::UpstreamClosed));
+    }
+
+    #[test]
+    fn at_other_servers_it_is_tried_as_often_as_is_set_and_paid_for() {
+        let swallowed = AttemptEnd::Failed {
+            error: Error::UpstreamClosed,
+            reused: false,
+            received: false,
+            elsewhere: true,
+        };
+        let stale = AttemptEnd::Failed {
+            error: Error::UpstreamClosed,
+            reused: true,
+            received: false,
+            elsewhere: true,
+        };
+        for (most, ends, expected) in [
+            (1, &[swallowed][..], 0),
+            (1, &[stale], 0),
+            (2, &[swallowed, swallowed], 1),
+            (4, &[swallowed; 9], 3),
+            // What has gone stale costs nothing.
+            (2, &[stale, swallowed, swallowed], 2),
+            (3, &[AttemptEnd::Declined, stale, swallowed, swallowed], 3),
+        ] {
+            let (attempts, begun, _) = attempts(GET);
+            let config = config(REVERSE);
+            let (plan, _) = planned(&config, &client(), GET);
+            for (is_rich, expected) in
+                [(true, expected), (false, expected.min(usize::from(ends[0] == stale)))]
+            {
+                let mut attempts = Attempts::new(&plan, &config.timeouts, most, begun);
+                if !is_rich && ends[0] == AttemptEnd::Declined {
+                    continue;
+                }
+                let again = |end: &&AttemptEnd| attempts.after(**end, begun, || is_rich) == Step::Again;
+                assert_eq!(ends.iter().take_while(again).count(), expected, "{most}: {ends:?}");
+            }
+            assert!(attempts.may_go_elsewhere());
+        }
     }
 
     #[test]
     fn a_hop_may_take_a_pooled_connection_again() {
         let (mut attempts, begun, _) = attempts(GET);
-        assert_eq!(attempts.after(STALE, begun), Step::Again);
-        assert_eq!(attempts.after(AttemptEnd::Redirected, begun), Step::Follow);
+        assert_eq!(attempts.after(STALE, begun, || true), Step::Again);
+        assert_eq!(attempts.after(AttemptEnd::Redirected, begun, || true), Step::Follow);
         assert!(!attempts.fresh_only());
-        assert_eq!(attempts.after(STALE, begun), Step::Again);
+        assert_eq!(attempts.after(STALE, begun, || true), Step::Again);
     }
 
     #[test]
@@ -168,13 +230,13 @@ mod tests {
         let second = Duration::from_secs(1);
         let (mut get, begun, patience) = attempts(GET);
         for end in [STALE, AttemptEnd::Redirected, AttemptEnd::Redirected] {
-            get.after(end, begun + second);
+            get.after(end, begun + second, || true);
             assert_eq!(get.deadline(), begun + patience);
         }
         let (mut post, begun, _) = attempts(POST);
         assert_eq!(post.deadline(), begun + patience);
         for now in [begun + second, begun + 2 * second] {
-            post.after(AttemptEnd::Redirected, now);
+            post.after(AttemptEnd::Redirected, now, || true);
             assert_eq!(post.deadline(), begun + second + patience, "it begins anew once");
         }
     }

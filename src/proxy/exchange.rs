@@ -19,7 +19,7 @@ use super::{
     connection::After,
     core::Core,
     outcome::Outcome,
-    relay::{self, ClientSide, Ended, ExchangeState, HeadArrived, UpstreamSide},
+    relay::{self, ClientSide, Declining, Ended, ExchangeState, HeadArrived, UpstreamSide},
     snapshot::{Snapshot, gateway_idle},
     tell,
 };
@@ -93,12 +93,34 @@ enum Attempt {
     Done(After),
     Tunnel(Box<TunnelEnds>),
     Redirected(Box<Hop>),
-    Failed { error: Error, reused: bool, received: bool, elsewhere: bool },
+    /// Its answer was not taken: another server is asked.
+    Declined,
+    Failed {
+        error: Error,
+        reused: bool,
+        received: bool,
+        elsewhere: bool,
+    },
 }
 
 /// Takes a request to where it goes, and its response back.
 pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exchanged {
-    let mut attempts = Attempts::new(job.plan, &job.route.timeouts, job.begun.into_std());
+    let snapshot = job.snapshot;
+    let retries = upstream(exchange).map(|id| (snapshot.config.upstream(id), snapshot.group(id)));
+    // A target has one address at a time: what has gone stale is all that is sent there once more.
+    let most = retries.map_or(2, |(upstream, _)| upstream.retry.attempts);
+    if let Some((upstream, group)) = retries {
+        group.retries.earn(upstream.retry.budget);
+    }
+    let pay = || {
+        retries.is_some_and(|(upstream, group)| {
+            group.retries.spend() || {
+                tell::budget_is_spent(&upstream.name);
+                false
+            }
+        })
+    };
+    let mut attempts = Attempts::new(job.plan, &job.route.timeouts, most, job.begun.into_std());
     let mut begun = job.begun;
     let mut tried = Vec::new();
     loop {
@@ -111,16 +133,17 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
                 exchange.follow(*hop);
                 AttemptEnd::Redirected
             }
+            Attempt::Declined => AttemptEnd::Declined,
             Attempt::Failed { error, reused, received, elsewhere } => {
                 AttemptEnd::Failed { error, reused, received, elsewhere }
             }
         };
         begun = Instant::now();
-        match attempts.after(end, begun.into_std()) {
+        match attempts.after(end, begun.into_std(), pay) {
             Step::Follow => job.outcome.hops += 1,
             Step::Again => {
                 job.core.counters.retry();
-                if job.outcome.reused == Some(true) {
+                if job.outcome.reused == Some(true) && end != AttemptEnd::Declined {
                     job.snapshot.upstream_counters(upstream(exchange)).pool_reuse(PoolResult::Stale);
                 }
             }
@@ -163,6 +186,7 @@ impl<'a> Job<'a> {
         let turn = servers
             .zip(connected.server)
             .and_then(|(servers, (index, _))| servers.turn(index, begun.into_std()));
+        let declining = self.declining(exchange, attempts, &connected, tried);
         let tally = self.tally(exchange, connected.server);
         let attempt = self.outcome.attempts;
         let shown = match (connected.endpoint(), &exchange.destination) {
@@ -196,6 +220,7 @@ impl<'a> Job<'a> {
         let request = (self.head, self.inbound);
         let mut upstream =
             UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
+        upstream.declining = declining;
         let relayed = self.relay(&mut upstream, turn.as_ref(), exchange, deadline).await;
         self.note(&upstream, turn.as_ref(), tally, sent);
         let received = upstream.received();
@@ -205,6 +230,11 @@ impl<'a> Job<'a> {
         match (relayed, hop, self.response) {
             (Err(error), ..) => failed(error, received),
             (Ok(Ended::Redirect), Some(hop), _) => Attempt::Redirected(hop),
+            (Ok(Ended::Declined(status)), ..) => {
+                tell::declined_answer(shown, status, attempt);
+                tried.extend(turn.as_ref().map(Turn::index));
+                Attempt::Declined
+            }
             (Ok(Ended::Switch), ..) => {
                 self.outcome.status = 101;
                 let lease = connected.lease;
@@ -228,6 +258,25 @@ impl<'a> Job<'a> {
     /// By when there must be a response head.
     fn deadline(&self, attempts: &Attempts) -> Instant {
         Instant::from_std(attempts.deadline()) + self.queued
+    }
+
+    /// Which answers of this server are not for the client: none where it is the only one, or may not be left.
+    fn declining(
+        &self,
+        exchange: &Exchange,
+        attempts: &Attempts,
+        connected: &Connected<'_>,
+        tried: &mut Vec<usize>,
+    ) -> Option<Declining<'a>> {
+        let (id, (index, _)) = (upstream(exchange)?, connected.server?);
+        let (statuses, group) = (&self.snapshot.config.upstream(id).retry.statuses, self.snapshot.group(id));
+        if statuses.is_empty() || connected.bound || !attempts.may_go_elsewhere() {
+            return None;
+        }
+        tried.push(index);
+        let elsewhere = group.servers.has_another(tried);
+        tried.pop();
+        elsewhere.then_some(Declining { statuses, budget: &group.retries })
     }
 
     /// The servers that the exchange goes to, where it goes to some of an upstream.
@@ -328,6 +377,10 @@ impl<'a> Job<'a> {
         self.outcome.waited += first_byte.unwrap_or_default();
         self.outcome.bytes_out += self.state.download.sent();
         self.response = upstream.plan;
+        if let Some((status, first_byte)) = upstream.declined().zip(first_byte) {
+            tell(turn, status);
+            tally.counters().answered(status, first_byte);
+        }
         if let Some(response) = self.response {
             self.outcome.status = response.status;
             tell(turn, response.status);
@@ -443,10 +496,11 @@ impl<'a> Job<'a> {
             match (arrived, upstream.plan) {
                 (HeadArrived::Switch, _) => tell(turn, 101),
                 (_, Some(response)) => tell(turn, response.status),
-                (HeadArrived::Interim | HeadArrived::Final | HeadArrived::Redirect, None) => {}
+                (_, None) => {}
             }
             match arrived {
                 HeadArrived::Redirect => return Ok(Some(Ended::Redirect)),
+                HeadArrived::Declined(status) => return Ok(Some(Ended::Declined(status))),
                 HeadArrived::Interim => {}
                 HeadArrived::Final if !upstream.is_complete() => {
                     if relay::is_worthwhile(self.core, &self.client, upstream) {
@@ -470,7 +524,7 @@ impl<'a> Job<'a> {
                     upstream.stream.acknowledge();
                     return Ok(None);
                 }
-                HeadArrived::Interim | HeadArrived::Redirect => {}
+                HeadArrived::Interim | HeadArrived::Redirect | HeadArrived::Declined(_) => {}
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     config::{Config, PolicyId, RouteId, Routes, Upstream, UpstreamId},
     observe::metrics::{PolicyCounters, RouteCounters, ServerTally, UpstreamCounters, WorkerCounters},
     upstream::{
-        Balance, Queue, Servers,
+        Balance, Queue, RetryBudget, Servers,
         pool::{IdleLimits, Pool},
     },
 };
@@ -109,6 +109,8 @@ pub struct Group {
     pub balance: Balance,
     /// Who waits for a connection.
     pub queue: Queue,
+    /// How many requests this worker may send them once more.
+    pub retries: RetryBudget,
     /// What is kept of connections to each.
     pub idle: IdleLimits,
     /// What is counted of them.
@@ -153,6 +155,7 @@ impl Snapshot {
                     servers: Arc::clone(servers),
                     balance: Balance::default(),
                     queue: Queue::default(),
+                    retries: RetryBudget::default(),
                     idle,
                     counted,
                 })

@@ -46,6 +46,18 @@ fn tell_failed_attempt(server: &str, error: Error, attempt: u32) {
     tracing::debug!(target: "corsair::upstream", server, %error, cause = error.token(), attempt, "an attempt failed");
 }
 
+/// One line for an answer that another server is asked for instead (`-v`).
+#[inline]
+pub(super) fn declined_answer(server: &str, status: u16, attempt: u32) {
+    tracing::debug!(target: "corsair::upstream", server, status, attempt, "an answer is tried again elsewhere");
+}
+
+/// One line for an attempt that is not made, since there were too many of late (`-v`).
+#[inline]
+pub(super) fn budget_is_spent(upstream: &str) {
+    tracing::debug!(target: "corsair::upstream", upstream, "retry.budget is used up: no further attempt");
+}
+
 /// One line for what was decided about a request (`-vv`).
 #[inline]
 pub(super) fn decision(request: Request<'_>, plan: &Plan, action: &Action, config: &Config) {

@@ -4,6 +4,7 @@
 //! whether a connection may be used again, the callers know: no message may enter this room but a probe's own.
 //!
 //! - `balance`: which server of an upstream is next
+//! - `budget`: how many requests may be sent once more
 //! - `health`: whether one is usable
 //! - `servers`: all of them, as the whole process knows them: which are usable, and what they have under way
 //! - `room`: how many connections may be open
@@ -49,8 +50,11 @@
 //! | 29 | Requests take no more servers out at a time than they may | experience | `upstream::servers::tests::requests_take_no_more_servers_out_than_they_may_and_probes_any` |
 //! | 30 | No more connections are open to a server, and to an upstream, than may be, idle ones included, over all workers; so many requests wait for one, the longest waiting first, and others are told to come again | experience | `upstream::room::tests::there_are_never_more_connections_than_places`, `upstream::queue::tests::the_longest_waiting_is_first_and_nobody_is_forgotten`, `servers::no_more_connections_are_open_than_may_be_and_so_many_requests_wait`, `servers::a_request_that_has_waited_long_enough_is_told_to_come_again`, `servers::an_idle_connection_of_another_worker_makes_room` |
 //! | 31 | Where the operator wants that, what cannot be sent twice goes out on a connection that served nothing before | RFC 9110 §9.2.2 | `servers::what_cannot_be_sent_twice_goes_out_on_a_connection_of_its_own_where_that_is_wanted` |
+//! | 32 | Every request allows for a share of a further attempt, at most ten of them wait, and there are ten at first: a failure of all servers multiplies nothing. What a refused connection or one that has gone stale costs is not counted | experience | `upstream::budget::tests::there_are_ten_attempts_at_first_and_never_more`, `upstream::budget::tests::every_request_adds_its_share`, `retries::where_every_server_fails_the_additional_load_stays_within_the_budget` |
 
 mod balance;
+
+mod budget;
 
 mod health;
 
@@ -73,6 +77,7 @@ mod probe;
 pub use self::{
     balance::{Balance, Rule, Standing},
     bound::BoundLeases,
+    budget::RetryBudget,
     lease::{Lease, OpenConnection},
     probe::Prober,
     queue::{Queue, Ticket},

@@ -35,5 +35,5 @@ pub(crate) use self::{
     splice::is_worthwhile,
     state::Ended,
     tunnel::{TunnelLimits, tunnel},
-    upstream_side::{HeadArrived, UpstreamSide},
+    upstream_side::{Declining, HeadArrived, UpstreamSide},
 };

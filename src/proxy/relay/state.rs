@@ -81,6 +81,8 @@ pub(crate) enum Ended {
     Done,
     /// The target redirects, and the gateway follows.
     Redirect,
+    /// The answer has this status, and another server is asked instead.
+    Declined(u16),
     /// 101: the rest is a tunnel.
     Switch,
     /// It cannot be completed.

@@ -28,6 +28,7 @@ use crate::{
     net::{buffer::Buffer, pipe::Pipe, stream::Stream},
     plan::{Arrived, ResponseContext, ResponsePlan, Seen},
     proxy::core::Core,
+    upstream::RetryBudget,
 };
 
 /// Where the response stands.
@@ -50,8 +51,24 @@ pub(crate) enum HeadArrived {
     Final,
     /// A redirect that the gateway follows; nothing is in the out buffer.
     Redirect,
+    /// An answer of this status, instead of which another server is asked; nothing is in the out buffer.
+    Declined(u16),
     /// The head of a 101 is in the out buffer.
     Switch,
+}
+
+/// Which answers are declined, so that another server is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Declining<'a> {
+    pub(crate) statuses: &'a [u16],
+    /// What pays for it.
+    pub(crate) budget: &'a RetryBudget,
+}
+
+impl Declining<'_> {
+    fn takes(self, status: u16) -> bool {
+        self.statuses.contains(&status) && self.budget.spend()
+    }
 }
 
 /// The upstream's end of one exchange.
@@ -70,6 +87,8 @@ pub(crate) struct UpstreamSide<'a> {
     /// What of the body is on its way through a pipe; it leaves behind `out`.
     pub(super) piped: Option<Pipe>,
     interim: usize,
+    /// What of its answers is not for the client.
+    pub(crate) declining: Option<Declining<'a>>,
     phase: Phase,
     /// Where a redirect leads.
     pub(crate) hop: Option<Box<Hop>>,
@@ -104,6 +123,7 @@ impl<'a> UpstreamSide<'a> {
             out: None,
             piped: None,
             interim: 0,
+            declining: None,
             phase: Phase::Head,
             hop: None,
             plan: None,
@@ -128,6 +148,14 @@ impl<'a> UpstreamSide<'a> {
         Poll::Ready(Ok(()))
     }
 
+    /// The status of an answer instead of which another server is asked.
+    pub(crate) const fn declined(&self) -> Option<u16> {
+        match self.phase {
+            Phase::Over(Ended::Declined(status)) => Some(status),
+            Phase::Head | Phase::Body(_) | Phase::Over(_) => None,
+        }
+    }
+
     /// Whether any byte of the response has come.
     pub(crate) const fn received(&self) -> bool {
         self.reader.received
@@ -140,6 +168,13 @@ impl<'a> UpstreamSide<'a> {
 
     /// Takes a head, which was parsed from the start of the buffer, out of it and acts on it.
     fn accept_head(&mut self, head: ResponseHead) -> Result<HeadArrived, Error> {
+        // Whatever else it says.
+        if self.interim == 0 && self.declining.is_some_and(|declining| declining.takes(head.status)) {
+            self.reader.fields = head.fields;
+            self.head_at = Some(Instant::now());
+            self.phase = Phase::Over(Ended::Declined(head.status));
+            return Ok(HeadArrived::Declined(head.status));
+        }
         let Some(buffer) = &mut self.reader.buffer else { return Err(Error::Internal) };
         let limits = &self.context.route.limits;
         let mut out = self.out.take().unwrap_or_else(|| self.core.buffers.take());
