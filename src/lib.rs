@@ -88,6 +88,7 @@
 //! | 2 | [`cors`] | one policy, and what it makes of every request and response | yes |
 //! | | [`gateway`] | which target a path names, where a redirect leads | yes |
 //! | | [`access`] | which hosts and addresses may be reached | yes |
+//! | | [`trust`] | whom to believe about a client, and what they say of it | yes |
 //! | 3 | [`tls`] | PEM files to rustls configurations | |
 //! | 4 | [`config`] | one table of settings; flags, environment and a file to one [`Config`](config::Config), valid by construction | |
 //! | 5 | [`plan`] | DECIDE: what is done about a request, what a response means, what both look like on the other side | yes |
@@ -147,6 +148,7 @@
 //! | change what a redirect does | `plan/target.rs` (what becomes of it), `gateway/redirect.rs` (where it leads) |
 //! | change a CORS rule | [`cors::decide()`] (what), `cors/answer.rs` (which fields), `tests/cors.rs` |
 //! | change what a browser is taken to do where a request is explained | `commands/explain/fetch.rs` |
+//! | believe another field about a client | [`trust`], and `plan/rewrite/forwarding.rs` (what upstreams are told) |
 //! | admit or prohibit an address | the tables of [`access::address`] |
 //! | add a rule | a row in the table of its room, with the test that it names |
 //! | add a way to fail | a variant and a row in [`error`]; the compiler names the rest |
@@ -167,6 +169,8 @@ pub mod cors;
 pub mod gateway;
 
 pub mod access;
+
+pub mod trust;
 
 pub mod tls;
 

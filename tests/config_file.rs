@@ -698,6 +698,7 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "listen" => "\"127.0.0.1:9900\"".to_owned(),
         "health.path" => "\"/healthz\"".to_owned(),
         "retry.statuses" => "[503]".to_owned(),
+        "trusted_proxies" => "[\"loopback\"]".to_owned(),
         "respond.location" => "\"https://a.example/\"".to_owned(),
         _ => return None,
     })

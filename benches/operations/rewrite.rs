@@ -100,7 +100,9 @@ fn request(arguments: &[&str], text: &str) -> Operation {
     let mut out = vec![0; 32 << 10];
     Box::new(move || {
         let Planned { exchange, identity, .. } = &planned;
-        let sender = Sender { forwarding: &forwarding, identity, request_id: Default::default() };
+        let (peer, asker) = (planned.client.address, &planned.plan.asker);
+        let sender =
+            Sender { forwarding: &forwarding, peer, asker, identity, request_id: Default::default() };
         let (request, onward) = (black_box(planned.request()), planned.onward());
         black_box(rewrite::request(request, exchange, &onward, &sender, &mut out)).expect("room enough");
     })

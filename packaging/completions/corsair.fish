@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_corsair_global_optspecs
-    string join \n c/config= watch= l/listen= workers= max-connections= drain-delay= drain-timeout= user= group= half-close= allow-origin= allow-credentials= allow-method= allow-header= expose-header= max-age= private-network= upstream-headers= preflight= refuse-other-origins= timing= resource-policy= no-verdict= gateway= allow-target= deny-target= require-header= open= redirects= allow-host= tls-cert= tls-key= ca-file= insecure-upstream= u/upstream= set-request-header= remove-request-header= set-response-header= remove-response-header= host-header= rewrite= eject-failures= eject-status= eject-min-time= dns-server= hosts-file= limit-head= limit-fields= limit-response-head= limit-trailers= limit-chunk-extensions= limit-interim= limit-linger= limit-body= limit-buffer= limit-socket-buffer= timeout-head= timeout-keep-alive= timeout-body-idle= timeout-min-rate= timeout-connect= timeout-response= timeout-upstream-idle= timeout-send= timeout-tunnel-idle= timeout-tunnel-half-closed= timeout-linger= access-log= log-format= redact-query= allow-query= log-level= admin= v/verbose q/quiet= h/help V/version
+    string join \n c/config= watch= l/listen= workers= max-connections= drain-delay= drain-timeout= user= group= half-close= trusted-proxy= allow-origin= allow-credentials= allow-method= allow-header= expose-header= max-age= private-network= upstream-headers= preflight= refuse-other-origins= timing= resource-policy= no-verdict= gateway= allow-target= deny-target= require-header= open= redirects= allow-host= tls-cert= tls-key= ca-file= insecure-upstream= u/upstream= set-request-header= remove-request-header= set-response-header= remove-response-header= host-header= rewrite= eject-failures= eject-status= eject-min-time= dns-server= hosts-file= limit-head= limit-fields= limit-response-head= limit-trailers= limit-chunk-extensions= limit-interim= limit-linger= limit-body= limit-buffer= limit-socket-buffer= timeout-head= timeout-keep-alive= timeout-body-idle= timeout-min-rate= timeout-connect= timeout-response= timeout-upstream-idle= timeout-send= timeout-tunnel-idle= timeout-tunnel-half-closed= timeout-linger= access-log= log-format= redact-query= allow-query= log-level= admin= v/verbose q/quiet= h/help V/version
 end
 
 function __fish_corsair_needs_command
@@ -34,6 +34,7 @@ complete -c corsair -n "__fish_corsair_needs_command" -l drain-timeout -d 'How l
 complete -c corsair -n "__fish_corsair_needs_command" -l user -d 'User to become once the listeners and the access log are open; only root can' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l group -d 'Group to become with --user; by default that user\'s own' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l half-close -d 'Answer a client that ends its side behind its request; false takes that for an abort, as a browser\'s is [default: true]' -r
+complete -c corsair -n "__fish_corsair_needs_command" -l trusted-proxy -d 'Proxies that are believed who the client is: a network, loopback, private, unix; repeatable, by default none' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-origin -d 'Origins that may read: https://app.example.com, https://*.example.com, ~REGEX, loopback, null, * [default: *]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-credentials -d 'Let those origins send cookies and authorization; needs a list of origins [default: false]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-method -d 'Methods that a preflight grants [default: any]' -r
@@ -123,6 +124,7 @@ complete -c corsair -n "__fish_corsair_using_subcommand check" -l drain-timeout 
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l user -d 'User to become once the listeners and the access log are open; only root can' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l group -d 'Group to become with --user; by default that user\'s own' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l half-close -d 'Answer a client that ends its side behind its request; false takes that for an abort, as a browser\'s is [default: true]' -r
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l trusted-proxy -d 'Proxies that are believed who the client is: a network, loopback, private, unix; repeatable, by default none' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-origin -d 'Origins that may read: https://app.example.com, https://*.example.com, ~REGEX, loopback, null, * [default: *]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-credentials -d 'Let those origins send cookies and authorization; needs a list of origins [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-method -d 'Methods that a preflight grants [default: any]' -r
@@ -208,6 +210,7 @@ complete -c corsair -n "__fish_corsair_using_subcommand explain" -l drain-timeou
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l user -d 'User to become once the listeners and the access log are open; only root can' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l group -d 'Group to become with --user; by default that user\'s own' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l half-close -d 'Answer a client that ends its side behind its request; false takes that for an abort, as a browser\'s is [default: true]' -r
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l trusted-proxy -d 'Proxies that are believed who the client is: a network, loopback, private, unix; repeatable, by default none' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-origin -d 'Origins that may read: https://app.example.com, https://*.example.com, ~REGEX, loopback, null, * [default: *]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-credentials -d 'Let those origins send cookies and authorization; needs a list of origins [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-method -d 'Methods that a preflight grants [default: any]' -r

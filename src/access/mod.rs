@@ -20,6 +20,7 @@ use self::{
 pub use self::{
     address::{AddressClass, class_of},
     hosts::{AllowHosts, RuleFault},
+    networks::cover_the_internet,
 };
 use crate::{error::Error, uri::TargetHost};
 
@@ -109,7 +110,8 @@ impl RuleSet {
 }
 
 /// A network, its host bits cleared; one of IPv4-mapped addresses becomes the IPv4 network that it means.
-fn parse_network(rule: &str) -> Option<IpNet> {
+#[must_use]
+pub fn parse_network(rule: &str) -> Option<IpNet> {
     let network = rule.parse::<IpNet>().ok()?.trunc();
     if let IpNet::V6(mapped) = network
         && let Some(prefix) = mapped.prefix_len().checked_sub(96)
@@ -266,7 +268,7 @@ impl TargetRules {
     #[must_use]
     pub fn is_list(&self) -> bool {
         let RuleSet { any, public, networks, hosts, .. } = &self.allow;
-        !(*any || *public || networks::cover_the_internet(networks) || hosts.has_public_suffix())
+        !(*any || *public || cover_the_internet(networks) || hosts.has_public_suffix())
     }
 
     /// The rules in a line, as they were understood.

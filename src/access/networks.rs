@@ -16,7 +16,8 @@ const SHARE: u8 = 4;
 
 /// Whether these networks hold a sixteenth of the internet or more, of either family. They are counted together: halves
 /// are not smaller than a whole.
-pub(super) fn cover_the_internet(networks: &[IpNet]) -> bool {
+#[must_use]
+pub fn cover_the_internet(networks: &[IpNet]) -> bool {
     let mut v4 = Vec::new();
     let mut v6 = Vec::new();
     for network in networks {

@@ -25,6 +25,7 @@ use super::{
     routes::Routes,
     settings::{Part, Section, Settings},
     timeouts::{self, Timeouts},
+    trust,
     upstream::{Upstream, UpstreamId},
     upstreams::{self, Upstreams},
 };
@@ -66,7 +67,7 @@ fn read<'a>(
     let hosts: Vec<String> = hosts.filter(|host| !host.is_every()).map(ToString::to_string).collect();
     let listeners_before = before.map_or(&[][..], |before| &before.listeners);
     let listeners = listen::read(&hosts, listeners_before, reader);
-    let dns = dns::read(reader);
+    let (trust, dns) = (trust::read(reader), dns::read(reader));
     let mut log = log::read(reader);
     let mut admin = admin::read(reader);
     process.largest_head = limits.head.max(limits.response_head);
@@ -126,6 +127,7 @@ fn read<'a>(
         gateway,
         timeouts,
         limits,
+        trust,
         dns,
         log,
         admin: admin?,

@@ -19,7 +19,7 @@ use super::{
     timeouts::Timeouts,
     upstream::{Upstream, UpstreamId},
 };
-use crate::cors::CorsPolicy;
+use crate::{cors::CorsPolicy, trust::Trust};
 
 /// All that the process does, decided.
 pub struct Config {
@@ -39,6 +39,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Every bound, where a route has none of its own.
     pub limits: Limits,
+    /// Whose word about a client counts.
+    pub trust: Trust,
     /// Where names are resolved.
     pub dns: Dns,
     /// What is written, and where.

@@ -124,6 +124,10 @@ settings! {
             "Group to become with --user; by default that user's own";
         HalfClose = "half_close", flag "half-close": Switch = "true",
             "Answer a client that ends its side behind its request; false takes that for an abort, as a browser's is";
+        TrustedProxies = "trusted_proxies", flag "trusted-proxy": List("NETWORK"),
+            "Proxies that are believed who the client is: a network, loopback, private, unix; repeatable, by default none";
+        TrustedHeaders = "trusted_headers": Value("x-forwarded|forwarded") = "x-forwarded",
+            "Fields of theirs that are believed; the other family is dropped";
     }
     "CORS" {
         AllowOrigin = "cors.allow_origins", flag "allow-origin": List("ORIGIN") = "*",
@@ -436,6 +440,7 @@ impl Key {
                 | Self::DenyTarget
                 | Self::RequireHeader
                 | Self::AllowHost
+                | Self::TrustedProxies
         )
     }
 }

@@ -7,8 +7,6 @@ pub(super) const MESSAGE: &str = "is not there yet; leave it out";
 const LATER: &[&str] = &[
     "max_connections_per_client",
     "max_memory",
-    "trusted_proxies",
-    "trusted_headers",
     "forward",
     "proxy",
     "access",

@@ -9,7 +9,7 @@ macro_rules! log_keys {
     ($then:ident) => {
         $then! {
             Time = "time": "When the request began: RFC 3339, UTC, milliseconds",
-            Client = "client": "Address and port of the client; `unix:` over a Unix socket, where nobody has one",
+            Client = "client": "Address and port of the client, without the port where a trusted proxy tells of none; `unix:` over a Unix socket, where nobody has one",
             Listener = "listener": "What was listened on, as in `http://127.0.0.1:3000`",
             Method = "method": "The method as it was spelled",
             Scheme = "scheme": "`http` or `https`, by the connection of the client",

@@ -89,6 +89,8 @@ mod routes;
 
 mod dns;
 
+mod trust;
+
 mod log_format;
 
 mod log_level;

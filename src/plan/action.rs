@@ -1,6 +1,6 @@
 //! What is to be done about a request.
 
-use super::{body::BodyProgress, target::Target};
+use super::{asker::Asker, body::BodyProgress, target::Target};
 use crate::{
     config::{RouteId, UpstreamId},
     cors::CorsDecision,
@@ -31,8 +31,8 @@ pub struct Plan {
     pub service: Service,
     /// What counts for it: policy, waits, bounds.
     pub route: RouteId,
-    /// The client came over TLS.
-    pub secure: bool,
+    /// Who asks.
+    pub asker: Asker,
     /// A FIN behind the request means that the client is gone: browsers never half-close (rule 3 of
     /// [`plan`](super)).
     pub fin_is_abort: bool,
@@ -82,7 +82,7 @@ pub struct Exchange {
     pub target: RequestTarget,
     /// What the prefix of its route leaves of the path, where the upstream gets no more than that.
     pub rest: Option<Rest>,
-    /// The authority that it is for, as the client sees it.
+    /// The authority that it came for.
     pub authority: Option<Span>,
     /// A WebSocket upgrade.
     pub upgrade: bool,
@@ -199,7 +199,7 @@ mod tests {
         persistence: Persistence::KeepAlive,
         service: Service::Reverse,
         route: crate::config::Routes::NOTHING,
-        secure: false,
+        asker: Asker { address: None, secure: false, authority: None, told: crate::trust::Told::NOTHING },
         fin_is_abort: false,
     };
 

@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 
 use foldhash::quality::FixedState;
 
-use super::client::Client;
+use super::asker::Asker;
 use crate::{
     config::{BalanceRule, HashKey},
     http1::head::Request,
@@ -13,13 +13,13 @@ use crate::{
 /// The key by which an upstream's rule chooses a server for this request, the same in each process that serves the upstream;
 /// nothing where it chooses by something else, or where the request has no such thing.
 #[must_use]
-pub fn affinity(rule: &BalanceRule, client: &Client, request: Request<'_>) -> Option<u64> {
+pub fn affinity(rule: &BalanceRule, asker: &Asker, request: Request<'_>) -> Option<u64> {
     let BalanceRule::Hash(key) = rule else { return None };
     // What counts is that it does not change: that clients can guess it gives them nothing that they could not have by
     // asking for the same again, and a server that has too much under way is passed over.
     let hash = FixedState::default();
     match key {
-        HashKey::ClientAddress => client.address.map(|address| hash.hash_one(address.ip().to_canonical())),
+        HashKey::ClientAddress => asker.address.map(|address| hash.hash_one(address.ip().to_canonical())),
         HashKey::Field(name) => {
             let fields = request.head.fields.iter();
             let is_it = |of: &[u8]| of.eq_ignore_ascii_case(name.as_bytes());
@@ -33,12 +33,16 @@ pub fn affinity(rule: &BalanceRule, client: &Client, request: Request<'_>) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{http1::sample, plan::sample::client};
+    use crate::{
+        http1::sample,
+        plan::sample::{REVERSE, client, config, planned},
+    };
 
     fn key(rule: HashKey, address: Option<&str>, head: &str) -> Option<u64> {
         let address = address.map(|address| address.parse().expect("an address"));
+        let (plan, _) = planned(&config(REVERSE), &client(), head);
         let request = sample::request(head);
-        affinity(&BalanceRule::Hash(rule), &Client { address, ..client() }, request.request())
+        affinity(&BalanceRule::Hash(rule), &Asker { address, ..plan.asker }, request.request())
     }
 
     #[test]
@@ -66,7 +70,8 @@ mod tests {
         assert_eq!(key(HashKey::ClientAddress, None, HEAD), None, "over a Unix socket");
         assert_eq!(key(HashKey::Field("X-Session".into()), None, HEAD), None);
         for rule in [BalanceRule::RoundRobin, BalanceRule::LeastConnections, BalanceRule::RandomTwo] {
-            assert_eq!(affinity(&rule, &client(), sample::request(HEAD).request()), None);
+            let (plan, _) = planned(&config(REVERSE), &client(), HEAD);
+            assert_eq!(affinity(&rule, &plan.asker, sample::request(HEAD).request()), None);
         }
     }
 }

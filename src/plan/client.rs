@@ -7,7 +7,8 @@ use crate::{config::ListenerId, tls::ServerHandshake};
 /// Who sends the request, and how it reached us.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The peer of the connection; `None` over a Unix socket, where nobody has an address.
+    /// The peer of the connection, which may be a proxy ([`Asker`](super::Asker) is whom it tells of); `None` over a Unix
+    /// socket, where nobody has an address.
     pub address: Option<SocketAddr>,
     /// Whether the connection is encrypted.
     pub secure: bool,

@@ -33,13 +33,17 @@
 //! | 22 | What frames a message or belongs to a connection is nobody's to edit, nor what shows loops or is written by the policy of CORS | RFC 9110 §7.6.1, §7.6.3; RFC 9112 §6 | `http1::edits::tests::what_frames_a_message_or_belongs_to_a_connection_is_no_field_to_edit`, `http1::edits::tests::what_the_policy_or_the_loop_detection_writes_is_theirs` |
 //! | 23 | On a TLS connection a request is for the server name that the client has sent, or for a host for which the certificate is that it got; where clients must show certificates, for the server name alone | RFC 9110 §4.3.3, §15.5.20 | `plan::misdirected::tests::a_request_is_for_the_server_name_or_for_another_host_of_its_certificate`, `plan::misdirected::tests::where_clients_show_certificates_a_request_is_for_the_server_name_alone`, `client_tls::a_request_for_a_host_of_another_certificate_is_a_421_that_scripts_can_read` |
 //! | 24 | Over a Unix socket nobody has an address: `Forwarded` and `X-Forwarded-For` say `unknown`, and `X-Real-IP`, which has no word for that, is left out; what the client says of itself is dropped all the same | RFC 7239 §6.2 | `plan::rewrite::tests::a_client_without_an_address_is_said_to_be_unknown`, `unix_listener::an_upstream_is_told_that_nobody_knows_the_address` |
-//! | 25 | An answer whose status is to be tried again is given to nobody while another server is usable, attempts are left and the budget pays, where the request is safe and has no body; else it is the answer | experience | `retries::a_status_that_is_tried_again_reaches_no_client_while_another_server_answers_better`, `retries::a_status_is_given_where_no_other_server_is_left_or_nothing_pays_for_another_attempt` |
+//! | 25 | By way of a trusted proxy the client is who that says: for the log, for upstreams, and for what is of the same origin. Which route takes a request, and whether it may come here, is asked of the `Host` that came | RFC 7239 §5 | `load_balancer::fields::the_client_of_a_trusted_proxy_is_the_client_everywhere`, `load_balancer::fields::a_page_is_of_the_origin_that_the_client_knows`, `load_balancer::fields::the_route_is_that_of_the_host_that_came` |
+//! | 26 | Upstreams are told in both families by whom a request came: the client, the proxies that are believed, and the peer of the connection last; what a client claims, nobody repeats | RFC 7239 §4 | `plan::rewrite::tests::a_chain_is_told_in_both_families_and_ends_with_the_peer`, `load_balancer::fields::what_is_told_is_passed_on_and_extended` |
+//! | 27 | An answer whose status is to be tried again is given to nobody while another server is usable, attempts are left and the budget pays, where the request is safe and has no body; else it is the answer | experience | `retries::a_status_that_is_tried_again_reaches_no_client_while_another_server_answers_better`, `retries::a_status_is_given_where_no_other_server_is_left_or_nothing_pays_for_another_attempt` |
 
 mod date;
 
 mod identity;
 
 mod client;
+
+mod asker;
 
 mod body;
 
@@ -71,6 +75,7 @@ pub(crate) mod sample;
 pub use self::{
     action::{Action, Answer, Destination, Exchange, Plan, Service},
     affinity::affinity,
+    asker::Asker,
     attempts::{AttemptEnd, Attempts, Step},
     body::{BodyProgress, request_body_limits, response_body_limits},
     client::Client,

@@ -7,6 +7,7 @@ use std::mem;
 
 use super::{
     action::{Action, Answer, Destination, Exchange, Plan, Service},
+    asker::Asker,
     client::Client,
     misdirected,
     route::{self, Found, Taker},
@@ -35,9 +36,11 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
         addressed.and_then(|(target, authority)| route::route(request, target, authority, config, client));
     let (service, route) =
         taker.as_ref().map_or((Service::Local, Routes::NOTHING), |taker| (taker.service, taker.route));
+    let authority = addressed.ok().and_then(|(_, authority)| authority);
+    let asker = Asker::of(request, authority, client, &config.trust);
     let is_own = |origin: &[u8]| {
-        let authority = addressed.ok().and_then(|(_, authority)| authority);
-        authority.is_some_and(|authority| is_own(origin, authority.of(request.bytes), config, client))
+        let authority = asker.authority.map(|authority| authority.of(request.bytes));
+        authority.is_some_and(|authority| is_own(origin, (asker.secure, authority), config, client))
     };
     let mut plan = Plan {
         cors: decide(config.policy(config.route(route).policy), request, upgrade, is_own),
@@ -46,7 +49,7 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
         persistence: Persistence::asked(options, request.head.version),
         service,
         route,
-        secure: client.secure,
+        asker,
         fin_is_abort: !config.process.half_close || is_of_browser(request),
     };
     let action = action(&mut plan, request, (addressed, &mut taker), config, client, own_id, upgrade)
@@ -72,11 +75,12 @@ fn addressed(request: Request<'_>) -> Result<Addressed, Error> {
     Ok((target, target.authority(request)?))
 }
 
-/// Whether a page of `origin` asks for something of its own origin, reached under `authority`. On a loopback listener
+/// Whether a page of `origin` asks for something of its own origin, reached under `authority` as the client knows it, over
+/// TLS where it is `secure`. On a loopback listener
 /// the name must be one that it is called by: any name can be bound to loopback, behind the browser's back (rule 18 of
 /// [`plan`](super)).
-fn is_own(origin: &[u8], authority: &[u8], config: &Config, client: &Client) -> bool {
-    is_same_origin(origin, client.secure, authority)
+fn is_own(origin: &[u8], (secure, authority): (bool, &[u8]), config: &Config, client: &Client) -> bool {
+    is_same_origin(origin, secure, authority)
         && (!client.loopback_listener || config.listener(client.listener).allow_hosts.admits(authority))
 }
 

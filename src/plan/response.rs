@@ -22,6 +22,7 @@ use crate::{
         fields::{self, FieldId},
         framing::Framing,
         head::{Method, Request, Response, Version},
+        span::Span,
     },
 };
 
@@ -101,6 +102,8 @@ pub struct ResponseContext<'a> {
     pub server: Option<&'a Endpoint>,
     /// The client came over TLS.
     pub secure: bool,
+    /// The authority that the client named.
+    pub authority: Option<Span>,
     /// What CORS says.
     pub cors: CorsDecision,
     /// The method that the upstream saw.
@@ -139,7 +142,8 @@ impl<'a> ResponseContext<'a> {
             identity,
             exchange,
             server,
-            secure: plan.secure,
+            secure: plan.asker.secure,
+            authority: plan.asker.authority,
             cors: plan.cors,
             method: exchange.gateway_target().map_or(plan.method, |target| target.method(plan.method)),
             has_body: plan.framing != Framing::None,
@@ -229,7 +233,8 @@ impl<'a> ResponseContext<'a> {
     {
         let Destination::Upstream(upstream) = self.exchange.destination else { return None };
         let upstream = self.route.rewrite.then(|| self.config.upstream(upstream))?;
-        let (server, authority) = (self.server?, self.exchange.authority?);
+        let (server, authority) = (self.server?, self.authority?);
+        let called = self.exchange.authority.unwrap_or(authority);
         Some(Renaming {
             servers: &upstream.endpoints,
             server,
@@ -237,6 +242,7 @@ impl<'a> ResponseContext<'a> {
             stripped: if self.route.strip_prefix { &self.route.prefix } else { "" },
             secure: self.secure,
             authority: authority.of(request.bytes),
+            called: called.of(request.bytes),
         })
     }
 

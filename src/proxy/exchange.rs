@@ -7,6 +7,7 @@
 use std::{
     cell::RefCell,
     future::poll_fn,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -49,6 +50,8 @@ pub(crate) struct Job<'a> {
     pub(crate) plan: &'a Plan,
     /// What is said of the client to upstreams.
     pub(crate) forwarding: &'a Forwarding,
+    /// The address of who has sent it.
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) head: &'a RequestHead,
     /// The head, and what has come behind it.
     pub(crate) inbound: &'a RefCell<Buffer>,
@@ -436,6 +439,8 @@ impl<'a> Job<'a> {
         };
         let sender = rewrite::Sender {
             forwarding: self.forwarding,
+            peer: self.peer,
+            asker: &self.plan.asker,
             identity: &self.core.identity,
             request_id: self.outcome.request_id,
         };

@@ -105,11 +105,11 @@ impl Finished<'_> {
         let handshake = self.client.handshake.as_deref();
         log.log(&Record {
             time: ended.checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
-            client: self.client.address,
+            client: plan.asker.address,
             listener: names.listener,
             method: request.method_name(),
-            secure: plan.secure,
-            host: host(*request),
+            secure: plan.asker.secure,
+            host: plan.asker.told.host.map_or_else(|| host(*request), |host| Some(host.of(request.bytes))),
             target: request.target(),
             redact: self.secrets,
             version: Some(request.head.version),

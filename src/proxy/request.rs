@@ -202,7 +202,7 @@ impl Turn<'_, '_> {
             Destination::Upstream(upstream) => {
                 let rule = &self.snapshot.config.upstream(upstream).balancing.rule;
                 let inbound = self.inbound.borrow();
-                affinity(rule, client, Request { bytes: inbound.all(), head: self.head })
+                affinity(rule, &self.plan.asker, Request { bytes: inbound.all(), head: self.head })
             }
             Destination::Target(_) => None,
         };
@@ -212,6 +212,7 @@ impl Turn<'_, '_> {
             route: self.route,
             plan: &self.plan,
             forwarding: forwarding.get_or_init(|| Forwarding::of(client)),
+            peer: client.address,
             head: self.head,
             inbound: self.inbound,
             client: ClientSide::new(

@@ -25,6 +25,7 @@ pub(super) const LIBRARY: House<'static> = House {
         "cors",
         "gateway",
         "access",
+        "trust",
         "tls::certificate",
         "tls::handshake",
         "plan",

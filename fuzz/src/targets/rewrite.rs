@@ -229,7 +229,8 @@ pub fn check(data: &[u8]) {
                     let (servers, authority) = (&*upstream.endpoints, authority.of(&bytes));
                     let host_header = &config.route(plan.route).host_header;
                     let server = &servers[0];
-                    renaming = Some(Renaming { servers, server, host_header, stripped: "", secure, authority });
+                    let called = authority;
+                    renaming = Some(Renaming { servers, server, host_header, stripped: "", secure, authority, called });
                 }
             }
             if let Some((bytes, answer)) = answer {
@@ -288,7 +289,8 @@ fn goes_up(
     };
     let onward = onward(config, request, plan, exchange);
     let forwarding = rewrite::Forwarding::of(client);
-    let sender = rewrite::Sender { forwarding: &forwarding, identity, request_id: Default::default() };
+    let (peer, asker) = (client.address, &plan.asker);
+    let sender = rewrite::Sender { forwarding: &forwarding, peer, asker, identity, request_id: Default::default() };
     let mut out = vec![0; request.bytes.len() * 4 + 4096];
     let len = rewrite::request(request, exchange, &onward, &sender, &mut out).expect("room enough");
     let text = shown(&out[..len]);

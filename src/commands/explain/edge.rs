@@ -55,7 +55,8 @@ impl<'a> Edge<'a> {
                 ListenAddress::Tcp(address) => Some(address),
                 ListenAddress::Unix(_) => None,
             },
-            secure: listener.tls.is_some(),
+            // A proxy before us that ends TLS is believed that it does.
+            secure: page.url.scheme() == "https",
             loopback_listener: listener.is_loopback(),
             listener: page.listener,
             // A browser goes on only where the certificate is for the host that it asks for.

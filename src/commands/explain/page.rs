@@ -225,7 +225,8 @@ fn listener(url: &Url, config: &Config) -> Result<ListenerId, String> {
         fitting.min_by_key(|(_, one)| distance(one, url)).map(|(id, _)| id)
     };
     // Which port the kernel will choose, nobody knows yet.
-    of_port(port).or_else(|| of_port(0)).ok_or_else(|| {
+    let served = of_port(port).or_else(|| of_port(0)).or_else(|| by_proxy(config));
+    served.ok_or_else(|| {
         let near = config.listeners().min_by_key(|(_, one)| match one.address {
             ListenAddress::Tcp(address) => {
                 (one.tls.is_some() != secure, u32::from(address.port().abs_diff(port)))
@@ -237,6 +238,17 @@ fn listener(url: &Url, config: &Config) -> Result<ListenerId, String> {
         });
         format!("no listener serves {} on port {port}{near}", url.scheme())
     })
+}
+
+/// The listener that trusted proxies take requests to, by whatever name and port clients know it: the only plain one.
+fn by_proxy(config: &Config) -> Option<ListenerId> {
+    let is_trusting = !config.trust.proxies.is_empty();
+    let mut plain = config.listeners().filter(|(_, one)| is_trusting && one.tls.is_none());
+    match (plain.next(), plain.next()) {
+        (Some((id, _)), None) => Some(id),
+        // Between several nobody but the proxy can tell.
+        _ => None,
+    }
 }
 
 /// How far the address of a listener is from what the host of a URL says.

@@ -110,7 +110,7 @@ impl Fields {
     }
 
     /// The fields of one name.
-    pub fn all(&self, id: FieldId) -> impl Iterator<Item = &Field> + '_ {
+    pub fn all(&self, id: FieldId) -> impl DoubleEndedIterator<Item = &Field> + '_ {
         let list = if self.has(id) { &self.list[..] } else { &[] };
         list.iter().filter(move |field| field.id == id)
     }

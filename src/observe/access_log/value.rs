@@ -184,9 +184,10 @@ pub(super) fn milliseconds(duration: Duration, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10), digit(rest)]);
 }
 
-/// Address and port, or `unix:` where there is none.
+/// Address and port, or `unix:` where there is none. A port that nobody knows is left out.
 pub(super) fn client(client: Option<SocketAddr>, out: &mut Vec<u8>) {
     match client {
+        Some(client) if client.port() == 0 => ip_address(client.ip(), out),
         Some(client) => address(client, out),
         None => out.extend_from_slice(b"unix:"),
     }

@@ -1,10 +1,14 @@
 //! What every request of a client says of it: `X-Real-IP`, `X-Forwarded-*` and `Forwarded` (RFC 7239).
 
-use std::{fmt::Write as _, net::IpAddr};
+use std::{
+    fmt::{self, Write},
+    net::{IpAddr, SocketAddr},
+};
 
 use crate::{
-    http1::{edits::Edits, emit::HeadWriter, fields::FieldId},
-    plan::client::Client,
+    http1::{edits::Edits, emit::HeadWriter, fields::FieldId, head::Request},
+    plan::{asker::Asker, client::Client},
+    trust::links,
 };
 
 /// What every request of a client says of it, rendered once for all of them.
@@ -94,5 +98,121 @@ fn push_address(text: &mut String, address: Option<IpAddr>) {
         }
         // Writing to a string cannot fail.
         Some(IpAddr::V6(address)) => _ = write!(text, "{address}"),
+    }
+}
+
+/// The way of a request that came by trusted proxies, told in both families alike (rule 26 of [`plan`](super::super)).
+/// Written anew for each request, for the next one on the connection may be of another client.
+pub(super) struct Chain<'a> {
+    /// The request, in which the proxies have told of it.
+    pub(super) request: Request<'a>,
+    /// Who asks.
+    pub(super) asker: &'a Asker,
+    /// The peer of the connection, who comes last; nothing where it has no address.
+    pub(super) peer: Option<SocketAddr>,
+    /// What the client asked for.
+    pub(super) host: &'a [u8],
+}
+
+impl Chain<'_> {
+    /// The lines; what the operator sets or removes of them is left out.
+    pub(super) fn write(&self, writer: &mut HeadWriter<'_>, edits: Option<&Edits>) {
+        let stays = |name: &str| {
+            let name = name.as_bytes();
+            edits.is_none_or(|edits| !edits.drops(FieldId::of(name), name))
+        };
+        let scheme: &[u8] = if self.asker.secure { b"https" } else { b"http" };
+        let client = self.asker.address;
+        if let Some(client) = client.filter(|_| stays(REAL_IP)) {
+            writer.field(REAL_IP.as_bytes(), Written::plain(client.ip()).text());
+        }
+        if stays(FOR) {
+            let mut list = writer.list_field(FOR.as_bytes());
+            for address in self.all() {
+                list.push(Written::plain(address.ip()).text());
+            }
+            if client.is_none() {
+                list.push(b"unknown");
+            }
+            list.finish();
+        }
+        if stays(PROTO) {
+            writer.field(PROTO.as_bytes(), scheme);
+        }
+        if stays(HOST) {
+            writer.field(HOST.as_bytes(), self.host);
+        }
+        if stays(FORWARDED) {
+            let mut all = self.all();
+            let first = all.next().map(|first| Written::node(first.ip()));
+            let node = first.as_ref().map_or(&b"for=unknown"[..], Written::text);
+            writer.lines_in_parts([
+                FORWARDED.as_bytes(),
+                b": ",
+                node,
+                b";host=\"",
+                self.host,
+                b"\";proto=",
+                scheme,
+            ]);
+            for address in all {
+                writer.lines_in_parts([b", ", Written::node(address.ip()).text()]);
+            }
+            writer.lines(b"\r\n");
+        }
+    }
+
+    /// The client, and all behind it.
+    fn all(&self) -> impl Iterator<Item = SocketAddr> {
+        links(self.request, &self.asker.told).chain(self.peer)
+    }
+}
+
+const REAL_IP: &str = "X-Real-IP";
+const FOR: &str = "X-Forwarded-For";
+const PROTO: &str = "X-Forwarded-Proto";
+const HOST: &str = "X-Forwarded-Host";
+const FORWARDED: &str = "Forwarded";
+
+/// An address in writing, on the stack.
+struct Written {
+    text: [u8; WRITTEN_ROOM],
+    len: usize,
+}
+
+/// `for="[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]"`, and more than that.
+const WRITTEN_ROOM: usize = 64;
+
+impl Written {
+    fn plain(ip: IpAddr) -> Self {
+        Self::of(format_args!("{}", ip.to_canonical()))
+    }
+
+    /// As in `Forwarded` (RFC 7239 §6).
+    fn node(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self::of(format_args!("for={ip}")),
+            IpAddr::V6(ip) => Self::of(format_args!("for=\"[{ip}]\"")),
+        }
+    }
+
+    fn of(text: fmt::Arguments<'_>) -> Self {
+        let mut written = Self { text: [0; WRITTEN_ROOM], len: 0 };
+        // Every address fits.
+        let _ = written.write_fmt(text);
+        written
+    }
+
+    fn text(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Write for Written {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        self.text.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
     }
 }

@@ -31,6 +31,8 @@ pub struct Renaming<'a> {
     pub secure: bool,
     /// The authority that the client used.
     pub authority: &'a [u8],
+    /// The one by which the request came here: another one where a proxy before us renames it.
+    pub called: &'a [u8],
 }
 
 impl Renaming<'_> {
@@ -127,7 +129,7 @@ impl Renaming<'_> {
 
     /// The `Host` that the server was sent.
     fn sent_host(&self) -> &[u8] {
-        self.host_header.of(self.server).map_or(self.authority, str::as_bytes)
+        self.host_header.of(self.server).map_or(self.called, str::as_bytes)
     }
 
     /// `5; url=…` (HTML, "shared declarative refresh steps").
@@ -269,7 +271,9 @@ mod tests {
         let host_header = &config.routes.typed().next().unwrap().host_header;
         let (scheme, authority) = client.split_once("://").unwrap();
         let (secure, authority) = (scheme == "https", authority.as_bytes());
-        let renaming = Renaming { servers, server: &servers[0], host_header, stripped, secure, authority };
+        let called = authority;
+        let renaming =
+            Renaming { servers, server: &servers[0], host_header, stripped, secure, authority, called };
         renaming
             .renamed(id, value.as_bytes())
             .map_or_else(|| "kept".to_owned(), |value| String::from_utf8(value).unwrap())

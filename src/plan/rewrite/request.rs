@@ -1,8 +1,10 @@
 //! A request head as the upstream gets it.
 
+use std::net::SocketAddr;
+
 use super::{
     fields::{content_length, end_to_end, frame},
-    forwarding::Forwarding,
+    forwarding::{Chain, Forwarding},
 };
 use crate::{
     config::{Endpoint, Route},
@@ -17,6 +19,7 @@ use crate::{
     },
     plan::{
         action::Exchange,
+        asker::Asker,
         identity::{Identity, RequestId, hexadecimal},
         target::Target,
     },
@@ -93,12 +96,28 @@ impl<'a> Onward<'a> {
 /// What corsair says of the client and of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'a> {
-    /// Who sends the request.
+    /// What is said of the peer of the connection, where that tells of nobody else.
     pub forwarding: &'a Forwarding,
+    /// Its address.
+    pub peer: Option<SocketAddr>,
+    /// Who asks.
+    pub asker: &'a Asker,
     /// How this process names itself.
     pub identity: &'a Identity,
     /// How the request is called where the client gave it no name.
     pub request_id: RequestId,
+}
+
+impl Sender<'_> {
+    /// Writes who asks, and for what.
+    fn tell(&self, writer: &mut HeadWriter<'_>, request: Request<'_>, onward: &Onward<'_>) {
+        let host = self.asker.authority.map_or(onward.host, |authority| authority.of(request.bytes));
+        if self.asker.told.is_nothing() {
+            self.forwarding.write(writer, host, onward.edits);
+        } else {
+            Chain { request, asker: self.asker, peer: self.peer, host }.write(writer, onward.edits);
+        }
+    }
 }
 
 /// Writes the head of the upstream request; its length.
@@ -174,8 +193,7 @@ pub fn request(
         frame(&mut writer, onward.framing);
     }
     if !onward.is_gateway {
-        let host = exchange.authority.map_or(onward.host, |authority| authority.of(bytes));
-        sender.forwarding.write(&mut writer, host, onward.edits);
+        sender.tell(&mut writer, request, onward);
     }
     writer.lines(&sender.identity.via);
     if !request_id {

@@ -16,10 +16,12 @@ use crate::{
     },
     plan::{
         action::{Destination, Exchange},
+        asker::Asker,
         client::Client,
         identity::RequestId,
         sample::{OWN_ID, REVERSE, Written, client, config, identity},
     },
+    trust::{Trust, TrustRule, TrustedHeaders, TrustedProxies},
 };
 
 /// How a request goes on, where it differs from the reverse proxy's way.
@@ -27,6 +29,7 @@ struct Way<'a> {
     exchange: Exchange,
     onward: Onward<'a>,
     client: Client,
+    trust: Trust,
 }
 
 const ROOM: usize = 64 << 10;
@@ -68,11 +71,19 @@ fn edited_head(
             edits,
         },
         client: client(),
+        trust: Trust::default(),
     };
     change(&mut way);
     let identity = identity();
     let forwarding = Forwarding::of(&way.client);
-    let sender = Sender { forwarding: &forwarding, identity: &identity, request_id: RequestId::random() };
+    let asker = Asker::of(head, authority, &way.client, &way.trust);
+    let sender = Sender {
+        forwarding: &forwarding,
+        peer: way.client.address,
+        asker: &asker,
+        identity: &identity,
+        request_id: RequestId::random(),
+    };
     let mut out = vec![0; room];
     let len = request(head, &way.exchange, &way.onward, &sender, &mut out)?;
     out.truncate(len);
@@ -244,6 +255,76 @@ fn the_client_is_who_it_is_and_not_who_it_says() {
         assert_eq!(written.all("Forwarded"), [format!("for={quoted};host=\"h:81\";proto={protocol}")]);
     }
 }
+
+/// The head that an upstream gets of a peer that is trusted.
+fn sent_by_proxy(text: &str, peer: Option<&str>, headers: TrustedHeaders) -> Written {
+    let rules = ["private", "unix", "192.0.2.7"].map(|rule| TrustRule::parse(rule).unwrap());
+    sent_by(text, |way| {
+        way.client.address = peer.map(|peer| peer.parse().unwrap());
+        way.trust = Trust { proxies: TrustedProxies::of(&rules), headers };
+    })
+}
+
+#[test]
+fn a_chain_is_told_in_both_families_and_ends_with_the_peer() {
+    let x_forwarded = "X-Forwarded-For: 6.6.6.6, 203.0.113.7:4711, 10.0.0.2\r\nX-Forwarded-Proto: https\r\n\
+                       X-Forwarded-Host: app.example:8443\r\nForwarded: for=6.6.6.6";
+    let forwarded = "Forwarded: for=6.6.6.6, for=\"203.0.113.7:4711\";host=\"app.example:8443\";proto=https;by=_a\r\n\
+                     X-Forwarded-Proto: http\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=10.0.0.2;proto=http";
+    let more = "X-Forwarded-Port: 1\r\nX-Real-IP: 6.6.6.6\r\nTrue-Client-IP: 6.6.6.6";
+    for (peer, last) in [(Some("192.0.2.7:40000"), Some("192.0.2.7")), (None, None)] {
+        for (fields, headers) in
+            [(x_forwarded, TrustedHeaders::XForwarded), (forwarded, TrustedHeaders::Forwarded)]
+        {
+            let text = format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n{more}");
+            let written = sent_by_proxy(&text, peer, headers);
+            let also = |before: &str| last.map_or_else(String::new, |last| format!(", {before}{last}"));
+            assert_eq!(written.all("X-Real-IP"), ["203.0.113.7"]);
+            assert_eq!(written.all("X-Forwarded-For"), [format!("203.0.113.7, 10.0.0.2{}", also(""))]);
+            assert_eq!(written.all("X-Forwarded-Proto"), ["https"]);
+            assert_eq!(written.all("X-Forwarded-Host"), ["app.example:8443"]);
+            let expected = format!(
+                "for=203.0.113.7;host=\"app.example:8443\";proto=https, for=10.0.0.2{}",
+                also("for=")
+            );
+            assert_eq!(written.all("Forwarded"), [expected]);
+            assert_eq!(written.all("Host"), ["h"], "which server is meant, the proxy has said");
+            assert!(!written.has("X-Forwarded-Port") && !written.has("True-Client-IP"));
+        }
+    }
+    let v6 = "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 2001:db8::7";
+    let written = sent_by_proxy(v6, Some("[::ffff:192.0.2.7]:1"), TrustedHeaders::XForwarded);
+    assert_eq!(written.all("X-Forwarded-For"), ["2001:db8::7, 192.0.2.7"]);
+    assert_eq!(written.all("Forwarded"), ["for=\"[2001:db8::7]\";host=\"h\";proto=http, for=192.0.2.7"]);
+    let scheme = "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https";
+    for (peer, plain) in [(Some("192.0.2.7:1"), "192.0.2.7"), (None, "unknown")] {
+        let written = sent_by_proxy(scheme, peer, TrustedHeaders::XForwarded);
+        assert_eq!(written.all("X-Real-IP").len(), usize::from(peer.is_some()));
+        assert_eq!(
+            (written.all("X-Forwarded-For"), written.all("X-Forwarded-Proto")),
+            (vec![plain], vec!["https"])
+        );
+        assert_eq!(written.all("Forwarded"), [format!("for={plain};host=\"h\";proto=https")]);
+    }
+}
+
+#[test]
+fn the_operator_may_set_or_remove_what_proxies_tell() {
+    let removed = [TOLD[0], TOLD[1], TOLD[2]];
+    let edits = edits(Edited::Requests, &[(TOLD[3], "set")], &[], &removed);
+    let head = "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n";
+    let head = edited_head(head.as_bytes(), ROOM, Some(&edits), |way| {
+        way.trust.proxies = TrustedProxies::of(&[TrustRule::parse("192.0.2.7").unwrap()]);
+    });
+    let written = Written::request(&head.unwrap());
+    for name in removed {
+        assert!(!written.has(name), "{name}");
+    }
+    assert_eq!(written.all(TOLD[3]), ["set"]);
+    assert_eq!(written.all("Forwarded"), ["for=203.0.113.7;host=\"h\";proto=http, for=192.0.2.7"]);
+}
+
+const TOLD: [&str; 4] = ["X-Real-IP", "X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Proto"];
 
 #[test]
 fn a_client_without_an_address_is_said_to_be_unknown() {
