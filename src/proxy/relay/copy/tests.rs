@@ -176,6 +176,8 @@ fn a_pipe_and_a_wide_window_are_for_a_client_that_keeps_up() {
         SockRef::from(&client).set_send_buffer_size(32 << 10).unwrap();
         SockRef::from(&client_far).set_recv_buffer_size(32 << 10).unwrap();
         let socket = Socket::from(upstream.as_fd().try_clone_to_owned().unwrap());
+        // As a connection has it: one that nobody has bounded the kernel widens by itself.
+        socket.set_recv_buffer_size(64 << 10).unwrap();
         let window = || socket.recv_buffer_size().unwrap();
         let given_back = || stage.core.pipes.free() == 1;
         respond(Stream::Tcp(upstream_far));
