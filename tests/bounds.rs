@@ -489,3 +489,42 @@ fn heads_of_many_fields_are_in_the_bound() {
     compare(&corsair, before, &["connections"]);
     drop((clients, origins));
 }
+
+#[test]
+fn bodies_that_are_kept_to_be_sent_again_are_in_the_bound() {
+    const BODY: usize = 256 << 10;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    // It takes everything, and never answers.
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let (mut socket, counted) = (socket.unwrap(), Arc::clone(&counted));
+            thread::spawn(move || {
+                let mut room = [0; 4 << 10];
+                while let Ok(size @ 1..) = socket.read(&mut room) {
+                    counted.fetch_add(size, SeqCst);
+                }
+            });
+        }
+    });
+    let limit = format!("--max-connections={CLIENTS}");
+    let corsair = start(&["--allow-target=127.0.0.1", "--limit-replay=256k", &limit]);
+    let before = corsair.peak_memory();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = corsair.connect();
+            client.send(format!(
+                "POST /http://{target}/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {BODY}\r\n\r\n{}",
+                "x".repeat(BODY)
+            ));
+            client
+        })
+        .collect();
+    eventually("all of it has arrived", || taken.load(SeqCst) > CLIENTS * BODY);
+    let grown = corsair.peak_memory() - before;
+    assert!(grown > (CLIENTS * BODY) as u64, "{grown} bytes: they are kept");
+    compare(&corsair, before, &["connections"]);
+    drop(clients);
+}

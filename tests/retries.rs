@@ -161,3 +161,38 @@ fn a_refused_connection_costs_nothing() {
     }
     assert_eq!(origin.seen().heads, 60);
 }
+
+#[test]
+fn a_put_or_a_delete_is_tried_again_with_its_body_where_that_was_kept() {
+    let origins = [answering("503 Service Unavailable"), Origin::echo()];
+    let addresses = origins.each_ref().map(Origin::address);
+    let (corsair, _folder) = in_front_of(&addresses, "statuses = [503], budget = \"100%\"");
+    let sized = |length: usize| format!("Content-Length: {length}\r\n\r\n{}", "x".repeat(length));
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n".to_owned();
+    for (method, body, tried_again) in [
+        ("PUT", sized(3), true),
+        ("PUT", chunked, true),
+        ("PUT", sized(60_000), true),
+        ("DELETE", "\r\n".to_owned(), true),
+        ("DELETE", sized(3), true),
+        ("PUT", sized(70_000), false),
+        ("PATCH", sized(3), false),
+        ("POST", sized(3), false),
+        ("POST", "\r\n".to_owned(), false),
+    ] {
+        let ask = |_| format!("{method} / HTTP/1.1\r\nHost: a\r\n{body}");
+        let mut seen = statuses(&corsair, ask, 4);
+        seen.sort_unstable();
+        let expected = if tried_again { [200; 4] } else { [200, 200, 503, 503] };
+        assert_eq!(seen, expected, "{method} {}", body.len());
+    }
+    let bodies = |origin: &Origin| -> Vec<usize> {
+        let seen = origin.seen();
+        seen.requests
+            .iter()
+            .filter(|request| request.method == "PUT")
+            .map(|request| request.body.len())
+            .collect()
+    };
+    assert_eq!(bodies(&origins[1]), [vec![3; 8], vec![60_000; 4], vec![70_000; 2]].concat());
+}

@@ -322,6 +322,8 @@ settings! {
             "Request bytes read and thrown away after an early answer";
         LimitBody = "limits.body", flag "limit-body": Value("SIZE|off") = "off",
             "Request body, or off; more is 413";
+        LimitReplay = "limits.replay", flag "limit-replay": Value("SIZE") = "64k",
+            "Request body kept for a redirect that the gateway follows, or for upstream.retry.statuses; 0 keeps none";
         LimitBuffer = "limits.buffer", flag "limit-buffer": Value("SIZE") = "16k",
             "First relay buffer of each direction";
         LimitSocketBuffer = "limits.socket_buffer", flag "limit-socket-buffer": Value("SIZE|auto") = "128k",

@@ -11,7 +11,6 @@ const LATER: &[&str] = &[
     "proxy",
     "access",
     "limit",
-    "limits.replay",
     "cors.deny_origins",
     "cors.preset",
     "gateway.bare_hosts",

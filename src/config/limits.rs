@@ -22,6 +22,8 @@ pub struct Limits {
     pub linger: u64,
     /// Bytes of a request body; `None` is no limit.
     pub body: Option<u64>,
+    /// Bytes of a request body that are kept while it may have to be sent again; 0 keeps none.
+    pub replay: usize,
     /// Bytes of the relay buffer of each direction.
     pub buffer: usize,
     /// Kernel buffer of each socket, 4 times that to receive a long body for a peer that keeps up with it; `None` leaves
@@ -37,6 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Limits {
         response_head: reader.value(Key::LimitResponseHead, size(1 << 10, 1 << 20)),
         trailers: reader.value(Key::LimitTrailers, size(0, 1 << 20)),
         chunk_extensions: reader.value(Key::LimitChunkExtensions, size(0, 1 << 20)),
+        replay: reader.value(Key::LimitReplay, size(0, 16 << 20)),
         buffer: reader.value(Key::LimitBuffer, size(4 << 10, 1 << 20)),
         fields: reader.value(Key::LimitFields, |text| values::count(text, 1..=MAX_FIELDS)),
         interim: reader.value(Key::LimitInterim, |text| values::count(text, 1..=1000)),
@@ -81,6 +84,7 @@ mod tests {
             (Key::LimitInterim, "interim", "0", "expected 1 to 1000"),
             (Key::LimitLinger, "linger", "2g", "expected 0 to 1g"),
             (Key::LimitBody, "body", "none", ", or off"),
+            (Key::LimitReplay, "replay", "17m", "expected 0 to 16m"),
             (Key::LimitBuffer, "buffer", "1k", "expected 4k to 1m"),
             (Key::LimitSocketBuffer, "socket-buffer", "1k", "expected 4k to 64m, or auto"),
             (Key::LimitSocketBuffer, "socket-buffer", "off", ", or auto"),
@@ -125,6 +129,7 @@ mod tests {
             (Key::LimitInterim, "5"),
             (Key::LimitLinger, "6k"),
             (Key::LimitBody, "7"),
+            (Key::LimitReplay, "9k"),
             (Key::LimitBuffer, "8k"),
             (Key::LimitSocketBuffer, "auto"),
         ];
@@ -137,6 +142,7 @@ mod tests {
             interim: 5,
             linger: 6144,
             body: Some(7),
+            replay: 9216,
             buffer: 8192,
             socket_buffer: None,
         };

@@ -15,6 +15,8 @@ pub struct Attempts {
     repeatable: bool,
     /// A body is still to be sent, in whose time the clock stands still.
     uploads: bool,
+    /// Another server may be asked instead of an answer.
+    declinable: bool,
     /// It was sent again already.
     fresh_only: bool,
     /// How often it may be sent yet, beside the resend of what a stale connection has swallowed.
@@ -55,13 +57,14 @@ pub enum Step {
 impl Attempts {
     /// For a request that sets out at `begun`, and may be sent `most` times.
     #[must_use]
-    pub fn new(plan: &Plan, timeouts: &Timeouts, most: u32, begun: Instant) -> Self {
+    pub fn new(plan: &Plan, method_name: &[u8], timeouts: &Timeouts, most: u32, begun: Instant) -> Self {
         let patience = timeouts.connect + timeouts.response;
         Self {
             patience,
             deadline: begun + patience,
             repeatable: plan.is_repeatable() && most > 1,
             uploads: plan.framing != Framing::None,
+            declinable: plan.may_be_declined(method_name),
             fresh_only: false,
             left: most.saturating_sub(1),
         }
@@ -79,10 +82,10 @@ impl Attempts {
         self.fresh_only
     }
 
-    /// Whether it may be sent to another server yet, if that can be paid for.
+    /// Whether another server may be asked instead of an answer, if that can be paid for and a body has been kept.
     #[must_use]
-    pub const fn may_go_elsewhere(&self) -> bool {
-        self.repeatable && self.left > 0
+    pub const fn may_decline(&self) -> bool {
+        self.declinable && self.left > 0
     }
 
     /// What follows an attempt that ended `now`.
@@ -95,7 +98,7 @@ impl Attempts {
             AttemptEnd::Redirected => {
                 self.fresh_only = false;
                 if std::mem::take(&mut self.uploads) {
-                    // The clock stood still while the body was sent; it is never sent again.
+                    // The clock stood still while the body was sent; from memory it is sent in no time.
                     self.deadline = now + self.patience;
                 }
                 Step::Follow
@@ -131,12 +134,30 @@ mod tests {
     const STALE: AttemptEnd =
         AttemptEnd::Failed { error: Error::UpstreamClosed, reused: true, received: false, elsewhere: false };
 
+    fn name(head: &str) -> &[u8] {
+        head.split(' ').next().unwrap_or_default().as_bytes()
+    }
+
+    #[test]
+    fn an_answer_is_declined_for_what_is_safe_or_says_that_it_can_be_repeated() {
+        for (head, expected) in [
+            (GET, true),
+            ("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", false),
+            ("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", true),
+            ("DELETE / HTTP/1.1\r\nHost: h\r\n\r\n", true),
+            ("PATCH / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", false),
+            (POST, false),
+        ] {
+            assert_eq!(attempts(head).0.may_decline(), expected, "{head}");
+        }
+    }
+
     fn attempts(head: &str) -> (Attempts, Instant, Duration) {
         let config = config(REVERSE);
         let begun = Instant::now();
         let (plan, _) = planned(&config, &client(), head);
         let timeouts = &config.timeouts;
-        (Attempts::new(&plan, timeouts, 2, begun), begun, timeouts.connect + timeouts.response)
+        (Attempts::new(&plan, name(head), timeouts, 2, begun), begun, timeouts.connect + timeouts.response)
     }
 
     #[test]
@@ -205,14 +226,14 @@ mod tests {
             for (is_rich, expected) in
                 [(true, expected), (false, expected.min(usize::from(ends[0] == stale)))]
             {
-                let mut attempts = Attempts::new(&plan, &config.timeouts, most, begun);
+                let mut attempts = Attempts::new(&plan, b"GET", &config.timeouts, most, begun);
                 if !is_rich && ends[0] == AttemptEnd::Declined {
                     continue;
                 }
                 let again = |end: &&AttemptEnd| attempts.after(**end, begun, || is_rich) == Step::Again;
                 assert_eq!(ends.iter().take_while(again).count(), expected, "{most}: {ends:?}");
             }
-            assert!(attempts.may_go_elsewhere());
+            assert!(attempts.may_decline());
         }
     }
 

@@ -14,7 +14,7 @@
 //! | 3 | A browser never half-closes: behind a request with `Origin`, `Sec-Fetch-…` or a `User-Agent` that begins with `Mozilla/` a FIN is an abort, and behind any where half-closing is switched off | measured | `upstream::a_page_that_aborts_by_a_fin_makes_corsair_close_the_upstream_connection`, `upstream::without_half_closing_every_fin_is_an_abort`, `plan::request::tests::a_fin_is_an_abort_behind_what_a_browser_sent` |
 //! | 4 | Behind any other request it is the end of what the client has to say, and it gets its answer | RFC 9112 §9.6 | `bodies::a_client_that_half_closes_after_its_request_still_gets_the_answer` |
 //! | 5 | A request is sent again, on a new connection, if it is safe, has no body, and nothing came back: once before the end of a connection that was used before, and as often as its upstream says before that of one to a server that is not the only usable one | RFC 9110 §9.2.2; RFC 9112 §9.3.1 | `plan::attempts::tests::what_was_swallowed_is_sent_once_more_if_it_is_safe_and_has_no_body`, `plan::attempts::tests::it_is_tried_no_third_time`, `plan::attempts::tests::at_other_servers_it_is_tried_as_often_as_is_set_and_paid_for`, `upstream::a_get_on_a_stale_pooled_connection_is_retried_once_on_a_fresh_one`, `ejection::a_get_that_a_server_swallowed_is_answered_by_another`, `retries::with_one_attempt_nothing_is_sent_twice` |
-//! | 6 | Any other is never sent twice | RFC 9110 §9.2.2 | `rules::responses::rule_36_what_a_stale_connection_swallowed_is_repeated_only_if_safe_and_without_a_body`, `upstream::a_post_is_delivered_exactly_once_and_its_loss_is_a_502` |
+//! | 6 | Any other is never sent twice when nothing came back | RFC 9110 §9.2.2 | `rules::responses::rule_36_what_a_stale_connection_swallowed_is_repeated_only_if_safe_and_without_a_body`, `upstream::a_post_is_delivered_exactly_once_and_its_loss_is_a_502` |
 //! | 7 | On a new connection to the only server an end without an answer is the answer: a 502 | RFC 9112 §9.3.1 | `upstream::a_request_on_a_fresh_connection_is_not_retried` |
 //! | 8 | A response that has begun is never asked for again | RFC 9112 §9.3.1 | `upstream::a_response_once_begun_is_never_retried` |
 //! | 9 | A 408 on a connection that was used before is for its idleness and no answer; on a new one it is an answer | RFC 9110 §15.5.9 | `regression::a_408_for_the_idle_connection_reaches_no_client`, `regression::a_408_that_is_an_answer_reaches_its_client` |
@@ -35,7 +35,7 @@
 //! | 24 | Over a Unix socket nobody has an address: `Forwarded` and `X-Forwarded-For` say `unknown`, and `X-Real-IP`, which has no word for that, is left out; what the client says of itself is dropped all the same | RFC 7239 §6.2 | `plan::rewrite::tests::a_client_without_an_address_is_said_to_be_unknown`, `unix_listener::an_upstream_is_told_that_nobody_knows_the_address` |
 //! | 25 | By way of a trusted proxy the client is who that says: for the log, for upstreams, and for what is of the same origin. Which route takes a request, and whether it may come here, is asked of the `Host` that came | RFC 7239 §5 | `load_balancer::fields::the_client_of_a_trusted_proxy_is_the_client_everywhere`, `load_balancer::fields::a_page_is_of_the_origin_that_the_client_knows`, `load_balancer::fields::the_route_is_that_of_the_host_that_came` |
 //! | 26 | Upstreams are told in both families by whom a request came: the client, the proxies that are believed, and the peer of the connection last; what a client claims, nobody repeats | RFC 7239 §4 | `plan::rewrite::tests::a_chain_is_told_in_both_families_and_ends_with_the_peer`, `load_balancer::fields::what_is_told_is_passed_on_and_extended` |
-//! | 27 | An answer whose status is to be tried again is given to nobody while another server is usable, attempts are left and the budget pays, where the request is safe and has no body; else it is the answer | experience | `retries::a_status_that_is_tried_again_reaches_no_client_while_another_server_answers_better`, `retries::a_status_is_given_where_no_other_server_is_left_or_nothing_pays_for_another_attempt` |
+//! | 27 | An answer whose status is to be tried again is given to nobody while another server is usable, attempts are left and the budget pays, where the request is safe and has no body, or is a PUT or DELETE whose body has been kept; else it is the answer | RFC 9110 §9.2.2 | `plan::attempts::tests::an_answer_is_declined_for_what_is_safe_or_says_that_it_can_be_repeated`, `retries::a_put_or_a_delete_is_tried_again_with_its_body_where_that_was_kept`, `retries::a_status_that_is_tried_again_reaches_no_client_while_another_server_answers_better`, `retries::a_status_is_given_where_no_other_server_is_left_or_nothing_pays_for_another_attempt` |
 
 mod date;
 
@@ -58,6 +58,8 @@ mod affinity;
 mod route;
 
 mod request;
+
+mod replay;
 
 mod attempts;
 

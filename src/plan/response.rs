@@ -119,6 +119,8 @@ pub struct ResponseContext<'a> {
 pub struct Seen {
     /// The whole request has been read.
     pub request_read: bool,
+    /// Its body has been kept, and can be sent again.
+    pub body_kept: bool,
     /// The upstream connection has served an exchange before.
     pub reused: bool,
     /// The date, for a response that has none.
@@ -195,7 +197,7 @@ impl<'a> ResponseContext<'a> {
         }
         let (framing, declared) = Framing::of_response(response, self.method)?;
         let redirected = match self.exchange.gateway_target() {
-            Some(target) => target.redirected(response, self.method, self.has_body)?,
+            Some(target) => target.redirected(response, self.method, self.has_body && !seen.body_kept)?,
             None => Redirected::No,
         };
         if let Redirected::Follow(hop) = redirected {

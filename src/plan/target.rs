@@ -71,7 +71,8 @@ impl Target {
         if self.get { Method::Get } else { asked }
     }
 
-    /// What becomes of `response`, which answers a request of this method to this target.
+    /// What becomes of `response`, which answers a request of this method to this target. `has_body` says that it has a
+    /// body which cannot be sent again.
     ///
     /// # Errors
     /// [`Error::ResponseHead`] for several `Location`s, [`Error::TooManyRedirects`], and those of [`next_hop`].

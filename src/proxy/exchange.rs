@@ -123,7 +123,11 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
             }
         })
     };
-    let mut attempts = Attempts::new(job.plan, &job.route.timeouts, most, job.begun.into_std());
+    let mut attempts = {
+        let inbound = job.inbound.borrow();
+        let name = Request { bytes: inbound.all(), head: job.head }.method_name();
+        Attempts::new(job.plan, name, &job.route.timeouts, most, job.begun.into_std())
+    };
     let mut begun = job.begun;
     let mut tried = Vec::new();
     loop {
@@ -152,7 +156,7 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
             }
             Step::Fail(error) => return job.failed(error),
         }
-        job.client.begin_anew();
+        job.client.begin_anew(!exchange.drops_body());
     }
 }
 
@@ -227,7 +231,7 @@ impl<'a> Job<'a> {
         let relayed = self.relay(&mut upstream, turn.as_ref(), exchange, deadline).await;
         self.note(&upstream, turn.as_ref(), tally, sent);
         let received = upstream.received();
-        let clean = upstream.ended_cleanly() && self.client.body().is_written();
+        let clean = upstream.ended_cleanly() && self.client.is_written();
         let (hop, leftover) = (upstream.hop.take(), upstream.take_leftover());
         drop(upstream);
         match (relayed, hop, self.response) {
@@ -273,7 +277,7 @@ impl<'a> Job<'a> {
     ) -> Option<Declining<'a>> {
         let (id, (index, _)) = (upstream(exchange)?, connected.server?);
         let (statuses, group) = (&self.snapshot.config.upstream(id).retry.statuses, self.snapshot.group(id));
-        if statuses.is_empty() || connected.bound || !attempts.may_go_elsewhere() {
+        if statuses.is_empty() || connected.bound || !attempts.may_decline() {
             return None;
         }
         tried.push(index);
@@ -452,7 +456,7 @@ impl<'a> Job<'a> {
             return Ok(out);
         }
         let mut cx = Context::from_waker(Waker::noop());
-        while !self.client.body().is_written() && out.spare_len() >= BodyReader::MIN_ROOM {
+        while !self.client.is_written() && out.spare_len() >= BodyReader::MIN_ROOM {
             match self.client.poll_body(&mut cx, out.spare()) {
                 Poll::Ready(Ok(size)) => out.filled(size),
                 Poll::Ready(Err(error)) => return Err(error),
@@ -470,7 +474,7 @@ impl<'a> Job<'a> {
         exchange: &Exchange,
         deadline: Instant,
     ) -> Result<Ended, Error> {
-        let is_written = self.client.body().is_written();
+        let is_written = self.client.is_written();
         if exchange.drops_body() && !is_written {
             // What is left of the client's body belongs to no request any more: it must never go upstream.
             self.state.upload.cut();

@@ -14,7 +14,7 @@ use super::{
     names::{KeptNames, Naming},
     outcome::Outcome,
     record::{Cells, Finished, note_refusal},
-    relay::{ClientSide, ExchangeState, TunnelLimits, tunnel},
+    relay::{ClientSide, ExchangeState, Replay, TunnelLimits, tunnel},
     send::send,
     snapshot::Snapshot,
     tell,
@@ -197,6 +197,11 @@ impl Turn<'_, '_> {
         let Connection { stream, timer, forwarding, client, bound, .. } = &mut *self.connection;
         let limits = request_body_limits(&self.route.limits);
         let body = BodyReader::new(self.plan.framing, Recode::Verbatim, limits);
+        let kept = {
+            let inbound = self.inbound.borrow();
+            let name = Request { bytes: inbound.all(), head: self.head }.method_name();
+            self.plan.kept_of_body(&self.snapshot.config, planned, name)
+        };
         let state = ExchangeState::new();
         let affinity = match planned.destination {
             Destination::Upstream(upstream) => {
@@ -219,7 +224,7 @@ impl Turn<'_, '_> {
                 stream,
                 self.inbound,
                 self.head.len,
-                body,
+                (body, kept.map(Replay::of)),
                 &state,
                 self.plan.fin_is_abort,
             ),

@@ -2,7 +2,7 @@
 
 use crate::{
     admin,
-    config::{AccessLog, Config, Upstream},
+    config::{AccessLog, Config, LeadsTo, Redirects, Route, Upstream, UpstreamId},
     http1::fields::Field,
     net::{
         dns::{LOOKUP_MEMORY, LOOKUPS_OF_GOOD, MAX_NAMES, NAME_MEMORY},
@@ -158,7 +158,27 @@ fn per_connection(config: &Config, client_chains: bool, upstream_tls: bool) -> u
     let buffers = head + heads_or_trailers + 2 * config.limits.buffer;
     // A table keeps its size while anybody is parked, and which worker's a connection will be in nobody knows.
     let parked = config.process.workers.get() * parked::ROW_MEMORY;
-    EXCHANGE_MEMORY + 2 * fields(config) + buffers + with_client + with_chain + with_upstream + parked
+    EXCHANGE_MEMORY
+        + 2 * fields(config)
+        + buffers
+        + kept_bodies(config)
+        + with_client
+        + with_chain
+        + with_upstream
+        + parked
+}
+
+/// The request body that an exchange keeps to send it again, where a gateway follows redirects, or upstreams are asked
+/// instead of others.
+fn kept_bodies(config: &Config) -> usize {
+    let follows = config.gateway.as_ref().is_some_and(|gateway| gateway.redirects == Redirects::Follow);
+    let declines = |id: UpstreamId| !config.upstream(id).retry.statuses.is_empty();
+    let keeps = |route: &&Route| match route.leads_to {
+        LeadsTo::Gateway => follows,
+        LeadsTo::Upstream(id) => declines(id),
+        LeadsTo::Nothing | LeadsTo::Respond(_) => false,
+    };
+    config.routes.iter().filter(keeps).map(|route| route.limits.replay).max().unwrap_or(0)
 }
 
 /// The fields of one head.

@@ -152,7 +152,7 @@ impl<'a> Edge<'a> {
         };
         let context = ResponseContext::new(self.config, &self.identity, plan, exchange, server, false);
         let mut bytes = OF_THE_UPSTREAM.to_vec();
-        let seen = Seen { request_read: true, reused: false, date: self.date };
+        let seen = Seen { request_read: true, body_kept: false, reused: false, date: self.date };
         let mut out = vec![0; ROOM];
         let arrived = response(&mut bytes).and_then(|head| {
             context.respond(request, Response { bytes: &bytes, head: &head }, &seen, &mut out)

@@ -197,8 +197,6 @@ fn what_is_planned_is_told_to_be() {
         ("[upstream.a]\nresolve = \"all\"", "f:2:1: upstream.a.resolve"),
         ("[upstream.a]\nproxy_protocol = \"v1\"", "f:2:1: upstream.a.proxy_protocol"),
         ("[[route]]\naccess = []", "f:2:1: route.access"),
-        ("[[route]]\nlimits.replay = 1", "f:2:8: route.limits.replay"),
-        ("[limits]\nreplay = 1", "f:2:1: limits.replay"),
     ] {
         assert_eq!(faults(text), [format!("{key}: {}", later::MESSAGE)], "{text}");
     }

@@ -27,7 +27,7 @@ fn see(setup: &Setup, head: &str) -> Result<Outcome, Error> {
 fn see_with(setup: &Setup, request_read: bool, head: &str) -> Result<Outcome, Error> {
     let parsed = sample::response(head);
     let mut out = vec![0; 32 << 10];
-    let seen = Seen { request_read, reused: false, date: Date::of(UNIX_EPOCH) };
+    let seen = Seen { request_read, body_kept: false, reused: false, date: Date::of(UNIX_EPOCH) };
     let arrived = setup.context().respond(setup.request.request(), parsed.response(), &seen, &mut out)?;
     Ok(match arrived {
         Arrived::Interim { written } => Outcome::Interim(out[..written].to_vec()),

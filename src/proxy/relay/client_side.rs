@@ -19,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{flow::ExchangeState, source::Source, state::SourceState};
+use super::{flow::ExchangeState, replay::Replay, source::Source, state::SourceState};
 use crate::{
     error::Error,
     http1::body::{BodyFault, BodyReader},
@@ -44,6 +44,8 @@ pub(crate) struct ClientSide<'a> {
     next_check: Option<Instant>,
     /// What of the body is on its way through a pipe.
     pub(super) piped: Option<Pipe>,
+    /// What is kept of the body, where it may have to be sent again, and is being sent again.
+    replay: Option<Box<Replay>>,
 }
 
 /// Room for what comes behind a request while its body, or the answer, takes long: enough for the next request.
@@ -52,28 +54,46 @@ const ROOM_BEHIND: usize = 1 << 10;
 const DEAF_CHECK: Duration = Duration::from_millis(500);
 
 impl<'a> ClientSide<'a> {
-    /// The client of a request whose head is the start of `inbound`, with the reader of its body.
-    pub(crate) const fn new(
+    /// The client of a request whose head is the start of `inbound`, with the reader of its body, and what that is kept
+    /// in.
+    pub(crate) fn new(
         stream: &'a mut Stream,
         inbound: &'a RefCell<Buffer>,
         head_len: usize,
-        body: BodyReader,
+        (body, replay): (BodyReader, Option<Box<Replay>>),
         state: &'a ExchangeState,
         fin_is_abort: bool,
     ) -> Self {
-        Self { stream, inbound, head_len, body, state, fin_is_abort, next_check: None, piped: None }
+        if replay.is_some() && body.is_written() {
+            // An empty one.
+            state.keep_body();
+        }
+        Self { stream, inbound, head_len, body, state, fin_is_abort, next_check: None, piped: None, replay }
     }
 
     /// Begins another attempt at the request. What waited in a pipe for the upstream of the one before is dropped with
-    /// the pipe: it belongs to no other.
-    pub(crate) fn begin_anew(&mut self) {
+    /// the pipe: it belongs to no other. A body that was kept is sent again where it is `wanted`.
+    pub(crate) fn begin_anew(&mut self, wanted: bool) {
         self.piped = None;
+        self.replay = self.replay.take().filter(|_| wanted && self.state.body_kept());
+        if let Some(replay) = &mut self.replay {
+            replay.begin();
+        }
         self.state.begin_anew();
     }
 
     /// The body of the request.
     pub(crate) const fn body(&self) -> &BodyReader {
         &self.body
+    }
+
+    /// Whether nothing of the body is left to be sent to the present upstream.
+    pub(crate) fn is_written(&self) -> bool {
+        self.body.is_written() && !self.is_replaying()
+    }
+
+    fn is_replaying(&self) -> bool {
+        self.replay.as_ref().is_some_and(|replay| replay.is_running())
     }
 
     /// How far the body of the request has been read.
@@ -94,7 +114,7 @@ impl<'a> ClientSide<'a> {
 
     /// Whether anything of the body is still to go upstream.
     pub(super) fn has_more(&self) -> bool {
-        self.piped.is_some() || !(self.body.is_written() || self.state.upload.source() == SourceState::Cut)
+        self.piped.is_some() || !(self.is_written() || self.state.upload.source() == SourceState::Cut)
     }
 
     /// Whether another request can come from this client: this one has been read to its end, and it has not said
@@ -175,6 +195,32 @@ impl<'a> ClientSide<'a> {
     /// Moves the next bytes of the body, in upstream framing, to the start of `room`. 0 when the body is
     /// complete.
     pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
+        if let Some(replay) = self.replay.as_mut().filter(|replay| replay.is_running()) {
+            let size = replay.take(room);
+            self.state.upload.received(size);
+            if !replay.is_running() {
+                self.state.upload.read_to_end();
+            }
+            return Poll::Ready(Ok(size));
+        }
+        let size = ready!(self.poll_new(cx, room))?;
+        if self.replay.is_some() && !self.state.body_kept() {
+            self.keep(&room[..size]);
+        }
+        Poll::Ready(Ok(size))
+    }
+
+    /// Keeps what goes upstream, as long as there is room for all of it.
+    fn keep(&mut self, bytes: &[u8]) {
+        let kept = self.replay.take().and_then(|mut replay| replay.keep(bytes).then_some(replay));
+        self.replay = kept;
+        if self.replay.is_some() && self.body.is_written() {
+            self.state.keep_body();
+        }
+    }
+
+    /// As [`ClientSide::poll_body`], of what has not been sent to anybody.
+    fn poll_new(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, Error>> {
         let mut inbound = self.inbound.borrow_mut();
         loop {
             if self.body.is_done() {
@@ -225,7 +271,8 @@ impl Source for ClientSide<'_> {
     }
 
     fn opaque(&self) -> u64 {
-        if self.inbound.borrow().is_empty() { self.body.opaque() } else { 0 }
+        // What goes through a pipe cannot be kept.
+        if self.inbound.borrow().is_empty() && self.replay.is_none() { self.body.opaque() } else { 0 }
     }
 
     fn poll_pour(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, most: usize) -> Poll<Result<(), Error>> {
@@ -263,7 +310,7 @@ impl AsyncRead for ClientSide<'_> {
             if Pipe::copy_rest(&mut self.piped, buf)? {
                 return Poll::Ready(Ok(()));
             }
-            if self.body.is_written() || upload.source() == SourceState::Cut {
+            if self.is_written() || upload.source() == SourceState::Cut {
                 upload.read_to_end();
                 return self.poll_watch(cx).map(Err);
             }
@@ -297,6 +344,10 @@ impl AsyncRead for ClientSide<'_> {
 impl AsyncWrite for ClientSide<'_> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let state = self.state;
+        if state.response_begun() {
+            // Nobody asks for the request again, and the response may take long.
+            self.replay = None;
+        }
         match Pin::new(&mut *self.stream).poll_write(cx, bytes) {
             Poll::Ready(Ok(size)) if size > 0 => {
                 state.download.copied(size);

@@ -195,6 +195,8 @@ pub(crate) struct ExchangeState {
     response: Cell<ResponseState>,
     client: Cell<ClientState>,
     watch: Cell<Watch>,
+    /// The whole body of the request has been kept.
+    body_kept: Cell<bool>,
 }
 
 /// What a pause is for, so that the copy can go on with other buffers or a pipe.
@@ -217,6 +219,7 @@ impl ExchangeState {
             response: Cell::new(ResponseState::Awaited),
             client: Cell::new(ClientState::Open),
             watch: Cell::new(Watch { for_bulk: false, has_large_buffers: false, has_head_buffer: false }),
+            body_kept: Cell::new(false),
         }
     }
 
@@ -276,6 +279,16 @@ impl ExchangeState {
 
     pub(crate) fn client_half_closed(&self) -> bool {
         self.client.get() == ClientState::HalfClosed
+    }
+
+    /// The whole body of the request has been kept, and can be sent again.
+    pub(super) fn keep_body(&self) {
+        self.body_kept.set(true);
+    }
+
+    /// Whether it has.
+    pub(crate) fn body_kept(&self) -> bool {
+        self.body_kept.get()
     }
 
     /// Whether the whole request has been read.

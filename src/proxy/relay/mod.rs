@@ -10,6 +10,8 @@ mod flow;
 
 mod source;
 
+mod replay;
+
 mod client_side;
 
 mod response_head;
@@ -32,6 +34,7 @@ pub(crate) use self::{
     client_side::ClientSide,
     copy::copy,
     flow::ExchangeState,
+    replay::Replay,
     splice::is_worthwhile,
     state::Ended,
     tunnel::{TunnelLimits, tunnel},

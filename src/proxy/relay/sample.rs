@@ -40,7 +40,7 @@ impl Stage {
     pub(super) fn client<'a>(&'a self, stream: &'a mut Stream) -> ClientSide<'a> {
         let limits = request_body_limits(&self.setup.config.limits);
         let body = BodyReader::new(self.setup.plan.framing, Recode::Verbatim, limits);
-        ClientSide::new(stream, &self.inbound, self.setup.request.head.len, body, &self.state, true)
+        ClientSide::new(stream, &self.inbound, self.setup.request.head.len, (body, None), &self.state, true)
     }
 
     pub(super) fn upstream<'a>(&'a self, stream: &'a mut Stream) -> UpstreamSide<'a> {

@@ -82,7 +82,7 @@ pub(crate) fn begin(
 ) -> Option<Spliced> {
     let (place, spliced) = if is_worthwhile(core, client, upstream) {
         let is_cut = state.upload.source() == SourceState::Cut;
-        let uploads = !(client.body.is_written() || is_cut) || client.piped.is_some();
+        let uploads = !(client.is_written() || is_cut) || client.piped.is_some();
         (&mut upstream.piped, Some(Spliced::Download).filter(|_| !uploads))
     } else {
         let is_worthwhile = client.opaque() >= WORTHWHILE

@@ -66,8 +66,9 @@ pub(crate) struct Declining<'a> {
 }
 
 impl Declining<'_> {
-    fn takes(self, status: u16) -> bool {
-        self.statuses.contains(&status) && self.budget.spend()
+    /// `can_be_sent` says that the request has no body, or one that has been kept.
+    fn takes(self, status: u16, can_be_sent: bool) -> bool {
+        self.statuses.contains(&status) && can_be_sent && self.budget.spend()
     }
 }
 
@@ -169,7 +170,8 @@ impl<'a> UpstreamSide<'a> {
     /// Takes a head, which was parsed from the start of the buffer, out of it and acts on it.
     fn accept_head(&mut self, head: ResponseHead) -> Result<HeadArrived, Error> {
         // Whatever else it says.
-        if self.interim == 0 && self.declining.is_some_and(|declining| declining.takes(head.status)) {
+        let can_be_sent = self.interim == 0 && (!self.context.has_body || self.state.body_kept());
+        if self.declining.is_some_and(|declining| declining.takes(head.status, can_be_sent)) {
             self.reader.fields = head.fields;
             self.head_at = Some(Instant::now());
             self.phase = Phase::Over(Ended::Declined(head.status));
@@ -180,7 +182,12 @@ impl<'a> UpstreamSide<'a> {
         let mut out = self.out.take().unwrap_or_else(|| self.core.buffers.take());
         let now = Instant::now();
         let date = self.core.clock.date(now);
-        let seen = Seen { request_read: self.state.request_read(), reused: self.reused, date };
+        let seen = Seen {
+            request_read: self.state.request_read(),
+            body_kept: self.state.body_kept(),
+            reused: self.reused,
+            date,
+        };
         let arrived = {
             let (head_of_request, inbound) = (self.request.0, self.request.1.borrow());
             let request = Request { bytes: inbound.all(), head: head_of_request };

@@ -51,7 +51,7 @@ impl Setup {
             chunked: ChunkLimits { extensions: 100, trailers: 100 },
         };
         let body = BodyReader::new(self.framing, Recode::Verbatim, limits);
-        ClientSide::new(&mut self.stream, &self.inbound, HEAD.len(), body, &self.state, true)
+        ClientSide::new(&mut self.stream, &self.inbound, HEAD.len(), (body, None), &self.state, true)
     }
 }
 
