@@ -97,10 +97,7 @@ impl Attempts {
         match end {
             AttemptEnd::Redirected => {
                 self.fresh_only = false;
-                if std::mem::take(&mut self.uploads) {
-                    // The clock stood still while the body was sent; from memory it is sent in no time.
-                    self.deadline = now + self.patience;
-                }
+                self.uploaded(now);
                 Step::Follow
             }
             AttemptEnd::Failed { error, reused, received: false, elsewhere }
@@ -117,9 +114,17 @@ impl Attempts {
             }
             AttemptEnd::Declined => {
                 self.left = self.left.saturating_sub(1);
+                self.uploaded(now);
                 Step::Again
             }
             AttemptEnd::Failed { error, .. } => Step::Fail(error),
+        }
+    }
+
+    /// The body, if there is one, has been sent, and the clock stood still meanwhile; from memory it is sent in no time.
+    fn uploaded(&mut self, now: Instant) {
+        if std::mem::take(&mut self.uploads) {
+            self.deadline = now + self.patience;
         }
     }
 }
@@ -259,6 +264,11 @@ mod tests {
         for now in [begun + second, begun + 2 * second] {
             post.after(AttemptEnd::Redirected, now, || true);
             assert_eq!(post.deadline(), begun + second + patience, "it begins anew once");
+        }
+        let (mut put, begun, _) = attempts("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n");
+        for now in [begun + second, begun + 2 * second] {
+            put.after(AttemptEnd::Declined, now, || true);
+            assert_eq!(put.deadline(), begun + second + patience, "wherever it is sent");
         }
     }
 }

@@ -45,20 +45,32 @@ impl Setup {
     }
 
     fn side(&mut self) -> ClientSide<'_> {
+        self.side_with(None)
+    }
+
+    /// The side, which keeps at most so many bytes of the body.
+    fn side_with(&mut self, kept: Option<usize>) -> ClientSide<'_> {
         let limits = BodyLimits {
             payload: 100,
             trailer_fields: 10,
             chunked: ChunkLimits { extensions: 100, trailers: 100 },
         };
         let body = BodyReader::new(self.framing, Recode::Verbatim, limits);
-        ClientSide::new(&mut self.stream, &self.inbound, HEAD.len(), (body, None), &self.state, true)
+        ClientSide::new(
+            &mut self.stream,
+            &self.inbound,
+            HEAD.len(),
+            (body, kept.map(Replay::of)),
+            &self.state,
+            true,
+        )
     }
 }
 
 /// Reads from the side until the whole body has left; the end itself is not reported before the exchange's.
 async fn read_body(side: &mut ClientSide<'_>) -> io::Result<Vec<u8>> {
     let (mut read, mut room) = (Vec::new(), [0; 256]);
-    while !side.body.is_written() {
+    while !side.is_written() {
         let size = side.read(&mut room).await?;
         assert!(size > 0, "no end before the exchange's");
         read.extend_from_slice(&room[..size]);
@@ -239,4 +251,44 @@ async fn a_client_that_takes_nothing_is_waited_for_and_one_that_is_gone_is_not()
     drop(client);
     assert!(side.write_all(&[0; 4096]).await.is_err());
     assert_eq!(setup.state.course(), Course::Over(Ended::Failed(Error::ClientGone)));
+}
+
+#[tokio::test]
+async fn a_body_that_was_kept_is_read_again_as_it_went_upstream() {
+    for (framing, body, expected) in BODIES {
+        for kept in [expected.len(), 64] {
+            let (mut setup, mut client) = Setup::new(*framing, &body[..4]);
+            client.write_all(&[&body[4..], NEXT].concat()).await.unwrap();
+            let mut side = setup.side_with(Some(kept));
+            assert_eq!(read_body(&mut side).await.unwrap(), *expected);
+            for _ in 0..2 {
+                assert!(side.state.body_kept() && side.is_written());
+                side.begin_anew(true);
+                assert!(side.has_more() && !side.is_written() && !side.state.request_read());
+                assert_eq!(read_body(&mut side).await.unwrap(), *expected, "{framing:?}");
+                assert!(side.state.request_read());
+            }
+            // What a redirect has dropped goes nowhere.
+            side.begin_anew(false);
+            assert!(!side.has_more() && side.is_written());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_not_kept_beyond_its_bound_nor_behind_the_begin_of_a_response() {
+    let (framing, body, expected) = BODIES[1];
+    let (mut setup, mut client) = Setup::new(framing, body);
+    let mut side = setup.side_with(Some(expected.len() - 1));
+    assert_eq!(read_body(&mut side).await.unwrap(), expected, "it goes upstream all the same");
+    assert!(!side.state.body_kept() && side.replay.is_none());
+    let (mut setup, mut other) = Setup::new(framing, body);
+    let mut side = setup.side_with(Some(expected.len()));
+    read_body(&mut side).await.unwrap();
+    side.write_all(b"interim").await.unwrap();
+    assert!(side.replay.is_some());
+    side.state.begin_response();
+    side.write_all(b"final").await.unwrap();
+    assert!(side.replay.is_none());
+    drop((client.shutdown().await, other.shutdown().await));
 }
