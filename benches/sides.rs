@@ -91,6 +91,7 @@ impl Stage {
             let visitor = SocketAddr::from(([192, 0, 2, 7], 4711));
             let client = Client {
                 address: Some(visitor),
+                anonymous: false,
                 secure: false,
                 loopback_listener: false,
                 listener: ListenerId::FIRST,

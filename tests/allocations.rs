@@ -90,7 +90,7 @@ impl Worker {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(None);
         let (seat, mailbox) = Seat::among(1).remove(0);
-        let terms = Terms { listener: ListenerId::FIRST, tls: None, loopback: true };
+        let terms = Terms { listener: ListenerId::FIRST, proxy_protocol: false, tls: None, loopback: true };
         let assignment = Assignment {
             published: Published::new(Arc::new(config(arguments))),
             identity: Arc::new(Identity::random()),

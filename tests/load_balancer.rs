@@ -5,9 +5,11 @@ mod support;
 
 mod load_balancer {
     mod fields;
+    mod proxy_header;
 
     use std::{fs, net::SocketAddr};
 
+    use rustix::process::Signal;
     use tempfile::TempDir;
 
     use crate::support::{Corsair, daemon::command};
@@ -15,7 +17,7 @@ mod load_balancer {
     /// corsair with this configuration, before the upstream `app`, with a log of what it does.
     pub(super) struct Behind {
         pub(super) corsair: Corsair,
-        _folder: TempDir,
+        folder: TempDir,
     }
 
     impl Behind {
@@ -27,9 +29,20 @@ mod load_balancer {
                 "{root}\n[log]\naccess = \"stdout\"\nformat = \"json\"\n[[listen]]\n{listen}\n[upstream.app]\n\
                  servers = [\"http://{upstream}\"]\n[[route]]\nupstream = \"app\"\n{more}"
             );
-            fs::write(&file, text).unwrap();
+            fs::write(&file, &text).unwrap();
+            // A Unix socket has no address to wait for.
+            let count = text.matches("127.0.0.1:0").count();
             let listening = command(&["-c", file.to_str().unwrap()]);
-            Self { corsair: Corsair::listening(listening, 1), _folder: folder }
+            Self { corsair: Corsair::listening(listening, count), folder }
+        }
+
+        /// Changes the file, and waits until corsair has read it.
+        pub(super) fn rewrite(&mut self, change: impl FnOnce(&str) -> String) {
+            let file = self.folder.path().join("corsair.toml");
+            let text = fs::read_to_string(&file).unwrap();
+            fs::write(&file, change(&text)).unwrap();
+            self.corsair.signal(Signal::HUP);
+            self.corsair.wait_for_log("generation=2");
         }
     }
 

@@ -43,7 +43,14 @@ pub(super) fn operations() -> Operations {
 
 fn client() -> Client {
     let address = Some("192.0.2.7:40000".parse().expect("an address"));
-    Client { address, secure: false, loopback_listener: false, listener: ListenerId::FIRST, handshake: None }
+    Client {
+        address,
+        anonymous: false,
+        secure: false,
+        loopback_listener: false,
+        listener: ListenerId::FIRST,
+        handshake: None,
+    }
 }
 
 fn decide(arguments: &[&str], text: &str) -> Operation {

@@ -86,7 +86,7 @@ complete -c corsair -n "__fish_corsair_needs_command" -l limit-linger -d 'Reques
 complete -c corsair -n "__fish_corsair_needs_command" -l limit-body -d 'Request body, or off; more is 413 [default: off]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l limit-buffer -d 'First relay buffer of each direction [default: 16k]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l limit-socket-buffer -d 'Kernel buffers of each socket, or auto to leave them to the kernel; where a long body comes from they grow to 4 times that once its reader has proved to keep up [default: 128k]' -r
-complete -c corsair -n "__fish_corsair_needs_command" -l timeout-head -d 'From the first byte of a request head to its end; a TLS handshake [default: 10s]' -r
+complete -c corsair -n "__fish_corsair_needs_command" -l timeout-head -d 'From the first byte of a request head to its end; a PROXY header and a TLS handshake together [default: 10s]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l timeout-keep-alive -d 'An idle client connection [default: 75s]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l timeout-body-idle -d 'Silence inside a request body [default: 30s]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l timeout-min-rate -d 'Average rate of a request body after the first --timeout-body-idle, or off [default: 100/s]' -r
@@ -176,7 +176,7 @@ complete -c corsair -n "__fish_corsair_using_subcommand check" -l limit-linger -
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l limit-body -d 'Request body, or off; more is 413 [default: off]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l limit-buffer -d 'First relay buffer of each direction [default: 16k]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l limit-socket-buffer -d 'Kernel buffers of each socket, or auto to leave them to the kernel; where a long body comes from they grow to 4 times that once its reader has proved to keep up [default: 128k]' -r
-complete -c corsair -n "__fish_corsair_using_subcommand check" -l timeout-head -d 'From the first byte of a request head to its end; a TLS handshake [default: 10s]' -r
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l timeout-head -d 'From the first byte of a request head to its end; a PROXY header and a TLS handshake together [default: 10s]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l timeout-keep-alive -d 'An idle client connection [default: 75s]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l timeout-body-idle -d 'Silence inside a request body [default: 30s]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l timeout-min-rate -d 'Average rate of a request body after the first --timeout-body-idle, or off [default: 100/s]' -r
@@ -262,7 +262,7 @@ complete -c corsair -n "__fish_corsair_using_subcommand explain" -l limit-linger
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l limit-body -d 'Request body, or off; more is 413 [default: off]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l limit-buffer -d 'First relay buffer of each direction [default: 16k]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l limit-socket-buffer -d 'Kernel buffers of each socket, or auto to leave them to the kernel; where a long body comes from they grow to 4 times that once its reader has proved to keep up [default: 128k]' -r
-complete -c corsair -n "__fish_corsair_using_subcommand explain" -l timeout-head -d 'From the first byte of a request head to its end; a TLS handshake [default: 10s]' -r
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l timeout-head -d 'From the first byte of a request head to its end; a PROXY header and a TLS handshake together [default: 10s]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l timeout-keep-alive -d 'An idle client connection [default: 75s]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l timeout-body-idle -d 'Silence inside a request body [default: 30s]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l timeout-min-rate -d 'Average rate of a request body after the first --timeout-body-idle, or off [default: 100/s]' -r

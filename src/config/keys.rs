@@ -110,6 +110,8 @@ settings! {
             "Address to serve: 127.0.0.1:3000, :8080, [::]:443, unix:/PATH or unix:@NAME; repeatable";
         ListenServices = "listen.services": List("gateway|routes") = "gateway,routes",
             "What may be reached there";
+        ListenProxyProtocol = "listen.proxy_protocol": Switch = "false",
+            "Whether trusted proxies must begin each connection with a PROXY header (version 1 or 2)";
         Workers = "workers", flag "workers": Value("N|auto") = "auto",
             "Threads, or auto for one per usable core";
         MaxConnections = "max_connections", flag "max-connections": Value("N"),
@@ -332,7 +334,7 @@ settings! {
     }
     "Timeouts" {
         TimeoutHead = "timeouts.head", flag "timeout-head": Value("DURATION") = "10s",
-            "From the first byte of a request head to its end; a TLS handshake";
+            "From the first byte of a request head to its end; a PROXY header and a TLS handshake together";
         TimeoutKeepAlive = "timeouts.keep_alive", flag "timeout-keep-alive": Value("DURATION") = "75s",
             "An idle client connection";
         TimeoutBodyIdle = "timeouts.body_idle", flag "timeout-body-idle": Value("DURATION") = "30s",

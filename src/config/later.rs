@@ -20,7 +20,6 @@ const LATER: &[&str] = &[
     "gateway.access",
     "gateway.limit",
     "gateway.target",
-    "listen.proxy_protocol",
     "route.access",
     "route.limit",
     "upstream.resolve",

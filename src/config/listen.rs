@@ -34,6 +34,8 @@ pub struct Listener {
     pub url: Box<str>,
     /// With what certificates; `None` is plain TCP.
     pub tls: Option<ServerTls>,
+    /// Whether trusted proxies must begin each connection with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Whether the gateway can be reached here, where there is one.
     pub gateway: bool,
     /// Whether routes can be reached here.
@@ -61,16 +63,22 @@ impl Listener {
 pub(super) fn read(hosts: &[String], before: &[Listener], reader: &mut Reader<'_>) -> Vec<Listener> {
     let tables = reader.parts(Part::Listen);
     let mut listeners = Vec::new();
+    // Said of each table that asks for headers, and asked outside of them all.
+    let no_proxies = (!reader.has(Key::TrustedProxies)).then(|| {
+        let proxies = reader.spelled(Key::TrustedProxies);
+        format!("has no effect: nobody is trusted; name the balancers with {proxies}")
+    });
+    let no_proxies = no_proxies.as_deref();
     // What flags say of the addresses, they say of all.
     if tables.is_empty() || reader.has(Key::Listen) {
-        of_table(hosts, before, &mut listeners, reader);
+        of_table(hosts, no_proxies, before, &mut listeners, reader);
     } else {
         for table in tables {
             reader.within(table, |reader| {
                 if !reader.is_own(Key::Listen) {
                     reader.fault(Key::Listen, "names no address: write address = \"127.0.0.1:3000\"");
                 }
-                of_table(hosts, before, &mut listeners, reader);
+                of_table(hosts, no_proxies, before, &mut listeners, reader);
             });
         }
     }
@@ -99,7 +107,13 @@ pub(super) fn in_place(mut listeners: Vec<Listener>, before: &[Listener]) -> Res
 }
 
 /// The listeners of one table.
-fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>, reader: &mut Reader<'_>) {
+fn of_table(
+    hosts: &[String],
+    no_proxies: Option<&str>,
+    before: &[Listener],
+    listeners: &mut Vec<Listener>,
+    reader: &mut Reader<'_>,
+) {
     let addresses = reader.members(Key::Listen, |text| Ok((text.to_owned(), listen_address::parse(text)?)));
     let old = before.iter().find(|old| addresses.iter().any(|(_, address)| *address == old.address));
     let tls = server_tls(old.and_then(|old| old.tls.as_ref()), SystemTime::now(), reader);
@@ -110,6 +124,10 @@ fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>
         values::choice(text, &[("gateway", (true, false)), ("routes", (false, true))])
     });
     let allow_hosts = allow_hosts(hosts, reader);
+    let proxy_protocol = reader.switch(Key::ListenProxyProtocol);
+    if proxy_protocol && let Some(message) = no_proxies {
+        reader.warn(Key::ListenProxyProtocol, message);
+    }
     let places = Arc::new(reader.places("listen.", "listen"));
     for (text, address) in addresses {
         // Two times port 0 are two ports; what is not typed is none.
@@ -127,6 +145,7 @@ fn of_table(hosts: &[String], before: &[Listener], listeners: &mut Vec<Listener>
                 },
                 address,
                 tls: tls.clone(),
+                proxy_protocol,
                 gateway: services.iter().any(|(gateway, _)| *gateway),
                 routes: services.iter().any(|(_, routes)| *routes),
                 allow_hosts,
@@ -315,6 +334,22 @@ mod tests {
         assert_eq!(listen(&["unix:/a", "unix:/b", "unix:@a"]), (3, vec![]));
         assert_eq!(listen(&[":80,0.0.0.0:80"]).1, ["--listen: 0.0.0.0:80 is given twice"]);
         assert_eq!(listen(&["unix:/a", "unix:/a"]).1, ["--listen: unix:/a is given twice"]);
+    }
+
+    #[test]
+    fn headers_that_nobody_can_send_are_warned_of_in_their_table() {
+        let text = "[[listen]]\naddress = \":1\"\n[[listen]]\naddress = \":2\"\nproxy_protocol = true\n\
+                    [upstream.a]\nservers = [\"http://127.0.0.1:9\"]\n[[route]]\nupstream = \"a\"\n";
+        let (faults, warnings) = sample::notes_of_file(text, &[]);
+        assert_eq!(faults, Vec::<String>::new());
+        assert_eq!(
+            warnings,
+            [
+                "f:5:18: listen.proxy_protocol: has no effect: nobody is trusted; name the balancers with trusted_proxies"
+            ]
+        );
+        let trusting = format!("trusted_proxies = [\"private\"]\n{text}");
+        assert_eq!(sample::notes_of_file(&trusting, &[]), (vec![], vec![]));
     }
 
     fn tls(reader: &mut Reader<'_>) -> Option<ServerTls> {

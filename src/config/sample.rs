@@ -105,11 +105,13 @@ pub(super) fn described(config: &Config) -> String {
         if to.is_empty() { shown } else { shown.replace(&place, &to) }
     });
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {gateway:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {gateway:?} {:?} {:?}",
         config
             .listeners()
             .map(|(_, listener)| {
-                let Listener { address, gateway, routes, allow_hosts, required_hosts, .. } = listener;
+                let Listener {
+                    address, proxy_protocol, gateway, routes, allow_hosts, required_hosts, ..
+                } = listener;
                 // Its maps have no order; what was written has one.
                 let written = |hosts: &AllowHosts| {
                     let all = format!("{hosts:?}");
@@ -118,9 +120,11 @@ pub(super) fn described(config: &Config) -> String {
                         .expect("what was written")
                 };
                 let required = required_hosts.as_ref().map(written);
-                format!("{address} {gateway} {routes} {} {required:?}", written(allow_hosts))
+                let hosts = written(allow_hosts);
+                format!("{address} {proxy_protocol} {gateway} {routes} {hosts} {required:?}")
             })
             .collect::<Vec<_>>(),
+        config.trust,
         config.timeouts,
         config.limits,
         config.process,

@@ -15,6 +15,7 @@
 //! - `unix`: Unix sockets that listen, and their files
 //! - [`listen`]: bound sockets, and accepting from them
 //! - [`connect`]: the first of several addresses that answers
+//! - [`proxy_header`]: for whom a proxy has made a connection
 //! - [`handshake`]: TLS on a connection, on either side
 //! - [`dns`]: names become addresses
 //! - [`pipe`]: bytes from one socket to another without a visit to user space
@@ -41,6 +42,8 @@ mod unix;
 pub mod listen;
 
 pub mod connect;
+
+pub mod proxy_header;
 
 pub mod handshake;
 

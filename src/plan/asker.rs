@@ -25,7 +25,8 @@ pub struct Asker {
 impl Asker {
     /// Who sends a request that came for `authority`.
     pub(super) fn of(request: Request<'_>, authority: Option<Span>, client: &Client, trust: &Trust) -> Self {
-        let is_trusted = !trust.proxies.is_empty() && trust.proxies.trusts_peer(client.address);
+        let is_trusted =
+            !trust.proxies.is_empty() && !client.anonymous && trust.proxies.trusts_peer(client.address);
         let told = if is_trusted { told(request, trust) } else { Told::NOTHING };
         Self {
             address: told.client.or(client.address),

@@ -10,6 +10,8 @@ pub struct Client {
     /// The peer of the connection, which may be a proxy ([`Asker`](super::Asker) is whom it tells of); `None` over a Unix
     /// socket, where nobody has an address.
     pub address: Option<SocketAddr>,
+    /// Whether a trusted proxy has passed it on without saying for whom: then nothing that it says of others is believed.
+    pub anonymous: bool,
     /// Whether the connection is encrypted.
     pub secure: bool,
     /// Whether the listener can be reached from this machine only.

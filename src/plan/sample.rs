@@ -33,6 +33,7 @@ pub(crate) fn config(arguments: &[&str]) -> Config {
 pub(crate) fn client() -> Client {
     Client {
         address: Some("192.0.2.7:40000".parse().unwrap()),
+        anonymous: false,
         secure: false,
         loopback_listener: false,
         listener: ListenerId::FIRST,

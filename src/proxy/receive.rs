@@ -21,6 +21,7 @@ use crate::{
         scan::OriginScan,
     },
     net::{buffer::Buffer, stream::Stream, timer::Timer},
+    trust::begins_proxy_header,
 };
 
 /// Bytes read at once while a head is waited for: nearly every head, and most short bodies with it.
@@ -29,6 +30,10 @@ const FIRST_READ: usize = 4 << 10;
 /// without it a script could not read why its request is refused.
 const SCAN_BYTES: usize = 256 << 10;
 const SCAN_TIME: Duration = Duration::from_secs(1);
+
+const PROXY_HEADER: Error = Error::RequestHead(
+    "this is a PROXY header and no request: its sender is not trusted, or the listener asks for none",
+);
 
 /// What the client sent.
 pub(crate) enum Received {
@@ -193,7 +198,7 @@ impl Receiver<'_, '_> {
             Ok(_) => Error::RequestLineTooLong,
             Err(fault) => fault.in_request(),
         };
-        Some(Wait::Fault(error))
+        Some(Wait::Fault(if begins_proxy_header(bytes) { PROXY_HEADER } else { error }))
     }
 
     /// Nothing has come yet but perhaps an empty line (rule 12 of [`http1`](crate::http1)): expiry is silent, for a browser's spare connection asked nothing (rule 1 of

@@ -163,9 +163,22 @@ fn command(config: &Config, listener: &Listener, address: &ListenAddress) -> Str
     // The certificate is for a name, and this is an address.
     let insecure = if listener.tls.is_some() { "k" } else { "" };
     let (option, authority) = reachable(address);
+    let header = if wants_header(config, listener, address) { "--haproxy-protocol " } else { "" };
     let scheme = if listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
     let url = format!("{}://{authority}{target}", scheme.as_str());
-    format!("curl -i{insecure} {option}{fields}{}", quoted(&url))
+    format!("curl -i{insecure} {header}{option}{fields}{}", quoted(&url))
+}
+
+/// Whether what comes from this machine has to begin with a PROXY header.
+fn wants_header(config: &Config, listener: &Listener, address: &ListenAddress) -> bool {
+    let peer = match address {
+        ListenAddress::Tcp(address) if address.ip().is_unspecified() => {
+            Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))
+        }
+        ListenAddress::Tcp(address) => Some(*address),
+        ListenAddress::Unix(_) => None,
+    };
+    listener.proxy_protocol && config.trust.proxies.trusts_peer(peer)
 }
 
 /// How curl gets to an address: an option, and what stands for the host in the URL.
@@ -296,6 +309,28 @@ mod tests {
             let command =
                 format!("curl -i {option} -H 'Origin: https://app.example.com' 'http://localhost/'");
             assert!(banner.contains(&format!("  try      {command}\n")), "{banner}");
+        }
+    }
+
+    #[test]
+    fn the_command_begins_with_a_proxy_header_where_one_is_asked_for() {
+        for (trusted, asks, address, expected) in [
+            ("loopback", true, "127.0.0.1:3000", true),
+            ("loopback", true, "0.0.0.0:3000", true),
+            ("loopback", false, "127.0.0.1:3000", false),
+            ("10.0.0.0/8", true, "127.0.0.1:3000", false),
+            ("10.0.0.0/8", true, "10.0.0.1:3000", true),
+            ("unix", true, "unix:/run/corsair.sock", true),
+            ("unix", true, "127.0.0.1:3000", false),
+        ] {
+            let arguments = ["corsair", "-u", "http://127.0.0.1:9001", "--trusted-proxy", trusted];
+            let settings = flags::parse(arguments.into_iter().map(Into::into)).expect("flags");
+            let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
+            let (config, _) = compile(&settings, machine, None).unwrap_or_else(|faults| panic!("{faults:?}"));
+            let mut listener = config.listeners().next().expect("one").1.clone();
+            listener.proxy_protocol = asks;
+            let command = command(&config, &listener, &ListenAddress::sample(address));
+            assert_eq!(command.contains(" --haproxy-protocol "), expected, "{trusted} {address}: {command}");
         }
     }
 

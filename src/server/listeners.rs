@@ -354,7 +354,12 @@ impl ListenerGroup {
 }
 
 fn terms_of(id: ListenerId, listener: &Listener) -> Terms {
-    Terms { listener: id, tls: listener.tls.clone(), loopback: listener.is_loopback() }
+    Terms {
+        listener: id,
+        proxy_protocol: listener.proxy_protocol,
+        tls: listener.tls.clone(),
+        loopback: listener.is_loopback(),
+    }
 }
 
 /// Those of `all` that worker `worker` serves, of so many workers: each is served by one, and where there are fewer

@@ -2,7 +2,8 @@
 //!
 //! A client that comes by way of a balancer or of another proxy is known from what that says of it: in fields of each
 //! request. [`TrustedProxies`] are those whose word counts; [`told`] reads it, from the right, as far as it comes from
-//! one of them. What is malformed, or nobody's word, is as if it were not there. Everything here is a function of its
+//! one of them. A proxy that does not look into what it passes on says it once, in the header of the PROXY protocol
+//! ([`proxy_header()`]). What is malformed, or nobody's word, is as if it were not there. Everything here is a function of its
 //! arguments: no socket and no clock may enter this room.
 //!
 //! # The rules
@@ -16,6 +17,8 @@
 //! | 5 | A chain is followed over 32 proxies, and no further | experience | `trust::told::tests::a_chain_is_followed_over_so_many_proxies_and_no_further` |
 //! | 6 | Scheme and host are told once, or not at all; in `Forwarded` they are those of the outermost proxy that is believed and names them | RFC 7239 §5.3, §5.4 | `trust::told::tests::scheme_and_host_are_told_once_or_not_at_all`, `trust::told::tests::in_forwarded_the_outermost_word_counts` |
 //! | 7 | An element of `Forwarded` that is malformed in any part of it says nothing | RFC 7239 §4 | `trust::element::tests::an_element_is_read_whole_or_not_at_all` |
+//! | 8 | A header of the PROXY protocol is judged byte by byte and whole: its version, command, addresses, ports and length, of 536 bytes at most; what a proxy adds to it is passed over | PROXY protocol §2 | `trust::proxy_header::tests::a_header_says_for_whom_the_connection_is`, `trust::proxy_header::tests::what_is_no_header_is_refused_as_soon_as_it_can_be_known`, `trust::proxy_header::tests::a_header_is_bounded` |
+//! | 9 | Of a client that is not named nothing is believed, though its proxy is trusted: what stands in its requests it may have written itself | PROXY protocol §2.1; RFC 7239 §8.1 | `load_balancer::proxy_header::an_unnamed_client_says_nothing_of_others` |
 
 mod proxies;
 
@@ -25,7 +28,12 @@ mod element;
 
 mod told;
 
+mod proxy_header;
+
 pub use self::{
     proxies::{Trust, TrustRule, TrustedHeaders, TrustedProxies},
+    proxy_header::{
+        PROXY_HEADER_MAX, ProxyHeader, ProxyHeaderFault, Source, begins_proxy_header, proxy_header,
+    },
     told::{Told, links, told},
 };

@@ -148,12 +148,18 @@ fn admit_handover(worker: &Rc<Worker>, handover: Handover) {
 }
 
 fn admit(worker: &Rc<Worker>, terms: Terms, accepted: Accepted, permit: OwnedSemaphorePermit) {
-    let ((socket, address), Terms { listener, tls, loopback }) = (accepted, terms);
-    let client =
-        Client { address, secure: tls.is_some(), loopback_listener: loopback, listener, handshake: None };
+    let ((socket, address), Terms { listener, proxy_protocol, tls, loopback }) = (accepted, terms);
+    let client = Client {
+        address,
+        anonymous: false,
+        secure: tls.is_some(),
+        loopback_listener: loopback,
+        listener,
+        handshake: None,
+    };
     let ticket = Ticket::new(worker, client, permit);
     let snapshot = worker.core.snapshot();
     socket.bound_unix_buffer(snapshot.config.limits.socket_buffer);
     let patience = snapshot.config.timeouts.head;
-    serve_arrival(worker, Arrival { socket, tls, ticket, patience });
+    serve_arrival(worker, Arrival { socket, proxy_protocol, tls, ticket, patience });
 }

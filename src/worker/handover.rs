@@ -24,6 +24,8 @@ use crate::{config::ListenerId, net::socket::Detached, tls::ServerTls};
 pub struct Terms {
     /// Which one it is.
     pub listener: ListenerId,
+    /// Whether those of trusted proxies begin with a PROXY header.
+    pub proxy_protocol: bool,
     /// What is spoken on them; `None` is plain TCP.
     pub tls: Option<ServerTls>,
     /// Whether only this machine can make them.

@@ -63,8 +63,13 @@ pub(super) async fn wake_parked(worker: Rc<Worker>) {
         worker.publish();
         for connection in woken.drain(..) {
             let patience = connection.deadline.saturating_duration_since(Instant::now());
-            let arrival =
-                Arrival { socket: connection.tcp.into(), tls: None, ticket: connection.ticket, patience };
+            let arrival = Arrival {
+                socket: connection.tcp.into(),
+                proxy_protocol: false,
+                tls: None,
+                ticket: connection.ticket,
+                patience,
+            };
             serve_arrival(&worker, arrival);
         }
         yield_now().await;

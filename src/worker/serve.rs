@@ -2,12 +2,15 @@
 
 use std::rc::Rc;
 
-use tokio::{task::spawn_local, time::timeout};
+use tokio::{
+    task::spawn_local,
+    time::{Instant, timeout_at},
+};
 
 use super::ticket::{Arrival, Ticket, Worker};
 use crate::{
     error::Error,
-    net::{handshake, socket::Socket, stream::Stream},
+    net::{handshake, proxy_header, socket::Socket, stream::Stream},
     tls::{ServerHandshake, ServerTls},
 };
 
@@ -24,11 +27,12 @@ pub(super) fn serve_arrival(worker: &Rc<Worker>, arrival: Arrival) {
 /// Serves one connection after the other.
 async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
     let mut next = Some(first);
-    while let Some(Arrival { socket, tls, ticket, patience }) = next.take() {
-        let opened = match tls {
-            None => Some((socket.into(), None)),
-            // Boxed: the handshake's room is not the connection's.
-            Some(tls) => Box::pin(secure(&worker, tls, socket, &ticket)).await,
+    while let Some(Arrival { socket, proxy_protocol, tls, mut ticket, patience }) = next.take() {
+        let opened = if tls.is_none() && !proxy_protocol {
+            Some((socket.into(), None))
+        } else {
+            // Boxed: its room is not the connection's.
+            Box::pin(open(&worker, (proxy_protocol, tls), socket, &mut ticket)).await
         };
         let idle = match opened {
             Some((stream, handshake)) => {
@@ -48,15 +52,40 @@ async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
     }
 }
 
-/// The connection after its handshake, for which there is as much time as for a head. Who speaks plain HTTP is told
-/// so; who fails otherwise has nobody to be answered.
+/// A connection after what comes before its first request, for all of which there is as much time as for a head.
+type Opened = Option<(Stream, Option<ServerHandshake>)>;
+
+/// Receives the PROXY header where the peer is trusted and has to begin with it, and performs the handshake where TLS is
+/// spoken (rule 12 of [`worker`](super)).
+async fn open(
+    worker: &Worker,
+    (proxy_protocol, tls): (bool, Option<ServerTls>),
+    mut socket: Socket,
+    ticket: &mut Ticket,
+) -> Opened {
+    let (deadline, is_trusted) = {
+        let config = &worker.core.snapshot().config;
+        (Instant::now() + config.timeouts.head, config.trust.proxies.trusts_peer(ticket.peer()))
+    };
+    if proxy_protocol && is_trusted {
+        let received = timeout_at(deadline, proxy_header::receive(&mut socket, ticket.peer()));
+        ticket.is_for(received.await.ok()??);
+    }
+    match tls {
+        None => Some((socket.into(), None)),
+        Some(tls) => secure(worker, tls, socket, ticket, deadline).await,
+    }
+}
+
+/// The connection after its handshake. Who speaks plain HTTP is told so; who fails otherwise has nobody to be answered.
 async fn secure(
     worker: &Worker,
     tls: ServerTls,
     socket: Socket,
     ticket: &Ticket,
-) -> Option<(Stream, Option<ServerHandshake>)> {
-    let shaken = timeout(worker.core.snapshot().config.timeouts.head, async {
+    deadline: Instant,
+) -> Opened {
+    let shaken = timeout_at(deadline, async {
         if handshake::speaks_plain_text(&socket).await {
             return Err(socket);
         }
@@ -64,6 +93,8 @@ async fn secure(
     });
     match shaken.await {
         Ok(Ok(accepted)) => accepted.map(|(stream, told)| (stream, Some(told))),
+        // A proxy that is not trusted would pass the answer on to its client.
+        Ok(Err(plain)) if proxy_header::comes_first(&plain).await => None,
         Ok(Err(plain)) => {
             worker.serving.refuse(plain.into(), ticket.client(None), PLAIN_HTTP).await;
             None

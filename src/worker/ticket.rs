@@ -19,6 +19,7 @@ use crate::{
     plan::Client,
     proxy::{core::Core, serve::Connections},
     tls::{ServerHandshake, ServerTls},
+    trust::Source,
 };
 
 /// What one worker's tasks share beside the core.
@@ -107,6 +108,7 @@ const MOMENT: Duration = Duration::from_millis(50);
 /// handshake has told is none of it.
 pub(super) struct Ticket {
     address: Option<SocketAddr>,
+    anonymous: bool,
     secure: bool,
     loopback_listener: bool,
     listener: ListenerId,
@@ -117,20 +119,36 @@ pub(super) struct Ticket {
 impl Ticket {
     /// Counts one more connection, for which `permit` was taken.
     pub(super) fn new(worker: &Rc<Worker>, client: Client, permit: OwnedSemaphorePermit) -> Self {
-        let Client { address, secure, loopback_listener, listener, handshake: _ } = client;
-        Self { address, secure, loopback_listener, listener, _guard: Guard::new(worker, permit) }
+        let Client { address, anonymous, secure, loopback_listener, listener, handshake: _ } = client;
+        Self { address, anonymous, secure, loopback_listener, listener, _guard: Guard::new(worker, permit) }
+    }
+
+    /// The peer, as far as it is known.
+    pub(super) const fn peer(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Learns for whom its peer, a trusted proxy, has made the connection.
+    pub(super) const fn is_for(&mut self, source: Source) {
+        match source {
+            Source::Proxy => {}
+            Source::Client(client) => self.address = Some(client),
+            Source::Unnamed => self.anonymous = true,
+        }
     }
 
     /// Who has it, and what the handshake has told of them.
     pub(super) fn client(&self, handshake: Option<ServerHandshake>) -> Client {
-        let Self { address, secure, loopback_listener, listener, .. } = *self;
-        Client { address, secure, loopback_listener, listener, handshake: handshake.map(Rc::new) }
+        let Self { address, anonymous, secure, loopback_listener, listener, .. } = *self;
+        Client { address, anonymous, secure, loopback_listener, listener, handshake: handshake.map(Rc::new) }
     }
 }
 
 /// A connection to be served.
 pub(super) struct Arrival {
     pub(super) socket: Socket,
+    /// A trusted peer begins with a PROXY header.
+    pub(super) proxy_protocol: bool,
     pub(super) tls: Option<ServerTls>,
     pub(super) ticket: Ticket,
     /// How long its first byte may take.
@@ -172,10 +190,15 @@ mod tests {
 
     use super::*;
     use crate::{
-        net::testing::in_worker,
+        net::{parked::ROW_MEMORY, testing::in_worker},
         observe::metrics::Metrics,
         plan::sample::{REVERSE, client, config, identity},
     };
+
+    #[test]
+    fn what_is_kept_of_a_parked_connection_fits_its_row() {
+        assert!(size_of::<Ticket>() <= ROW_MEMORY / 3 - 24, "{} bytes", size_of::<Ticket>());
+    }
 
     #[test]
     fn a_panic_ends_one_connection_is_counted_and_frees_its_slot() {

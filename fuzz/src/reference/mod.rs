@@ -7,6 +7,8 @@ pub mod address;
 
 pub mod origin;
 
+pub mod proxy_header;
+
 pub mod routing;
 
 pub mod head;

@@ -12,6 +12,8 @@ pub mod gateway_target;
 
 pub mod origin;
 
+pub mod proxy_header;
+
 pub mod request_head;
 
 pub mod response_head;
@@ -59,6 +61,7 @@ mod tests {
         chunked,
         gateway_target,
         origin,
+        proxy_header,
         cors,
         rewrite,
         routing,

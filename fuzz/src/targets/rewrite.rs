@@ -1,7 +1,7 @@
 //! Rewriting: what leaves parses strictly, is framed once, and carries nothing that belonged to the hop
 //! before; everything else passes unchanged and in order.
 
-use std::time::UNIX_EPOCH;
+use std::{net::IpAddr, time::UNIX_EPOCH};
 
 use corsair::{
     config::{Config, ListenerId, compile::compile, flags, machine::Machine},
@@ -183,6 +183,7 @@ thread_local! {
         &["--allow-target=any"],
         &["--gateway=query,path", "--upstream=http://[::1]:9001/p", "--upstream-headers=keep"],
         &["--gateway=path", "--allow-origin=null", "--no-verdict", "--preflight=forward"],
+        &["--upstream=http://127.0.0.1:9001", "--trusted-proxy=192.0.2.7,2001:db8::7,private"],
     ]
     .into_iter()
     .map(config)
@@ -201,7 +202,7 @@ fn config(arguments: &[&str]) -> Config {
 /// The property. The parts are a request head and a response head.
 pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
-    let chosen = input.pick(&[0, 1, 2, 3, 4]);
+    let chosen = input.pick(&[0, 1, 2, 3, 4, 5]);
     let secure = input.flag();
     let v6 = input.flag();
     let mut parts = input.parts();
@@ -210,6 +211,7 @@ pub fn check(data: &[u8]) {
     let address = if v6 { "[2001:db8::7]:4711" } else { "192.0.2.7:4711" };
     let client = Client {
         address: Some(address.parse().expect("an address")),
+        anonymous: false,
         secure,
         loopback_listener: false,
         listener: ListenerId::FIRST,
@@ -225,12 +227,22 @@ pub fn check(data: &[u8]) {
                 goes_up(config, request, &plan, exchange, &client, identity);
                 if let Destination::Target(found) = &exchange.destination {
                     target = Some(found.url.as_str().to_owned());
-                } else if let (Some(upstream), Some(authority)) = (config.upstreams.first(), exchange.authority) {
+                } else if let (Some(upstream), Some(authority)) =
+                    (config.upstreams.first(), exchange.authority)
+                {
                     let (servers, authority) = (&*upstream.endpoints, authority.of(&bytes));
                     let host_header = &config.route(plan.route).host_header;
                     let server = &servers[0];
                     let called = authority;
-                    renaming = Some(Renaming { servers, server, host_header, stripped: "", secure, authority, called });
+                    renaming = Some(Renaming {
+                        servers,
+                        server,
+                        host_header,
+                        stripped: "",
+                        secure,
+                        authority,
+                        called,
+                    });
                 }
             }
             if let Some((bytes, answer)) = answer {
@@ -275,6 +287,28 @@ fn travelling<'a>(lines: &'a Lines, set_here: &'a dyn Fn(&str) -> bool) -> Vec<&
     lines.0.iter().filter(|(name, _)| travels(&lower(name))).collect()
 }
 
+/// What the upstream is told of the client: addresses and nothing else, in both families alike, the peer last; and without
+/// a proxy that is trusted that peer alone.
+fn told(lines: &Lines, plan: &Plan, peer: IpAddr, text: &str) {
+    let chain = lines.members("x-forwarded-for");
+    let chain: Vec<IpAddr> = chain.iter().map(|address| lower(address).parse().expect(text)).collect();
+    assert_eq!(chain.last(), Some(&peer), "{text}");
+    assert!(
+        chain.len() == 1 || plan.asker.told.client.map(|client| client.ip()) == chain.first().copied(),
+        "{text}"
+    );
+    assert_eq!(lines.all("x-real-ip"), [chain[0].to_string().as_bytes()], "{text}");
+    let scheme: &[u8] = if plan.asker.secure { b"https" } else { b"http" };
+    assert_eq!(lines.all("x-forwarded-proto"), [scheme], "{text}");
+    let host = lower(lines.all("x-forwarded-host")[0]);
+    let spelled = |ip: &IpAddr| if ip.is_ipv6() { format!("for=\"[{ip}]\"") } else { format!("for={ip}") };
+    let mut forwarded = format!("{};host=\"{host}\";proto={}", spelled(&chain[0]), lower(scheme));
+    for address in &chain[1..] {
+        forwarded += &format!(", {}", spelled(address));
+    }
+    assert_eq!(lower(lines.all("forwarded")[0]), forwarded, "{text}");
+}
+
 /// The request head that goes to the upstream.
 fn goes_up(
     config: &Config,
@@ -290,7 +324,8 @@ fn goes_up(
     let onward = onward(config, request, plan, exchange);
     let forwarding = rewrite::Forwarding::of(client);
     let (peer, asker) = (client.address, &plan.asker);
-    let sender = rewrite::Sender { forwarding: &forwarding, peer, asker, identity, request_id: Default::default() };
+    let sender =
+        rewrite::Sender { forwarding: &forwarding, peer, asker, identity, request_id: Default::default() };
     let mut out = vec![0; request.bytes.len() * 4 + 4096];
     let len = rewrite::request(request, exchange, &onward, &sender, &mut out).expect("room enough");
     let text = shown(&out[..len]);
@@ -313,7 +348,7 @@ fn goes_up(
     let claims = sent.lines.0.iter().filter(|(name, _)| head::is_forwarding_claim(name)).count();
     assert_eq!(claims, expected * set.len(), "{text}");
     if !onward.is_gateway {
-        assert_eq!(sent.lines.all("x-forwarded-for"), [client.address.expect("an address").ip().to_string().as_bytes()]);
+        told(&sent.lines, plan, client.address.expect("an address").ip(), &text);
     }
     let vias = sent.lines.all("via");
     let own = vias.iter().filter(|via| is_own_via(via, identity)).count();

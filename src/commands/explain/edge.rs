@@ -55,6 +55,7 @@ impl<'a> Edge<'a> {
                 ListenAddress::Tcp(address) => Some(address),
                 ListenAddress::Unix(_) => None,
             },
+            anonymous: false,
             // A proxy before us that ends TLS is believed that it does.
             secure: page.url.scheme() == "https",
             loopback_listener: listener.is_loopback(),

@@ -255,6 +255,7 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
     let core = Core::new(config, identity, Arc::clone(&COUNTERS), None);
     let client = Client {
         address: Some(SocketAddr::from(([192, 0, 2, 7], 4711))),
+        anonymous: false,
         secure: false,
         loopback_listener: play.mode == Mode::Follow,
         listener: ListenerId::FIRST,
