@@ -6,6 +6,7 @@ mod support;
 mod load_balancer {
     mod fields;
     mod proxy_header;
+    mod upstream_header;
 
     use std::{fs, net::SocketAddr};
 
@@ -21,13 +22,23 @@ mod load_balancer {
     }
 
     impl Behind {
-        /// Listens where `listen` says, which may say more of it; `root` stands before all tables.
+        /// Listens where `listen` says, which may say more of it; `root` stands before all tables, `more` behind them.
         pub(super) fn start(upstream: SocketAddr, root: &str, listen: &str, more: &str) -> Self {
+            Self::before(
+                &format!("http://{upstream}"),
+                root,
+                listen,
+                &format!("[[route]]\nupstream = \"app\"\n{more}"),
+            )
+        }
+
+        /// Before these servers; `more` says what else there is to say of them, and names the route.
+        pub(super) fn before(servers: &str, root: &str, listen: &str, more: &str) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("corsair.toml");
             let text = format!(
                 "{root}\n[log]\naccess = \"stdout\"\nformat = \"json\"\n[[listen]]\n{listen}\n[upstream.app]\n\
-                 servers = [\"http://{upstream}\"]\n[[route]]\nupstream = \"app\"\n{more}"
+                 servers = [\"{servers}\"]\n{more}"
             );
             fs::write(&file, &text).unwrap();
             // A Unix socket has no address to wait for.

@@ -286,6 +286,8 @@ settings! {
             "Further attempts for every 100 requests, and 10 at a time; refused connections cost nothing";
         RetryStatuses = "upstream.retry.statuses": List("STATUS"),
             "Statuses that are tried again at another server instead of being given to the client";
+        UpstreamProxyProtocol = "upstream.proxy_protocol": Value("off|v1|v2") = "off",
+            "PROXY header that connections begin with; each of them then serves one client alone";
         PoolMaxIdle = "upstream.pool.max_idle": Value("N") = "1024",
             "Idle connections kept for each server, over all workers; twice that for all servers";
         PoolIdleTimeout = "upstream.pool.idle_timeout": Value("DURATION") = "60s",

@@ -23,7 +23,6 @@ const LATER: &[&str] = &[
     "route.access",
     "route.limit",
     "upstream.resolve",
-    "upstream.proxy_protocol",
     "upstream.proxy",
 ];
 

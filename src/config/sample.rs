@@ -85,10 +85,20 @@ pub(super) fn described(config: &Config) -> String {
     let routes = [Routes::NOTHING, Routes::GATEWAY].into_iter().map(|id| config.route(id));
     // Their order is nobody's business: routes name them.
     let upstream = |upstream: &Upstream| {
-        let Upstream { name, endpoints, tls, balancing, health, ejection, pool, retry, host_header } =
-            upstream;
+        let Upstream {
+            name,
+            endpoints,
+            tls,
+            balancing,
+            health,
+            ejection,
+            pool,
+            retry,
+            proxy_protocol,
+            host_header,
+        } = upstream;
         format!(
-            "{name} {endpoints:?} {} {balancing:?} {health:?} {ejection:?} {pool:?} {retry:?} {host_header:?}",
+            "{name} {endpoints:?} {} {balancing:?} {health:?} {ejection:?} {pool:?} {retry:?} {proxy_protocol:?} {host_header:?}",
             tls.told_apart()
         )
     };

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     http1::target::is_authority,
     tls::ClientTls,
+    trust::ProxyVersion,
     uri::{Scheme, TargetHost},
 };
 
@@ -57,6 +58,8 @@ pub struct Upstream {
     pub pool: Pooling,
     /// How often a request is tried that one of its servers has failed at.
     pub retry: Retry,
+    /// The header that connections to it begin with; each then serves one client connection alone.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// Which `Host` its servers are asked for by probes: that of the first route which leads there.
     pub host_header: HostHeader,
 }
@@ -194,6 +197,7 @@ pub(super) struct UpstreamParts {
     pub(super) ejection: Ejection,
     pub(super) pool: Pooling,
     pub(super) retry: Retry,
+    proxy_protocol: Option<ProxyVersion>,
     /// `None`: faulty.
     pub(super) tls: Option<ClientTls>,
 }
@@ -201,7 +205,7 @@ pub(super) struct UpstreamParts {
 impl UpstreamParts {
     /// The upstream of this name, if it has servers and nothing is wrong with it.
     pub(super) fn upstream(self, name: &str) -> Option<Upstream> {
-        let Self { mut endpoints, balancing, health, ejection, pool, retry, tls } = self;
+        let Self { mut endpoints, balancing, health, ejection, pool, retry, proxy_protocol, tls } = self;
         let tls = tls?;
         for endpoint in &mut endpoints {
             // To verify otherwise is to speak to somebody else.
@@ -210,6 +214,10 @@ impl UpstreamParts {
             }
             if let (Some(name), Some(typed)) = (&mut endpoint.tls_server_name, tls.server_name()) {
                 name.clone_from(typed);
+            }
+            // What begins otherwise cannot be used instead.
+            if let Some(version) = proxy_protocol {
+                endpoint.key = format!("{} proxy_protocol={version:?}", endpoint.key).into();
             }
         }
         (!endpoints.is_empty()).then(|| Upstream {
@@ -221,6 +229,7 @@ impl UpstreamParts {
             ejection,
             pool,
             retry,
+            proxy_protocol,
             host_header: HostHeader::Auto,
         })
     }
@@ -242,6 +251,12 @@ pub(super) fn read(before: &[&ClientTls], reader: &mut Reader<'_>) -> UpstreamPa
         ejection: ejection::read(reader),
         pool: pool::read(reader),
         retry: retry::read(reader),
+        proxy_protocol: reader.value(Key::UpstreamProxyProtocol, |text| {
+            values::choice(
+                text,
+                &[("off", None), ("v1", Some(ProxyVersion::V1)), ("v2", Some(ProxyVersion::V2))],
+            )
+        }),
         tls: upstream_tls::read(before, is_plain, SystemTime::now(), reader),
     }
 }

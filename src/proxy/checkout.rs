@@ -1,8 +1,9 @@
 //! A connection for an exchange: from the pool, or opened.
 
 use std::{
+    borrow::Cow,
     future::{Future, poll_fn},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::Arc,
     task::Poll,
@@ -20,11 +21,12 @@ use super::{
     wait::{Taken, Wait},
 };
 use crate::{
-    config::{Endpoint, Place, Route, UpstreamId},
+    config::{Endpoint, Place, Route, Upstream, UpstreamId},
     error::Error,
     net::{Peer, QueueTime, timer::Timer},
     observe::metrics::{Connections, PoolResult},
     plan::{Destination, Exchange, Target},
+    trust::Source,
     upstream::{
         BoundLeases, Lease, OpenConnection, UnderWay,
         connector::{self, Nearness, Opener, OpeningTimes, Remote},
@@ -53,8 +55,10 @@ pub(crate) struct Checkout<'a, 'b> {
     pub(crate) ask_kernel: bool,
     /// Servers of the upstream that need not be tried again while there are others.
     pub(crate) tried: &'b mut Vec<usize>,
-    /// Connections on which this client has logged in.
+    /// Connections that serve this client alone.
     pub(crate) bound: &'b mut BoundLeases,
+    /// For whom connections are made, and to which address of ours it has come, where they say that.
+    pub(crate) source: (Source, Option<SocketAddr>),
     /// Attempts before it.
     pub(crate) attempts: u32,
     /// Connections that were tried to open.
@@ -82,6 +86,15 @@ pub(crate) struct Connected<'a> {
 pub(crate) struct InUse {
     _connection: Connections,
     _request: Option<UnderWay>,
+}
+
+/// The name under which a connection to a server is kept for one client connection: where it names a client, with that
+/// one, for the requests of a client connection may be of several.
+pub(crate) fn bound_name<'n>(upstream: &Upstream, server: &'n Endpoint, source: Source) -> Cow<'n, str> {
+    match (upstream.proxy_protocol, source) {
+        (Some(_), Source::Client(client)) => format!("{} {client}", server.key).into(),
+        (Some(_), Source::Unnamed | Source::Proxy) | (None, _) => (&*server.key).into(),
+    }
 }
 
 impl<'a> Connected<'a> {
@@ -146,7 +159,8 @@ impl<'a> Checkout<'a, '_> {
             }
         };
         let socket_buffer = self.route.limits.socket_buffer;
-        let remote = Remote { place: Place::Port(url.host(), url.port()), tls, socket_buffer };
+        let (place, header) = (Place::Port(url.host(), url.port()), Box::default());
+        let remote = Remote { place, tls, socket_buffer, header };
         let opened = self.open(remote, admits, client, timer).await;
         let told = |error: &Error| tell::failed_attempt(url.origin(), *error, self.attempts + self.opened);
         Ok((opened.inspect_err(told)?, false))
@@ -168,9 +182,11 @@ impl<'a> Checkout<'a, '_> {
             Connected { lease, server: Some((index, &upstream.endpoints[index])), bound, in_use }
         };
         if !self.bound.is_empty() {
-            // Where this client has logged in it goes again, whosever turn it is.
+            // Where this client has logged in, or was named, it goes again, whosever turn it is.
             for (index, server) in upstream.endpoints.iter().enumerate() {
-                if let Some(lease) = self.bound(Some(id), &server.key, |_| true) {
+                if let Some(lease) =
+                    self.bound(Some(id), &bound_name(upstream, server, self.source.0), |_| true)
+                {
                     return Ok(connected(lease, index, true, servers.enter(index)));
                 }
             }
@@ -186,7 +202,10 @@ impl<'a> Checkout<'a, '_> {
             let server = &upstream.endpoints[index];
             // From now on, for it takes time to connect.
             let request = servers.enter(index);
-            if let Some(lease) = self.pooled(Some(id), &server.key, |_| true) {
+            // One that begins with a header is never in the pool: whom it names, it is for.
+            if upstream.proxy_protocol.is_none()
+                && let Some(lease) = self.pooled(Some(id), &server.key, |_| true)
+            {
                 self.waited(&mut wait);
                 return Ok(connected(lease, index, false, request));
             }
@@ -211,7 +230,7 @@ impl<'a> Checkout<'a, '_> {
             };
             self.waited(&mut wait);
             self.server = Some(index);
-            let remote = Remote::of_server(upstream, server, self.route.limits.socket_buffer);
+            let remote = Remote::of_server(upstream, server, self.source, self.route.limits.socket_buffer);
             let error = match self.open(remote, |_, _| true, client, timer).await {
                 Ok(mut lease) => {
                     lease.open.take_place(place);

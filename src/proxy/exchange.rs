@@ -16,7 +16,7 @@ use std::{
 use tokio::{io::AsyncWrite, time::Instant};
 
 use super::{
-    checkout::{Checkout, Connected, InUse},
+    checkout::{Checkout, Connected, InUse, bound_name},
     connection::After,
     core::Core,
     outcome::Outcome,
@@ -39,6 +39,7 @@ use crate::{
         AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan, Step,
         rewrite::{self, Forwarding, Onward},
     },
+    trust::Source,
     upstream::{BoundLeases, Lease, Servers, Turn, pool::PoolKey},
 };
 
@@ -52,6 +53,8 @@ pub(crate) struct Job<'a> {
     pub(crate) forwarding: &'a Forwarding,
     /// The address of who has sent it.
     pub(crate) peer: Option<SocketAddr>,
+    /// The address that it has come to, where a connection to the upstream says it.
+    pub(crate) own: Option<SocketAddr>,
     pub(crate) head: &'a RequestHead,
     /// The head, and what has come behind it.
     pub(crate) inbound: &'a RefCell<Buffer>,
@@ -307,6 +310,7 @@ impl<'a> Job<'a> {
         begun: Instant,
         tried: &mut Vec<usize>,
     ) -> Result<Connected<'a>, Error> {
+        let source = (self.source(), self.own);
         let mut checkout = Checkout {
             core: self.core,
             snapshot: self.snapshot,
@@ -318,6 +322,7 @@ impl<'a> Job<'a> {
             ask_kernel: !self.plan.is_repeatable(),
             tried,
             bound: self.bound,
+            source,
             attempts: self.outcome.attempts,
             opened: 0,
             times: None,
@@ -342,6 +347,11 @@ impl<'a> Job<'a> {
         Ok(connected)
     }
 
+    /// For whom the exchange is.
+    fn source(&self) -> Source {
+        self.plan.asker.address.map_or(Source::Unnamed, Source::Client)
+    }
+
     /// Keeps a connection for another request, under the name by which it was looked for: in the pool, or for this
     /// client alone.
     fn keep(&mut self, exchange: &Exchange, connected: Connected<'_>, response: &ResponsePlan, now: Instant) {
@@ -349,8 +359,13 @@ impl<'a> Job<'a> {
             (Destination::Target(target), _) => {
                 (target.url.origin(), true, gateway_idle(&self.snapshot.config))
             }
-            (Destination::Upstream(upstream), Some(server)) => {
-                (&*server.key, false, self.snapshot.group(*upstream).idle)
+            (Destination::Upstream(id), Some(server)) => {
+                let upstream = self.snapshot.config.upstream(*id);
+                if upstream.proxy_protocol.is_some() || connected.bound || response.upstream_bound {
+                    let name = bound_name(upstream, server, self.source());
+                    return self.bound.put(&name, connected.lease);
+                }
+                (&*server.key, false, self.snapshot.group(*id).idle)
             }
             (Destination::Upstream(_), None) => return,
         };

@@ -195,6 +195,12 @@ impl Turn<'_, '_> {
     async fn exchange(&mut self, planned: &mut Exchange) -> Ended {
         let core = Rc::clone(&self.connection.core);
         let Connection { stream, timer, forwarding, client, bound, .. } = &mut *self.connection;
+        // Asked of the kernel only where it is told on.
+        let is_told = match planned.destination {
+            Destination::Upstream(id) => self.snapshot.config.upstream(id).proxy_protocol.is_some(),
+            Destination::Target(_) => false,
+        };
+        let own = stream.tcp_ref().filter(|_| is_told).and_then(|tcp| tcp.local_addr().ok());
         let limits = request_body_limits(&self.route.limits);
         let body = BodyReader::new(self.plan.framing, Recode::Verbatim, limits);
         let kept = {
@@ -218,6 +224,7 @@ impl Turn<'_, '_> {
             plan: &self.plan,
             forwarding: forwarding.get_or_init(|| Forwarding::of(client)),
             peer: client.address,
+            own,
             head: self.head,
             inbound: self.inbound,
             client: ClientSide::new(

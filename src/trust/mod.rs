@@ -19,6 +19,7 @@
 //! | 7 | An element of `Forwarded` that is malformed in any part of it says nothing | RFC 7239 §4 | `trust::element::tests::an_element_is_read_whole_or_not_at_all` |
 //! | 8 | A header of the PROXY protocol is judged byte by byte and whole: its version, command, addresses, ports and length, of 536 bytes at most; what a proxy adds to it is passed over | PROXY protocol §2 | `trust::proxy_header::tests::a_header_says_for_whom_the_connection_is`, `trust::proxy_header::tests::what_is_no_header_is_refused_as_soon_as_it_can_be_known`, `trust::proxy_header::tests::a_header_is_bounded` |
 //! | 9 | Of a client that is not named nothing is believed, though its proxy is trusted: what stands in its requests it may have written itself | PROXY protocol §2.1; RFC 7239 §8.1 | `load_balancer::proxy_header::an_unnamed_client_says_nothing_of_others` |
+//! | 10 | A header that is written reads back as what was meant | PROXY protocol §2 | `trust::proxy_header::tests::what_is_written_reads_back_as_what_was_meant` |
 
 mod proxies;
 
@@ -33,7 +34,8 @@ mod proxy_header;
 pub use self::{
     proxies::{Trust, TrustRule, TrustedHeaders, TrustedProxies},
     proxy_header::{
-        PROXY_HEADER_MAX, ProxyHeader, ProxyHeaderFault, Source, begins_proxy_header, proxy_header,
+        PROXY_HEADER_MAX, ProxyHeader, ProxyHeaderFault, ProxyVersion, Source, begins_proxy_header,
+        proxy_header, write_proxy_header,
     },
     told::{Told, links, told},
 };

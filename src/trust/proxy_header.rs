@@ -40,6 +40,15 @@ pub enum Source {
     Unnamed,
 }
 
+/// A version of the protocol, in which headers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Bytes.
+    V2,
+}
+
 /// What is wrong with a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyHeaderFault {
@@ -88,6 +97,46 @@ fn begins(bytes: &[u8], expected: &[u8]) -> Option<bool> {
         return Some(false);
     }
     (common == expected.len()).then_some(true)
+}
+
+/// The header of a connection that is made for `source`, which has come to `destination`.
+#[must_use]
+pub fn write_proxy_header(version: ProxyVersion, source: Source, destination: Option<SocketAddr>) -> Vec<u8> {
+    match (version, source) {
+        (ProxyVersion::V1, Source::Proxy | Source::Unnamed) => b"PROXY UNKNOWN\r\n".to_vec(),
+        (ProxyVersion::V2, Source::Proxy) => [&SIGNATURE[..], &[0x20, 0, 0, 0]].concat(),
+        (ProxyVersion::V2, Source::Unnamed) => [&SIGNATURE[..], &[0x21, 0, 0, 0]].concat(),
+        (ProxyVersion::V1, Source::Client(client)) => {
+            let own = own_of(client, destination);
+            let family = if client.ip().to_canonical().is_ipv4() { "TCP4" } else { "TCP6" };
+            let [source, destination] = [client, own].map(|address| address.ip().to_canonical());
+            format!("PROXY {family} {source} {destination} {} {}\r\n", client.port(), own.port()).into_bytes()
+        }
+        (ProxyVersion::V2, Source::Client(client)) => {
+            let own = own_of(client, destination);
+            let ports = [client.port().to_be_bytes(), own.port().to_be_bytes()].concat();
+            match (client.ip().to_canonical(), own.ip().to_canonical()) {
+                (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                    let addresses = [source.octets(), destination.octets()].concat();
+                    [&SIGNATURE[..], &[0x21, 0x11, 0, 12], &addresses, &ports].concat()
+                }
+                (source, destination) => {
+                    let addresses = [source, destination].map(|ip| match ip {
+                        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+                        IpAddr::V6(ip) => ip.octets(),
+                    });
+                    [&SIGNATURE[..], &[0x21, 0x21, 0, 36], &addresses.concat(), &ports].concat()
+                }
+            }
+        }
+    }
+}
+
+/// The address that a client has come to, which must be of its own family; where it is not, or nobody knows it, none.
+fn own_of(client: SocketAddr, own: Option<SocketAddr>) -> SocketAddr {
+    let is_v4 = client.ip().to_canonical().is_ipv4();
+    let none = if is_v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    own.filter(|own| own.ip().to_canonical().is_ipv4() == is_v4).unwrap_or(SocketAddr::new(none, 0))
 }
 
 /// `PROXY TCP4 192.0.2.1 192.0.2.2 40000 443` and a line end (§2.1).

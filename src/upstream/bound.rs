@@ -1,4 +1,4 @@
-//! Connections that belong to one client connection: on them that client has logged in.
+//! Connections that belong to one client connection: on them that client has logged in, or they name it in a PROXY header.
 
 use std::net::IpAddr;
 

@@ -8,7 +8,11 @@ use std::{
 };
 
 use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::{net::UnixStream, time::Instant};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    net::UnixStream,
+    time::Instant,
+};
 
 use crate::{
     config::{Endpoint, Place, Upstream},
@@ -17,6 +21,7 @@ use crate::{
         Descriptors, Peer, Places, QueueTime, connect, dns::Resolver, handshake, socket::Socket,
         stream::Stream,
     },
+    trust::{Source, write_proxy_header},
     uri::TargetHost,
 };
 
@@ -57,14 +62,22 @@ pub struct Remote<'a> {
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// Bound of the kernel's buffers.
     pub socket_buffer: Option<usize>,
+    /// What a connection begins with, before TLS; empty where with nothing.
+    pub header: Box<[u8]>,
 }
 
 impl<'a> Remote<'a> {
-    /// One of the servers of an upstream.
+    /// One of the servers of an upstream, for a client that has come to an address of ours.
     #[must_use]
-    pub fn of_server(upstream: &Upstream, server: &'a Endpoint, socket_buffer: Option<usize>) -> Self {
+    pub fn of_server(
+        upstream: &Upstream,
+        server: &'a Endpoint,
+        (source, destination): (Source, Option<SocketAddr>),
+        socket_buffer: Option<usize>,
+    ) -> Self {
         let tls = server.tls_server_name.clone().map(|name| (Arc::clone(upstream.tls.config()), name));
-        Self { place: server.place(), tls, socket_buffer }
+        let header = upstream.proxy_protocol.map(|version| write_proxy_header(version, source, destination));
+        Self { place: server.place(), tls, socket_buffer, header: header.unwrap_or_default().into() }
     }
 }
 
@@ -96,8 +109,9 @@ pub async fn open(
         Place::Unix(name) => {
             let stream = UnixStream::connect(name.system_name()).await.map_err(|error| unix_fault(&error))?;
             times.connect = Some(begun.elapsed());
-            let socket = Socket::Unix(stream);
+            let mut socket = Socket::Unix(stream);
             socket.bound_unix_buffer(remote.socket_buffer);
+            begin(&mut socket, &remote.header).await?;
             return Ok((socket.into(), Peer::Unix(Arc::clone(name.text()))));
         }
         Place::Port(TargetHost::Ip(ip), port) => addresses.push(SocketAddr::new(ip, port)),
@@ -115,16 +129,22 @@ pub async fn open(
     let begun = Instant::now();
     let connected = connect::connect(&addresses, remote.socket_buffer, with.descriptors).await;
     times.connect = Some(begun.elapsed());
-    let (tcp, peer) = connected?;
+    let (mut tcp, peer) = connected?;
     // Asked of the kernel only where it makes a difference.
     if !admits(peer.ip(), Nearness::Own) && is_own(tcp.local_addr().ok(), peer.ip()) {
         return Err(Error::TargetAddressProhibited);
     }
+    begin(&mut tcp, &remote.header).await?;
     let Some((config, name)) = remote.tls else { return Ok((Stream::Tcp(tcp), Peer::Ip(peer))) };
     let begun = Instant::now();
     let stream = handshake::connect_in((with.handshakes, with.queue), config, name, tcp).await?;
     times.tls = Some(begun.elapsed());
     Ok((stream, Peer::Ip(peer)))
+}
+
+/// Writes what a connection begins with.
+async fn begin(socket: &mut (impl AsyncWrite + Unpin), header: &[u8]) -> Result<(), Error> {
+    socket.write_all(header).await.map_err(|_| Error::ConnectFailed)
 }
 
 /// Whether an address is one of this machine's: connected to from itself, or one that can be bound. Where the system

@@ -19,6 +19,7 @@ use crate::{
     error::Error,
     http1::head::{Fields, HeadEnd, HeadFault, MAX_FIELDS, parse_response},
     net::{Descriptors, Places, QueueTime, dns::Resolver, stream::Stream},
+    trust::Source,
 };
 
 /// The longest that the first probe of a server waits: of many proxies that start not all should ask at once.
@@ -74,7 +75,7 @@ impl Prober {
         let Self { resolver, descriptors, handshakes, .. } = self;
         let queue = &QueueTime::default();
         let with = Opener { resolver, descriptors, handshakes, queue };
-        let remote = Remote::of_server(upstream, server, self.socket_buffer);
+        let remote = Remote::of_server(upstream, server, (Source::Proxy, None), self.socket_buffer);
         let mut times = OpeningTimes::default();
         let opened = Box::pin(connector::open(with, remote, |_, _| true, &mut times)).await;
         let (stream, _) = opened.map_err(Reason::ProbeFailed)?;

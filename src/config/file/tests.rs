@@ -194,7 +194,7 @@ fn what_is_planned_is_told_to_be() {
         ("[gateway]\ncookies = \"pass\"", "f:2:1: gateway.cookies"),
         ("[[gateway.target]]", "f:1:11: gateway.target"),
         ("[upstream.a]\nresolve = \"all\"", "f:2:1: upstream.a.resolve"),
-        ("[upstream.a]\nproxy_protocol = \"v1\"", "f:2:1: upstream.a.proxy_protocol"),
+        ("[upstream.a]\nproxy = \"parent\"", "f:2:1: upstream.a.proxy"),
         ("[[route]]\naccess = []", "f:2:1: route.access"),
     ] {
         assert_eq!(faults(text), [format!("{key}: {}", later::MESSAGE)], "{text}");

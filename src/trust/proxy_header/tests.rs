@@ -155,6 +155,41 @@ fn a_header_is_bounded() {
     }
 }
 
+#[test]
+fn what_is_written_reads_back_as_what_was_meant() {
+    let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+    for version in [ProxyVersion::V1, ProxyVersion::V2] {
+        for (client, own) in [
+            ("203.0.113.7:4711", Some("10.0.0.1:443")),
+            ("203.0.113.7:4711", Some("[::ffff:10.0.0.1]:443")),
+            ("203.0.113.7:0", Some("[2001:db8::1]:443")),
+            ("203.0.113.7:4711", None),
+            ("[2001:db8::7]:4711", Some("[2001:db8::1]:443")),
+            ("[2001:db8::7]:4711", Some("10.0.0.1:443")),
+            ("[::ffff:203.0.113.7]:4711", None),
+        ] {
+            let client = address(client);
+            let written = write_proxy_header(version, Source::Client(client), own.map(address));
+            let canonical = SocketAddr::new(client.ip().to_canonical(), client.port());
+            let expected = ProxyHeader { len: written.len(), source: Source::Client(canonical) };
+            assert_eq!(proxy_header(&written), Ok(Some(expected)), "{version:?} {client} {own:?}");
+        }
+        let unnamed = write_proxy_header(version, Source::Unnamed, None);
+        let itself = write_proxy_header(version, Source::Proxy, None);
+        let source = |written: &[u8]| proxy_header(written).unwrap().unwrap().source;
+        assert_eq!(source(&unnamed), Source::Unnamed);
+        // The older version has no word for it.
+        let expected = if version == ProxyVersion::V1 { Source::Unnamed } else { Source::Proxy };
+        assert_eq!(source(&itself), expected);
+    }
+    let line = write_proxy_header(
+        ProxyVersion::V1,
+        Source::Client(address("203.0.113.7:4711")),
+        Some(address("10.0.0.1:443")),
+    );
+    assert_eq!(line, b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n");
+}
+
 proptest! {
     #[test]
     fn whatever_begins_a_connection_is_judged_alike_in_pieces_and_as_a_whole(
