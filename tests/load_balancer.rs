@@ -13,7 +13,7 @@ mod load_balancer {
     use rustix::process::Signal;
     use tempfile::TempDir;
 
-    use crate::support::{Corsair, daemon::command};
+    use crate::support::{Client, Corsair, daemon::command};
 
     /// corsair with this configuration, before the upstream `app`, with a log of what it does.
     pub(super) struct Behind {
@@ -38,13 +38,21 @@ mod load_balancer {
             let file = folder.path().join("corsair.toml");
             let text = format!(
                 "{root}\n[log]\naccess = \"stdout\"\nformat = \"json\"\n[[listen]]\n{listen}\n[upstream.app]\n\
-                 servers = [\"{servers}\"]\n{more}"
+                 servers = [\"{servers}\"]\n{more}\n[admin]\nlisten = \"unix:{}\"\n",
+                folder.path().join("admin.sock").display()
             );
             fs::write(&file, &text).unwrap();
             // A Unix socket has no address to wait for.
             let count = text.matches("127.0.0.1:0").count();
             let listening = command(&["-c", file.to_str().unwrap()]);
             Self { corsair: Corsair::listening(listening, count), folder }
+        }
+
+        /// What the process counts.
+        pub(super) fn metrics(&self) -> String {
+            let mut client = Client::connect_unix(self.folder.path().join("admin.sock").to_str().unwrap());
+            client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            client.response().text()
         }
 
         /// Changes the file, and waits until corsair has read it.

@@ -202,10 +202,8 @@ impl<'a> Checkout<'a, '_> {
             let server = &upstream.endpoints[index];
             // From now on, for it takes time to connect.
             let request = servers.enter(index);
-            // One that begins with a header is never in the pool: whom it names, it is for.
-            if upstream.proxy_protocol.is_none()
-                && let Some(lease) = self.pooled(Some(id), &server.key, |_| true)
-            {
+            // One that begins with a header is never there: it is for whom it names.
+            if let Some(lease) = self.pooled(Some(id), &server.key, |_| true) {
                 self.waited(&mut wait);
                 return Ok(connected(lease, index, false, request));
             }

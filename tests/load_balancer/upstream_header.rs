@@ -64,6 +64,11 @@ fn a_connection_to_an_upstream_names_one_client_and_serves_it_alone() {
                 assert_eq!(two.reused(&target), round > 0, "{version} {target}");
             }
         }
+        let metrics = two.outer.metrics();
+        for (result, count) in [("new", 2), ("reused", 4)] {
+            let line = format!("corsair_pool_reuse_total{{upstream=\"app\",result=\"{result}\"}} {count}\n");
+            assert!(metrics.contains(&line), "{line} in {metrics}");
+        }
         // A client that leaves leaves no connection to anybody else.
         drop(one);
         let mut third = two.outer.corsair.connect();
