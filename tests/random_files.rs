@@ -33,7 +33,7 @@ fn compiled(settings: &Settings) -> Result<Config, Vec<String>> {
 #[test]
 fn what_is_accepted_is_printed_as_what_it_is() {
     let mut accepted = 0;
-    for seed in 0..400 {
+    for seed in 0..600 {
         for is_odd in [false, true] {
             let text = made_up(seed, is_odd);
             let settings = read(&text);

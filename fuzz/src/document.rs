@@ -72,6 +72,8 @@ impl Document<'_> {
                 "[\"http://127.0.0.1:9\"]",
                 "[\"http://127.0.0.1:9/x\", { url = \"https://api.example.org\" }]",
                 "\"unix:/run/none.sock\"",
+                "[{ url = \"http://127.0.0.1:9\", weight = 2 }, { url = \"http://[::1]:9\", backup = true }]",
+                "[{ url = \"http://127.0.0.1:9\", max_connections = 3 }]",
             ]);
             self.line("servers", servers);
             self.settings("upstream.", "upstream.");
@@ -122,7 +124,9 @@ impl Document<'_> {
         for key in Key::ALL {
             let Some(name) = key.row().name else { continue };
             let Some(own) = name.strip_prefix(begins) else { continue };
-            let is_deeper = begins.is_empty() && own.contains('.') || own.starts_with("tls.certificates");
+            let is_deeper = begins.is_empty() && own.contains('.')
+                || own.starts_with("tls.certificates")
+                || own.starts_with("servers.");
             let is_written = matches!(
                 key,
                 Key::Listen
@@ -189,6 +193,14 @@ impl Document<'_> {
             (Key::ExposeHeader, _) => &["all", "x-token"],
             (Key::HostHeader, "NAME") => &["app.example.com", "[::1]:8080"],
             (Key::EjectStatus, _) => &["503", "502", "none"],
+            (Key::RetryStatuses, _) => &["502", "503"],
+            (Key::HealthStatus, _) => &["200-399", "204"],
+            (Key::HealthPath, _) => &["/healthz"],
+            (Key::Balance, _) => &["round_robin", "least_conn", "random_two", "hash:ip", "hash:header:x-a"],
+            (Key::TrustedProxies, _) => &["loopback", "private", "10.0.0.0/8"],
+            (Key::TrustedHeaders, _) => &["x-forwarded", "forwarded"],
+            (Key::UpstreamProxyProtocol, _) => &["off", "v1", "v2"],
+            (_, "PERCENT") => &["100%"],
             (Key::Workers, _) => &["1", "2", "auto"],
             (Key::LimitFields, _) => &["10", "1024"],
             (Key::MaxConnections, _) => &["1", "100"],
