@@ -263,6 +263,35 @@ fn a_request_that_has_waited_long_enough_is_told_to_come_again() {
 }
 
 #[test]
+fn whoever_waits_has_the_connection_before_whoever_comes_later() {
+    let gate = Gate::new();
+    let origin = slow(&gate);
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("admin.sock").display().to_string();
+    let pool = "pool = { max_connections = 1, queue_timeout = \"60s\" }";
+    let (corsair, _folder) = in_front_of(&format!(
+        "servers = [\"{}\"]\n{pool}\n[admin]\nlisten = \"unix:{socket}\"",
+        url(origin.address())
+    ));
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut first = corsair.connect();
+    // The second of these is at hand the moment that the first is answered.
+    first.send(get("/first") + &get("/last"));
+    origin.wait("the first", |seen| seen.heads == 1);
+    let mut waiting = corsair.connect();
+    waiting.send(get("/waiting"));
+    eventually("it waits", || {
+        let metrics = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let metrics = Client::connect_unix(&socket).send(metrics).response().body;
+        String::from_utf8(metrics).unwrap().contains("corsair_queue_waiting{upstream=\"app\"} 1")
+    });
+    gate.open();
+    assert_eq!(waiting.response().status, 200);
+    assert_eq!([first.response().status, first.response().status], [200, 200]);
+    assert_eq!(origin.lines(), ["GET /first", "GET /waiting", "GET /last"]);
+}
+
+#[test]
 fn an_idle_connection_of_another_worker_makes_room() {
     let origin = Origin::echo();
     let pool = "pool = { max_connections = 1, queue_timeout = \"60s\" }";

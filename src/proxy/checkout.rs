@@ -203,16 +203,14 @@ impl<'a> Checkout<'a, '_> {
             // From now on, for it takes time to connect.
             let request = servers.enter(index);
             // One that begins with a header is never there: it is for whom it names.
-            if let Some(lease) = self.pooled(Some(id), &server.key, |_| true) {
+            if wait.is_next()
+                && let Some(lease) = self.pooled(Some(id), &server.key, |_| true)
+            {
                 self.waited(&mut wait);
                 return Ok(connected(lease, index, false, request));
             }
             let Some(Taken(place)) = wait.place(index) else {
-                // Wherever there is an idle one in this worker it will do.
-                let idle = servers.usable_but(index, self.tried).find_map(|index| {
-                    let server = &upstream.endpoints[index];
-                    Some((index, self.pooled(Some(id), &server.key, |_| true)?))
-                });
+                let idle = if wait.is_next() { self.idle_at_another(id, index) } else { None };
                 if let Some((index, lease)) = idle {
                     self.waited(&mut wait);
                     return Ok(connected(lease, index, false, servers.enter(index)));
@@ -255,6 +253,17 @@ impl<'a> Checkout<'a, '_> {
             (failed, begun) = (error, now);
         }
         Err(failed)
+    }
+
+    /// An idle connection of this worker to a usable server that has not been tried, but this one: where there is no room,
+    /// any will do.
+    fn idle_at_another(&self, id: UpstreamId, but: usize) -> Option<(usize, Lease)> {
+        let (upstream, group) = (self.snapshot.config.upstream(id), self.snapshot.group(id));
+        let mut others = group.servers.usable_but(but, self.tried);
+        others.find_map(|index| {
+            let lease = self.pooled(Some(id), &upstream.endpoints[index].key, |_| true)?;
+            Some((index, lease))
+        })
     }
 
     /// Ends the wait for a connection: the clock of the deadline has stood still meanwhile.

@@ -35,6 +35,11 @@ impl<'a> Wait<'a> {
         Self { group, patience, since: None, held: None }
     }
 
+    /// Whether an idle connection of this worker is for this request: it waits and is called, or nobody waits.
+    pub(super) fn is_next(&self) -> bool {
+        self.held.is_some() || self.group.queue.is_empty()
+    }
+
     /// A place for a connection to a server; nothing where there is none, or where others have waited for one longer.
     pub(super) fn place(&self, index: usize) -> Option<Taken> {
         let servers = &self.group.servers;
