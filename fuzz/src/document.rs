@@ -200,6 +200,7 @@ impl Document<'_> {
             (Key::TrustedProxies, _) => &["loopback", "private", "10.0.0.0/8"],
             (Key::TrustedHeaders, _) => &["x-forwarded", "forwarded"],
             (Key::UpstreamProxyProtocol, _) => &["off", "v1", "v2"],
+            (Key::UpstreamResolve, _) => &["first", "all", "srv"],
             (_, "PERCENT") => &["100%"],
             (Key::Workers, _) => &["1", "2", "auto"],
             (Key::LimitFields, _) => &["10", "1024"],

@@ -129,7 +129,7 @@ fn readiness(observed: &Observed, upstreams: bool) -> Answer {
         .upstreams
         .iter()
         .zip(&publication.servers)
-        .find(|(upstream, servers)| !(0..upstream.endpoints.len()).any(|index| servers.is_usable(index)));
+        .find(|(_, servers)| !(0..servers.endpoints().len()).any(|index| servers.is_usable(index)));
     match without {
         Some((upstream, _)) if upstreams => {
             Answer::text(503, &format!("no server of the upstream {} can be used", upstream.name))

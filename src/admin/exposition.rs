@@ -186,10 +186,9 @@ fn add_upstreams(families: &mut Families, observed: &Observed) {
     let targets = config.gateway.as_ref().map(|_| Routes::GATEWAY_NAME);
     let names = config.upstreams.iter().map(|upstream| &*upstream.name).chain(targets);
     let upstreams: Vec<_> = names.map(|name| (name, metrics.upstream(name))).collect();
-    let servers = config
-        .upstreams
-        .iter()
-        .flat_map(|upstream| upstream.endpoints.iter().map(|server| (&*upstream.name, &*server.shown)));
+    let servers = config.upstreams.iter().zip(&publication.servers).flat_map(|(upstream, servers)| {
+        servers.endpoints().iter().map(|server| (&*upstream.name, &*server.shown))
+    });
     let servers = servers.chain(targets.map(|name| (name, name)));
     let servers: Vec<_> =
         servers.map(|(name, server)| (name, server, metrics.server(name, server))).collect();
@@ -198,8 +197,8 @@ fn add_upstreams(families: &mut Families, observed: &Observed) {
     let first_byte = first_byte.filter(|(_, spread)| spread.count() > 0);
     families.add(&all::UPSTREAM_FIRST_BYTE, first_byte.map(|(name, spread)| ([name], Value::Spread(spread))));
     let states = config.upstreams.iter().zip(&publication.servers).flat_map(|(upstream, servers)| {
-        upstream
-            .endpoints
+        servers
+            .endpoints()
             .iter()
             .enumerate()
             .map(|(index, server)| ([&*upstream.name, &*server.shown], servers.is_usable(index).into()))

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::history::History;
 use crate::{
-    config::{Config, ListenAddress},
+    config::{Config, ListenAddress, Upstream},
     observe::{
         metrics::{CATALOGUE, Metrics},
         reloads::Reloads,
@@ -107,7 +107,7 @@ impl Observed {
 /// What the largest answer about this configuration takes while it is made, in bytes.
 #[must_use]
 pub fn answer_memory(config: &Config) -> usize {
-    let servers: usize = config.upstreams.iter().map(|upstream| upstream.endpoints.len()).sum();
+    let servers: usize = config.upstreams.iter().map(Upstream::most_servers).sum();
     let routes = config.routes.iter().count();
     let lines = CATALOGUE.len() + LINES + (routes + servers + 2) * LINES_OF_A_ROUTE;
     (lines + config.policy_ids().count() * 20).saturating_mul(LINE)

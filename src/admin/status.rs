@@ -23,7 +23,7 @@ use crate::{
         metrics::{Leg, ServerSums, Snapshot},
         refusals::Refusal,
     },
-    upstream::ServerState,
+    upstream::{ServerState, Servers},
 };
 
 /// A resident page of memory, in bytes, is told by the system as part of this metric.
@@ -175,10 +175,7 @@ pub(super) fn json(observed: &Observed) -> Vec<u8> {
     let snapshot = observed.metrics.snapshot();
     let reloads = observed.reloads.current();
     let groups = config.upstreams.iter().zip(&publication.servers);
-    let groups = groups.map(|(upstream, servers)| {
-        let state = |index| servers.state(index);
-        group(observed, upstream, state)
-    });
+    let groups = groups.map(|(upstream, servers)| group(observed, upstream, servers));
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         generation: publication.generation,
@@ -240,10 +237,10 @@ fn listeners(observed: &Observed, config: &Config) -> Vec<Listener> {
     listeners.collect()
 }
 
-fn group<'a>(observed: &Observed, upstream: &'a Upstream, state: impl Fn(usize) -> ServerState) -> Group<'a> {
-    let servers = upstream.endpoints.iter().enumerate().map(|(index, server)| {
+fn group<'a>(observed: &Observed, upstream: &'a Upstream, servers: &'a Servers) -> Group<'a> {
+    let servers = servers.endpoints().iter().enumerate().map(|(index, server)| {
         let sums = observed.metrics.server(&upstream.name, &server.shown);
-        one_server(observed, server, &sums, state(index), upstream.tls.verifies())
+        one_server(observed, server, &sums, servers.state(index), upstream.tls.verifies())
     });
     Group { name: &upstream.name, servers: servers.collect() }
 }
@@ -257,9 +254,11 @@ fn one_server<'a>(
 ) -> Server<'a> {
     let first_byte = sums.first_byte();
     let milliseconds = |share| rounded(quantile(first_byte.bounds_nanos, &first_byte.counts, share)? / 1e6);
+    let address = server.found().map(|address| address.to_string());
+    let url = address.as_ref().and_then(|address| server.shown.strip_suffix(&**address)).map(str::trim_end);
     Server {
-        url: &server.shown,
-        address: None,
+        url: url.unwrap_or(&server.shown),
+        address,
         state: match state {
             ServerState { is_out: true, .. } => "out",
             ServerState { is_starting: true, .. } => "starting",

@@ -254,6 +254,8 @@ settings! {
             "Whether such a server is used only while no other one is usable";
         ServerMaxConnections = "upstream.servers.max_connections": Value("N") = "0",
             "Open connections to such a server, idle ones included, over all workers; 0: as many as it takes";
+        UpstreamResolve = "upstream.resolve": Value("first|all|srv") = "first",
+            "What the name of a server stands for: one server, one for each address, or those of a service; they come and go with it";
         Balance = "upstream.balance": Value("round_robin|least_conn|random_two|hash:ip|hash:header:NAME|hash:uri") = "round_robin",
             "Which server a request goes to; with hash the same one for the same client, field or target";
         HashBound = "upstream.hash_bound": Value("PERCENT") = "150%",

@@ -22,7 +22,6 @@ const LATER: &[&str] = &[
     "gateway.target",
     "route.access",
     "route.limit",
-    "upstream.resolve",
     "upstream.proxy",
 ];
 

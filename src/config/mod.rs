@@ -73,6 +73,10 @@ mod retry;
 
 mod upstream_tls;
 
+mod endpoint;
+
+mod resolution;
+
 mod upstream;
 
 mod upstreams;
@@ -129,6 +133,7 @@ pub use self::{
     configuration::Config,
     dns::Dns,
     ejection::Ejection,
+    endpoint::{Endpoint, Place, Share},
     gateway::{Gateway, Redirects},
     health::HealthCheck,
     keys::{Flag, Key, Kind, Row},
@@ -144,6 +149,7 @@ pub use self::{
     pool::Pooling,
     process::{Process, RunAs},
     remedy::{Obstacle, Refused, Remedy},
+    resolution::{MAX_ADDRESSES, Resolution},
     retry::Retry,
     route::{LeadsTo, Methods, Respond, Route, RouteId},
     routes::{Routes, Taken},
@@ -152,5 +158,5 @@ pub use self::{
     subcommands::{Argument, FlagsOf, OwnFlag, SUBCOMMANDS, Subcommand},
     timeouts::Timeouts,
     unix_name::UnixName,
-    upstream::{Endpoint, HostHeader, Place, Share, Upstream, UpstreamId},
+    upstream::{HostHeader, Upstream, UpstreamId},
 };

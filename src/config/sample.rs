@@ -88,6 +88,7 @@ pub(super) fn described(config: &Config) -> String {
         let Upstream {
             name,
             endpoints,
+            resolution,
             tls,
             balancing,
             health,
@@ -98,7 +99,7 @@ pub(super) fn described(config: &Config) -> String {
             host_header,
         } = upstream;
         format!(
-            "{name} {endpoints:?} {} {balancing:?} {health:?} {ejection:?} {pool:?} {retry:?} {proxy_protocol:?} {host_header:?}",
+            "{name} {endpoints:?} {resolution:?} {} {balancing:?} {health:?} {ejection:?} {pool:?} {retry:?} {proxy_protocol:?} {host_header:?}",
             tls.told_apart()
         )
     };

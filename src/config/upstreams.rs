@@ -3,13 +3,14 @@
 use std::cell::Cell;
 
 use super::{
+    endpoint::{Endpoint, Place},
     keys::Key,
     listen::Listener,
     listen_address::ListenAddress,
     names::unknown_name,
     reader::Reader,
     settings::{Part, Section},
-    upstream::{self, Endpoint, Place, Upstream, UpstreamId},
+    upstream::{self, Upstream, UpstreamId},
 };
 use crate::{
     tls::ClientTls,
@@ -97,9 +98,11 @@ impl<'a> Upstreams<'a> {
         self.list.iter().flat_map(|named| &named.servers)
     }
 
-    /// Whether any of them has several servers.
+    /// Whether any of them may have several servers.
     pub(super) fn has_several_servers(&self) -> bool {
-        self.list.iter().any(|named| named.servers.len() > 1)
+        self.list.iter().any(|named| {
+            named.servers.len() > 1 || named.upstream.as_ref().is_some_and(|it| it.most_servers() > 1)
+        })
     }
 
     /// An upstream that is our own listener answers every request with itself.
@@ -108,7 +111,7 @@ impl<'a> Upstreams<'a> {
             for server in servers {
                 let Some(address) = own_listener(server, listeners) else { continue };
                 let shown = match server.place() {
-                    Place::Port(..) => server.authority.to_string(),
+                    Place::Port(..) | Place::Service(_) => server.authority.to_string(),
                     Place::Unix(_) => server.url(),
                 };
                 let message =
@@ -160,7 +163,8 @@ impl Upstreams<'_> {
 
     /// Whether none is given by name.
     pub(super) fn are_addresses(&self) -> bool {
-        self.servers().all(|server| !matches!(server.place(), Place::Port(TargetHost::Name(_), _)))
+        self.servers()
+            .all(|server| !matches!(server.place(), Place::Port(TargetHost::Name(_), _) | Place::Service(_)))
     }
 }
 

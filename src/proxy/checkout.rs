@@ -140,7 +140,12 @@ impl<'a> Checkout<'a, '_> {
             Nearness::Unknown => gateway.rules.admit_address(verdict, ip, url.port()),
             Nearness::Own => gateway.rules.admit_own_address(verdict, ip, url.port()),
         };
-        let admits_again = |ip| admits(ip, Nearness::Unknown);
+        let name = match url.host() {
+            TargetHost::Name(name) => Some(name),
+            TargetHost::Ip(_) => None,
+        };
+        let is_known = self.still_has(name);
+        let admits_again = |ip| admits(ip, Nearness::Unknown) && is_known(ip);
         if let Some(lease) = self.bound(None, url.origin(), admits_again) {
             return Ok((lease, true));
         }
@@ -179,13 +184,13 @@ impl<'a> Checkout<'a, '_> {
         let connected = |lease, index: usize, bound, request| {
             let connection = snapshot.server_tally(Some(id), index).in_use();
             let in_use = InUse { _connection: connection, _request: request };
-            Connected { lease, server: Some((index, &upstream.endpoints[index])), bound, in_use }
+            Connected { lease, server: Some((index, &servers.endpoints()[index])), bound, in_use }
         };
         if !self.bound.is_empty() {
             // Where this client has logged in, or was named, it goes again, whosever turn it is.
-            for (index, server) in upstream.endpoints.iter().enumerate() {
+            for (index, server) in servers.endpoints().iter().enumerate() {
                 if let Some(lease) =
-                    self.bound(Some(id), &bound_name(upstream, server, self.source.0), |_| true)
+                    self.bound(Some(id), &bound_name(upstream, server, self.source.0), self.leads_to(server))
                 {
                     return Ok(connected(lease, index, true, servers.enter(index)));
                 }
@@ -194,17 +199,17 @@ impl<'a> Checkout<'a, '_> {
         self.fresh_only |= self.ask_kernel && !upstream.pool.reuse_for_unsafe;
         let mut failed = Error::Internal;
         let mut begun = self.begun;
-        let (count, begun_at) = (upstream.endpoints.len(), begun.into_std());
+        let (count, begun_at) = (servers.endpoints().len(), begun.into_std());
         let rule = servers.rule(self.affinity);
         let standing = |index| servers.standing(index, begun_at);
         let mut wait = Wait::new(group, upstream.pool.queue_timeout);
         while let Some(index) = balance.next(rule, count, self.tried, standing) {
-            let server = &upstream.endpoints[index];
+            let server = &servers.endpoints()[index];
             // From now on, for it takes time to connect.
             let request = servers.enter(index);
             // One that begins with a header is never there: it is for whom it names.
             if wait.is_next()
-                && let Some(lease) = self.pooled(Some(id), &server.key, |_| true)
+                && let Some(lease) = self.pooled_to(id, server)
             {
                 self.waited(&mut wait);
                 return Ok(connected(lease, index, false, request));
@@ -258,10 +263,10 @@ impl<'a> Checkout<'a, '_> {
     /// An idle connection of this worker to a usable server that has not been tried, but this one: where there is no room,
     /// any will do.
     fn idle_at_another(&self, id: UpstreamId, but: usize) -> Option<(usize, Lease)> {
-        let (upstream, group) = (self.snapshot.config.upstream(id), self.snapshot.group(id));
+        let group = self.snapshot.group(id);
         let mut others = group.servers.usable_but(but, self.tried);
         others.find_map(|index| {
-            let lease = self.pooled(Some(id), &upstream.endpoints[index].key, |_| true)?;
+            let lease = self.pooled_to(id, &group.servers.endpoints()[index])?;
             Some((index, lease))
         })
     }
@@ -293,6 +298,22 @@ impl<'a> Checkout<'a, '_> {
         Some(lease)
     }
 
+    /// An idle connection of this worker to a server.
+    fn pooled_to(&self, upstream: UpstreamId, server: &Endpoint) -> Option<Lease> {
+        self.pooled(Some(upstream), &server.key, self.leads_to(server))
+    }
+
+    /// Whether an address is one that a server's name has by now.
+    fn leads_to<'n>(&self, server: &'n Endpoint) -> impl Fn(IpAddr) -> bool + use<'a, 'n> {
+        self.still_has(server.name())
+    }
+
+    /// Whether an address is one that a name has by now; where there is no name, any is.
+    fn still_has<'n>(&self, name: Option<&'n str>) -> impl Fn(IpAddr) -> bool + use<'a, 'n> {
+        let core = self.core;
+        move |address| name.is_none_or(|name| core.resolver().still_has(name, address))
+    }
+
     fn pooled(
         &self,
         upstream: Option<UpstreamId>,
@@ -319,7 +340,7 @@ impl<'a> Checkout<'a, '_> {
         timer: &mut Timer,
     ) -> Result<Lease, Error> {
         let deadline = self.deadline.min(Instant::now() + self.route.timeouts.connect);
-        let is_name = matches!(remote.place, Place::Port(TargetHost::Name(_), _));
+        let is_name = matches!(remote.place, Place::Port(TargetHost::Name(_), _) | Place::Service(_));
         let (mut times, queue) = (OpeningTimes::default(), QueueTime::default());
         let Core { descriptors, pool, handshakes, .. } = self.core;
         let resolver = &self.core.resolver();

@@ -39,8 +39,6 @@
 
 mod outcome;
 
-mod names;
-
 mod send;
 
 mod tell;
@@ -52,6 +50,8 @@ pub mod idle;
 mod frame;
 
 pub mod snapshot;
+
+mod names;
 
 pub mod core;
 

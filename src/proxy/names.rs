@@ -1,8 +1,8 @@
 //! What the configuration calls what had to do with a request, for the log: also of what outlives it.
 
-use super::outcome::Outcome;
+use super::{outcome::Outcome, snapshot::Snapshot};
 use crate::{
-    config::{Config, Routes},
+    config::Routes,
     plan::{Client, Plan},
 };
 
@@ -18,7 +18,7 @@ pub(super) struct Names<'a> {
 /// Who knows what things are called.
 pub(crate) enum Naming<'a> {
     /// The configuration that the request saw.
-    Config(&'a Config),
+    Snapshot(&'a Snapshot),
     /// Whoever wrote them down while it was there.
     Kept(&'a KeptNames),
 }
@@ -27,7 +27,7 @@ impl<'a> Naming<'a> {
     /// Those of a request.
     pub(super) fn names(&self, client: &Client, plan: &Plan, outcome: &Outcome) -> Names<'a> {
         match *self {
-            Self::Config(config) => Names::of(config, client, plan, outcome),
+            Self::Snapshot(snapshot) => Names::of(snapshot, client, plan, outcome),
             Self::Kept(kept) => Names {
                 listener: &kept.listener,
                 route: &kept.route,
@@ -40,15 +40,17 @@ impl<'a> Naming<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn of(config: &'a Config, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
+    fn of(snapshot: &'a Snapshot, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
+        let config = &*snapshot.config;
         let route = config.route(plan.route);
-        let upstream = route.leads_to.upstream().map(|id| config.upstream(id));
-        let server = upstream.zip(outcome.server).and_then(|(upstream, index)| upstream.endpoints.get(index));
+        let id = route.leads_to.upstream();
+        let servers = id.map(|id| snapshot.group(id).servers.endpoints());
+        let server = servers.zip(outcome.server).and_then(|(servers, index)| servers.get(index));
         Self {
             listener: &config.listener(client.listener).url,
             route: if plan.route == Routes::NOTHING { "" } else { &route.name },
             policy: config.policy_name(route.policy),
-            upstream: upstream.map_or("", |upstream| &upstream.name),
+            upstream: id.map_or("", |id| &config.upstream(id).name),
             server: server.map_or("", |server| &server.shown),
         }
     }
@@ -65,8 +67,8 @@ pub(crate) struct KeptNames {
 
 impl KeptNames {
     /// Those of a request under way.
-    pub(crate) fn of(config: &Config, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
-        let Names { listener, route, policy, upstream, server } = Names::of(config, client, plan, outcome);
+    pub(crate) fn of(snapshot: &Snapshot, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
+        let Names { listener, route, policy, upstream, server } = Names::of(snapshot, client, plan, outcome);
         Self {
             listener: listener.into(),
             route: route.into(),

@@ -116,7 +116,7 @@ async fn request(
         Ended::Switched(ends) => {
             let limits = TunnelLimits::of(turn.route);
             let Turn { connection, plan, outcome, .. } = turn;
-            let names = KeptNames::of(&snapshot.config, &connection.client, &plan, &outcome);
+            let names = KeptNames::of(&snapshot, &connection.client, &plan, &outcome);
             let Cells { route, policy, upstream } = Cells::of(&snapshot, plan.route);
             let cells = (Arc::clone(route), Arc::clone(policy), Arc::clone(upstream));
             // It may last for days, and needs nothing of its configuration any more.
@@ -277,7 +277,7 @@ impl Turn<'_, '_> {
         let request = Request { bytes: inbound.all(), head: self.head };
         let secrets = &snapshot.config.log.secrets;
         note_refusal(core, snapshot, &connection.client, plan, outcome, request);
-        let (client, naming) = (&connection.client, Naming::Config(&snapshot.config));
+        let (client, naming) = (&connection.client, Naming::Snapshot(snapshot));
         Finished { client, request, plan, outcome, naming, secrets, begun: *begun, head_took }
             .record(core, Cells::of(snapshot, plan.route));
     }

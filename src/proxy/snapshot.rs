@@ -17,7 +17,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    config::{Config, PolicyId, RouteId, Routes, Upstream, UpstreamId},
+    config::{Config, Endpoint, PolicyId, RouteId, Routes, Upstream, UpstreamId},
     observe::metrics::{PolicyCounters, RouteCounters, ServerTally, UpstreamCounters, WorkerCounters},
     upstream::{
         Balance, Queue, RetryBudget, Servers,
@@ -29,17 +29,19 @@ use crate::{
 pub struct Published {
     current: ArcSwap<Publication>,
     /// That of the current one; apart, for it is looked at with every request.
-    generation: AtomicU64,
+    version: AtomicU64,
 }
 
-/// One configuration of those that a process has had.
+/// One configuration of those that a process has had, and its servers at one time.
 pub struct Publication {
     /// The configuration.
     pub config: Arc<Config>,
     /// The servers of its upstreams, in their order.
     pub servers: Box<[Arc<Servers>]>,
-    /// Counted from 1.
+    /// Of the configuration, counted from 1.
     pub generation: u64,
+    /// Of everything, counted from 1.
+    version: u64,
 }
 
 impl Published {
@@ -47,8 +49,8 @@ impl Published {
     #[must_use]
     pub fn new(config: Arc<Config>) -> Arc<Self> {
         let servers = config.upstreams.iter().map(Servers::new).collect();
-        let first = Publication { config, servers, generation: 1 };
-        Arc::new(Self { current: ArcSwap::from_pointee(first), generation: AtomicU64::new(1) })
+        let first = Publication { config, servers, generation: 1, version: 1 };
+        Arc::new(Self { current: ArcSwap::from_pointee(first), version: AtomicU64::new(1) })
     }
 
     /// The one that new requests see.
@@ -62,27 +64,41 @@ impl Published {
     pub fn publish(&self, config: Arc<Config>) -> Arc<Publication> {
         let before = self.current.load_full();
         let servers = config.upstreams.iter().map(|upstream| taken_over(upstream, &before)).collect();
-        let next = Arc::new(Publication { config, servers, generation: before.generation + 1 });
+        let (generation, version) = (before.generation + 1, before.version + 1);
+        self.replace(Publication { config, servers, generation, version })
+    }
+
+    /// Has new requests see these servers of the upstream of that name, for its names stand for them by now; what is known of
+    /// those that it had is kept. Only one thread publishes.
+    pub fn publish_servers(&self, upstream: &str, endpoints: Box<[Endpoint]>) {
+        let before = self.current.load_full();
+        let config = Arc::clone(&before.config);
+        let Some(place) = config.upstreams.iter().position(|known| *known.name == *upstream) else { return };
+        let mut servers = before.servers.clone();
+        servers[place] = Servers::after(&config.upstreams[place], endpoints, &servers[place]);
+        let (generation, version) = (before.generation, before.version + 1);
+        self.replace(Publication { config, servers, generation, version });
+    }
+
+    fn replace(&self, next: Publication) -> Arc<Publication> {
+        let next = Arc::new(next);
         self.current.store(Arc::clone(&next));
         // Behind it: who sees the number finds the configuration.
-        self.generation.store(next.generation, Ordering::Release);
+        self.version.store(next.version, Ordering::Release);
         next
     }
 }
 
-/// The servers of an upstream, with what is known of those of the same name and place.
+/// The servers of an upstream, with what is known of those of the same name and place; where the same names stand for
+/// several, those that were found.
 fn taken_over(upstream: &Upstream, before: &Publication) -> Arc<Servers> {
     let known = before.config.upstreams.iter().zip(&before.servers);
     let Some((old, servers)) = known.into_iter().find(|(old, _)| old.name == upstream.name) else {
         return Servers::new(upstream);
     };
-    let place = |key: &str| old.endpoints.iter().position(|endpoint| *endpoint.key == *key);
-    let places: Vec<Option<usize>> = upstream.endpoints.iter().map(|endpoint| place(&endpoint.key)).collect();
-    let same = old.endpoints.len() == places.len() && places.iter().copied().eq((0..places.len()).map(Some));
-    if same && servers.are_used_as(upstream) {
-        return Arc::clone(servers);
-    }
-    Servers::after(upstream, servers, &places)
+    let is_same = old.resolution == upstream.resolution && old.endpoints == upstream.endpoints;
+    let endpoints = if is_same { servers.endpoints() } else { &*upstream.endpoints };
+    Servers::after(upstream, endpoints.into(), servers)
 }
 
 /// A configuration as one worker uses it.
@@ -99,6 +115,7 @@ pub struct Snapshot {
     policies: Box<[Arc<PolicyCounters>]>,
     /// That of the configuration.
     pub generation: u64,
+    version: u64,
 }
 
 /// The servers of an upstream, as one worker uses them.
@@ -124,8 +141,9 @@ struct Counted {
 }
 
 impl Counted {
-    fn of(upstream: &Upstream, counters: &WorkerCounters) -> Self {
-        let servers = upstream.endpoints.iter().map(|server| counters.server(&upstream.name, &server.shown));
+    fn of(upstream: &Upstream, servers: &Servers, counters: &WorkerCounters) -> Self {
+        let servers = servers.endpoints().iter();
+        let servers = servers.map(|server| counters.server(&upstream.name, &server.shown));
         Self { upstream: counters.upstream(&upstream.name), servers: servers.collect() }
     }
 
@@ -137,7 +155,7 @@ impl Counted {
 
 impl Snapshot {
     fn of(publication: &Publication, before: Option<&Self>, counters: &WorkerCounters) -> Rc<Self> {
-        let Publication { config, servers, generation } = publication;
+        let Publication { config, servers, generation, version } = publication;
         let workers = config.process.workers.get();
         let most = config.process.max_connections.div_ceil(workers);
         let groups = config.upstreams.iter().zip(servers).map(|(upstream, servers)| {
@@ -150,7 +168,7 @@ impl Snapshot {
                 before.groups.iter().find(is_same).cloned()
             });
             kept.unwrap_or_else(|| {
-                let counted = Counted::of(upstream, counters);
+                let counted = Counted::of(upstream, servers, counters);
                 Rc::new(Group {
                     servers: Arc::clone(servers),
                     balance: Balance::default(),
@@ -168,6 +186,7 @@ impl Snapshot {
             policies: config.policy_ids().map(|id| counters.policy(config.policy_name(id))).collect(),
             config: Arc::clone(config),
             generation: *generation,
+            version: *version,
         })
     }
 
@@ -180,9 +199,9 @@ impl Snapshot {
     /// Closes an idle connection to each server of those upstreams that have as many as they may, and for which requests
     /// wait, but none in this worker.
     pub fn give_places_up(&self, pool: &Pool) {
-        for (upstream, group) in self.config.upstreams.iter().zip(&self.groups) {
+        for group in &self.groups {
             if group.servers.waiting() > 0 && group.queue.is_empty() {
-                upstream.endpoints.iter().for_each(|server| pool.give_up_one_to(&server.key));
+                group.servers.endpoints().iter().for_each(|server| pool.give_up_one_to(&server.key));
             }
         }
     }
@@ -236,7 +255,7 @@ impl Snapshots {
     #[inline]
     pub fn current(&self) -> Rc<Snapshot> {
         let current = self.current.borrow();
-        if current.generation == self.published.generation.load(Ordering::Acquire) {
+        if current.version == self.published.version.load(Ordering::Acquire) {
             return Rc::clone(&current);
         }
         drop(current);

@@ -4,27 +4,23 @@ use std::{collections::VecDeque, io, rc::Rc, sync::Arc, thread, time::Duration};
 
 use tokio::{
     sync::{Semaphore, mpsc, watch},
-    task::JoinSet,
     time::Instant,
 };
 
 use super::{
     fault::ServeError,
     listeners::{ListenerChange, Listeners, Shared},
+    lookout::Lookout,
 };
 use crate::{
     config::{Config, ListenAddress},
-    net::{Descriptors, handshake, listen::ListenError},
+    net::{Descriptors, listen::ListenError},
     observe::{
         access_log::AccessLog,
         metrics::{Metrics, WorkerCounters},
     },
     plan::Identity,
-    proxy::{
-        core::{descriptors, resolver},
-        snapshot::{Publication, Published},
-    },
-    upstream::{Prober, Servers},
+    proxy::{core::descriptors, snapshot::Published},
     worker::{
         self, Assignment, Event, GroupId, Handover, MailboxHome, Newcomers, Order, Report, Reports, Seat,
         Stop,
@@ -44,8 +40,7 @@ pub(super) struct Crew {
     stop: watch::Sender<Option<Stop>>,
     reports: mpsc::UnboundedReceiver<Report>,
     work: Work,
-    /// Looks after servers that are out, for as long as it is there.
-    probes: Vec<Probes>,
+    lookout: Rc<Lookout>,
 }
 
 /// What a worker does with its assignment: [`worker::run`].
@@ -83,41 +78,8 @@ enum Stage {
     Ended,
 }
 
-/// Looks after the servers of one upstream for as long as it is there.
-struct Probes {
-    servers: Arc<Servers>,
-    /// How TLS is spoken to them.
-    tls: Box<str>,
-    _tasks: JoinSet<()>,
-}
-
-/// Looks after the servers of each upstream; who does already goes on.
-fn probes(mut before: Vec<Probes>, means: &Means) -> Vec<Probes> {
-    let publication = means.published.current();
-    let Publication { config, servers, .. } = &*publication;
-    let resolver = resolver(config);
-    let upstreams = config.upstreams.iter().zip(servers);
-    let probes = upstreams.map(|(upstream, servers)| {
-        let tls = upstream.tls.told_apart();
-        let is_same = |probes: &Probes| Arc::ptr_eq(&probes.servers, servers) && *probes.tls == *tls;
-        if let Some(at) = before.iter().position(is_same) {
-            return before.swap_remove(at);
-        }
-        let prober = Prober {
-            upstream: upstream.clone(),
-            socket_buffer: config.limits.socket_buffer,
-            servers: Arc::clone(servers),
-            resolver: resolver.clone(),
-            descriptors: Arc::clone(&means.descriptors),
-            handshakes: handshake::places(),
-        };
-        Probes { servers: Arc::clone(servers), tls: tls.into(), _tasks: prober.start() }
-    });
-    probes.collect()
-}
-
 impl Crew {
-    /// Starts a thread for each worker, and probes of servers that are out on the local runtime of this one.
+    /// Starts a thread for each worker, and looks after upstreams on the local runtime of this one.
     ///
     /// # Errors
     /// When descriptors or threads are refused.
@@ -159,19 +121,13 @@ impl Crew {
             answered: true,
         });
         let members = members.collect();
-        let mut crew = Self {
-            means,
-            listeners,
-            members,
-            stop: watch::Sender::new(None),
-            reports,
-            work,
-            probes: Vec::new(),
-        };
+        let lookout = Lookout::new(&means.published, &means.descriptors);
+        let mut crew =
+            Self { means, listeners, members, stop: watch::Sender::new(None), reports, work, lookout };
         for index in 0..crew.members.len() {
             crew.start_worker(index)?;
         }
-        crew.probes = probes(Vec::new(), &crew.means);
+        crew.lookout.renew();
         Ok(crew)
     }
 
@@ -214,7 +170,7 @@ impl Crew {
             // To one that has just died this is nothing: its successor starts with all of it.
             orders.for_each(|order| _ = member.orders.send(order));
         }
-        self.probes = probes(std::mem::take(&mut self.probes), &self.means);
+        self.lookout.renew();
         Ok((generation, rearranged.changes))
     }
 

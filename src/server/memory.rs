@@ -2,7 +2,7 @@
 
 use crate::{
     admin,
-    config::{AccessLog, Config, LeadsTo, Redirects, Route, Upstream, UpstreamId},
+    config::{AccessLog, Config, LeadsTo, Redirects, Resolution, Route, Upstream, UpstreamId},
     http1::fields::Field,
     net::{
         dns::{LOOKUP_MEMORY, LOOKUPS_OF_GOOD, MAX_NAMES, NAME_MEMORY},
@@ -131,7 +131,7 @@ impl MemoryBound {
 
 /// What one worker counts: also of what a configuration had that was replaced, while requests under way have it.
 fn counters(config: &Config) -> usize {
-    let servers: usize = config.upstreams.iter().map(|upstream| upstream.endpoints.len()).sum();
+    let servers: usize = config.upstreams.iter().map(Upstream::most_servers).sum();
     // The targets of the gateway are one more.
     let upstreams = config.upstreams.len() + 1;
     metrics::memory(config.routes.iter().count(), config.policy_ids().count(), upstreams, servers + 1)
@@ -197,14 +197,19 @@ fn names(config: &Config, most: usize) -> usize {
     if config.gateway.is_some() {
         return most;
     }
-    config.upstreams.iter().map(|upstream| upstream.endpoints.len()).sum::<usize>().min(most)
+    let of = |upstream: &Upstream| match upstream.resolution {
+        Resolution::First | Resolution::All => upstream.endpoints.len(),
+        // Each server of a service may have a name of its own.
+        Resolution::Service => upstream.endpoints.len() + upstream.most_servers(),
+    };
+    config.upstreams.iter().map(of).sum::<usize>().min(most)
 }
 
 /// Those in the pools of all workers, and those on which clients have logged in at several upstreams.
 fn idle_upstreams(config: &Config, upstream_tls: bool) -> u64 {
     let most = config.process.max_connections;
     let several =
-        config.gateway.is_some() || config.upstreams.iter().any(|upstream| upstream.endpoints.len() > 1);
+        config.gateway.is_some() || config.upstreams.iter().any(|upstream| upstream.most_servers() > 1);
     let workers = config.process.workers.get();
     // The pools of all workers, of which each rounds up.
     let pooled = workers * idle_connections(config);

@@ -13,6 +13,7 @@
 //! - `signals`: what the process obeys
 //! - `upgrade`: a new program in the place of this process
 //! - `parent`: the first of several processes, which stays until the last has ended
+//! - `lookout`: whether servers are well, and which ones names stand for
 //! - `crew`: the workers, and how they are led
 //! - `reload`: another configuration for the same process
 //! - `lead`: what the process does until it ends
@@ -74,6 +75,8 @@ mod signals;
 mod upgrade;
 
 mod parent;
+
+mod lookout;
 
 mod crew;
 

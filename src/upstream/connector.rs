@@ -14,6 +14,7 @@ use tokio::{
     time::Instant,
 };
 
+use super::discovery;
 use crate::{
     config::{Endpoint, Place, Upstream},
     error::Error,
@@ -119,6 +120,11 @@ pub async fn open(
             let resolved = with.resolver.resolve(name, with.queue).await;
             times.dns = Some(begun.elapsed());
             addresses.extend(resolved?.iter().map(|ip| SocketAddr::new(*ip, port)));
+        }
+        Place::Service(name) => {
+            let (servers, _) = discovery::service(name, with.resolver, with.queue).await;
+            times.dns = Some(begun.elapsed());
+            addresses.extend(servers?.into_iter().map(|(_, address)| address));
         }
     }
     addresses.retain(|address| admits(address.ip(), Nearness::Unknown));

@@ -12,6 +12,7 @@
 //! - `lease`: a connection while one exchange has it
 //! - `bound`: connections that belong to one client connection
 //! - [`pool`]: connections between two exchanges
+//! - `discovery`: which servers names stand for
 //! - [`connector`]: from a name to an open connection
 //! - `probe`: servers are asked whether they are well
 //!
@@ -52,6 +53,9 @@
 //! | 31 | Where the operator wants that, what cannot be sent twice goes out on a connection that served nothing before | RFC 9110 §9.2.2 | `servers::what_cannot_be_sent_twice_goes_out_on_a_connection_of_its_own_where_that_is_wanted` |
 //! | 32 | Every request allows for a share of a further attempt, at most ten of them wait, and there are ten at first: a failure of all servers multiplies nothing. What a refused connection or one that has gone stale costs is not counted | experience | `upstream::budget::tests::there_are_ten_attempts_at_first_and_never_more`, `upstream::budget::tests::every_request_adds_its_share`, `retries::where_every_server_fails_the_additional_load_stays_within_the_budget` |
 //! | 33 | A connection that names a client in a PROXY header serves that client alone, and on one client connection; what corsair asks for itself, it says so | PROXY protocol §2 | `load_balancer::upstream_header::a_connection_to_an_upstream_names_one_client_and_serves_it_alone`, `load_balancer::upstream_header::of_several_clients_on_one_connection_each_has_its_own`, `load_balancer::upstream_header::the_header_comes_before_tls`, `load_balancer::upstream_header::a_probe_says_that_it_is_for_nobody` |
+//! | 34 | A name is followed: connections that are kept are used only to addresses that it has by now, or had when it was known last | experience | `names::kept_connections_go_where_the_name_leads_by_now`, `names::a_name_server_that_dies_or_forgets_a_name_costs_no_request`, `net::dns::resolver::tests::an_address_is_one_of_its_name_until_a_newer_answer_says_otherwise`, `net::dns::resolver::tests::a_name_that_is_gone_has_its_last_good_answer_for_as_long_as_one_that_cannot_be_resolved` |
+//! | 35 | Where the operator wants that, each address of a name is a server, or each server of a service, with its port, weight and priority; they come and go with the name, and what is known of one that stays is kept | RFC 2782 | `names::each_address_is_a_server_and_they_come_and_go_with_the_name`, `names::a_service_is_its_servers_with_their_ports_weights_and_priorities`, `names::a_reload_keeps_the_servers_that_were_found`, `config::resolution::tests::a_server_that_was_found_is_what_it_was_but_for_its_place` |
+//! | 36 | It starts and serves without DNS, and a name that is not followed yet is resolved by whoever needs it | experience | `names::without_dns_it_starts_and_serves_as_soon_as_there_is_some`, `names::the_first_request_finds_the_servers_of_a_name_that_is_not_followed_yet` |
 
 mod balance;
 
@@ -71,6 +75,8 @@ mod bound;
 
 pub mod pool;
 
+mod discovery;
+
 pub mod connector;
 
 mod probe;
@@ -79,6 +85,7 @@ pub use self::{
     balance::{Balance, Rule, Standing},
     bound::BoundLeases,
     budget::RetryBudget,
+    discovery::Discovery,
     lease::{Lease, OpenConnection},
     probe::Prober,
     queue::{Queue, Ticket},

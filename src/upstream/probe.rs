@@ -97,8 +97,11 @@ impl Prober {
 
 /// Probes a server: time and again where all servers are, else while it is out. Tells each change.
 async fn look_after(prober: Rc<Prober>, index: usize) {
-    let (servers, Some(server)) = (&prober.servers, prober.upstream.endpoints.get(index)) else { return };
+    let servers = &prober.servers;
+    let Some(server) = servers.endpoints().get(index) else { return };
     let (check, url) = (servers.check(), &server.shown);
+    // One that was out before it was looked after from here has been told.
+    let mut is_told = servers.absence(index).is_some();
     let mut next = FIRST_WITHIN.min(check.interval).mul_f64(fastrand::f64());
     loop {
         let Some(absence) = servers.absence(index) else {
@@ -112,12 +115,13 @@ async fn look_after(prober: Rc<Prober>, index: usize) {
             }
             continue;
         };
-        let since = Instant::now();
-        tracing::warn!(
-            server = %url,
-            reason = %absence.reason,
-            "a server is out; requests go to the others until probes find it well"
-        );
+        if !std::mem::take(&mut is_told) {
+            tracing::warn!(
+                server = %url,
+                reason = %absence.reason,
+                "a server is out; requests go to the others until probes find it well"
+            );
+        }
         sleep_until(Instant::from_std(absence.first_probe)).await;
         loop {
             let found = prober.probe(server, Some(absence)).await;
@@ -128,7 +132,7 @@ async fn look_after(prober: Rc<Prober>, index: usize) {
             // None later than it is due.
             sleep(next.mul_f64(0.8 + 0.2 * fastrand::f64())).await;
         }
-        let out_for = since.elapsed().as_secs_f64();
+        let out_for = absence.since.elapsed().as_secs_f64();
         tracing::info!(server = %url, seconds = format_args!("{out_for:.1}"), "a server is back");
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use crate::config::Upstream;
+use crate::config::{Endpoint, Upstream};
 
 /// The places for connections to the servers of one upstream.
 #[derive(Debug)]
@@ -55,9 +55,9 @@ impl Drop for Waiting<'_> {
 }
 
 impl Room {
-    /// That of an upstream.
-    pub(super) fn of(upstream: &Upstream) -> Self {
-        let servers = upstream.endpoints.iter().map(|endpoint| endpoint.share.max_connections);
+    /// That of the servers of an upstream.
+    pub(super) fn of(upstream: &Upstream, endpoints: &[Endpoint]) -> Self {
+        let servers = endpoints.iter().map(|endpoint| endpoint.share.max_connections);
         Self::limited(upstream.pool.max_connections, servers, upstream.pool.queue)
     }
 
@@ -69,8 +69,13 @@ impl Room {
     }
 
     /// The same, where connections are open already: `places` tells of each server where it stood `before`.
-    pub(super) fn after(upstream: &Upstream, before: &Self, places: &[Option<usize>]) -> Self {
-        let new = Self::of(upstream);
+    pub(super) fn after(
+        upstream: &Upstream,
+        endpoints: &[Endpoint],
+        before: &Self,
+        places: &[Option<usize>],
+    ) -> Self {
+        let new = Self::of(upstream, endpoints);
         let servers = new.servers.into_iter().zip(places).map(|(server, place)| {
             let known = place.and_then(|place| before.servers.get(place));
             ServerRoom { taken: known.map_or(server.taken, |known| Arc::clone(&known.taken)), ..server }

@@ -6,6 +6,7 @@
 
 use std::{
     cell::Cell,
+    collections::HashMap,
     hash::BuildHasher as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -23,13 +24,15 @@ use super::{
     room::{Place, Room, Waiting},
 };
 use crate::{
-    config::{BalanceRule, Balancing, Ejection, HealthCheck, Share, Upstream},
+    config::{BalanceRule, Balancing, Ejection, Endpoint, HealthCheck, Share, Upstream},
     error::Error,
 };
 
-/// The servers of the upstream, in the order of the configuration.
+/// The servers of the upstream, in the order of the configuration; where names stand for several, those that were found
+/// last.
 #[derive(Debug)]
 pub struct Servers {
+    endpoints: Box<[Endpoint]>,
     list: Box<[Server]>,
     settings: Settings,
     /// Of all of them under one lock: that one stays usable is a matter of all.
@@ -93,12 +96,12 @@ impl Drop for UnderWay {
 }
 
 impl Settings {
-    fn of(upstream: &Upstream) -> Self {
+    fn of(upstream: &Upstream, endpoints: &[Endpoint]) -> Self {
         Self {
             balancing: upstream.balancing.clone(),
             health: upstream.health.clone(),
             ejection: upstream.ejection.clone(),
-            shares: upstream.endpoints.iter().map(|endpoint| endpoint.share).collect(),
+            shares: endpoints.iter().map(|endpoint| endpoint.share).collect(),
             max_connections: upstream.pool.max_connections,
             queue: upstream.pool.queue,
         }
@@ -119,18 +122,29 @@ impl Settings {
 }
 
 impl Servers {
-    /// Those of an upstream; all of them are usable.
+    /// Those of an upstream, by what is typed; all of them are usable.
     #[must_use]
     pub fn new(upstream: &Upstream) -> Arc<Self> {
-        let list = upstream.endpoints.iter().map(|endpoint| Server::of(&endpoint.key)).collect();
-        let health = upstream.endpoints.iter().map(|_| Health::default()).collect();
-        let (settings, epoch) = (Settings::of(upstream), Instant::now());
-        Arc::new(Self { list, settings, health: Mutex::new(health), room: Room::of(upstream), epoch })
+        let endpoints: Box<[Endpoint]> = upstream.endpoints.clone().into();
+        let list = endpoints.iter().map(|endpoint| Server::of(&endpoint.key)).collect();
+        let health = endpoints.iter().map(|_| Health::default()).collect();
+        let (settings, room) = (Settings::of(upstream, &endpoints), Room::of(upstream, &endpoints));
+        let (health, epoch) = (Mutex::new(health), Instant::now());
+        Arc::new(Self { endpoints, list, settings, health, room, epoch })
     }
 
-    /// Those of an upstream that `places` tells of each where it stood `before`: what is known of it is kept.
+    /// These, as the servers of an upstream from now on: what was known of one `before` is kept. Where nothing differs, they
+    /// are those from before.
     #[must_use]
-    pub fn after(upstream: &Upstream, before: &Self, places: &[Option<usize>]) -> Arc<Self> {
+    pub fn after(upstream: &Upstream, endpoints: Box<[Endpoint]>, before: &Arc<Self>) -> Arc<Self> {
+        let old: HashMap<&str, usize> =
+            before.endpoints.iter().map(|endpoint| &*endpoint.key).zip(0..).collect();
+        let places: Vec<Option<usize>> =
+            endpoints.iter().map(|endpoint| old.get(&*endpoint.key).copied()).collect();
+        let settings = Settings::of(upstream, &endpoints);
+        if endpoints == before.endpoints && settings == before.settings {
+            return Arc::clone(before);
+        }
         let known = before.health();
         let health: Box<[Health]> = places
             .iter()
@@ -139,7 +153,7 @@ impl Servers {
         let list = places
             .iter()
             .zip(&health)
-            .zip(&upstream.endpoints)
+            .zip(&endpoints)
             .map(|((place, health), endpoint)| {
                 let old = place.map(|place| &before.list[place]);
                 let number = |of: fn(&Server) -> &AtomicU64| {
@@ -153,15 +167,15 @@ impl Servers {
                 }
             })
             .collect();
-        let (settings, epoch) = (Settings::of(upstream), before.epoch);
-        let room = Room::after(upstream, &before.room, places);
-        Arc::new(Self { list, settings, health: Mutex::new(health), room, epoch })
+        drop(known);
+        let room = Room::after(upstream, &endpoints, &before.room, &places);
+        Arc::new(Self { endpoints, list, settings, health: Mutex::new(health), room, epoch: before.epoch })
     }
 
-    /// Whether these are used as an upstream says by now.
+    /// Where each of them is, and what it is called.
     #[must_use]
-    pub fn are_used_as(&self, upstream: &Upstream) -> bool {
-        self.settings == Settings::of(upstream)
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
     }
 
     /// Whether a server may be used while others are.
@@ -434,6 +448,7 @@ mod tests {
     fn servers_with(settings: Settings) -> Servers {
         let count = settings.shares.len();
         Servers {
+            endpoints: Box::default(),
             list: (0..count).map(|index| Server::of(&index.to_string())).collect(),
             settings,
             room: Room::unlimited(count),

@@ -14,6 +14,7 @@ pub(crate) mod gate;
 pub(crate) mod hyper_origin;
 pub(crate) mod impairment;
 pub(crate) mod message;
+pub(crate) mod name_server;
 pub(crate) mod network;
 pub(crate) mod origin;
 pub(crate) mod taken;
@@ -26,6 +27,7 @@ pub(crate) use daemon::Corsair;
 pub(crate) use gate::Gate;
 pub(crate) use impairment::{Impairment, Turns};
 pub(crate) use message::{Fault, Fields, Framing, Request, Response};
+pub(crate) use name_server::{NameServer, Zone};
 pub(crate) use network::Network;
 pub(crate) use origin::{Exchange, Origin, Then};
 

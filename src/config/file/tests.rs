@@ -193,7 +193,6 @@ fn what_is_planned_is_told_to_be() {
         ("[policy.a]\npreset = \"llm\"", "f:2:1: policy.a.preset"),
         ("[gateway]\ncookies = \"pass\"", "f:2:1: gateway.cookies"),
         ("[[gateway.target]]", "f:1:11: gateway.target"),
-        ("[upstream.a]\nresolve = \"all\"", "f:2:1: upstream.a.resolve"),
         ("[upstream.a]\nproxy = \"parent\"", "f:2:1: upstream.a.proxy"),
         ("[[route]]\naccess = []", "f:2:1: route.access"),
     ] {

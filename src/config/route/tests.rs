@@ -1,11 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{
-        sample,
-        settings::Part,
-        upstream::{self, Endpoint},
-    },
+    super::{endpoint::Endpoint, sample, settings::Part, upstream},
     *,
 };
 

@@ -8,19 +8,23 @@ use std::{
     net::IpAddr,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    rc::Rc,
     time::{Duration, SystemTime},
 };
 
-use tokio::{sync::Mutex, task::spawn_blocking, time::Instant};
+use tokio::{
+    sync::Mutex,
+    task::{spawn_blocking, spawn_local},
+    time::Instant,
+};
+
+use crate::config::MAX_ADDRESSES;
 
 /// How often the file is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Bytes of the file that are read; the longest lists in use (blocklists) have a third of it.
 const MAX_BYTES: u64 = 16 << 20;
-
-/// Addresses of one name that are remembered.
-pub(super) const MAX_ADDRESSES: usize = 64;
 
 type Table = HashMap<Box<str>, Vec<IpAddr>>;
 
@@ -68,13 +72,27 @@ impl HostsFile {
     /// The addresses that the file has for `name` (lower case, no final dot), those of IPv6 first; `None`
     /// when it has none.
     pub(super) async fn look_up(&self, name: &str) -> Option<Vec<IpAddr>> {
+        self.renew().await;
+        self.table.borrow().get(name).cloned()
+    }
+
+    async fn renew(&self) {
         if self.is_due() {
             let _one_reader = self.reading.lock().await;
             if self.is_due() {
                 self.look().await;
             }
         }
-        self.table.borrow().get(name).cloned()
+    }
+
+    /// Whether the file had `address` for `name` when it was read last; `None` when it had none. Where it is due the file
+    /// is looked at behind that.
+    pub(super) fn has(self: &Rc<Self>, name: &str, address: IpAddr) -> Option<bool> {
+        if self.is_due() && self.reading.try_lock().is_ok() {
+            let file = Rc::clone(self);
+            spawn_local(async move { file.renew().await });
+        }
+        self.table.borrow().get(name).map(|addresses| addresses.contains(&address))
     }
 
     fn is_due(&self) -> bool {

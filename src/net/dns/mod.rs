@@ -10,6 +10,10 @@ mod name_servers;
 
 mod resolver;
 
-pub use self::resolver::{
-    Addresses, LOOKUP_MEMORY, LOOKUPS_OF_GOOD, MAX_NAMES, NAME_MEMORY, Resolver, ResolverSettings,
+pub use self::{
+    name_servers::ServiceRecord,
+    resolver::{
+        Addresses, LOOKUP_MEMORY, LOOKUPS_OF_GOOD, MAX_NAMES, NAME_MEMORY, Resolver, ResolverSettings,
+        Services,
+    },
 };

@@ -24,8 +24,8 @@ use hickory_resolver::{
 };
 use tokio::time::timeout;
 
-use super::hosts::{MAX_ADDRESSES, Stamp};
-use crate::{error::Error, net::throttle::Throttle};
+use super::hosts::Stamp;
+use crate::{config::MAX_ADDRESSES, error::Error, net::throttle::Throttle};
 
 /// What one answer takes at most, in bytes: a message of 64 KiB (RFC 1035 §4.2.2) and the records in it, of 16 bytes
 /// at least, each with its name, which outside of the message is written out.
@@ -44,12 +44,25 @@ const FAMILY_DELAY: Duration = Duration::from_millis(250);
 /// How long the answer of one family lives when the other could not be learnt.
 const HALF_ANSWER_TTL: Duration = Duration::from_secs(10);
 
+/// Where a service is to be had (RFC 2782).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServiceRecord {
+    /// Those with the lowest number are used while any of them can be.
+    pub priority: u16,
+    /// Its share among those of the same priority.
+    pub weight: u16,
+    /// The port there.
+    pub port: u16,
+    /// The name of the machine, absolute.
+    pub target: Box<str>,
+}
+
 /// What DNS says about a name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reply {
-    /// It has addresses, those of IPv6 first.
-    Found { addresses: Vec<IpAddr>, ttl: Duration },
-    /// It does not exist or has no address, and the server may know (RFC 2308).
+pub(super) enum Reply<A> {
+    /// It has what was asked for; of addresses those of IPv6 first.
+    Found { answer: A, ttl: Duration },
+    /// It does not exist or has nothing of that kind, and the server may know (RFC 2308).
     Absent { ttl: Duration },
     /// The servers failed, or did not answer.
     Failed(Error),
@@ -79,13 +92,22 @@ impl NameServers {
 
     /// Asks for the addresses of both families of `name`: lower case, of letters, digits, hyphens,
     /// underscores and dots; absolute with a final dot.
-    pub(super) async fn look_up(&self, name: &str) -> Reply {
+    pub(super) async fn look_up(&self, name: &str) -> Reply<Vec<IpAddr>> {
+        self.look_up_with(name, Built::ask).await
+    }
+
+    /// Asks where the service `name` is to be had, which is of the same characters.
+    pub(super) async fn look_up_service(&self, name: &str) -> Reply<Vec<ServiceRecord>> {
+        self.look_up_with(name, Built::ask_service).await
+    }
+
+    async fn look_up_with<A>(&self, name: &str, ask: impl AsyncFn(&Built, Name) -> Reply<A>) -> Reply<A> {
         let Some(built) = self.current() else { return Reply::Failed(Error::Dns) };
         let Some(candidates) = built.candidates(name) else { return Reply::Failed(Error::Dns) };
         let mut absent = Duration::MAX;
         let mut failed = false;
         for candidate in candidates {
-            match built.ask(candidate).await {
+            match ask(&built, candidate).await {
                 found @ Reply::Found { .. } => return found,
                 Reply::Absent { ttl } => absent = absent.min(ttl),
                 // A search domain whose server is broken does not hide the name itself.
@@ -193,7 +215,7 @@ impl Built {
         Some(candidates)
     }
 
-    async fn ask(&self, name: Name) -> Reply {
+    async fn ask(&self, name: Name) -> Reply<Vec<IpAddr>> {
         let mut six = pin!(self.ask_family(name.clone(), RecordType::AAAA));
         let mut four = pin!(self.ask_family(name, RecordType::A));
         // RFC 8305 §3: both at once, and no long wait for the second when the first can be used.
@@ -207,34 +229,43 @@ impl Built {
         merge(six, four)
     }
 
-    async fn ask_family(&self, name: Name, family: RecordType) -> Reply {
+    async fn ask_family(&self, name: Name, family: RecordType) -> Reply<Vec<IpAddr>> {
         match self.resolver.lookup(name, family).await {
-            Ok(lookup) => from_records(lookup.answers()),
+            Ok(lookup) => from_records(lookup.answers(), MAX_ADDRESSES, |data| data.ip_addr()),
+            Err(error) => from_error(&error),
+        }
+    }
+
+    async fn ask_service(&self, name: Name) -> Reply<Vec<ServiceRecord>> {
+        match self.resolver.lookup(name, RecordType::SRV).await {
+            Ok(lookup) => from_records(lookup.answers(), MAX_ADDRESSES, service),
             Err(error) => from_error(&error),
         }
     }
 }
 
 /// The answer of the other family, waited for as long as the first one allows.
-async fn after(first: &Reply, other: impl Future<Output = Reply>) -> Reply {
+async fn after(
+    first: &Reply<Vec<IpAddr>>,
+    other: impl Future<Output = Reply<Vec<IpAddr>>>,
+) -> Reply<Vec<IpAddr>> {
     match first {
         Reply::Found { .. } => timeout(FAMILY_DELAY, other).await.unwrap_or(Reply::Failed(Error::DnsTimeout)),
         Reply::Absent { .. } | Reply::Failed(_) => other.await,
     }
 }
 
-fn merge(six: Reply, four: Reply) -> Reply {
+fn merge(six: Reply<Vec<IpAddr>>, four: Reply<Vec<IpAddr>>) -> Reply<Vec<IpAddr>> {
     use Reply::{Absent, Failed, Found};
     match (six, four) {
-        (Found { mut addresses, ttl }, Found { addresses: four, ttl: four_ttl }) => {
-            addresses.extend(four);
-            Found { addresses, ttl: ttl.min(four_ttl) }
+        (Found { answer: six, ttl }, Found { answer: four, ttl: four_ttl }) => {
+            Found { answer: both(six, four), ttl: ttl.min(four_ttl) }
         }
-        (Found { addresses, ttl }, Absent { .. }) | (Absent { .. }, Found { addresses, ttl }) => {
-            Found { addresses, ttl }
+        (Found { answer, ttl }, Absent { .. }) | (Absent { .. }, Found { answer, ttl }) => {
+            Found { answer, ttl }
         }
-        (Found { addresses, ttl }, Failed(_)) | (Failed(_), Found { addresses, ttl }) => {
-            Found { addresses, ttl: ttl.min(HALF_ANSWER_TTL) }
+        (Found { answer, ttl }, Failed(_)) | (Failed(_), Found { answer, ttl }) => {
+            Found { answer, ttl: ttl.min(HALF_ANSWER_TTL) }
         }
         (Absent { ttl }, Absent { ttl: four_ttl }) => Absent { ttl: ttl.min(four_ttl) },
         (Failed(Error::DnsTimeout), Failed(_)) => Failed(Error::DnsTimeout),
@@ -244,26 +275,51 @@ fn merge(six: Reply, four: Reply) -> Reply {
     }
 }
 
-fn from_records(records: &[Record]) -> Reply {
-    let mut addresses = Vec::new();
+/// The addresses of both families, as many as are remembered; each has half of them if it needs that.
+fn both(mut six: Vec<IpAddr>, four: Vec<IpAddr>) -> Vec<IpAddr> {
+    six.truncate(MAX_ADDRESSES.saturating_sub(four.len()).max(MAX_ADDRESSES / 2));
+    six.extend(four);
+    six.truncate(MAX_ADDRESSES);
+    six
+}
+
+/// What is in an answer of the kind that was asked for, at most so many.
+fn from_records<A>(records: &[Record], most: usize, of: impl Fn(&RData) -> Option<A>) -> Reply<Vec<A>> {
+    let mut answer = Vec::new();
     let mut ttl = u32::MAX;
     for record in records {
-        if let Some(address) = record.data.ip_addr() {
-            if addresses.len() < MAX_ADDRESSES / 2 {
-                addresses.push(address);
+        if let Some(one) = of(&record.data) {
+            if answer.len() < most {
+                answer.push(one);
             }
             ttl = ttl.min(record.ttl);
         } else if let RData::CNAME(_) = record.data {
             ttl = ttl.min(record.ttl);
         }
     }
-    if addresses.is_empty() {
+    if answer.is_empty() {
         return Reply::Absent { ttl: Duration::ZERO };
     }
-    Reply::Found { addresses, ttl: Duration::from_secs(ttl.into()) }
+    Reply::Found { answer, ttl: Duration::from_secs(ttl.into()) }
 }
 
-fn from_error(error: &NetError) -> Reply {
+/// The server that a record names; a target of "." says that the service is not to be had (RFC 2782).
+fn service(data: &RData) -> Option<ServiceRecord> {
+    let RData::SRV(record) = data else { return None };
+    if record.target.is_root() || record.port == 0 {
+        return None;
+    }
+    let mut target = record.target.clone();
+    target.set_fqdn(true);
+    Some(ServiceRecord {
+        priority: record.priority,
+        weight: record.weight,
+        port: record.port,
+        target: target.to_ascii().to_ascii_lowercase().into(),
+    })
+}
+
+fn from_error<A>(error: &NetError) -> Reply<A> {
     if let NetError::Dns(DnsError::NoRecordsFound(no_records)) = error
         && matches!(no_records.response_code, ResponseCode::NXDomain | ResponseCode::NoError)
     {
@@ -333,17 +389,17 @@ mod tests {
     fn the_two_families_make_one_answer() {
         use Reply::{Absent, Failed};
         let seconds = Duration::from_secs;
-        let six = || Reply::Found { addresses: vec![[0, 0, 0, 0, 0, 0, 0, 6].into()], ttl: seconds(60) };
-        let four = || Reply::Found { addresses: vec![[0, 0, 0, 4].into()], ttl: seconds(30) };
+        let six = || Reply::Found { answer: vec![[0, 0, 0, 0, 0, 0, 0, 6].into()], ttl: seconds(60) };
+        let four = || Reply::Found { answer: vec![[0, 0, 0, 4].into()], ttl: seconds(30) };
         let both = vec![[0, 0, 0, 0, 0, 0, 0, 6].into(), [0, 0, 0, 4].into()];
         for (six, four, expected) in [
-            (six(), four(), Reply::Found { addresses: both, ttl: seconds(30) }),
+            (six(), four(), Reply::Found { answer: both, ttl: seconds(30) }),
             (Absent { ttl: seconds(5) }, four(), four()),
             (six(), Absent { ttl: seconds(5) }, six()),
             (
                 six(),
                 Failed(Error::Dns),
-                Reply::Found { addresses: vec![[0, 0, 0, 0, 0, 0, 0, 6].into()], ttl: HALF_ANSWER_TTL },
+                Reply::Found { answer: vec![[0, 0, 0, 0, 0, 0, 0, 6].into()], ttl: HALF_ANSWER_TTL },
             ),
             (Absent { ttl: seconds(5) }, Absent { ttl: seconds(3) }, Absent { ttl: seconds(3) }),
             (Absent { ttl: seconds(5) }, Failed(Error::DnsTimeout), Failed(Error::DnsTimeout)),

@@ -1,7 +1,11 @@
 //! Names become addresses: the hosts file first, then a bounded memory, then DNS.
 //!
+//! Of a name it is asked which addresses it has, or where the service is to be had that it stands for; the one is remembered
+//! apart from the other.
+//!
 //! One resolver per worker. A name is asked for once at a time, whoever waits for it; an answer lives for
-//! its TTL; when DNS fails, the last good one stays in use for a bounded time. Nothing here blocks the
+//! its TTL; when DNS fails, or knows the
+//! name no more, the last good one stays in use for a bounded time. Nothing here blocks the
 //! worker. A lookup that nobody waits for any more gives its place up, unless it renews what was good before: that
 //! still ends and is remembered.
 //!
@@ -21,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
 use tokio::{
     sync::{Semaphore, watch},
     task::spawn_local,
@@ -29,7 +34,7 @@ use tokio::{
 
 use super::{
     hosts::HostsFile,
-    name_servers::{ANSWER_MEMORY, NameServers, Reply},
+    name_servers::{ANSWER_MEMORY, NameServers, Reply, ServiceRecord},
 };
 use crate::{
     error::Error,
@@ -39,7 +44,7 @@ use crate::{
 /// Names that are remembered; the least useful one goes first.
 pub const MAX_NAMES: usize = 1024;
 
-/// What one of them takes at most, in bytes: its addresses, 1.4 KiB, or the task of a lookup that waits for its place.
+/// What one of them takes at most, in bytes: its addresses, 4.3 KiB, or the task of a lookup that waits for its place.
 pub const NAME_MEMORY: usize = 8 << 10;
 
 /// What a lookup under way takes at most, in bytes: its sockets and questions, and an answer for each family. Answers
@@ -72,6 +77,9 @@ const MAX_LOOKUP_TIME: Duration = Duration::from_secs(15);
 /// The addresses of a name, at least one; those of IPv6 first, each family in the order of the answer.
 pub type Addresses = Rc<[IpAddr]>;
 
+/// Where a service is to be had, at one server at least.
+pub type Services = Rc<[ServiceRecord]>;
+
 /// Where names come from.
 #[derive(Clone, Debug)]
 pub struct ResolverSettings {
@@ -91,10 +99,11 @@ pub struct Resolver(Rc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    hosts: HostsFile,
+    hosts: Rc<HostsFile>,
     servers: NameServers,
     max_stale: Duration,
-    names: RefCell<HashMap<Rc<str>, Entry>>,
+    names: Memory<IpAddr>,
+    services: Memory<ServiceRecord>,
     /// Counts uses, to know the least recent one.
     uses: Cell<u64>,
     places: Places,
@@ -102,19 +111,51 @@ struct Shared {
     places_of_good: Semaphore,
 }
 
+/// What is known of names. Hashed with random numbers of this process: they may be clients' input.
+type Memory<A> = RefCell<HashMap<Rc<str>, Entry<A>, RandomState>>;
+
+/// What can be asked of a name.
+trait Asked: Sized + 'static {
+    /// What is known of names in this regard.
+    fn memory(shared: &Shared) -> &Memory<Self>;
+
+    /// What DNS says, now.
+    async fn ask(servers: &NameServers, name: &str) -> Reply<Vec<Self>>;
+}
+
+impl Asked for IpAddr {
+    fn memory(shared: &Shared) -> &Memory<Self> {
+        &shared.names
+    }
+
+    async fn ask(servers: &NameServers, name: &str) -> Reply<Vec<Self>> {
+        servers.look_up(name).await
+    }
+}
+
+impl Asked for ServiceRecord {
+    fn memory(shared: &Shared) -> &Memory<Self> {
+        &shared.services
+    }
+
+    async fn ask(servers: &NameServers, name: &str) -> Reply<Vec<Self>> {
+        servers.look_up_service(name).await
+    }
+}
+
 /// What is known about one name.
-#[derive(Debug, Default)]
-struct Entry {
-    cached: Option<Cached>,
+#[derive(Debug)]
+struct Entry<A> {
+    cached: Option<Cached<A>>,
     failure: Option<Failure>,
-    lookup: Option<Running>,
+    lookup: Option<Running<A>>,
     used: u64,
 }
 
 /// The last good answer.
 #[derive(Debug)]
-struct Cached {
-    addresses: Addresses,
+struct Cached<A> {
+    answer: Rc<[A]>,
     expires: Instant,
 }
 
@@ -125,34 +166,40 @@ struct Failure {
     until: Instant,
 }
 
-type Announce = watch::Sender<Option<Result<Addresses, Error>>>;
+type Announce<A> = watch::Sender<Option<Result<Rc<[A]>, Error>>>;
 
 /// A lookup under way. Its task owns what announces the result, so that it knows when nobody waits any more.
 #[derive(Debug)]
-struct Running {
-    announce: Weak<Announce>,
+struct Running<A> {
+    announce: Weak<Announce<A>>,
     since: Instant,
     queue: Rc<QueueTime>,
 }
 
 /// A wait for a lookup.
 #[derive(Debug)]
-struct Lookup {
-    result: watch::Receiver<Option<Result<Addresses, Error>>>,
+struct Lookup<A> {
+    result: watch::Receiver<Option<Result<Rc<[A]>, Error>>>,
     since: Instant,
     /// How long it waits for its place.
     queue: Rc<QueueTime>,
 }
 
 /// What the memory says about a name.
-enum Known {
-    Now(Result<Addresses, Error>),
+enum Known<A> {
+    Now(Result<Rc<[A]>, Error>),
     /// A lookup is under way; an old answer may serve instead.
-    Soon(Lookup, Option<Addresses>),
+    Soon(Lookup<A>, Option<Rc<[A]>>),
 }
 
-impl Entry {
-    fn usable(&self, now: Instant, max_stale: Duration) -> Option<&Cached> {
+impl<A> Default for Entry<A> {
+    fn default() -> Self {
+        Self { cached: None, failure: None, lookup: None, used: 0 }
+    }
+}
+
+impl<A> Entry<A> {
+    fn usable(&self, now: Instant, max_stale: Duration) -> Option<&Cached<A>> {
         self.cached.as_ref().filter(|cached| {
             // A sum too large for the clock is "for ever".
             cached.expires.checked_add(max_stale).is_none_or(|end| now < end)
@@ -160,7 +207,7 @@ impl Entry {
     }
 
     /// The lookup that is under way; one that ended without a result (it panicked) is not.
-    fn lookup(&self) -> Option<Lookup> {
+    fn lookup(&self) -> Option<Lookup<A>> {
         let Running { announce, since, queue } = self.lookup.as_ref()?;
         let (result, queue) = (announce.upgrade()?.subscribe(), Rc::clone(queue));
         Some(Lookup { result, since: *since, queue })
@@ -173,10 +220,11 @@ impl Resolver {
     pub fn new(settings: ResolverSettings) -> Self {
         let hosts_file = settings.hosts_file.unwrap_or_else(|| PathBuf::from("/etc/hosts"));
         Self(Rc::new(Shared {
-            hosts: HostsFile::new(hosts_file),
+            hosts: Rc::new(HostsFile::new(hosts_file)),
             servers: NameServers::new(settings.servers, PathBuf::from("/etc/resolv.conf")),
             max_stale: settings.max_stale,
             names: RefCell::default(),
+            services: RefCell::default(),
             uses: Cell::new(0),
             places: Places::new(PLACE_TIME, settings.lookups),
             places_of_good: Semaphore::new(settings.lookups.min(LOOKUPS_OF_GOOD)),
@@ -200,14 +248,73 @@ impl Resolver {
         }
         let name = normal(name).ok_or(Error::Dns)?;
         let relative = name.strip_suffix('.').unwrap_or(&name);
-        if relative == "localhost" || relative.ends_with(".localhost") {
+        if is_loopback(relative) {
             // IPv4 first: what listens on one of them only is most often found there.
             return Ok(Rc::new([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
         }
         if let Some(addresses) = self.0.hosts.look_up(relative).await {
             return Ok(addresses.into());
         }
-        match self.known(&name)? {
+        self.remembered(&name, queue).await
+    }
+
+    /// Where the service `name` is to be had, such as `_http._tcp.api.example` (RFC 2782), as [`resolve`](Self::resolve) has
+    /// addresses.
+    ///
+    /// # Errors
+    /// As for addresses.
+    pub async fn services(&self, name: &str, queue: &QueueTime) -> Result<Services, Error> {
+        self.remembered(&normal(name).ok_or(Error::Dns)?, queue).await
+    }
+
+    /// Whether `address` is still one of those that `name` has, or nothing newer is known; where the last answer has ended,
+    /// the name is asked for behind that.
+    #[must_use]
+    pub fn still_has(&self, name: &str, address: IpAddr) -> bool {
+        let Some(name) = normal(name) else { return true };
+        let relative = name.strip_suffix('.').unwrap_or(&name);
+        if is_loopback(relative) {
+            return true;
+        }
+        if let Some(has) = self.0.hosts.has(relative, address) {
+            return has;
+        }
+        if self.0.names.borrow().get(&*name).is_none_or(|entry| entry.cached.is_none()) {
+            return true;
+        }
+        match self.known::<IpAddr>(&name) {
+            Ok(Known::Now(Ok(addresses)) | Known::Soon(_, Some(addresses))) => addresses.contains(&address),
+            Ok(Known::Now(Err(_)) | Known::Soon(_, None)) | Err(_) => true,
+        }
+    }
+
+    /// When it is worth to ask for the addresses of `name` again.
+    #[must_use]
+    pub fn due(&self, name: &str) -> Instant {
+        self.due_of::<IpAddr>(name)
+    }
+
+    /// When it is worth to ask again where the service `name` is to be had.
+    #[must_use]
+    pub fn service_due(&self, name: &str) -> Instant {
+        self.due_of::<ServiceRecord>(name)
+    }
+
+    fn due_of<A: Asked>(&self, name: &str) -> Instant {
+        let now = Instant::now();
+        let known = normal(name).and_then(|name| {
+            let memory = A::memory(&self.0).borrow();
+            let entry = memory.get(&*name)?;
+            let fresh = entry.cached.as_ref().map(|cached| cached.expires).filter(|expires| *expires > now);
+            fresh.or_else(|| entry.failure.as_ref().map(|failure| failure.until))
+        });
+        // What is in the hosts file, or is no name at all, is looked at as often as that one.
+        known.unwrap_or(now + RETRY_EVERY).max(now + PATIENCE)
+    }
+
+    /// What is remembered of a name, or asked for.
+    async fn remembered<A: Asked>(&self, name: &str, queue: &QueueTime) -> Result<Rc<[A]>, Error> {
+        match self.known(name)? {
             Known::Now(result) => result,
             Known::Soon(lookup, None) => {
                 let _shared = SharedQueue::of(&lookup, queue);
@@ -226,10 +333,10 @@ impl Resolver {
     }
 
     /// What is known about a name, after starting a lookup where one is due.
-    fn known(&self, name: &str) -> Result<Known, Error> {
+    fn known<A: Asked>(&self, name: &str) -> Result<Known<A>, Error> {
         let now = Instant::now();
         let shared = &self.0;
-        let mut names = shared.names.borrow_mut();
+        let mut names = A::memory(shared).borrow_mut();
         if !names.contains_key(name) {
             make_room(&mut names, now, shared.max_stale)?;
             names.insert(name.into(), Entry::default());
@@ -240,9 +347,9 @@ impl Resolver {
         if let Some(cached) = &entry.cached
             && now < cached.expires
         {
-            return Ok(Known::Now(Ok(Rc::clone(&cached.addresses))));
+            return Ok(Known::Now(Ok(Rc::clone(&cached.answer))));
         }
-        let old = entry.usable(now, shared.max_stale).map(|cached| Rc::clone(&cached.addresses));
+        let old = entry.usable(now, shared.max_stale).map(|cached| Rc::clone(&cached.answer));
         if let Some(failure) = &entry.failure
             && now < failure.until
         {
@@ -276,7 +383,7 @@ struct SharedQueue<'a> {
 }
 
 impl<'a> SharedQueue<'a> {
-    fn of(lookup: &Lookup, queue: &'a QueueTime) -> Self {
+    fn of<A>(lookup: &Lookup<A>, queue: &'a QueueTime) -> Self {
         Self { of_lookup: Rc::clone(&lookup.queue), queue, since: Instant::now() }
     }
 }
@@ -291,16 +398,16 @@ impl Drop for SharedQueue<'_> {
 }
 
 /// Waits for the end of a lookup.
-async fn ended(mut lookup: Lookup) -> Result<Addresses, Error> {
+async fn ended<A>(mut lookup: Lookup<A>) -> Result<Rc<[A]>, Error> {
     let result = lookup.result.wait_for(Option::is_some).await.map(|result| (*result).clone());
     // Closed without a result: the lookup panicked, or was abandoned at the moment we came.
     result.ok().flatten().unwrap_or(Err(Error::Dns))
 }
 
-async fn look_up(
+async fn look_up<A: Asked>(
     shared: Rc<Shared>,
     name: Rc<str>,
-    announce: Rc<Announce>,
+    announce: Rc<Announce<A>>,
     queue: Rc<QueueTime>,
     was_good: bool,
 ) {
@@ -314,13 +421,13 @@ async fn look_up(
                     places.acquire().await.ok()?
                 }
             };
-            timeout(MAX_LOOKUP_TIME, shared.servers.look_up(&name)).await
+            timeout(MAX_LOOKUP_TIME, A::ask(&shared.servers, &name)).await
         } else {
             let place = shared.places.take(&queue).await?;
             let looking = async {
                 tokio::select! {
                     biased;
-                    reply = shared.servers.look_up(&name) => reply,
+                    reply = A::ask(&shared.servers, &name) => reply,
                     () = place.given_up() => Reply::Failed(Error::DnsTimeout),
                 }
             };
@@ -341,7 +448,7 @@ async fn look_up(
         () = abandoned, if !was_good => None,
     };
     let Some(reply) = reply else {
-        if let Some(entry) = shared.names.borrow_mut().get_mut(&name) {
+        if let Some(entry) = A::memory(&shared).borrow_mut().get_mut(&name) {
             entry.lookup = None;
         }
         return;
@@ -352,42 +459,40 @@ async fn look_up(
 
 impl Shared {
     /// Remembers what a lookup brought and says what its waiters are told.
-    fn learn(&self, name: &str, reply: Reply) -> Result<Addresses, Error> {
+    fn learn<A: Asked>(&self, name: &str, reply: Reply<Vec<A>>) -> Result<Rc<[A]>, Error> {
         let now = Instant::now();
-        let mut names = self.names.borrow_mut();
+        let mut names = A::memory(self).borrow_mut();
         // Never evicted while its lookup is under way.
         let entry = names.get_mut(name).ok_or(Error::Internal)?;
         entry.lookup = None;
-        match reply {
-            Reply::Found { addresses, ttl } => {
-                let addresses: Addresses = addresses.into();
+        let (error, until) = match reply {
+            Reply::Found { answer, ttl } => {
+                let answer: Rc<[A]> = answer.into();
                 let expires = now + ttl.clamp(POSITIVE_TTL.0, POSITIVE_TTL.1);
-                entry.cached = Some(Cached { addresses: Rc::clone(&addresses), expires });
+                entry.cached = Some(Cached { answer: Rc::clone(&answer), expires });
                 entry.failure = None;
-                Ok(addresses)
+                return Ok(answer);
             }
-            Reply::Absent { ttl } => {
-                // It is known not to exist: an old address is no longer the last good one.
-                entry.cached = None;
-                let until = now + ttl.clamp(NEGATIVE_TTL.0, NEGATIVE_TTL.1);
-                entry.failure = Some(Failure { error: Error::Dns, until });
-                Err(Error::Dns)
-            }
-            Reply::Failed(error) => {
-                entry.failure = Some(Failure { error, until: now + RETRY_EVERY });
-                let old = entry.usable(now, self.max_stale).map(|cached| Rc::clone(&cached.addresses));
-                if old.is_some() {
-                    tracing::debug!(name, %error, "cannot resolve; the last good addresses stay in use");
-                }
-                old.ok_or(error)
-            }
+            Reply::Absent { ttl } => (Error::Dns, now + ttl.clamp(NEGATIVE_TTL.0, NEGATIVE_TTL.1)),
+            Reply::Failed(error) => (error, now + RETRY_EVERY),
+        };
+        entry.failure = Some(Failure { error, until });
+        // A name that is gone may be a zone that was emptied by mistake.
+        let old = entry.usable(now, self.max_stale).map(|cached| Rc::clone(&cached.answer));
+        if old.is_some() {
+            tracing::debug!(name, %error, "cannot resolve; the last good answer stays in use");
         }
+        old.ok_or(error)
     }
 }
 
 /// Removes the least useful name when no other fits: first what can no longer serve, then what was used
 /// least recently. Names being looked up stay.
-fn make_room(names: &mut HashMap<Rc<str>, Entry>, now: Instant, max_stale: Duration) -> Result<(), Error> {
+fn make_room<A>(
+    names: &mut HashMap<Rc<str>, Entry<A>, RandomState>,
+    now: Instant,
+    max_stale: Duration,
+) -> Result<(), Error> {
     if names.len() < MAX_NAMES {
         return Ok(());
     }
@@ -402,6 +507,11 @@ fn make_room(names: &mut HashMap<Rc<str>, Entry>, now: Instant, max_stale: Durat
     };
     names.remove(&least);
     Ok(())
+}
+
+/// Whether a name stands for this machine, whatever DNS says (RFC 6761 §6.3).
+fn is_loopback(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// The name in lower case, when it is one that DNS can be asked for (RFC 1123 §2.1, and underscores).

@@ -120,7 +120,7 @@ impl Renaming<'_> {
                     ))
         };
         let has_address = |server: &&Endpoint| {
-            matches!(server.place(), Place::Port(..)) && is_named(server, server.authority.as_bytes())
+            !matches!(server.place(), Place::Unix(_)) && is_named(server, server.authority.as_bytes())
         };
         let was_called = is_named(self.server, self.sent_host());
         let found = Some(self.server).filter(|server| was_called || has_address(server));

@@ -15,6 +15,7 @@ use crate::net::testing::{in_worker, pass};
 #[derive(Clone, Debug)]
 enum Zone {
     Has(Vec<IpAddr>, u32),
+    Serves(Vec<ServiceRecord>, u32),
     NoSuchName(u32),
     Fails,
     Silent,
@@ -75,6 +76,15 @@ impl Server {
                     }
                 }
             }
+            Zone::Serves(records, ttl) if question.query_type() == RecordType::SRV => {
+                *self.asked.borrow_mut().entry(name).or_default() += 1;
+                for ServiceRecord { priority, weight, port, target } in records {
+                    let target = Name::from_ascii(&*target).unwrap();
+                    let data = RData::SRV(rdata::SRV::new(priority, weight, port, target));
+                    response.add_answer(Record::from_rdata(question.name().clone(), ttl, data));
+                }
+            }
+            Zone::Serves(..) => {}
             Zone::NoSuchName(minimum) => {
                 response.metadata.response_code = ResponseCode::NXDomain;
                 let zone = Name::from_ascii("test.").unwrap();
@@ -237,7 +247,7 @@ fn the_last_good_answer_serves_while_the_servers_fail_and_for_a_bounded_time() {
 }
 
 #[test]
-fn a_name_that_is_gone_has_no_last_good_answer() {
+fn a_name_that_is_gone_has_its_last_good_answer_for_as_long_as_one_that_cannot_be_resolved() {
     in_worker(async {
         let (server, address) = Server::start().await;
         let resolver = resolver(address, HOUR);
@@ -245,7 +255,61 @@ fn a_name_that_is_gone_has_no_last_good_answer() {
         resolver.resolve("api.test", &QueueTime::default()).await.unwrap();
         server.set("api.test.", Zone::NoSuchName(60));
         pass(Duration::from_secs(31)).await;
+        assert_eq!(*resolver.resolve("api.test", &QueueTime::default()).await.unwrap(), [four(1)]);
+        pass(HOUR).await;
         assert_eq!(resolver.resolve("api.test", &QueueTime::default()).await.unwrap_err(), Error::Dns);
+    });
+}
+
+#[test]
+fn an_address_is_one_of_its_name_until_a_newer_answer_says_otherwise() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        assert!(resolver.still_has("api.test", four(9)), "nothing is known");
+        server.set("api.test.", Zone::Has(vec![four(1)], 30));
+        resolver.resolve("api.test", &QueueTime::default()).await.unwrap();
+        let has = |last| resolver.still_has("API.test", four(last));
+        assert_eq!((has(1), has(2)), (true, false));
+        server.set("api.test.", Zone::Has(vec![four(2)], 30));
+        pass(Duration::from_secs(29)).await;
+        assert!(has(1) && server.asked("api.test.") == 1, "it lives for its TTL");
+        pass(Duration::from_secs(2)).await;
+        assert!(has(1), "nobody waits for the new answer");
+        while resolver.0.names.borrow()["api.test"].lookup.is_some() {
+            yield_now().await;
+        }
+        assert_eq!((has(1), has(2), server.asked("api.test.")), (false, true, 2));
+        server.set("api.test.", Zone::Fails);
+        pass(Duration::from_secs(31)).await;
+        assert!(has(2) && !has(1), "the last good answer stays in use");
+        assert!(resolver.still_has("localhost", four(1)) && resolver.still_has("no name", four(1)));
+    });
+}
+
+#[test]
+fn a_service_is_where_dns_says_and_is_remembered_like_a_name() {
+    in_worker(async {
+        let (server, address) = Server::start().await;
+        let resolver = resolver(address, HOUR);
+        let at =
+            |priority, port, target: &str| ServiceRecord { priority, weight: 5, port, target: target.into() };
+        let records = vec![at(1, 80, "a.test."), at(2, 81, "b.test.")];
+        let unusable = [at(1, 0, "a.test."), at(1, 80, ".")];
+        server.set("_http._tcp.api.test.", Zone::Serves([&records[..], &unusable].concat(), 30));
+        for _ in 0..2 {
+            let found = resolver.services("_http._TCP.api.test", &QueueTime::default()).await.unwrap();
+            assert_eq!(*found, records);
+        }
+        assert_eq!(server.asked("_http._tcp.api.test."), 1);
+        let due = resolver.service_due("_http._tcp.api.test") - Instant::now();
+        assert!(due > Duration::from_secs(29) && due <= Duration::from_secs(30), "{due:?}");
+        server.set("_http._tcp.api.test.", Zone::NoSuchName(60));
+        pass(Duration::from_secs(31)).await;
+        let found = resolver.services("_http._tcp.api.test", &QueueTime::default()).await.unwrap();
+        assert_eq!(*found, records, "the last good answer stays in use");
+        server.set("none.test.", Zone::Serves(vec![at(1, 80, ".")], 30));
+        assert_eq!(resolver.services("none.test", &QueueTime::default()).await.unwrap_err(), Error::Dns);
     });
 }
 
@@ -395,7 +459,9 @@ fn nobody_is_let_in_while_every_place_is_being_looked_up() {
         for number in 0..MAX_NAMES {
             let name = format!("n{number}.test");
             server.set(&format!("{name}."), Zone::Silent);
-            let Known::Soon(lookup, _) = resolver.known(&name).unwrap() else { panic!("not known yet") };
+            let Known::Soon(lookup, _) = resolver.known::<IpAddr>(&name).unwrap() else {
+                panic!("not known yet")
+            };
             waiting.push(lookup);
         }
         assert_eq!(resolver.resolve("one-more.test", &QueueTime::default()).await.unwrap_err(), Error::Dns);

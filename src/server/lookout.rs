@@ -1,0 +1,139 @@
+//! What is looked after for all workers, on the thread of the process: whether servers are well, and which ones the names of
+//! upstreams stand for.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    config::{Config, Dns, Endpoint, Resolution, Upstream},
+    net::{Descriptors, dns::Resolver, handshake},
+    proxy::{core::resolver, snapshot::Published},
+    upstream::{Discovery, Prober, Servers},
+};
+
+/// Looks after the upstreams of whatever configuration is published.
+pub(super) struct Lookout {
+    published: Arc<Published>,
+    descriptors: Arc<Descriptors>,
+    names: RefCell<Names>,
+    probes: RefCell<Vec<Probes>>,
+}
+
+/// Where names are resolved, and who follows them.
+struct Names {
+    dns: Dns,
+    resolver: Resolver,
+    followed: Vec<Followed>,
+}
+
+/// Follows the names of one upstream for as long as it is there.
+struct Followed {
+    name: Box<str>,
+    endpoints: Vec<Endpoint>,
+    resolution: Resolution,
+    _tasks: JoinSet<()>,
+}
+
+/// Looks after the servers of one upstream for as long as it is there.
+struct Probes {
+    servers: Arc<Servers>,
+    /// How TLS is spoken to them.
+    tls: Box<str>,
+    _tasks: JoinSet<()>,
+}
+
+impl Lookout {
+    /// Looks after nothing yet.
+    pub(super) fn new(published: &Arc<Published>, descriptors: &Arc<Descriptors>) -> Rc<Self> {
+        let config = &published.current().config;
+        let names = Names { dns: config.dns.clone(), resolver: resolver(config), followed: Vec::new() };
+        Rc::new(Self {
+            published: Arc::clone(published),
+            descriptors: Arc::clone(descriptors),
+            names: RefCell::new(names),
+            probes: RefCell::default(),
+        })
+    }
+
+    /// Looks after what is published, on the local runtime that this is called on; who does already goes on.
+    pub(super) fn renew(self: &Rc<Self>) {
+        self.follow();
+        self.probe();
+    }
+
+    fn follow(self: &Rc<Self>) {
+        let publication = self.published.current();
+        let config = &publication.config;
+        let names = &mut *self.names.borrow_mut();
+        if names.dns != config.dns {
+            *names = Names { dns: config.dns.clone(), resolver: resolver(config), followed: Vec::new() };
+        }
+        let mut before = std::mem::take(&mut names.followed);
+        let upstreams = config.upstreams.iter().zip(&publication.servers);
+        let upstreams = upstreams.filter(|(upstream, _)| upstream.resolution != Resolution::First);
+        let followed = upstreams.map(|(upstream, servers)| {
+            let at = before.iter().position(|followed| followed.is_of(upstream));
+            at.map_or_else(
+                || self.begin_to_follow(upstream, servers, &names.resolver),
+                |at| before.swap_remove(at),
+            )
+        });
+        names.followed = followed.collect();
+    }
+
+    fn begin_to_follow(
+        self: &Rc<Self>,
+        upstream: &Upstream,
+        servers: &Servers,
+        resolver: &Resolver,
+    ) -> Followed {
+        let (lookout, name) = (Rc::downgrade(self), upstream.name.clone());
+        let changed = move |endpoints| {
+            if let Some(lookout) = lookout.upgrade() {
+                lookout.published.publish_servers(&name, endpoints);
+                lookout.probe();
+            }
+        };
+        let discovery = Discovery { upstream: upstream.clone(), resolver: resolver.clone(), changed };
+        Followed {
+            name: upstream.name.clone(),
+            endpoints: upstream.endpoints.clone(),
+            resolution: upstream.resolution,
+            _tasks: discovery.start(servers.endpoints()),
+        }
+    }
+
+    fn probe(&self) {
+        let publication = self.published.current();
+        let config: &Config = &publication.config;
+        let resolver = self.names.borrow().resolver.clone();
+        let mut before = self.probes.take();
+        let upstreams = config.upstreams.iter().zip(&publication.servers);
+        let probes = upstreams.map(|(upstream, servers)| {
+            let tls = upstream.tls.told_apart();
+            let is_same = |probes: &Probes| Arc::ptr_eq(&probes.servers, servers) && *probes.tls == *tls;
+            if let Some(at) = before.iter().position(is_same) {
+                return before.swap_remove(at);
+            }
+            let prober = Prober {
+                upstream: upstream.clone(),
+                socket_buffer: config.limits.socket_buffer,
+                servers: Arc::clone(servers),
+                resolver: resolver.clone(),
+                descriptors: Arc::clone(&self.descriptors),
+                handshakes: handshake::places(),
+            };
+            Probes { servers: Arc::clone(servers), tls: tls.into(), _tasks: prober.start() }
+        });
+        self.probes.replace(probes.collect());
+    }
+}
+
+impl Followed {
+    fn is_of(&self, upstream: &Upstream) -> bool {
+        *self.name == *upstream.name
+            && self.endpoints == upstream.endpoints
+            && self.resolution == upstream.resolution
+    }
+}
