@@ -129,6 +129,24 @@ fn each_address_is_a_server_and_they_come_and_go_with_the_name() {
 }
 
 #[test]
+fn idle_connections_to_a_server_that_is_gone_take_nobody_a_place() {
+    let (_servers, port) = servers([2, 3]);
+    let names = NameServer::with_ttl(1);
+    names.set_addresses("app.test", &[ip(2)]);
+    let upstream = format!(
+        "servers = \"http://app.test:{port}\"\nresolve = \"all\"\npool = {{ max_connections = 1, queue_timeout = \"5s\" }}"
+    );
+    let (corsair, _folder) = in_front_of(&names, &upstream);
+    corsair.wait_for_log("a name stands for other servers");
+    assert_eq!(who(&mut corsair.connect()), ip(2));
+    names.set_addresses("app.test", &[ip(3)]);
+    corsair.wait_for_log(&format!("app.test:{port} 127.0.0.3"));
+    let begun = Instant::now();
+    assert_eq!(all(&corsair, 4), BTreeSet::from([ip(3)]));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_service_is_its_servers_with_their_ports_weights_and_priorities() {
     let origins = [2, 3, 4].map(|last| at(SocketAddr::new(ip(last), 0)));
     let names = NameServer::with_ttl(1);

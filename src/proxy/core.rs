@@ -49,6 +49,8 @@ pub struct Core {
     pub pool: Pool,
     /// Names.
     resolver: RefCell<Resolver>,
+    /// Whose servers idle connections lead to.
+    pooled_version: Cell<u64>,
     /// Where TLS handshakes with upstreams take place.
     pub handshakes: Places,
     /// The date.
@@ -101,6 +103,7 @@ impl Core {
             descriptors,
             pool: Pool::new(idle_connections(&config), Arc::clone(&counters)),
             resolver: RefCell::new(resolver(&config)),
+            pooled_version: Cell::default(),
             handshakes: handshake::places(),
             clock: Clock::default(),
             counters,
@@ -116,6 +119,14 @@ impl Core {
     #[must_use]
     pub fn snapshot(&self) -> Rc<Snapshot> {
         self.snapshots.current()
+    }
+
+    /// Closes idle connections to servers that are gone, once whenever they have changed.
+    pub fn leave_gone_servers(&self) {
+        let snapshot = self.snapshot();
+        if self.pooled_version.replace(snapshot.version) != snapshot.version {
+            snapshot.leave_gone_servers(&self.pool);
+        }
     }
 
     /// Takes over what a new configuration says of what a worker has one of.

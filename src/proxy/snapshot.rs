@@ -115,7 +115,8 @@ pub struct Snapshot {
     policies: Box<[Arc<PolicyCounters>]>,
     /// That of the configuration.
     pub generation: u64,
-    version: u64,
+    /// That of the configuration and its servers.
+    pub version: u64,
 }
 
 /// The servers of an upstream, as one worker uses them.
@@ -204,6 +205,12 @@ impl Snapshot {
                 group.servers.endpoints().iter().for_each(|server| pool.give_up_one_to(&server.key));
             }
         }
+    }
+
+    /// Closes idle connections to servers that are none of this configuration, or that no name stands for any more.
+    pub fn leave_gone_servers(&self, pool: &Pool) {
+        let endpoints = self.groups.iter().flat_map(|group| group.servers.endpoints());
+        pool.leave_all_but(&endpoints.map(|endpoint| &*endpoint.key).collect());
     }
 
     /// What is counted of a route.

@@ -6,7 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     cmp::Reverse,
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -243,6 +243,17 @@ impl Pool {
         let given_up = idle.of(endpoint).and_then(|queue| queue.idle.pop_front());
         drop(idle);
         self.change_total(self.len() - usize::from(given_up.is_some()));
+    }
+
+    /// Closes those that lead to a server of the operator's which is not among `known` any more.
+    pub fn leave_all_but(&self, known: &HashSet<&str>) {
+        let mut idle = self.idle.borrow_mut();
+        for queue in idle.list.iter_mut().filter(|queue| !queue.chosen && !known.contains(&*queue.endpoint)) {
+            queue.idle.clear();
+        }
+        let total = idle.retain(|_| true);
+        drop(idle);
+        self.change_total(total);
     }
 
     /// Waits until there is a connection to look after.

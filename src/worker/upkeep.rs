@@ -12,13 +12,14 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// How often free pipes and buffers are looked through, while there are any: what nobody needs is gone after twice that.
 const GIVE_BACK: Duration = Duration::from_secs(2);
 
-/// Closes idle upstream connections that have expired or died; sleeps for good while there are none.
+/// Closes idle upstream connections that have expired or died, or whose server is gone; sleeps for good while there are none.
 pub(super) async fn sweep(worker: Rc<Worker>) {
     loop {
         worker.core.pool.wait_until_used().await;
         while !worker.core.pool.is_empty() {
             sleep(SWEEP).await;
             worker.core.pool.sweep();
+            worker.core.leave_gone_servers();
         }
     }
 }
@@ -30,7 +31,10 @@ pub(super) async fn give_up(worker: Rc<Worker>) {
         tokio::select! {
             // One at least: the system may have fewer descriptors left than are counted here.
             () = descriptors.called() => while pool.give_up() && descriptors.is_full() {},
-            () = descriptors.places_wanted() => worker.core.snapshot().give_places_up(pool),
+            () = descriptors.places_wanted() => {
+                worker.core.leave_gone_servers();
+                worker.core.snapshot().give_places_up(pool);
+            }
         }
     }
 }
