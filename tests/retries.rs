@@ -7,12 +7,20 @@ use std::{
     collections::BTreeSet,
     net::{SocketAddr, TcpListener},
     sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
 };
 
-use support::{Corsair, Origin, Then, answer};
+use support::{Corsair, Origin, Then, answer, pause};
+
+const SLOW: &str = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A corsair in front of these servers, of which requests take none out.
 fn in_front_of(servers: &[SocketAddr], retry: &str) -> (Corsair, tempfile::TempDir) {
+    with_response_in("60s", servers, retry)
+}
+
+/// The same, with this `timeouts.response`.
+fn with_response_in(time: &str, servers: &[SocketAddr], retry: &str) -> (Corsair, tempfile::TempDir) {
     let urls: Vec<String> = servers.iter().map(|server| format!("\"http://{server}\"")).collect();
     let text = format!(
         "[[listen]]\naddress = \"127.0.0.1:0\"\n[[route]]\nupstream = \"a\"\n\
@@ -22,7 +30,8 @@ fn in_front_of(servers: &[SocketAddr], retry: &str) -> (Corsair, tempfile::TempD
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("corsair.toml");
     std::fs::write(&file, text).unwrap();
-    (Corsair::start(&["-c", file.to_str().unwrap(), "--access-log", "off", "-v"]), folder)
+    let arguments = ["-c", file.to_str().unwrap(), "--access-log", "off", "-v", "--timeout-response", time];
+    (Corsair::start(&arguments), folder)
 }
 
 fn statuses(corsair: &Corsair, request: impl Fn(usize) -> String, count: usize) -> Vec<u16> {
@@ -45,6 +54,37 @@ fn resetting() -> Origin {
     })
 }
 
+/// A server that takes requests and says nothing.
+fn silent() -> Origin {
+    Origin::on_head(|exchange| {
+        exchange.request();
+        exchange.peer_closes();
+        Then::Close
+    })
+}
+
+/// A server that answers at once, but for `/slow`, where it says `first` and the rest of the answer 1.4 s later; if that is
+/// anything, it answers no probe.
+fn slow(first: &'static str) -> Origin {
+    Origin::on_head(move |exchange| {
+        exchange.request();
+        if exchange.target == "*" && !first.is_empty() {
+            exchange.peer_closes();
+            return Then::Close;
+        }
+        let answer = answer("200 OK", "", "x");
+        let mut said = 0;
+        if exchange.target == "/slow" {
+            exchange.send(first);
+            pause(Duration::from_millis(1400));
+            // What is no interim response is the start of this one.
+            said = if answer.starts_with(first) { first.len() } else { 0 };
+        }
+        exchange.send(&answer[said..]);
+        Then::KeepAlive
+    })
+}
+
 /// A server that answers with this status.
 fn answering(status: &str) -> Origin {
     Origin::always(answer(status, "", "said so"))
@@ -52,6 +92,11 @@ fn answering(status: &str) -> Origin {
 
 fn total(origins: &[Origin]) -> usize {
     origins.iter().map(|origin| origin.seen().heads).sum()
+}
+
+/// Requests that were no probes.
+fn asked(origins: &[Origin]) -> usize {
+    origins.iter().flat_map(Origin::lines).filter(|line| line != "OPTIONS *").count()
 }
 
 #[test]
@@ -149,6 +194,110 @@ fn with_one_attempt_nothing_is_sent_twice() {
     seen.sort_unstable();
     assert_eq!(seen, [[200; 5], [502; 5]].concat());
     assert_eq!(total(&origins), 10);
+}
+
+#[test]
+fn a_get_that_a_silent_server_has_is_answered_by_another_within_the_time_for_a_response() {
+    let with_body = |_| "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx".to_owned();
+    let post_without_body = |_| "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".to_owned();
+    for (request, retry, expected) in [
+        (&get as &dyn Fn(usize) -> String, "", [200, 200]),
+        (&get, "attempts = 3", [200, 200]),
+        (&get, "attempts = 1", [200, 504]),
+        (&post, "", [200, 504]),
+        (&post_without_body, "", [200, 504]),
+        (&with_body, "", [200, 504]),
+    ] {
+        let origins = [silent(), Origin::echo()];
+        let addresses = origins.each_ref().map(Origin::address);
+        let (corsair, _folder) = with_response_in("1s", &addresses, retry);
+        let begun = Instant::now();
+        let mut seen = statuses(&corsair, request, 2);
+        seen.sort_unstable();
+        assert_eq!(seen, expected, "{retry} {}", request(0));
+        let again = usize::from(expected == [200; 2]);
+        assert_eq!(asked(&origins), 2 + again, "{retry} {}", request(0));
+        assert!(again == 0 || begun.elapsed() < Duration::from_secs(1), "{retry} {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn where_all_servers_are_silent_one_more_is_asked_and_then_it_is_a_504() {
+    let origins = [silent(), silent(), silent()];
+    let addresses = origins.each_ref().map(Origin::address);
+    let (corsair, _folder) = with_response_in("400ms", &addresses, "");
+    assert_eq!(corsair.ask(get(0)).status, 504);
+    assert_eq!(asked(&origins), 2);
+}
+
+#[test]
+fn a_slow_url_of_a_server_that_answers_others_is_waited_for() {
+    let origins = [slow(""), slow("")];
+    let addresses = origins.each_ref().map(Origin::address);
+    let (corsair, _folder) = with_response_in("2s", &addresses, "");
+    let mut client = corsair.connect();
+    client.send(SLOW);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1300) {
+        assert_eq!(statuses(&corsair, get, 2), [200; 2]);
+    }
+    assert_eq!(client.response().status, 200);
+    let lines: Vec<String> = origins.iter().flat_map(Origin::lines).collect();
+    assert_eq!(lines.iter().filter(|line| *line == "GET /slow").count(), 1);
+}
+
+#[test]
+fn a_slow_url_of_a_server_that_nobody_else_asks_is_waited_for_because_a_probe_is_answered() {
+    let origins = [slow(""), slow("")];
+    let addresses = origins.each_ref().map(Origin::address);
+    let (corsair, _folder) = with_response_in("2s", &addresses, "");
+    assert_eq!(corsair.ask(SLOW).status, 200);
+    assert_eq!(asked(&origins), 1);
+    assert!(total(&origins) > 1, "one of them was asked whether it answers");
+}
+
+#[test]
+fn a_server_that_has_begun_to_answer_is_waited_for() {
+    for first in ["HTTP/1.1 103 Early Hints\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 2"] {
+        let origins = [slow(first), slow(first)];
+        let addresses = origins.each_ref().map(Origin::address);
+        let (corsair, _folder) = with_response_in("2s", &addresses, "");
+        let mut client = corsair.connect();
+        client.send(SLOW);
+        let status = loop {
+            match client.response().status {
+                100..=199 => {}
+                status => break status,
+            }
+        };
+        assert_eq!((status, asked(&origins)), (200, 1), "{first}");
+    }
+}
+
+#[test]
+fn where_nothing_pays_for_another_attempt_a_silent_server_is_waited_for() {
+    const CLIENTS: usize = 24;
+    let late = Origin::on_head(|exchange| {
+        exchange.request();
+        pause(Duration::from_millis(750));
+        exchange.send(answer("200 OK", "", "x"));
+        Then::KeepAlive
+    });
+    for (ill, expected) in [(silent(), [(200, 22), (504, 2)]), (late, [(200, 24), (504, 0)])] {
+        let origins = [ill, Origin::echo()];
+        let addresses = origins.each_ref().map(Origin::address);
+        let (corsair, _folder) = with_response_in("1s", &addresses, "budget = \"0%\"");
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| corsair.connect()).collect();
+        clients.iter_mut().for_each(|client| {
+            client.send(get(0));
+        });
+        let seen: Vec<u16> = clients.iter_mut().map(|client| client.response().status).collect();
+        for (status, count) in expected {
+            assert_eq!(seen.iter().filter(|seen| **seen == status).count(), count, "{status} in {seen:?}");
+        }
+        assert_eq!(asked(&origins), CLIENTS + 10);
+        corsair.wait_for_log("retry.budget is used up");
+    }
 }
 
 #[test]

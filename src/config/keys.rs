@@ -283,7 +283,7 @@ settings! {
         EjectAtMost = "upstream.eject.at_most": Value("PERCENT") = "100%",
             "Servers that failed requests may have taken out at a time, of all; one stays in any case";
         RetryAttempts = "upstream.retry.attempts": Value("N") = "2",
-            "How often a GET, HEAD or OPTIONS without a body is sent that a server closed on without an answer; 1: once";
+            "How often a GET, HEAD or OPTIONS without a body is sent that a server gives no answer to; 1: once";
         RetryBudget = "upstream.retry.budget": Value("PERCENT") = "20%",
             "Further attempts for every 100 requests, and 10 at a time; refused connections cost nothing";
         RetryStatuses = "upstream.retry.statuses": List("STATUS"),

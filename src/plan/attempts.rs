@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::action::Plan;
+use super::{action::Plan, silence::Silence};
 use crate::{config::Timeouts, error::Error, http1::framing::Framing};
 
 /// The attempts at one request: by when they must have come to something, and how often it may be tried.
@@ -19,6 +19,8 @@ pub struct Attempts {
     declinable: bool,
     /// It was sent again already.
     fresh_only: bool,
+    /// How often it may be sent.
+    most: u32,
     /// How often it may be sent yet, beside the resend of what a stale connection has swallowed.
     left: u32,
 }
@@ -41,6 +43,8 @@ pub enum AttemptEnd {
     },
     /// With an answer whose status is tried again at another server; that was paid for.
     Declined,
+    /// With a server that was silent for its share of the time; that was paid for.
+    Abandoned,
 }
 
 /// What is to be done next.
@@ -66,6 +70,7 @@ impl Attempts {
             uploads: plan.framing != Framing::None,
             declinable: plan.may_be_declined(method_name),
             fresh_only: false,
+            most,
             left: most.saturating_sub(1),
         }
     }
@@ -86,6 +91,13 @@ impl Attempts {
     #[must_use]
     pub const fn may_decline(&self) -> bool {
         self.declinable && self.left > 0
+    }
+
+    /// How long the server of an attempt may be silent that was `sent` to it when it had `answered` so many, where the time for
+    /// a response is that of the route; as long as there is time where no attempt is left (rule 28 of [`plan`](super)).
+    #[must_use]
+    pub fn silence(&self, response: Duration, sent: Instant, answered: u64) -> Option<Silence> {
+        (self.repeatable && self.left > 0).then(|| Silence::new(response, self.most, sent, answered))
     }
 
     /// What follows an attempt that ended `now`.
@@ -117,6 +129,11 @@ impl Attempts {
                 self.uploaded(now);
                 Step::Again
             }
+            AttemptEnd::Abandoned => {
+                self.left = self.left.saturating_sub(1);
+                self.fresh_only = true;
+                Step::Again
+            }
             AttemptEnd::Failed { error, .. } => Step::Fail(error),
         }
     }
@@ -131,7 +148,7 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::silence::Heard, *};
     use crate::plan::sample::{REVERSE, client, config, planned};
 
     const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -239,6 +256,36 @@ mod tests {
                 assert_eq!(ends.iter().take_while(again).count(), expected, "{most}: {ends:?}");
             }
             assert!(attempts.may_decline());
+        }
+    }
+
+    #[test]
+    fn a_server_may_be_silent_for_a_share_only_while_an_attempt_is_left_that_may_be_made() {
+        let config = config(REVERSE);
+        let (response, now) = (Duration::from_secs(16), Instant::now());
+        for (head, most, expected) in [
+            (GET, 1, &[][..]),
+            (GET, 2, &[8]),
+            (GET, 4, &[4, 4, 4]),
+            (POST, 4, &[]),
+            ("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", 4, &[]),
+            ("DELETE / HTTP/1.1\r\nHost: h\r\n\r\n", 4, &[]),
+        ] {
+            let (plan, _) = planned(&config, &client(), head);
+            let mut attempts = Attempts::new(&plan, name(head), &config.timeouts, most, now);
+            for seconds in expected {
+                let share = Duration::from_secs(*seconds);
+                let silence = || attempts.silence(response, now, 7).expect("an attempt is left");
+                for (after, expected) in
+                    [(share - Duration::from_nanos(1), Heard::Little), (share, Heard::Nothing)]
+                {
+                    assert_eq!(silence().look(now + after, 7), expected, "{head:?}, {most}");
+                }
+                let paid = || -> bool { panic!("it was paid for") };
+                assert_eq!(attempts.after(AttemptEnd::Abandoned, now, paid), Step::Again);
+                assert!(attempts.fresh_only());
+            }
+            assert!(attempts.silence(response, now, 7).is_none(), "{head:?}, {most}");
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
     future::poll_fn,
     net::SocketAddr,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use super::{
     connection::After,
     core::Core,
     outcome::Outcome,
+    patience::{Elsewhere, Patience, Waited, pay},
     relay::{self, ClientSide, Declining, Ended, ExchangeState, HeadArrived, UpstreamSide},
     snapshot::{Snapshot, gateway_idle},
     tell,
@@ -101,6 +102,8 @@ enum Attempt {
     Redirected(Box<Hop>),
     /// Its answer was not taken: another server is asked.
     Declined,
+    /// Its server was silent for too long: another one is asked.
+    Abandoned,
     Failed {
         error: Error,
         reused: bool,
@@ -118,14 +121,6 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
     if let Some((upstream, group)) = retries {
         group.retries.earn(upstream.retry.budget);
     }
-    let pay = || {
-        retries.is_some_and(|(upstream, group)| {
-            group.retries.spend() || {
-                tell::budget_is_spent(&upstream.name);
-                false
-            }
-        })
-    };
     let mut attempts = {
         let inbound = job.inbound.borrow();
         let name = Request { bytes: inbound.all(), head: job.head }.method_name();
@@ -144,16 +139,17 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
                 AttemptEnd::Redirected
             }
             Attempt::Declined => AttemptEnd::Declined,
+            Attempt::Abandoned => AttemptEnd::Abandoned,
             Attempt::Failed { error, reused, received, elsewhere } => {
                 AttemptEnd::Failed { error, reused, received, elsewhere }
             }
         };
         begun = Instant::now();
-        match attempts.after(end, begun.into_std(), pay) {
+        match attempts.after(end, begun.into_std(), || retries.is_some_and(pay)) {
             Step::Follow => job.outcome.hops += 1,
             Step::Again => {
                 job.core.counters.retry();
-                if job.outcome.reused == Some(true) && end != AttemptEnd::Declined {
+                if job.outcome.reused == Some(true) && matches!(end, AttemptEnd::Failed { .. }) {
                     job.snapshot.upstream_counters(upstream(exchange)).pool_reuse(PoolResult::Stale);
                 }
             }
@@ -191,7 +187,6 @@ impl<'a> Job<'a> {
                 return Attempt::Failed { error, reused: false, received: false, elsewhere: false };
             }
         };
-        let deadline = self.deadline(attempts);
         let (reused, servers) = (connected.lease.reused, self.servers(exchange));
         let turn = servers
             .zip(connected.server)
@@ -199,12 +194,8 @@ impl<'a> Job<'a> {
         let declining = self.declining(exchange, attempts, &connected, tried);
         let tally = self.tally(exchange, connected.server);
         let attempt = self.outcome.attempts;
-        let shown = match (connected.endpoint(), &exchange.destination) {
-            (Some(server), _) => &*server.shown,
-            (None, Destination::Target(target)) => target.url.origin(),
-            (None, Destination::Upstream(_)) => "",
-        };
-        let mut failed = |error: Error, received| {
+        let shown = shown(exchange, connected.endpoint());
+        let failed = |error: Error, received, tried: &mut Vec<usize>| {
             tell::failed_attempt(shown, error, attempt);
             let mut elsewhere = false;
             if !error.client_is_gone() {
@@ -212,18 +203,19 @@ impl<'a> Job<'a> {
             }
             if let Some(turn) = &turn {
                 turn.failed(error, reused);
-                if !reused {
+                if !reused || !error.is_retryable() {
                     tried.push(turn.index());
                 }
                 elsewhere = servers.is_some_and(|servers| servers.has_another(tried));
             }
             Attempt::Failed { error, reused, received, elsewhere }
         };
-        if let Err(error) = self.send_request(exchange, &mut connected, deadline).await {
-            return failed(error, false);
+        if let Err(error) = self.send_request(exchange, &mut connected, self.deadline(attempts)).await {
+            return failed(error, false, tried);
         }
         let sent = Instant::now();
-        let deadline = deadline.min(sent + self.route.timeouts.response);
+        let asked = turn.as_ref().filter(|_| !connected.bound);
+        let patience = self.patience(exchange, attempts, sent, asked, tried);
         let Self { core, snapshot, state, plan, .. } = *self;
         let (server, last) = (connected.endpoint(), core.is_draining());
         let context = ResponseContext::new(&snapshot.config, &core.identity, plan, exchange, server, last);
@@ -231,14 +223,18 @@ impl<'a> Job<'a> {
         let mut upstream =
             UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
         upstream.declining = declining;
-        let relayed = self.relay(&mut upstream, turn.as_ref(), exchange, deadline).await;
+        let relayed = self.relay(&mut upstream, turn.as_ref(), exchange, patience).await;
         self.note(&upstream, turn.as_ref(), tally, sent);
         let received = upstream.received();
         let clean = upstream.ended_cleanly() && self.client.is_written();
         let (hop, leftover) = (upstream.hop.take(), upstream.take_leftover());
         drop(upstream);
         match (relayed, hop, self.response) {
-            (Err(error), ..) => failed(error, received),
+            (Err(error), ..) => failed(error, received, tried),
+            (Ok(Ended::Abandoned), ..) => {
+                failed(Error::ResponseTimeout, false, tried);
+                Attempt::Abandoned
+            }
             (Ok(Ended::Redirect), Some(hop), _) => Attempt::Redirected(hop),
             (Ok(Ended::Declined(status)), ..) => {
                 tell::declined_answer(shown, status, attempt);
@@ -261,13 +257,34 @@ impl<'a> Job<'a> {
                 let closing = After::closing(self.client.body().is_done());
                 Attempt::Done(if persists { After::KeepAlive } else { closing })
             }
-            (Ok(_), _, None) => failed(Error::Internal, received),
+            (Ok(_), _, None) => failed(Error::Internal, received, tried),
         }
     }
 
     /// By when there must be a response head.
     fn deadline(&self, attempts: &Attempts) -> Instant {
         Instant::from_std(attempts.deadline()) + self.queued
+    }
+
+    /// How long an answer is waited for to what was `sent` now: to the end where its server may not be left.
+    fn patience<'t>(
+        &self,
+        exchange: &Exchange,
+        attempts: &Attempts,
+        sent: Instant,
+        turn: Option<&'t Turn<'t>>,
+        tried: &'t [usize],
+    ) -> Patience<'t>
+    where
+        'a: 't,
+    {
+        let response = self.route.timeouts.response;
+        let elsewhere = turn.zip(upstream(exchange)).and_then(|(turn, id)| {
+            let silence = attempts.silence(response, sent.into_std(), turn.answers())?;
+            let paid_by = (self.snapshot.config.upstream(id), self.snapshot.group(id));
+            Some(Elsewhere { silence, turn, tried, paid_by })
+        });
+        Patience::new(self.deadline(attempts).min(sent + response), elsewhere)
     }
 
     /// Which answers of this server are not for the client: none where it is the only one, or may not be left.
@@ -487,7 +504,7 @@ impl<'a> Job<'a> {
         upstream: &mut UpstreamSide<'_>,
         turn: Option<&Turn<'_>>,
         exchange: &Exchange,
-        deadline: Instant,
+        patience: Patience<'_>,
     ) -> Result<Ended, Error> {
         let is_written = self.client.is_written();
         if exchange.drops_body() && !is_written {
@@ -497,7 +514,7 @@ impl<'a> Job<'a> {
         }
         if is_written || exchange.drops_body() {
             self.state.upload.read_to_end();
-            if let Some(ended) = self.relay_heads(upstream, turn, deadline).await? {
+            if let Some(ended) = self.relay_heads(upstream, turn, patience).await? {
                 return Ok(ended);
             }
         }
@@ -512,10 +529,12 @@ impl<'a> Job<'a> {
         &mut self,
         upstream: &mut UpstreamSide<'_>,
         turn: Option<&Turn<'_>>,
-        deadline: Instant,
+        mut patience: Patience<'_>,
     ) -> Result<Option<Ended>, Error> {
         loop {
-            let arrived = self.next_head(upstream, deadline).await?;
+            let Some(arrived) = self.next_head(upstream, &mut patience).await? else {
+                return Ok(Some(Ended::Abandoned));
+            };
             // Now, for the body may be a stream that never ends.
             match (arrived, upstream.plan) {
                 (HeadArrived::Switch, _) => tell(turn, 101),
@@ -553,16 +572,31 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Waits for the next head while an eye is kept on the client.
+    /// Waits for the next head while an eye is kept on the client; nothing where another server is to be asked.
     async fn next_head(
         &mut self,
         upstream: &mut UpstreamSide<'_>,
-        deadline: Instant,
-    ) -> Result<HeadArrived, Error> {
+        patience: &mut Patience<'_>,
+    ) -> Result<Option<HeadArrived>, Error> {
         let Self { client, timer, .. } = self;
-        poll_fn(|cx| match upstream.poll_head(cx) {
-            Poll::Ready(arrived) => Poll::Ready(arrived),
-            Poll::Pending => client.poll_leave(cx, timer, deadline, Error::ResponseTimeout).map(Err),
+        poll_fn(|cx| {
+            if let Poll::Ready(arrived) = upstream.poll_head(cx) {
+                return Poll::Ready(arrived.map(Some));
+            }
+            if upstream.received() {
+                patience.hears();
+            }
+            loop {
+                let error = ready!(client.poll_leave(cx, timer, patience.until(), Error::ResponseTimeout));
+                if error.client_is_gone() {
+                    return Poll::Ready(Err(error));
+                }
+                match patience.waited() {
+                    Waited::NotEnough => {}
+                    Waited::Elsewhere => return Poll::Ready(Ok(None)),
+                    Waited::Enough => return Poll::Ready(Err(error)),
+                }
+            }
         })
         .await
     }
@@ -573,6 +607,15 @@ const fn upstream(exchange: &Exchange) -> Option<UpstreamId> {
     match exchange.destination {
         Destination::Upstream(upstream) => Some(upstream),
         Destination::Target(_) => None,
+    }
+}
+
+/// How messages name where the exchange goes.
+fn shown<'e>(exchange: &'e Exchange, server: Option<&'e Endpoint>) -> &'e str {
+    match (server, &exchange.destination) {
+        (Some(server), _) => &server.shown,
+        (None, Destination::Target(target)) => target.url.origin(),
+        (None, Destination::Upstream(_)) => "",
     }
 }
 

@@ -67,6 +67,8 @@ mod wait;
 
 mod checkout;
 
+mod patience;
+
 mod exchange;
 
 mod request;

@@ -1,17 +1,18 @@
-//! Servers are asked whether they are well, all of them or those that are out: one task for each server, on the thread of the
-//! process.
+//! Servers are asked whether they are well, all of them or those that are out, and those that a request doubts: one task for each
+//! server, on the thread of the process.
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    select,
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
     connector::{self, Opener, OpeningTimes, Remote},
-    health::{Absence, Proof, Reason},
+    health::{Proof, Reason, SOON},
     servers::Servers,
 };
 use crate::{
@@ -59,8 +60,8 @@ impl Prober {
     }
 
     /// Asks a server for a proof that it is well; what keeps it from giving one.
-    async fn probe(&self, server: &Endpoint, absence: Option<Absence>) -> Result<(), Reason> {
-        let found = timeout(self.servers.check().timeout, self.ask(server, absence)).await;
+    async fn probe(&self, index: usize, server: &Endpoint, proof: Proof) -> Result<(), Reason> {
+        let found = timeout(self.servers.check().timeout, self.ask(index, server, proof)).await;
         let found = found.unwrap_or(Err(Reason::ProbeFailed(Error::ResponseTimeout)));
         if let Err(reason) = found {
             tracing::debug!(server = %server.shown, %reason, "a probe failed");
@@ -68,9 +69,8 @@ impl Prober {
         found
     }
 
-    async fn ask(&self, server: &Endpoint, absence: Option<Absence>) -> Result<(), Reason> {
+    async fn ask(&self, index: usize, server: &Endpoint, proof: Proof) -> Result<(), Reason> {
         let (upstream, check) = (&self.upstream, self.servers.check());
-        let proof = absence.map_or(Proof::Connection, |absence| absence.proof);
         let _spent = self.descriptors.spend();
         let Self { resolver, descriptors, handshakes, .. } = self;
         let queue = &QueueTime::default();
@@ -87,11 +87,20 @@ impl Prober {
         };
         let status =
             ask(stream, server, &upstream.host_header, &question).await.map_err(Reason::ProbeFailed)?;
+        self.servers.proved(index);
         let is_well = match check.path {
             Some(_) => check.statuses.iter().any(|statuses| statuses.contains(&status)),
             None => proof != Proof::OtherStatus || !upstream.ejection.statuses.contains(&status),
         };
         if is_well { Ok(()) } else { Err(Reason::ProbeAnswered(status)) }
+    }
+
+    /// Asks a server that a request doubts for any answer.
+    async fn ask_for_proof(&self, index: usize, server: &Endpoint) {
+        if let Err(Reason::ProbeFailed(_)) = self.probe(index, server, Proof::Answer).await {
+            // However many requests doubt it.
+            sleep(SOON).await;
+        }
     }
 }
 
@@ -102,16 +111,21 @@ async fn look_after(prober: Rc<Prober>, index: usize) {
     let (check, url) = (servers.check(), &server.shown);
     // One that was out before it was looked after from here has been told.
     let mut is_told = servers.absence(index).is_some();
-    let mut next = FIRST_WITHIN.min(check.interval).mul_f64(fastrand::f64());
+    let mut due = Instant::now() + FIRST_WITHIN.min(check.interval).mul_f64(fastrand::f64());
+    // Of many proxies not all should ask at once.
+    let after = |next: Duration| Instant::now() + next.mul_f64(0.9 + 0.2 * fastrand::f64());
     loop {
         let Some(absence) = servers.absence(index) else {
-            // Of many proxies not all should ask at once.
-            let wait = next.mul_f64(0.9 + 0.2 * fastrand::f64());
-            if !check.probes_all {
-                servers.taken_out(index).await;
-            } else if timeout(wait, servers.taken_out(index)).await.is_err() {
-                let found = prober.probe(server, None).await;
-                next = servers.probed(index, found);
+            select! {
+                () = servers.taken_out(index) => {}
+                () = async {
+                    servers.doubted(index).await;
+                    prober.ask_for_proof(index, server).await;
+                } => {}
+                () = sleep_until(due), if check.probes_all => {
+                    let found = prober.probe(index, server, Proof::Connection).await;
+                    due = after(servers.probed(index, found));
+                }
             }
             continue;
         };
@@ -124,8 +138,9 @@ async fn look_after(prober: Rc<Prober>, index: usize) {
         }
         sleep_until(Instant::from_std(absence.first_probe)).await;
         loop {
-            let found = prober.probe(server, Some(absence)).await;
-            next = servers.probed(index, found);
+            let found = prober.probe(index, server, absence.proof).await;
+            let next = servers.probed(index, found);
+            due = after(next);
             if servers.absence(index).is_none() {
                 break;
             }

@@ -80,6 +80,10 @@ struct Server {
     identity: u64,
     /// Told when it is taken out.
     taken_out: Notify,
+    /// Told when a request doubts that it answers at all.
+    doubted: Notify,
+    /// Probes that were answered, whatever the answer.
+    proofs: AtomicU64,
 }
 
 /// A request that a server has under way.
@@ -332,6 +336,16 @@ impl Servers {
         }
     }
 
+    /// Waits until a request doubts that a server answers.
+    pub(super) async fn doubted(&self, index: usize) {
+        self.list[index].doubted.notified().await;
+    }
+
+    /// A server has answered a probe.
+    pub(super) fn proved(&self, index: usize) {
+        self.list[index].proofs.fetch_add(1, Relaxed);
+    }
+
     /// Takes in what a probe has found; returns how soon the next one is due.
     pub(super) fn probed(&self, index: usize, found: Result<(), Reason>) -> Duration {
         let (now, server) = (Instant::now(), &self.list[index]);
@@ -391,6 +405,24 @@ impl Turn<'_> {
     #[must_use]
     pub const fn index(&self) -> usize {
         self.index
+    }
+
+    /// How often the server has answered by now, whoever had asked, and whatever the answer.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        let server = &self.servers.list[self.index];
+        server.answered.load(Relaxed).wrapping_add(server.proofs.load(Relaxed))
+    }
+
+    /// Has the server asked whether it answers at all, for it has been silent. That is one of [`Turn::answers`], if it does.
+    pub fn doubt(&self) {
+        self.servers.list[self.index].doubted.notify_one();
+    }
+
+    /// Whether there is another usable server that the request has not tried yet.
+    #[must_use]
+    pub fn has_another(&self, tried: &[usize]) -> bool {
+        self.servers.usable_but(self.index, tried).next().is_some()
     }
 
     /// It has answered with this status.
@@ -509,6 +541,20 @@ mod tests {
         assert_eq!(usable(&servers), [true, true]);
         turn(&servers, 0).failed(Error::ResponseTimeout, true);
         assert_eq!(usable(&servers), [false, true], "time passes on any connection");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_doubted_and_answers_a_probe_is_not_silent() {
+        let servers = servers(2);
+        let (slow, other) = (turn(&servers, 0), turn(&servers, 1));
+        slow.doubt();
+        slow.doubt();
+        servers.doubted(0).await;
+        assert_eq!(slow.answers(), 0);
+        servers.proved(0);
+        turn(&servers, 0).answered(200);
+        assert_eq!((slow.answers(), other.answers()), (2, 0));
+        assert!(slow.has_another(&[]) && !slow.has_another(&[1]));
     }
 
     #[test]
