@@ -143,6 +143,26 @@ fn whatever_is_no_answer_takes_a_server_out() {
 }
 
 #[test]
+fn what_waits_at_a_server_that_is_out_goes_to_another_at_no_cost() {
+    // Half of them are at the silent one, twice as many as the budget pays for.
+    const CLIENTS: usize = 40;
+    let (ill, _recovered) = patient(|exchange| {
+        exchange.peer_closes();
+        Then::Close
+    });
+    let other = Origin::echo();
+    let corsair = in_front_of(&[ill.address(), other.address()], &["--timeout-response", "1s"]);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| corsair.connect()).collect();
+    clients.iter_mut().for_each(|client| {
+        client.send(GET);
+    });
+    let seen: Vec<u16> = clients.iter_mut().map(|client| client.response().status).collect();
+    assert_eq!(seen, [200; CLIENTS]);
+    assert_eq!(asked(&other), CLIENTS);
+    assert_eq!(changes(&corsair).len(), 1, "{:?}", changes(&corsair));
+}
+
+#[test]
 fn a_server_that_answers_503_three_times_in_a_row_is_out() {
     let ((ill, recovered), other) = (
         patient(|exchange| {

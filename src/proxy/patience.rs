@@ -76,7 +76,8 @@ impl Elsewhere<'_> {
                 self.turn.doubt();
                 false
             }
-            Heard::Nothing => pay(self.paid_by),
+            // What no request is sent to any more gets no multiple of its load by what leaves it.
+            Heard::Nothing => self.turn.is_out() || pay(self.paid_by),
         }
     }
 }

@@ -414,6 +414,12 @@ impl Turn<'_> {
         server.answered.load(Relaxed).wrapping_add(server.proofs.load(Relaxed))
     }
 
+    /// Whether the server has been taken out meanwhile.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        !self.servers.is_usable(self.index)
+    }
+
     /// Has the server asked whether it answers at all, for it has been silent. That is one of [`Turn::answers`], if it does.
     pub fn doubt(&self) {
         self.servers.list[self.index].doubted.notify_one();
@@ -555,6 +561,8 @@ mod tests {
         turn(&servers, 0).answered(200);
         assert_eq!((slow.answers(), other.answers()), (2, 0));
         assert!(slow.has_another(&[]) && !slow.has_another(&[1]));
+        turn(&servers, 0).failed(Error::ConnectRefused, false);
+        assert!(slow.is_out() && !other.is_out());
     }
 
     #[test]
