@@ -77,10 +77,10 @@ async fn follow<F: Fn(Box<[Endpoint]>)>(followed: Rc<Followed<F>>, index: usize)
         });
         let is_new = followed.found.borrow()[index] != found;
         if is_new {
-            let servers: Vec<&str> = found.iter().map(|server| &*server.shown).collect();
-            tracing::info!(upstream = %upstream.name, servers = %servers.join(", "), "a name stands for other servers");
+            let shown = found.iter().map(|server| &*server.shown).collect::<Vec<&str>>().join(", ");
             followed.found.borrow_mut()[index] = found;
             changed(followed.found.borrow().concat().into());
+            tracing::info!(upstream = %upstream.name, servers = %shown, "a name stands for other servers");
         }
         sleep_until(due).await;
     }
