@@ -1,13 +1,16 @@
 //! Who may be reached: the operator's rules for targets, asked before and after resolution.
 //!
 //! [`TargetRules::admit_name`] judges what a URL says, and [`TargetRules::admit_address`] judges every address
-//! at the moment it is connected to: no answer of a resolver, and no redirect, gets past the two. Rules are
+//! at the moment it is connected to: no answer of a resolver, and no redirect, gets past the two. Where somebody else
+//! resolves, [`TargetRules::admit_unresolved`] takes the place of the second. Rules are
 //! compiled once; asking them is pure. No socket, no resolver and no HTTP may enter this room.
 
 pub mod address;
 pub mod hosts;
 
 mod networks;
+
+mod direct;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -19,10 +22,14 @@ use self::{
 };
 pub use self::{
     address::{AddressClass, class_of},
+    direct::DirectHosts,
     hosts::{AllowHosts, RuleFault},
     networks::cover_the_internet,
 };
-use crate::{error::Error, uri::TargetHost};
+use crate::{
+    error::Error,
+    uri::{TargetHost, may_be_public},
+};
 
 /// What stands where the operator says nothing.
 const DEFAULT_RULE: &str = "public";
@@ -262,6 +269,33 @@ impl TargetRules {
         !denied && (as_itself || self.admit_address(verdict, loopback, port))
     }
 
+    /// Whether an admitted host may be asked for by way of somebody else, who resolves its name: nobody here sees the address
+    /// that this leads to, and so the name has to do.
+    ///
+    /// # Errors
+    /// [`Error::TargetAddressProhibited`] for an address that is not admitted, and for a name that can be of no public
+    /// server where nothing but `public` admits it; [`Error::TargetDenied`] for one that no rule mentions where only
+    /// networks are allowed.
+    pub fn admit_unresolved(
+        &self,
+        verdict: NameVerdict,
+        host: TargetHost<'_>,
+        port: u16,
+    ) -> Result<(), Error> {
+        match (host, verdict.0) {
+            (TargetHost::Ip(ip), _) if !self.admit_address(verdict, ip, port) => {
+                Err(Error::TargetAddressProhibited)
+            }
+            (TargetHost::Ip(_), _) | (TargetHost::Name(_), Reach::Everywhere | Reach::PublicOrRanges) => {
+                Ok(())
+            }
+            (TargetHost::Name(_), Reach::Ranges) if self.allow.any => Ok(()),
+            (TargetHost::Name(_), Reach::Ranges) if !self.allow.public => Err(Error::TargetDenied),
+            (TargetHost::Name(name), Reach::Ranges) if may_be_public(name) => Ok(()),
+            (TargetHost::Name(_), Reach::Ranges) => Err(Error::TargetAddressProhibited),
+        }
+    }
+
     /// Whether what is allowed is a list, and not all of the internet: a gateway that anyone can reach needs
     /// one. Networks that hold a sixteenth of the internet or more together, and a wildcard over a public suffix, are
     /// none.
@@ -321,6 +355,37 @@ mod tests {
             let admitted =
                 judge(&rules, url).is_ok_and(|verdict| rules.admit_own_address(verdict, ip, target.port()));
             assert_eq!(admitted, expected, "{allow:?} {deny:?} {url}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_resolves_is_judged_by_name_and_a_literal_by_its_address() {
+        use Error::{TargetAddressProhibited as Prohibited, TargetDenied as Denied};
+        for (allow, deny, url, expected) in [
+            (&["public"][..], &[][..], "http://example.com/", Ok(())),
+            (&["public"], &[], "http://9.9.9.9/", Ok(())),
+            (&["public"], &[], "http://10.0.0.1/", Err(Prohibited)),
+            (&["public"], &[], "http://[::ffff:10.0.0.1]/", Err(Prohibited)),
+            (&["public"], &[], "http://169.254.169.254/", Err(Prohibited)),
+            (&["public"], &[], "http://localhost/", Err(Prohibited)),
+            (&["public"], &[], "http://intranet/", Err(Prohibited)),
+            (&["public"], &[], "http://metadata.google.internal/", Err(Prohibited)),
+            (&["public"], &[], "http://printer.local./", Err(Prohibited)),
+            (&["public", "intranet"], &[], "http://intranet/", Ok(())),
+            (&["public", "*.corp.internal"], &[], "http://a.corp.internal/", Ok(())),
+            (&["any"], &[], "http://intranet/", Ok(())),
+            (&["10.0.0.0/8"], &[], "http://example.com/", Err(Denied)),
+            (&["private"], &[], "http://example.com/", Err(Denied)),
+            (&["10.0.0.0/8"], &[], "http://10.0.0.1/", Ok(())),
+            (&["api.example.org"], &[], "http://api.example.org/", Ok(())),
+            (&["api.example.org"], &[], "http://example.com/", Err(Denied)),
+            (&["public"], &["example.com"], "http://example.com/", Err(Denied)),
+        ] {
+            let rules = rules(allow, deny);
+            let target = TargetUrl::parse(url).unwrap();
+            let judged = judge(&rules, url)
+                .and_then(|verdict| rules.admit_unresolved(verdict, target.host(), target.port()));
+            assert_eq!(judged, expected, "{allow:?} {deny:?} {url}");
         }
     }
 

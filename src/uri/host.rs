@@ -67,6 +67,15 @@ pub fn is_public_suffix(name: &str) -> bool {
     !OWN_TOP_LEVEL.contains(&name) && psl::suffix_str(name) == Some(name)
 }
 
+/// Whether a name may be of a server that everybody reaches: it stands below a top-level name, and that is none of those that
+/// stay on a machine or in a network.
+#[must_use]
+pub fn may_be_public(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.rsplit_once('.')
+        .is_some_and(|(_, top)| !OWN_TOP_LEVEL.iter().any(|own| top.eq_ignore_ascii_case(own)))
+}
+
 /// Whether a name fits DNS: no empty label but the root's, none too long (RFC 1035 §2.3.4), and nothing in it
 /// that a `Host` could not carry. The URL standard lets all of that pass, commas and quotes too, and
 /// resolvers do not agree on what `localhost..` is.
