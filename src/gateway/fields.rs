@@ -120,6 +120,7 @@ pub fn passage(id: FieldId, name: &[u8]) -> Passage {
         | FieldId::CrossOriginOpenerPolicy
         | FieldId::CrossOriginResourcePolicy
         | FieldId::ClearSiteData
+        | FieldId::ProxyAuthenticate
         | FieldId::StrictTransportSecurity
         | FieldId::ServiceWorker
         | FieldId::ServiceWorkerAllowed

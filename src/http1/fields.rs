@@ -59,6 +59,7 @@ field_ids! {
     MaxForwards = "max-forwards",
     Origin = "origin",
     Pragma = "pragma",
+    ProxyAuthenticate = "proxy-authenticate",
     ProxyAuthorization = "proxy-authorization",
     ProxyConnection = "proxy-connection",
     ProxyStatus = "proxy-status",
@@ -181,6 +182,7 @@ impl FieldId {
             Self::Connection
                 | Self::KeepAlive
                 | Self::ProxyConnection
+                | Self::ProxyAuthenticate
                 | Self::ProxyAuthorization
                 | Self::Te
                 | Self::TransferEncoding
@@ -613,6 +615,7 @@ mod tests {
             "Connection",
             "Keep-Alive",
             "Proxy-Connection",
+            "Proxy-Authenticate",
             "Proxy-Authorization",
             "TE",
             "Transfer-Encoding",
