@@ -103,6 +103,12 @@ pub enum Error {
     ConnectTimeout,
     /// No address could be reached: no route, or the network is down.
     ConnectFailed,
+    /// The parent proxy on the way to the upstream cannot be reached, or gave no answer to CONNECT.
+    ParentUnreachable,
+    /// The parent proxy does not connect to the upstream: it answered CONNECT with another status than 2xx.
+    ParentRefused,
+    /// The parent proxy wants credentials, or other ones (RFC 9110 §15.5.8).
+    ParentUnauthorized,
     /// The upstream's certificate is not to be trusted.
     TlsCertificate,
     /// The TLS handshake failed for another reason.
@@ -172,6 +178,9 @@ impl Error {
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
+        Self::ParentUnreachable,
+        Self::ParentRefused,
+        Self::ParentUnauthorized,
         Self::TlsCertificate,
         Self::TlsProtocol,
         Self::UpstreamClosed,
@@ -218,8 +227,9 @@ impl Error {
             Self::ConnectionLimit => Row(503, Upstream, "connection_limit_reached"),
             Self::DnsTimeout => Row(504, Upstream, "dns_timeout"),
             Self::Dns => Row(502, Upstream, "dns_error"),
-            Self::SocketMissing => Row(502, Upstream, "destination_unavailable"),
-            Self::ConnectRefused => Row(502, Upstream, "connection_refused"),
+            Self::SocketMissing | Self::ParentUnreachable => Row(502, Upstream, "destination_unavailable"),
+            Self::ConnectRefused | Self::ParentRefused => Row(502, Upstream, "connection_refused"),
+            Self::ParentUnauthorized => Row(502, Proxy, "proxy_configuration_error"),
             Self::ConnectTimeout => Row(504, Upstream, "connection_timeout"),
             Self::ConnectFailed => Row(502, Upstream, "destination_ip_unroutable"),
             Self::TlsCertificate => Row(502, Upstream, "tls_certificate_error"),
@@ -347,6 +357,9 @@ impl fmt::Display for Error {
             Self::ConnectRefused => "the upstream refused the connection",
             Self::ConnectTimeout => "the upstream could not be reached in time",
             Self::ConnectFailed => "the upstream cannot be reached",
+            Self::ParentUnreachable => "the proxy on the way to the upstream cannot be reached",
+            Self::ParentRefused => "the proxy on the way to the upstream did not connect to it",
+            Self::ParentUnauthorized => "corsair could not log in at the proxy on the way to the upstream",
             Self::TlsCertificate => "the certificate of the upstream is not trusted",
             Self::TlsProtocol => "the TLS handshake with the upstream failed",
             Self::UpstreamClosed => "the upstream closed the connection without an answer",

@@ -695,6 +695,7 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "host" => "\"api.example.com\"".to_owned(),
         "upstream" => "\"api\"".to_owned(),
         "servers" => "[\"127.0.0.1\"]".to_owned(),
+        "http" | "https" => "\"http://127.0.0.1:3128\"".to_owned(),
         "listen" => "\"127.0.0.1:9900\"".to_owned(),
         "health.path" => "\"/healthz\"".to_owned(),
         "retry.statuses" => "[503]".to_owned(),

@@ -44,7 +44,7 @@ struct Document<'a> {
 
 impl Document<'_> {
     fn tables(&mut self) {
-        for begins in ["", "timeouts.", "limits.", "dns.", "log.", "cors."] {
+        for begins in ["", "timeouts.", "limits.", "dns.", "proxy.", "log.", "cors."] {
             if self.one_in(2) {
                 self.header(begins.strip_suffix('.'), "");
                 self.settings(begins, begins);
@@ -201,6 +201,11 @@ impl Document<'_> {
             (Key::TrustedHeaders, _) => &["x-forwarded", "forwarded"],
             (Key::UpstreamProxyProtocol, _) => &["off", "v1", "v2"],
             (Key::UpstreamResolve, _) => &["first", "all", "srv"],
+            (Key::ProxyHttp | Key::ProxyHttps, _) => {
+                &["http://127.0.0.1:9", "http://u:p@parent.example:3128"]
+            }
+            (Key::NoProxy, _) => &["localhost", ".internal", "10.0.0.0/8", "host:8080"],
+            (Key::UpstreamProxy, _) => &["none", "parent"],
             (_, "PERCENT") => &["100%"],
             (Key::Workers, _) => &["1", "2", "auto"],
             (Key::LimitFields, _) => &["10", "1024"],

@@ -19,16 +19,34 @@ fn described(level: Level<'static>, note: &ConfigFault, colours: bool) -> String
         return format!("corsair: {warning}{note}");
     };
     let told = ConfigFault { place: None, ..note.clone() }.to_string();
-    let text = &place.source.text;
+    let text = without_credentials(&place.source.text);
     // A caret is under something, also at the end of a line.
     let start = place.span.start.min(text.len());
     let end = place.span.end.clamp(start, text.len());
-    let snippet = Snippet::source(&**text)
+    let snippet = Snippet::source(&*text)
         .path(&*place.source.name)
         .annotation(AnnotationKind::Primary.span(start..end));
     let report = [level.primary_title(told).element(snippet)];
     let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&report)
+}
+
+/// A text, byte for byte as long, in which stars stand for the user and the password of every URL.
+fn without_credentials(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let Some(at) = line.rfind('@') else {
+            shown.push_str(line);
+            continue;
+        };
+        let (before, behind) = line.split_at(at);
+        let scheme = before.find("://").map(|at| at + "://".len());
+        let start = scheme.or_else(|| before.find(['"', '\'']).map(|at| at + 1)).unwrap_or_default();
+        shown.push_str(&before[..start]);
+        shown.extend(std::iter::repeat_n('*', at - start));
+        shown.push_str(behind);
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -37,6 +55,19 @@ mod tests {
 
     use super::*;
     use crate::config::{FilePlace, Source};
+
+    #[test]
+    fn credentials_in_a_line_that_is_shown_are_stars() {
+        for (line, shown) in [
+            ("http = \"http://u:hunter2@parent:0\"\n", "http = \"http://*********@parent:0\"\n"),
+            ("http = 'u:p@s/d@parent'", "http = '*******@parent'"),
+            ("a@b\nworkers = 1\n# ü@", "*@b\nworkers = 1\n****@"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(without_credentials(line), shown);
+            assert_eq!(without_credentials(line).len(), line.len());
+        }
+    }
 
     #[test]
     fn a_fault_is_told_with_what_stands_at_its_place() {

@@ -9,13 +9,15 @@ use super::{
     admin,
     configuration::Config,
     dns,
-    gateway::{self, Gateway, GatewayParts},
+    endpoint::Place as UpstreamPlace,
+    gateway::{self, GatewayParts},
     keys::Key,
     limits::{self, Limits},
     listen::{self, Listener},
     log,
     machine::Machine,
     notes::{ConfigFault, Notes},
+    parent_proxy::{self, ParentParts},
     places::{Places, TablePlaces},
     policies::Policies,
     policy::PolicyId,
@@ -26,10 +28,10 @@ use super::{
     settings::{Part, Section, Settings},
     timeouts::{self, Timeouts},
     trust,
-    upstream::{Upstream, UpstreamId},
+    upstream::{HostHeader, Upstream, UpstreamId},
     upstreams::{self, Upstreams},
 };
-use crate::{cors::CorsSettings, tls::ClientTls};
+use crate::{cors::CorsSettings, tls::ClientTls, uri::Scheme};
 
 /// The configuration that `settings` ask for on this `machine`, with what deserves a warning. Where it follows another
 /// one, its listeners keep the places that they had `before`.
@@ -61,7 +63,8 @@ fn read<'a>(
     let gateway = gateway::read(reader);
     let mut limits = limits::read(reader);
     let timeouts = timeouts::read(reader);
-    let upstreams = Upstreams::read(&tls_of(before), reader);
+    let parents = parent_proxy::read(reader);
+    let upstreams = Upstreams::read(&tls_of(before), &parents, reader);
     let routes = typed_routes(upstreams.of_flags, reader);
     let hosts = routes.iter().filter_map(|(_, parts)| parts.host.as_ref());
     let hosts: Vec<String> = hosts.filter(|host| !host.is_every()).map(ToString::to_string).collect();
@@ -87,8 +90,9 @@ fn read<'a>(
         policies.warn_behind_tls(reader);
     }
     upstreams.refuse_loops(&listeners, reader);
+    judge_parents(&parents, &listeners, gateway.forms.is_some() || upstreams.have_parents(), reader);
     warn_of_what_is_out_of_reach(&listeners, &gateway, !routes.is_empty(), reader);
-    warn_of_idle_flags(&gateway, &upstreams, reader);
+    warn_of_idle_flags(&gateway, &upstreams, &parents, reader);
     warn_of_a_shared_origin(&gateway, !routes.is_empty(), reader);
     if routes.is_empty() && gateway.forms.is_none() && !upstreams.of_flags {
         reader.fault_of_several(
@@ -106,14 +110,7 @@ fn read<'a>(
         compiled(own, routes, (&policies, &upstreams), (&timeouts, &limits, process.largest_head), reader);
     upstreams.warn_of_idle_ones(reader);
     policies.warn_of_idle_ones(reader);
-    let tls = upstreams.tls.clone();
-    let GatewayParts { forms, rules, redirects, require_headers, .. } = gateway;
-    let gateway = match forms {
-        Some(forms) => {
-            Some(Gateway { forms, rules: rules?, redirects, require_headers, only_origins, tls: tls? })
-        }
-        None => None,
-    };
+    let gateway = gateway.gateway(only_origins, upstreams.tls.clone(), parents.shared())?;
     let listeners = listen::in_place(listeners, listeners_before)
         .map_err(|fault| reader.fault(Key::Listen, fault))
         .ok()?;
@@ -209,7 +206,9 @@ fn compiled<'a>(
             }
             Some(table) => reader.within(table, |reader| {
                 let policy = policies.find(Key::RouteCors, &parts.cors, reader);
-                (leads_to(&mut parts, upstreams, reader), policy, route::bounds(reader, limits, largest_head))
+                let to = leads_to(&mut parts, upstreams, reader);
+                warn_of_what_a_parent_renames(to.as_ref(), &parts, upstreams, reader);
+                (to, policy, route::bounds(reader, limits, largest_head))
             }),
         };
         let route = leads_to.and_then(|leads_to| parts.route(leads_to, policy, bounds.0, bounds.1));
@@ -258,6 +257,21 @@ fn leads_to(parts: &mut RouteParts, upstreams: &Upstreams<'_>, reader: &mut Read
     }
 }
 
+/// A parent proxy that gets requests itself asks servers by their own names, whatever `Host` it gets.
+fn warn_of_what_a_parent_renames(
+    to: Option<&LeadsTo>,
+    parts: &RouteParts,
+    upstreams: &Upstreams<'_>,
+    reader: &mut Reader<'_>,
+) {
+    let is_other = matches!(parts.host_header, HostHeader::Keep | HostHeader::Named(_));
+    if is_other && to.and_then(LeadsTo::upstream).is_some_and(|id| upstreams.have_parent_for_http(id)) {
+        let message =
+            "has no effect on http servers that are asked through a parent: it asks them by their own names";
+        reader.warn(Key::HostHeader, message);
+    }
+}
+
 /// A gateway that strangers can reach must be restricted by something, or published knowingly: else it is an
 /// open proxy, found by scanners within hours.
 fn refuse_an_open_gateway<'a>(
@@ -296,6 +310,24 @@ fn refuse_an_open_gateway<'a>(
     reader.fault_of_several(message);
 }
 
+/// A parent that is our own listener would ask itself for every destination, and one that nobody asks was meant to be asked.
+fn judge_parents(parents: &ParentParts, listeners: &[Listener], are_used: bool, reader: &mut Reader<'_>) {
+    if reader.has_table("proxy") && !are_used {
+        let message = "has no effect: there is no gateway, and no upstream has proxy = \"parent\"";
+        reader.warn_of_table("proxy".to_owned(), message);
+    }
+    for (key, scheme) in [(Key::ProxyHttp, Scheme::Http), (Key::ProxyHttps, Scheme::Https)] {
+        let Some(parent) = parents.proxies.of_scheme(scheme) else { continue };
+        let place = UpstreamPlace::Port(parent.host(), parent.port());
+        if let Some(address) = upstreams::own_listener(place, listeners) {
+            let key = if reader.has(key) { key } else { Key::ProxyEnvironment };
+            let message =
+                format!("{} is corsair's own listener {address}; give the parent's address", parent.shown());
+            reader.fault(key, message);
+        }
+    }
+}
+
 /// What no listener serves was meant to be served.
 fn warn_of_what_is_out_of_reach(
     listeners: &[Listener],
@@ -313,7 +345,12 @@ fn warn_of_what_is_out_of_reach(
 }
 
 /// A flag that changes nothing in this mode was probably meant to change something.
-fn warn_of_idle_flags(gateway: &GatewayParts, upstreams: &Upstreams<'_>, reader: &mut Reader<'_>) {
+fn warn_of_idle_flags(
+    gateway: &GatewayParts,
+    upstreams: &Upstreams<'_>,
+    parents: &ParentParts,
+    reader: &mut Reader<'_>,
+) {
     if upstreams.servers().next().is_none() && !upstreams.of_flags && reader.parts(Part::Route).is_empty() {
         for key in [
             Key::HostHeader,
@@ -356,7 +393,7 @@ fn warn_of_idle_flags(gateway: &GatewayParts, upstreams: &Upstreams<'_>, reader:
                 warn_if_typed(key, "has no effect: no upstream is https", reader);
             }
         }
-        if upstreams.are_addresses() {
+        if upstreams.are_addresses() && !parents.are_named() {
             for key in [Key::DnsServer, Key::HostsFile] {
                 warn_if_typed(key, "has no effect: no upstream is given by name", reader);
             }

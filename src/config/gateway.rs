@@ -1,6 +1,8 @@
 //! `[gateway]`: who may use it for what.
 
-use super::{keys::Key, reader::Reader, settings::Part, values};
+use std::sync::Arc;
+
+use super::{keys::Key, parent_proxy::ParentProxies, reader::Reader, settings::Part, values};
 use crate::{
     access::{RuleFault, TargetRules},
     gateway::GatewayForms,
@@ -23,6 +25,8 @@ pub struct Gateway {
     pub only_origins: bool,
     /// How TLS is spoken to targets.
     pub tls: ClientTls,
+    /// What targets are asked through; `None`: nothing.
+    pub parents: Option<Arc<ParentProxies>>,
 }
 
 /// What becomes of a target's redirect.
@@ -51,6 +55,21 @@ pub(super) struct GatewayParts {
     pub(super) open: bool,
     /// The name of its policy.
     pub(super) cors: String,
+}
+
+impl GatewayParts {
+    /// The gateway, where there is one; `None` where something of it is faulty.
+    pub(super) fn gateway(
+        self,
+        only_origins: bool,
+        tls: Option<ClientTls>,
+        parents: Option<Arc<ParentProxies>>,
+    ) -> Option<Option<Gateway>> {
+        let Self { forms, rules, redirects, require_headers, .. } = self;
+        let Some(forms) = forms else { return Some(None) };
+        let (rules, tls) = (rules?, tls?);
+        Some(Some(Gateway { forms, rules, redirects, require_headers, only_origins, tls, parents }))
+    }
 }
 
 /// The gateway's settings; without an upstream the gateway is on unasked, in both forms.

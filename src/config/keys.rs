@@ -290,6 +290,8 @@ settings! {
             "Statuses that are tried again at another server instead of being given to the client";
         UpstreamProxyProtocol = "upstream.proxy_protocol": Value("off|v1|v2") = "off",
             "PROXY header that connections begin with; each of them then serves one client alone";
+        UpstreamProxy = "upstream.proxy": Value("none|parent") = "none",
+            "Whether its servers are asked through the parent of [proxy]";
         PoolMaxIdle = "upstream.pool.max_idle": Value("N") = "1024",
             "Idle connections kept for each server, over all workers; twice that for all servers";
         PoolIdleTimeout = "upstream.pool.idle_timeout": Value("DURATION") = "60s",
@@ -302,6 +304,16 @@ settings! {
             "How long one waits before it is 503";
         PoolReuseForUnsafe = "upstream.pool.reuse_for_unsafe": Switch = "true",
             "Whether a request that cannot be sent twice may go out on a connection that was used before";
+    }
+    "Parent proxy" {
+        ProxyHttp = "proxy.http": Value("URL"),
+            "Proxy through which http destinations are asked: http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT";
+        ProxyHttps = "proxy.https": Value("URL"),
+            "The same for https destinations, to which it connects (CONNECT); TLS is spoken with them";
+        NoProxy = "proxy.no_proxy": List("HOST|NETWORK"),
+            "What is asked directly: a host, .example.com for all below it, either with :PORT; an address or a network";
+        ProxyEnvironment = "proxy.environment": Switch = "false",
+            "Whether http_proxy, https_proxy and no_proxy of the environment say that instead";
     }
     "DNS" {
         DnsServer = "dns.servers", flag "dns-server": List("ADDRESS"),

@@ -8,7 +8,6 @@ const LATER: &[&str] = &[
     "max_connections_per_client",
     "max_memory",
     "forward",
-    "proxy",
     "access",
     "limit",
     "cors.deny_origins",
@@ -22,7 +21,6 @@ const LATER: &[&str] = &[
     "gateway.target",
     "route.access",
     "route.limit",
-    "upstream.proxy",
 ];
 
 /// Whether a setting of this name is planned.

@@ -519,7 +519,7 @@ mod tests {
 
     #[test]
     fn what_no_listener_serves_is_warned_of() {
-        for (services, expected) in [("gateway", "route"), ("routes", "gateway")] {
+        for (services, expected) in [("gateway", "route"), ("routes", "f:4:1: gateway")] {
             let text = format!(
                 "[[listen]]\naddress = \"127.0.0.1:1\"\nservices = [\"{services}\"]\n[gateway]\n[[route]]\nrespond = {{}}"
             );

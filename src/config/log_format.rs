@@ -30,7 +30,7 @@ macro_rules! log_keys {
             Service = "service": "What took the request: `gateway` or `routes`",
             Route = "route": "The name of the route",
             Upstream = "upstream": "The name of the upstream",
-            Server = "server": "The URL of the server that was asked last; the address, for a target of the gateway",
+            Server = "server": "The URL of the server that was asked last; the address, for a target of the gateway that was asked without a parent proxy",
             Attempts = "attempts": "How often the request was tried, without those behind a redirect: more than 1 are retries",
             Hops = "hops": "How many redirects the gateway followed",
             Reused = "reused": "Whether the last connection came out of the pool",

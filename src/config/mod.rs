@@ -77,6 +77,8 @@ mod endpoint;
 
 mod resolution;
 
+mod parent_proxy;
+
 mod upstream;
 
 mod upstreams;
@@ -144,6 +146,7 @@ pub use self::{
     log_format::{LogFormat, LogKey, Piece, Template},
     log_level::LogLevel,
     notes::ConfigFault,
+    parent_proxy::{Parent, ParentProxies},
     places::SettingPlace,
     policy::PolicyId,
     pool::Pooling,

@@ -7,6 +7,7 @@ use toml::de::DeValue;
 use super::{
     health::KEYS as HEALTH,
     keys::{Key, Kind},
+    parent_proxy::without_credentials,
     settings::{Part, Section, Settings, Typed, TypedAt},
     source::Place,
     upstreams, values,
@@ -14,7 +15,7 @@ use super::{
 use crate::routing::{HostPattern, PathPrefix};
 
 /// The tables of a file that there is one of, by what their settings begin with.
-const TABLES: [&str; 7] = ["", "timeouts.", "limits.", "dns.", "log.", "cors.", "gateway."];
+const TABLES: [&str; 8] = ["", "timeouts.", "limits.", "dns.", "proxy.", "log.", "cors.", "gateway."];
 
 /// The tables of a file that there may be several of: what stands in their brackets, and what their settings begin with.
 const PARTS: [(Part, &str, &[&str]); 4] = [
@@ -29,7 +30,7 @@ const PARTS: [(Part, &str, &[&str]); 4] = [
 pub fn printed(settings: &Settings) -> String {
     let printer = Printer { settings };
     let mut text = String::new();
-    for begins in TABLES.into_iter().filter(|begins| *begins != "gateway." || printer.has_gateway()) {
+    for begins in TABLES.into_iter().filter(|begins| printer.has_table(begins)) {
         if let Some(table) = begins.strip_suffix('.') {
             // Writing to a String cannot fail.
             let _ = write!(text, "\n[{table}]\n");
@@ -81,6 +82,15 @@ struct Printer<'a> {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "few settings are like no other")]
 impl Printer<'_> {
+    /// Whether there is a table of those that are not always there.
+    fn has_table(&self, begins: &str) -> bool {
+        match begins {
+            "gateway." => self.has_gateway(),
+            "proxy." => self.settings.root().tables.iter().any(|(own, _)| own == "proxy"),
+            _ => true,
+        }
+    }
+
     /// Whether there is a gateway: asked for by a flag or a table, or because there is nothing else.
     fn has_gateway(&self) -> bool {
         let root = self.settings.root();
@@ -259,6 +269,9 @@ fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
             (is_on() != is_flag).to_string()
         }
         Kind::Switch | Kind::Opposite => is_on().to_string(),
+        Kind::Value(_) if [Key::ProxyHttp, Key::ProxyHttps].contains(&key) => {
+            typed.last().map(parent).unwrap_or_default()
+        }
         Kind::Value(_) | Kind::Count => typed.last().map(one).unwrap_or_default(),
     }
 }
@@ -297,13 +310,29 @@ fn one(typed: &Typed) -> String {
     as_written(typed).map_or_else(|| quoted(&typed.text), ToOwned::to_owned)
 }
 
+/// The URL of a parent proxy: its user and password are nobody's business, but where a variable stands for them.
+fn parent(typed: &Typed) -> String {
+    let written = as_written(typed).and_then(|raw| Some((raw, text_of(raw)?)));
+    let Some((raw, text)) = written else { return quoted(&without_credentials(&typed.text)) };
+    let credentials =
+        text.rsplit_once('@').map_or("", |(before, _)| before.rsplit("://").next().unwrap_or(before));
+    let secret = credentials.split_once(':').map_or(credentials, |(_, password)| password);
+    let is_variable = |text: &str| text.starts_with("${") && text.find('}') == Some(text.len() - 1);
+    if secret.is_empty() || is_variable(secret) { raw.to_owned() } else { basic(&without_credentials(&text)) }
+}
+
 /// A value as it stands in the file, if it names variables there.
 fn as_written(typed: &Typed) -> Option<&str> {
     let TypedAt::File(Place { source, span }) = &typed.at else { return None };
     let raw = source.text.get(span.clone())?;
     // However the dollar sign is written: as an escape, too.
+    text_of(raw).is_some_and(|text| text.contains("${")).then_some(raw)
+}
+
+/// What a value of a file says, if it is a text.
+fn text_of(raw: &str) -> Option<String> {
     let value = DeValue::parse(raw).ok()?;
-    matches!(value.get_ref(), DeValue::String(text) if text.contains("${")).then_some(raw)
+    value.get_ref().as_str().map(ToOwned::to_owned)
 }
 
 /// Whether the value of a field of this name is nobody's business.
@@ -420,6 +449,10 @@ mod tests {
         allow_origins = ["https://a.example"]
         [policy.open]
         verdict = false
+        [proxy]
+        http = "http://parent:3128"
+        https = "http://${CARGO_PKG_NAME}@parent:3128"
+        no_proxy = [".internal", "10.0.0.0/8"]
         [[listen]]
         address = ["127.0.0.1:0", "[::1]:0"]
         services = ["routes"]
@@ -432,6 +465,7 @@ mod tests {
         pool = { max_idle = 7 }
         [upstream.default]
         servers = ["http://127.0.0.1:2"]
+        proxy = "parent"
         tls.verify = false
         [[route]]
         upstream = "api"
@@ -489,6 +523,28 @@ mod tests {
         let text = printed(&sample::settings(&flags));
         assert!(!text.contains("hunter2") && text.contains("\"X-Team\" = \"web\""), "{text}");
         assert_eq!(text.matches("\"***\"").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn the_credentials_of_a_parent_are_not_printed_and_what_stands_for_them_is() {
+        for (written, expected) in [
+            ("\"http://parent:3128\"", "\"http://parent:3128\""),
+            ("\"http://user:hunter2@parent:3128\"", "\"http://***@parent:3128\""),
+            ("\"http://user:hunter@2@parent:3128\"", "\"http://***@parent:3128\""),
+            ("'http://user:${CARGO_PKG_NAME}@parent:3128'", "'http://user:${CARGO_PKG_NAME}@parent:3128'"),
+            ("\"http://${CARGO_PKG_NAME}@parent:3128\"", "\"http://${CARGO_PKG_NAME}@parent:3128\""),
+            ("\"http://user:hunter2@${CARGO_PKG_NAME}:3128\"", "\"http://***@${CARGO_PKG_NAME}:3128\""),
+            ("\"http://u:${CARGO_PKG_NAME}hunter2${CARGO_PKG_NAME}@p\"", "\"http://***@p\""),
+            ("\"http://${CARGO_PKG_NAME}:3128\"", "\"http://${CARGO_PKG_NAME}:3128\""),
+        ] {
+            let file = format!("[gateway]\n[proxy]\nhttps = {written}\nno_proxy = [\".internal\"]");
+            let text = printed(&sample::file(&file, &[]));
+            assert!(text.contains(&format!("\nhttps = {expected}\n")), "{written}: {text}");
+            assert!(text.contains("\n[proxy]\n") && !text.contains("hunter"), "{text}");
+            compile(&sample::file(&text, &[]), sample::MACHINE, None)
+                .unwrap_or_else(|faults| panic!("{faults:?}"));
+        }
+        assert!(!printed(&Settings::default()).contains("[proxy]"));
     }
 
     #[test]

@@ -168,9 +168,10 @@ impl<'a> Reader<'a> {
         self.notes.warnings.push(warning);
     }
 
-    /// Notes a warning about the table that is being read.
+    /// Notes a warning about the table that is being read, or one of this name in it.
     pub(super) fn warn_of_table(&mut self, key: String, message: &str) {
-        let place = self.section.place.clone();
+        let own = self.section.tables.iter().find(|(own, _)| *own == key).map(|(_, place)| place.clone());
+        let place = own.or_else(|| self.section.place.clone());
         self.notes.warnings.push(ConfigFault { key, message: message.to_owned(), place });
     }
 

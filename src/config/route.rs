@@ -154,7 +154,7 @@ pub(super) struct RouteParts {
     methods: Methods,
     strip_prefix: bool,
     rewrite: bool,
-    host_header: HostHeader,
+    pub(super) host_header: HostHeader,
     websockets: bool,
     request_headers: Option<Edits>,
     response_headers: Option<Edits>,

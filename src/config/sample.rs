@@ -78,8 +78,9 @@ pub(super) fn compiled(settings: &Settings) -> Config {
 /// All of a configuration, to be compared with another.
 pub(super) fn described(config: &Config) -> String {
     let gateway = config.gateway.as_ref().map(|gateway| {
-        let Gateway { forms, redirects, require_headers, only_origins, .. } = gateway;
-        format!("{forms:?} {redirects:?} {require_headers:?} {only_origins} {}", gateway.rules.describe())
+        let Gateway { forms, redirects, require_headers, only_origins, parents, .. } = gateway;
+        let rules = gateway.rules.describe();
+        format!("{forms:?} {redirects:?} {require_headers:?} {only_origins} {parents:?} {rules}")
     });
     let lines = |edits: &Option<Edits>| edits.as_ref().map(|edits| format!("{edits:?} {:?}", edits.lines()));
     let routes = [Routes::NOTHING, Routes::GATEWAY].into_iter().map(|id| config.route(id));
@@ -96,10 +97,11 @@ pub(super) fn described(config: &Config) -> String {
             pool,
             retry,
             proxy_protocol,
+            parents,
             host_header,
         } = upstream;
         format!(
-            "{name} {endpoints:?} {resolution:?} {} {balancing:?} {health:?} {ejection:?} {pool:?} {retry:?} {proxy_protocol:?} {host_header:?}",
+            "{name} {endpoints:?} {resolution:?} {} {balancing:?} {health:?} {ejection:?} {pool:?} {retry:?} {proxy_protocol:?} {parents:?} {host_header:?}",
             tls.told_apart()
         )
     };

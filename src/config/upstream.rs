@@ -1,13 +1,14 @@
 //! `[upstream]`: the application behind the reverse proxy, and how TLS is spoken to servers.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use super::{
     balancing::{self, Balancing},
     ejection::{self, Ejection},
-    endpoint::{Endpoint, Share, endpoint},
+    endpoint::{Endpoint, Place, Share, endpoint},
     health::{self, HealthCheck},
     keys::Key,
+    parent_proxy::{Parent, ParentParts, ParentProxies},
     pool::{self, Pooling},
     reader::Reader,
     resolution::{self, Resolution},
@@ -55,15 +56,31 @@ pub struct Upstream {
     pub retry: Retry,
     /// The header that connections to it begin with; each then serves one client connection alone.
     pub proxy_protocol: Option<ProxyVersion>,
+    /// What its servers are asked through; `None`: nothing.
+    pub parents: Option<Arc<ParentProxies>>,
     /// Which `Host` its servers are asked for by probes: that of the first route which leads there.
     pub host_header: HostHeader,
 }
 
 impl Upstream {
+    /// The parent proxy that one of its servers is asked through.
+    #[must_use]
+    pub fn parent_of(&self, server: &Endpoint) -> Option<&Parent> {
+        parent_of(self.parents.as_deref()?, server)
+    }
+
     /// How many servers it may have at a time.
     #[must_use]
     pub fn most_servers(&self) -> usize {
         self.endpoints.len() * self.resolution.most_servers()
+    }
+}
+
+fn parent_of<'a>(parents: &'a ParentProxies, server: &Endpoint) -> Option<&'a Parent> {
+    match server.place() {
+        Place::Port(host, port) => parents.of_destination(server.scheme, host, port),
+        // Who resolves a service here connects to its servers.
+        Place::Service(_) | Place::Unix(_) => None,
     }
 }
 
@@ -116,6 +133,7 @@ pub(super) struct UpstreamParts {
     pub(super) pool: Pooling,
     pub(super) retry: Retry,
     proxy_protocol: Option<ProxyVersion>,
+    parents: Option<Arc<ParentProxies>>,
     /// `None`: faulty.
     pub(super) tls: Option<ClientTls>,
 }
@@ -123,8 +141,18 @@ pub(super) struct UpstreamParts {
 impl UpstreamParts {
     /// The upstream of this name, if it has servers and nothing is wrong with it.
     pub(super) fn upstream(self, name: &str) -> Option<Upstream> {
-        let Self { mut endpoints, resolution, balancing, health, ejection, pool, retry, proxy_protocol, tls } =
-            self;
+        let Self {
+            mut endpoints,
+            resolution,
+            balancing,
+            health,
+            ejection,
+            pool,
+            retry,
+            proxy_protocol,
+            parents,
+            tls,
+        } = self;
         let tls = tls?;
         for endpoint in &mut endpoints {
             // To verify otherwise is to speak to somebody else.
@@ -138,6 +166,9 @@ impl UpstreamParts {
             if let Some(version) = proxy_protocol {
                 endpoint.key = format!("{} proxy_protocol={version:?}", endpoint.key).into();
             }
+            if let Some(parent) = parents.as_ref().and_then(|parents| parent_of(parents, endpoint)) {
+                endpoint.key = parent.key(&endpoint.key).into();
+            }
         }
         (!endpoints.is_empty()).then(|| Upstream {
             name: name.into(),
@@ -150,14 +181,15 @@ impl UpstreamParts {
             pool,
             retry,
             proxy_protocol,
+            parents,
             host_header: HostHeader::Auto,
         })
     }
 }
 
 /// What is typed of the upstream in the table that is being read; files of TLS that were read `before` and cannot be any
-/// more are used as they were.
-pub(super) fn read(before: &[&ClientTls], reader: &mut Reader<'_>) -> UpstreamParts {
+/// more are used as they were. It may be asked through `parents`.
+pub(super) fn read(before: &[&ClientTls], parents: &ParentParts, reader: &mut Reader<'_>) -> UpstreamParts {
     let mut endpoints = reader.members(Key::Upstream, endpoint);
     for endpoint in &mut endpoints {
         endpoint.shown = reader.without_secrets(&endpoint.url()).into();
@@ -165,7 +197,17 @@ pub(super) fn read(before: &[&ClientTls], reader: &mut Reader<'_>) -> UpstreamPa
     give_shares(&mut endpoints, reader);
     let resolution = resolution::read(&mut endpoints, reader);
     let is_plain = !endpoints.is_empty() && endpoints.iter().all(|server| server.scheme == Scheme::Http);
+    let proxy_protocol = reader.value(Key::UpstreamProxyProtocol, |text| {
+        values::choice(text, &[("off", None), ("v1", Some(ProxyVersion::V1)), ("v2", Some(ProxyVersion::V2))])
+    });
+    let wants_parent =
+        reader.value(Key::UpstreamProxy, |text| values::choice(text, &[("none", false), ("parent", true)]));
+    if wants_parent {
+        refuse_what_no_parent_does(&endpoints, resolution, proxy_protocol, parents, reader);
+    }
     UpstreamParts {
+        parents: parents.shared().filter(|_| wants_parent),
+        proxy_protocol,
         endpoints,
         resolution,
         balancing: balancing::read(reader),
@@ -173,13 +215,40 @@ pub(super) fn read(before: &[&ClientTls], reader: &mut Reader<'_>) -> UpstreamPa
         ejection: ejection::read(reader),
         pool: pool::read(reader),
         retry: retry::read(reader),
-        proxy_protocol: reader.value(Key::UpstreamProxyProtocol, |text| {
-            values::choice(
-                text,
-                &[("off", None), ("v1", Some(ProxyVersion::V1)), ("v2", Some(ProxyVersion::V2))],
-            )
-        }),
         tls: upstream_tls::read(before, is_plain, SystemTime::now(), reader),
+    }
+}
+
+/// Refuses what an upstream that is asked through a parent says and cannot have.
+fn refuse_what_no_parent_does(
+    endpoints: &[Endpoint],
+    resolution: Resolution,
+    proxy_protocol: Option<ProxyVersion>,
+    parents: &ParentParts,
+    reader: &mut Reader<'_>,
+) {
+    for scheme in [Scheme::Http, Scheme::Https] {
+        let is_asked =
+            |server: &Endpoint| server.scheme == scheme && matches!(server.place(), Place::Port(..));
+        if let Some(remedy) = parents.lack(scheme).filter(|_| endpoints.iter().any(is_asked)) {
+            let message = format!("there is no parent for {} servers; {remedy}", scheme.as_str());
+            reader.fault(Key::UpstreamProxy, message);
+        }
+    }
+    for server in endpoints.iter().filter(|server| matches!(server.place(), Place::Unix(_))) {
+        let message =
+            "no parent connects to a unix socket; leave proxy out, or give the server an upstream of its own";
+        reader.fault_of_member(Key::Upstream, &server.url(), message);
+    }
+    if resolution != Resolution::First {
+        let message =
+            "stands beside proxy = \"parent\": it is the parent that resolves; leave one of them out";
+        reader.fault(Key::UpstreamResolve, message);
+    }
+    if proxy_protocol.is_some() {
+        let message =
+            "stands beside proxy = \"parent\": no parent passes such a header on; leave one of them out";
+        reader.fault(Key::UpstreamProxyProtocol, message);
     }
 }
 

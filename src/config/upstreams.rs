@@ -8,6 +8,7 @@ use super::{
     listen::Listener,
     listen_address::ListenAddress,
     names::unknown_name,
+    parent_proxy::ParentParts,
     reader::Reader,
     settings::{Part, Section},
     upstream::{self, Upstream, UpstreamId},
@@ -45,8 +46,8 @@ pub(super) const DEFAULT: &str = "default";
 
 impl<'a> Upstreams<'a> {
     /// What is typed; `before` is how TLS is spoken under the configuration that is in use.
-    pub(super) fn read(before: &[&ClientTls], reader: &mut Reader<'a>) -> Self {
-        let parts = upstream::read(before, reader);
+    pub(super) fn read(before: &[&ClientTls], parents: &ParentParts, reader: &mut Reader<'a>) -> Self {
+        let parts = upstream::read(before, parents, reader);
         let (tls, of_flags) = (parts.tls.clone(), reader.has(Key::Upstream));
         let mut list = Vec::new();
         if of_flags {
@@ -68,7 +69,7 @@ impl<'a> Upstreams<'a> {
                     reader
                         .fault(Key::Upstream, "names no server: write servers = [\"http://127.0.0.1:9001\"]");
                 }
-                upstream::read(before, reader)
+                upstream::read(before, parents, reader)
             });
             let servers = parts.endpoints.clone();
             let upstream = parts.upstream(name);
@@ -98,6 +99,24 @@ impl<'a> Upstreams<'a> {
         self.list.iter().flat_map(|named| &named.servers)
     }
 
+    /// Whether any of them is asked through a parent proxy.
+    pub(super) fn have_parents(&self) -> bool {
+        self.list
+            .iter()
+            .filter_map(|named| named.upstream.as_ref())
+            .any(|upstream| upstream.parents.is_some())
+    }
+
+    /// Whether a parent proxy gets requests for a server of one of them itself.
+    pub(super) fn have_parent_for_http(&self, id: UpstreamId) -> bool {
+        let upstream = self.list.get(id.index()).and_then(|named| named.upstream.as_ref());
+        upstream.is_some_and(|upstream| {
+            let is_asked =
+                |server: &Endpoint| server.scheme == Scheme::Http && upstream.parent_of(server).is_some();
+            upstream.endpoints.iter().any(is_asked)
+        })
+    }
+
     /// Whether any of them may have several servers.
     pub(super) fn has_several_servers(&self) -> bool {
         self.list.iter().any(|named| {
@@ -109,7 +128,7 @@ impl<'a> Upstreams<'a> {
     pub(super) fn refuse_loops(&self, listeners: &[Listener], reader: &mut Reader<'a>) {
         for Named { table, servers, .. } in &self.list {
             for server in servers {
-                let Some(address) = own_listener(server, listeners) else { continue };
+                let Some(address) = own_listener(server.place(), listeners) else { continue };
                 let shown = match server.place() {
                     Place::Port(..) | Place::Service(_) => server.authority.to_string(),
                     Place::Unix(_) => server.url(),
@@ -143,8 +162,9 @@ impl<'a> Upstreams<'a> {
     }
 }
 
-fn own_listener<'l>(server: &Endpoint, listeners: &'l [Listener]) -> Option<&'l ListenAddress> {
-    let is_own = |address: &&ListenAddress| match (*address, server.place()) {
+/// The listener of ours that is at a place.
+pub(super) fn own_listener<'l>(place: Place<'_>, listeners: &'l [Listener]) -> Option<&'l ListenAddress> {
+    let is_own = |address: &&ListenAddress| match (*address, place) {
         (ListenAddress::Tcp(address), Place::Port(TargetHost::Ip(ip), port)) => {
             let everywhere = address.ip().is_unspecified() && ip.to_canonical().is_loopback();
             address.port() == port && (address.ip() == ip || everywhere)

@@ -56,6 +56,7 @@ pub mod parked;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use self::throttle::Throttle;
 pub use self::{
     descriptors::{Descriptors, Spent},
     peer::Peer,

@@ -10,19 +10,20 @@ use std::{
 
 /// Lets one message a second pass and counts the others; one static per message, shared by all workers.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     last: Mutex<Option<Instant>>,
     held_back: AtomicU64,
 }
 
 impl Throttle {
-    pub(super) const fn new() -> Self {
+    /// Before the first message.
+    pub(crate) const fn new() -> Self {
         Self { last: Mutex::new(None), held_back: AtomicU64::new(0) }
     }
 
     /// How many messages were held back since the last one, when this one may be logged; `None` when it may
     /// not. Never waits: a lock held by another worker means that worker is about to log.
-    pub(super) fn admit(&self) -> Option<u64> {
+    pub(crate) fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())
     }
 

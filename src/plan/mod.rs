@@ -90,5 +90,5 @@ pub use self::{
     respond::{Recipient, Responder, reason},
     response::{Arrived, ResponseContext, ResponsePlan, Seen},
     silence::{Heard, Silence},
-    target::Target,
+    target::{Target, admit_target},
 };

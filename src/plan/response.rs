@@ -112,6 +112,8 @@ pub struct ResponseContext<'a> {
     pub has_body: bool,
     /// As far as the client is concerned.
     pub persistence: Persistence,
+    /// A parent proxy got the request, in absolute-form, and may be who answers.
+    pub by_parent: bool,
 }
 
 /// What is known of the exchange when a response head has come.
@@ -150,6 +152,7 @@ impl<'a> ResponseContext<'a> {
             method: exchange.gateway_target().map_or(plan.method, |target| target.method(plan.method)),
             has_body: plan.framing != Framing::None,
             persistence: if last { Persistence::Close } else { plan.persistence },
+            by_parent: false,
         }
     }
 
@@ -176,6 +179,8 @@ impl<'a> ResponseContext<'a> {
                 written: rewrite::interim(response, true, is_gateway, self.renaming(request).as_ref(), out)?,
             }),
             101 => Err(Error::UpgradeFailed),
+            // It is for us to log in there (RFC 9110 §15.5.8): the client would do so here.
+            407 if self.by_parent => Err(Error::ParentUnauthorized),
             100..=199 if request.head.version == Version::Http10 => Ok(Arrived::Interim { written: 0 }),
             100..=199 => Ok(Arrived::Interim {
                 written: rewrite::interim(response, false, is_gateway, self.renaming(request).as_ref(), out)?,

@@ -1,6 +1,10 @@
 //! Which part of corsair takes a request: gateway or one of the routes.
 
-use super::{action::Service, client::Client, target::Target};
+use super::{
+    action::Service,
+    client::Client,
+    target::{Target, admit_target},
+};
 use crate::{
     config::{Config, Gateway, LeadsTo, Listener, RouteId, Routes, Taken, UpstreamId},
     cors::CorsDecision,
@@ -150,7 +154,7 @@ fn routed(
 ///
 /// # Errors
 /// [`Error::DestinationRefused`], [`Error::OriginRequired`], [`Error::FieldRequired`], [`Error::TargetInvalid`] for a
-/// WebSocket's target without an `upgrade`, and those of [`crate::access::TargetRules::admit_name`].
+/// WebSocket's target without an `upgrade`, and those of [`admit_target`].
 pub(super) fn admit(
     request: Request<'_>,
     cors: CorsDecision,
@@ -175,7 +179,7 @@ pub(super) fn admit(
             "a ws:// target takes WebSockets alone; write http:// or https:// for the rest",
         ));
     }
-    gateway.rules.admit_name(target.url.host(), target.url.port()).map(|_| ())
+    admit_target(gateway, &target.url).map(|_| ())
 }
 
 /// What runs as the origin that it was loaded from, whatever page has loaded it (Fetch, "request destination").

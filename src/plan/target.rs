@@ -1,7 +1,8 @@
 //! A gateway's target on its way through redirects.
 
 use crate::{
-    config::Redirects,
+    access::NameVerdict,
+    config::{Gateway, Parent, Redirects},
     error::Error,
     gateway::{Form, Hop, HopMethod, Naming, next_hop, to_gateway_location},
     http1::{
@@ -46,6 +47,26 @@ pub(super) enum Redirected {
     Follow(Hop),
     /// `Location` becomes this.
     Rewrite(String),
+}
+
+/// Whether the gateway may ask for a URL at all, and through which parent proxy it does so; where through none, its address
+/// is still to be judged.
+///
+/// # Errors
+/// Those of [`admit_name`](crate::access::TargetRules::admit_name), and through a parent of
+/// [`admit_unresolved`](crate::access::TargetRules::admit_unresolved).
+pub fn admit_target<'a>(
+    gateway: &'a Gateway,
+    url: &TargetUrl,
+) -> Result<(NameVerdict, Option<&'a Parent>), Error> {
+    let (host, port) = (url.host(), url.port());
+    let verdict = gateway.rules.admit_name(host, port)?;
+    let parents = gateway.parents.as_ref();
+    let parent = parents.and_then(|parents| parents.of_destination(url.scheme(), host, port));
+    if parent.is_some() {
+        gateway.rules.admit_unresolved(verdict, host, port)?;
+    }
+    Ok((verdict, parent))
 }
 
 impl Target {

@@ -25,10 +25,10 @@ use crate::{
     error::Error,
     net::{Peer, QueueTime, timer::Timer},
     observe::metrics::{Connections, PoolResult},
-    plan::{Destination, Exchange, Target},
+    plan::{self, Destination, Exchange, Target},
     trust::Source,
     upstream::{
-        BoundLeases, Lease, OpenConnection, UnderWay,
+        BoundLeases, Lease, OpenConnection, Through, UnderWay,
         connector::{self, Nearness, Opener, OpeningTimes, Remote},
     },
     uri::{Scheme, TargetHost},
@@ -78,6 +78,8 @@ pub(crate) struct Connected<'a> {
     pub(crate) server: Option<(usize, &'a Endpoint)>,
     /// It serves this client alone.
     pub(crate) bound: bool,
+    /// The parent proxy that it leads through.
+    pub(crate) through: Option<Through<'a>>,
     /// Counts it among those that are in use.
     pub(crate) in_use: InUse,
 }
@@ -109,7 +111,7 @@ impl<'a> Checkout<'a, '_> {
     ///
     /// # Errors
     /// Those of [`connector::open`], timeouts, [`Error::ClientGone`], and those of
-    /// [`crate::access::TargetRules::admit_name`].
+    /// [`plan::admit_target`].
     pub(crate) async fn take(
         &mut self,
         exchange: &Exchange,
@@ -117,40 +119,49 @@ impl<'a> Checkout<'a, '_> {
         timer: &mut Timer,
     ) -> Result<Connected<'a>, Error> {
         match &exchange.destination {
-            Destination::Target(target) => {
-                let (lease, bound) = self.take_to_target(target, client, timer).await?;
-                let connection = self.snapshot.server_tally(None, 0).in_use();
-                let in_use = InUse { _connection: connection, _request: None };
-                Ok(Connected { lease, server: None, bound, in_use })
+            Destination::Target(target) => self.take_to_target(target, exchange.upgrade, client, timer).await,
+            Destination::Upstream(upstream) => {
+                self.take_to_upstream(*upstream, exchange.upgrade, client, timer).await
             }
-            Destination::Upstream(upstream) => self.take_to_upstream(*upstream, client, timer).await,
         }
     }
 
     async fn take_to_target(
         &mut self,
         target: &Target,
+        upgrade: bool,
         client: &mut ClientSide<'_>,
         timer: &mut Timer,
-    ) -> Result<(Lease, bool), Error> {
+    ) -> Result<Connected<'a>, Error> {
         let gateway = self.snapshot.config.gateway.as_ref().ok_or(Error::Internal)?;
         let url = &target.url;
-        let verdict = gateway.rules.admit_name(url.host(), url.port())?;
-        let admits = |ip, nearness| match nearness {
-            Nearness::Unknown => gateway.rules.admit_address(verdict, ip, url.port()),
-            Nearness::Own => gateway.rules.admit_own_address(verdict, ip, url.port()),
+        let (verdict, parent) = plan::admit_target(gateway, url)?;
+        let through = parent.map(|parent| Through::new(parent, url.scheme(), upgrade));
+        self.fresh_only |= through.is_some_and(Through::is_for_one);
+        let snapshot = self.snapshot;
+        let connected = |lease, bound| {
+            let connection = snapshot.server_tally(None, 0).in_use();
+            let in_use = InUse { _connection: connection, _request: None };
+            Connected { lease, server: None, bound, through, in_use }
+        };
+        let admits = |ip, nearness| match (through, nearness) {
+            // The address is that of the parent, which the operator has chosen.
+            (Some(_), _) => true,
+            (None, Nearness::Unknown) => gateway.rules.admit_address(verdict, ip, url.port()),
+            (None, Nearness::Own) => gateway.rules.admit_own_address(verdict, ip, url.port()),
         };
         let name = match url.host() {
-            TargetHost::Name(name) => Some(name),
-            TargetHost::Ip(_) => None,
+            TargetHost::Name(name) if through.is_none() => Some(name),
+            TargetHost::Name(_) | TargetHost::Ip(_) => None,
         };
         let is_known = self.still_has(name);
         let admits_again = |ip| admits(ip, Nearness::Unknown) && is_known(ip);
-        if let Some(lease) = self.bound(None, url.origin(), admits_again) {
-            return Ok((lease, true));
+        let key = Through::key(through, url.origin());
+        if let Some(lease) = self.bound(None, &key, admits_again) {
+            return Ok(connected(lease, true));
         }
-        if let Some(lease) = self.pooled(None, url.origin(), admits_again) {
-            return Ok((lease, false));
+        if let Some(lease) = self.pooled(None, &key, admits_again) {
+            return Ok(connected(lease, false));
         }
         let tls = match url.scheme() {
             Scheme::Http => None,
@@ -163,17 +174,17 @@ impl<'a> Checkout<'a, '_> {
                 Some((Arc::clone(gateway.tls.config()), name))
             }
         };
-        let socket_buffer = self.route.limits.socket_buffer;
-        let (place, header) = (Place::Port(url.host(), url.port()), Box::default());
-        let remote = Remote { place, tls, socket_buffer, header };
+        let place = Place::Port(url.host(), url.port());
+        let remote = Remote { place, through, tls, limits: &self.route.limits, header: Box::default() };
         let opened = self.open(remote, admits, client, timer).await;
         let told = |error: &Error| tell::failed_attempt(url.origin(), *error, self.attempts + self.opened);
-        Ok((opened.inspect_err(told)?, false))
+        Ok(connected(opened.inspect_err(told)?, false))
     }
 
     async fn take_to_upstream(
         &mut self,
         id: UpstreamId,
+        upgrade: bool,
         client: &mut ClientSide<'_>,
         timer: &mut Timer,
     ) -> Result<Connected<'a>, Error> {
@@ -184,17 +195,13 @@ impl<'a> Checkout<'a, '_> {
         let connected = |lease, index: usize, bound, request| {
             let connection = snapshot.server_tally(Some(id), index).in_use();
             let in_use = InUse { _connection: connection, _request: request };
-            Connected { lease, server: Some((index, &servers.endpoints()[index])), bound, in_use }
+            let server = &servers.endpoints()[index];
+            let through = Through::to_server(upstream, server, upgrade);
+            Connected { lease, server: Some((index, server)), bound, through, in_use }
         };
-        if !self.bound.is_empty() {
-            // Where this client has logged in, or was named, it goes again, whosever turn it is.
-            for (index, server) in servers.endpoints().iter().enumerate() {
-                if let Some(lease) =
-                    self.bound(Some(id), &bound_name(upstream, server, self.source.0), self.leads_to(server))
-                {
-                    return Ok(connected(lease, index, true, servers.enter(index)));
-                }
-            }
+        self.fresh_only |= upgrade && upstream.parents.is_some();
+        if let Some((index, lease)) = self.bound_to_server_of(id) {
+            return Ok(connected(lease, index, true, servers.enter(index)));
         }
         self.fresh_only |= self.ask_kernel && !upstream.pool.reuse_for_unsafe;
         let mut failed = Error::Internal;
@@ -231,7 +238,8 @@ impl<'a> Checkout<'a, '_> {
             };
             self.waited(&mut wait);
             self.server = Some(index);
-            let remote = Remote::of_server(upstream, server, self.source, self.route.limits.socket_buffer);
+            let through = Through::to_server(upstream, server, upgrade);
+            let remote = Remote::of_server(upstream, server, through, self.source, &self.route.limits);
             let error = match self.open(remote, |_, _| true, client, timer).await {
                 Ok(mut lease) => {
                     lease.open.take_place(place);
@@ -258,6 +266,21 @@ impl<'a> Checkout<'a, '_> {
             (failed, begun) = (error, now);
         }
         Err(failed)
+    }
+
+    /// The connection to one of the servers on which this client has logged in, or was named: there it goes again, whosever
+    /// turn it is.
+    fn bound_to_server_of(&mut self, id: UpstreamId) -> Option<(usize, Lease)> {
+        if self.bound.is_empty() {
+            return None;
+        }
+        let snapshot = self.snapshot;
+        let upstream = snapshot.config.upstream(id);
+        let mut servers = snapshot.group(id).servers.endpoints().iter().enumerate();
+        servers.find_map(|(index, server)| {
+            let name = bound_name(upstream, server, self.source.0);
+            Some((index, self.bound(Some(id), &name, self.leads_to(upstream, server))?))
+        })
     }
 
     /// An idle connection of this worker to a usable server that has not been tried, but this one: where there is no room,
@@ -300,12 +323,17 @@ impl<'a> Checkout<'a, '_> {
 
     /// An idle connection of this worker to a server.
     fn pooled_to(&self, upstream: UpstreamId, server: &Endpoint) -> Option<Lease> {
-        self.pooled(Some(upstream), &server.key, self.leads_to(server))
+        let admits = self.leads_to(self.snapshot.config.upstream(upstream), server);
+        self.pooled(Some(upstream), &server.key, admits)
     }
 
-    /// Whether an address is one that a server's name has by now.
-    fn leads_to<'n>(&self, server: &'n Endpoint) -> impl Fn(IpAddr) -> bool + use<'a, 'n> {
-        self.still_has(server.name())
+    /// Whether an address is one that a server's name has by now; a parent proxy has addresses of its own.
+    fn leads_to<'n>(
+        &self,
+        upstream: &Upstream,
+        server: &'n Endpoint,
+    ) -> impl Fn(IpAddr) -> bool + use<'a, 'n> {
+        self.still_has(server.name().filter(|_| upstream.parent_of(server).is_none()))
     }
 
     /// Whether an address is one that a name has by now; where there is no name, any is.
@@ -340,7 +368,9 @@ impl<'a> Checkout<'a, '_> {
         timer: &mut Timer,
     ) -> Result<Lease, Error> {
         let deadline = self.deadline.min(Instant::now() + self.route.timeouts.connect);
-        let is_name = matches!(remote.place, Place::Port(TargetHost::Name(_), _) | Place::Service(_));
+        let through = remote.through;
+        let is_name = through.is_none()
+            && matches!(remote.place, Place::Port(TargetHost::Name(_), _) | Place::Service(_));
         let (mut times, queue) = (OpeningTimes::default(), QueueTime::default());
         let Core { descriptors, pool, handshakes, .. } = self.core;
         let resolver = &self.core.resolver();
@@ -374,6 +404,9 @@ impl<'a> Checkout<'a, '_> {
         let waited = self.queued;
         times.queue = queue.so_far().map(|so_far| so_far + waited).or((!waited.is_zero()).then_some(waited));
         (self.times, self.opened) = (Some(times), self.opened + 1);
+        if let (Some(through), Err(Error::ConnectTimeout)) = (through, &opened) {
+            through.tell_failure(Error::ConnectTimeout);
+        }
         let unresolved = is_name && times.dns.is_none();
         let (stream, peer) = opened.map_err(|error| {
             if error == Error::ConnectTimeout && unresolved { Error::DnsTimeout } else { error }

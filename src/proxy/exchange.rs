@@ -41,7 +41,7 @@ use crate::{
         rewrite::{self, Forwarding, Onward},
     },
     trust::Source,
-    upstream::{BoundLeases, Lease, Servers, Turn, pool::PoolKey},
+    upstream::{BoundLeases, Lease, Servers, Through, Turn, pool::PoolKey},
 };
 
 /// One request and everything that its exchange touches.
@@ -195,8 +195,12 @@ impl<'a> Job<'a> {
         let tally = self.tally(exchange, connected.server);
         let attempt = self.outcome.attempts;
         let shown = shown(exchange, connected.endpoint());
+        let through = connected.through;
         let failed = |error: Error, received, tried: &mut Vec<usize>| {
             tell::failed_attempt(shown, error, attempt);
+            if let (Some(through), Error::ParentUnauthorized) = (through, error) {
+                through.tell_refusal(407);
+            }
             let mut elsewhere = false;
             if !error.client_is_gone() {
                 tally.counters().failed();
@@ -216,9 +220,8 @@ impl<'a> Job<'a> {
         let sent = Instant::now();
         let asked = turn.as_ref().filter(|_| !connected.bound);
         let patience = self.patience(exchange, attempts, sent, asked, tried);
-        let Self { core, snapshot, state, plan, .. } = *self;
-        let (server, last) = (connected.endpoint(), core.is_draining());
-        let context = ResponseContext::new(&snapshot.config, &core.identity, plan, exchange, server, last);
+        let Self { core, state, .. } = *self;
+        let context = self.context(exchange, &connected);
         let request = (self.head, self.inbound);
         let mut upstream =
             UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
@@ -248,16 +251,40 @@ impl<'a> Job<'a> {
                 Attempt::Tunnel(Box::new(TunnelEnds { lease, from_upstream: leftover, _in_use: in_use }))
             }
             (Ok(_), _, Some(response)) => {
-                let now = Instant::now();
-                self.outcome.ended = Some(now);
-                if clean && !state.upload.is_discarding() && response.upstream_persists {
-                    self.keep(exchange, connected, &response, now);
-                }
-                let persists = response.persistence != Persistence::Close && self.client.may_ask_again();
-                let closing = After::closing(self.client.body().is_done());
-                Attempt::Done(if persists { After::KeepAlive } else { closing })
+                Attempt::Done(self.completed(exchange, connected, clean, &response))
             }
             (Ok(_), _, None) => failed(Error::Internal, received, tried),
+        }
+    }
+
+    /// The client has the response: what becomes of its connection, after that to the upstream is kept if it ended `clean`.
+    fn completed(
+        &mut self,
+        exchange: &Exchange,
+        connected: Connected<'_>,
+        clean: bool,
+        response: &ResponsePlan,
+    ) -> After {
+        let now = Instant::now();
+        self.outcome.ended = Some(now);
+        if clean && !self.state.upload.is_discarding() && response.upstream_persists {
+            self.keep(exchange, connected, response, now);
+        }
+        let persists = response.persistence != Persistence::Close && self.client.may_ask_again();
+        let closing = After::closing(self.client.body().is_done());
+        if persists { After::KeepAlive } else { closing }
+    }
+
+    /// What heads are judged with that come on this connection.
+    fn context<'b>(&self, exchange: &'b Exchange, connected: &Connected<'b>) -> ResponseContext<'b>
+    where
+        'a: 'b,
+    {
+        let Self { core, snapshot, plan, .. } = *self;
+        let (server, last) = (connected.endpoint(), core.is_draining());
+        ResponseContext {
+            by_parent: connected.through.is_some_and(Through::is_absolute),
+            ..ResponseContext::new(&snapshot.config, &core.identity, plan, exchange, server, last)
         }
     }
 
@@ -360,7 +387,8 @@ impl<'a> Job<'a> {
         let lease = &connected.lease;
         outcome.attempts += u32::from(lease.reused);
         outcome.reused = Some(lease.reused);
-        outcome.upstream = Some(lease.peer.clone());
+        // The address of a parent is that of no destination.
+        outcome.upstream = connected.through.is_none().then(|| lease.peer.clone());
         Ok(connected)
     }
 
@@ -372,9 +400,14 @@ impl<'a> Job<'a> {
     /// Keeps a connection for another request, under the name by which it was looked for: in the pool, or for this
     /// client alone.
     fn keep(&mut self, exchange: &Exchange, connected: Connected<'_>, response: &ResponsePlan, now: Instant) {
+        if connected.through.is_some_and(Through::is_for_one) {
+            return;
+        }
+        let key_of_target;
         let (endpoint, chosen, limits) = match (&exchange.destination, connected.endpoint()) {
             (Destination::Target(target), _) => {
-                (target.url.origin(), true, gateway_idle(&self.snapshot.config))
+                key_of_target = Through::key(connected.through, target.url.origin());
+                (&*key_of_target, true, gateway_idle(&self.snapshot.config))
             }
             (Destination::Upstream(id), Some(server)) => {
                 let upstream = self.snapshot.config.upstream(*id);
@@ -435,7 +468,7 @@ impl<'a> Job<'a> {
         connected: &mut Connected<'_>,
         deadline: Instant,
     ) -> Result<(), Error> {
-        let mut out = self.render(exchange, connected.endpoint())?;
+        let mut out = self.render(exchange, connected)?;
         let upstream: &mut Stream = &mut connected.lease.stream;
         let Self { client, timer, state, .. } = self;
         poll_fn(|cx| {
@@ -462,17 +495,23 @@ impl<'a> Job<'a> {
         .await
     }
 
-    fn render(&mut self, exchange: &Exchange, server: Option<&Endpoint>) -> Result<Buffer, Error> {
+    fn render(&mut self, exchange: &Exchange, connected: &Connected<'_>) -> Result<Buffer, Error> {
         let mut out = self.core.buffers.take();
         let inbound = self.inbound.borrow();
         let request = Request { bytes: inbound.all(), head: self.head };
-        let onward = match (&exchange.destination, server) {
-            (Destination::Target(target), _) => Onward::to_target(target, self.plan.framing),
+        let (mut onward, authority) = match (&exchange.destination, connected.endpoint()) {
+            (Destination::Target(target), _) => {
+                (Onward::to_target(target, self.plan.framing), target.url.authority())
+            }
             (Destination::Upstream(_), Some(server)) => {
-                Onward::to_server(server, self.route, exchange, request, self.plan.framing)
+                let framing = self.plan.framing;
+                (Onward::to_server(server, self.route, exchange, request, framing), &*server.authority)
             }
             (Destination::Upstream(_), None) => return Err(Error::Internal),
         };
+        if let Some(through) = connected.through.filter(|through| through.is_absolute()) {
+            onward = onward.by_parent(through.parent(), authority);
+        }
         let sender = rewrite::Sender {
             forwarding: self.forwarding,
             peer: self.peer,

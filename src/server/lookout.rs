@@ -118,7 +118,7 @@ impl Lookout {
             }
             let prober = Prober {
                 upstream: upstream.clone(),
-                socket_buffer: config.limits.socket_buffer,
+                limits: config.limits.clone(),
                 servers: Arc::clone(servers),
                 resolver: resolver.clone(),
                 descriptors: Arc::clone(&self.descriptors),

@@ -8,15 +8,11 @@ use std::{
 };
 
 use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
-    net::UnixStream,
-    time::Instant,
-};
+use tokio::{io::AsyncWriteExt, net::UnixStream, time::Instant};
 
-use super::discovery;
+use super::{discovery, parent::Through};
 use crate::{
-    config::{Endpoint, Place, Upstream},
+    config::{Endpoint, Limits, Place, Upstream},
     error::Error,
     net::{
         Descriptors, Peer, Places, QueueTime, connect, dns::Resolver, handshake, socket::Socket,
@@ -59,26 +55,29 @@ pub struct Opener<'a> {
 pub struct Remote<'a> {
     /// Where it is.
     pub place: Place<'a>,
+    /// How it is asked through a parent proxy; `None` where it is asked directly.
+    pub through: Option<Through<'a>>,
     /// How TLS is spoken, and what name the certificate must bear; `None` for plain TCP.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    /// Bound of the kernel's buffers.
-    pub socket_buffer: Option<usize>,
+    /// Bounds of what a parent answers, and of the kernel's buffers.
+    pub limits: &'a Limits,
     /// What a connection begins with, before TLS; empty where with nothing.
     pub header: Box<[u8]>,
 }
 
 impl<'a> Remote<'a> {
-    /// One of the servers of an upstream, for a client that has come to an address of ours.
+    /// One of the servers of an upstream, asked in this way for a client that has come to an address of ours.
     #[must_use]
     pub fn of_server(
-        upstream: &Upstream,
+        upstream: &'a Upstream,
         server: &'a Endpoint,
+        through: Option<Through<'a>>,
         (source, destination): (Source, Option<SocketAddr>),
-        socket_buffer: Option<usize>,
+        limits: &'a Limits,
     ) -> Self {
         let tls = server.tls_server_name.clone().map(|name| (Arc::clone(upstream.tls.config()), name));
         let header = upstream.proxy_protocol.map(|version| write_proxy_header(version, source, destination));
-        Self { place: server.place(), tls, socket_buffer, header: header.unwrap_or_default().into() }
+        Self { place: server.place(), through, tls, limits, header: header.unwrap_or_default().into() }
     }
 }
 
@@ -93,10 +92,11 @@ pub enum Nearness {
 
 /// Opens a connection. Only addresses that `admits` are connected to, and no second resolution comes between
 /// that question and the connection (rule 7 of [`upstream`](super)): a name that changes meanwhile leads nowhere
-/// else. One that turns out to be this machine's own is judged again, before a byte is sent (rule 18). No deadline here: the caller drops the future.
+/// else. One that turns out to be this machine's own is judged again, before a byte is sent (rule 18). By way of a parent
+/// proxy its address is the one that is connected to. No deadline here: the caller drops the future.
 ///
 /// # Errors
-/// Those of resolving, connecting and the handshake; [`Error::TargetAddressProhibited`] when no address of
+/// Those of resolving, connecting, a parent and the handshake; [`Error::TargetAddressProhibited`] when no address of
 /// the name is admitted.
 pub async fn open(
     with: Opener<'_>,
@@ -104,16 +104,54 @@ pub async fn open(
     admits: impl Fn(IpAddr, Nearness) -> bool,
     times: &mut OpeningTimes,
 ) -> Result<(Stream, Peer), Error> {
+    let place = match remote.through {
+        None => remote.place,
+        Some(through) => Place::Port(through.parent().host(), through.parent().port()),
+    };
+    let reached = reach(with, place, remote.limits.socket_buffer, admits, times).await;
+    let (mut socket, peer) = match remote.through {
+        None => reached?,
+        Some(through) => {
+            // The addresses of a parent are none of the destination's.
+            times.tried = None;
+            reached.map_err(|error| through.unreachable(error))?
+        }
+    };
+    socket.write_all(&remote.header).await.map_err(|_| Error::ConnectFailed)?;
+    if let (Some(through), Place::Port(host, port)) = (remote.through, remote.place) {
+        let begun = Instant::now();
+        let connected = through.connect(&mut socket, (host, port), remote.limits).await;
+        times.connect = times.connect.map(|connect| connect + begun.elapsed());
+        connected?;
+    }
+    match (remote.tls, socket) {
+        (Some((config, name)), Socket::Tcp(tcp)) => {
+            let begun = Instant::now();
+            let stream = handshake::connect_in((with.handshakes, with.queue), config, name, tcp).await?;
+            times.tls = Some(begun.elapsed());
+            Ok((stream, peer))
+        }
+        (_, socket) => Ok((socket.into(), peer)),
+    }
+}
+
+/// Resolves, admits and connects.
+async fn reach(
+    with: Opener<'_>,
+    place: Place<'_>,
+    socket_buffer: Option<usize>,
+    admits: impl Fn(IpAddr, Nearness) -> bool,
+    times: &mut OpeningTimes,
+) -> Result<(Socket, Peer), Error> {
     let begun = Instant::now();
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    match remote.place {
+    match place {
         Place::Unix(name) => {
             let stream = UnixStream::connect(name.system_name()).await.map_err(|error| unix_fault(&error))?;
             times.connect = Some(begun.elapsed());
-            let mut socket = Socket::Unix(stream);
-            socket.bound_unix_buffer(remote.socket_buffer);
-            begin(&mut socket, &remote.header).await?;
-            return Ok((socket.into(), Peer::Unix(Arc::clone(name.text()))));
+            let socket = Socket::Unix(stream);
+            socket.bound_unix_buffer(socket_buffer);
+            return Ok((socket, Peer::Unix(Arc::clone(name.text()))));
         }
         Place::Port(TargetHost::Ip(ip), port) => addresses.push(SocketAddr::new(ip, port)),
         Place::Port(TargetHost::Name(name), port) => {
@@ -133,24 +171,14 @@ pub async fn open(
     }
     times.tried = addresses.first().copied();
     let begun = Instant::now();
-    let connected = connect::connect(&addresses, remote.socket_buffer, with.descriptors).await;
+    let connected = connect::connect(&addresses, socket_buffer, with.descriptors).await;
     times.connect = Some(begun.elapsed());
-    let (mut tcp, peer) = connected?;
+    let (tcp, peer) = connected?;
     // Asked of the kernel only where it makes a difference.
     if !admits(peer.ip(), Nearness::Own) && is_own(tcp.local_addr().ok(), peer.ip()) {
         return Err(Error::TargetAddressProhibited);
     }
-    begin(&mut tcp, &remote.header).await?;
-    let Some((config, name)) = remote.tls else { return Ok((Stream::Tcp(tcp), Peer::Ip(peer))) };
-    let begun = Instant::now();
-    let stream = handshake::connect_in((with.handshakes, with.queue), config, name, tcp).await?;
-    times.tls = Some(begun.elapsed());
-    Ok((stream, Peer::Ip(peer)))
-}
-
-/// Writes what a connection begins with.
-async fn begin(socket: &mut (impl AsyncWrite + Unpin), header: &[u8]) -> Result<(), Error> {
-    socket.write_all(header).await.map_err(|_| Error::ConnectFailed)
+    Ok((tcp.into(), Peer::Ip(peer)))
 }
 
 /// Whether an address is one of this machine's: connected to from itself, or one that can be bound. Where the system

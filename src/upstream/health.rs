@@ -70,6 +70,8 @@ impl Reason {
                 | Error::TooManyInterim
         );
         match (no_connection, no_answer) {
+            // Whoever refuses to connect for an upgrade may well pass requests on.
+            _ if error == Error::ParentRefused => Weight::InARow,
             (true, _) => Weight::AtOnce,
             (false, true) => Weight::Alone,
             (false, false) => Weight::None,
@@ -364,6 +366,15 @@ mod tests {
     }
 
     #[test]
+    fn a_parent_that_does_not_connect_to_it_takes_it_out_only_in_a_row() {
+        let now = Instant::now();
+        let mut health = Health::default();
+        for out in [false, false, true] {
+            assert_eq!(health.failed(&failure(Error::ParentRefused, now), &ejection(3), false, now), out);
+        }
+    }
+
+    #[test]
     fn what_is_not_the_servers_fault_counts_for_nothing() {
         let now = Instant::now();
         for error in [
@@ -375,6 +386,8 @@ mod tests {
             Error::UpgradeFailed,
             Error::ResponseIncomplete,
             Error::TargetAddressProhibited,
+            Error::ParentUnreachable,
+            Error::ParentUnauthorized,
         ] {
             let mut health = Health::default();
             for _ in 0..5 {

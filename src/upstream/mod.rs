@@ -11,6 +11,7 @@
 //! - `queue`: who waits for one
 //! - `lease`: a connection while one exchange has it
 //! - `bound`: connections that belong to one client connection
+//! - `parent`: through a parent proxy
 //! - [`pool`]: connections between two exchanges
 //! - `discovery`: which servers names stand for
 //! - [`connector`]: from a name to an open connection
@@ -57,6 +58,10 @@
 //! | 35 | Where the operator wants that, each address of a name is a server, or each server of a service, with its port, weight and priority; they come and go with the name, and what is known of one that stays is kept | RFC 2782 | `names::each_address_is_a_server_and_they_come_and_go_with_the_name`, `names::a_service_is_its_servers_with_their_ports_weights_and_priorities`, `names::a_reload_keeps_the_servers_that_were_found`, `names::idle_connections_to_a_server_that_is_gone_take_nobody_a_place`, `config::resolution::tests::a_server_that_was_found_is_what_it_was_but_for_its_place` |
 //! | 36 | It starts and serves without DNS, and a name that is not followed yet is resolved by whoever needs it | experience | `names::without_dns_it_starts_and_serves_as_soon_as_there_is_some`, `names::the_first_request_finds_the_servers_of_a_name_that_is_not_followed_yet` |
 //! | 37 | A server that nobody may have asked anything meanwhile is no silent one: one that has answered nobody for half of the time that a request would wait is asked by a probe, and any answer counts | experience | `upstream::servers::tests::a_server_that_is_doubted_and_answers_a_probe_is_not_silent`, `retries::a_slow_url_of_a_server_that_nobody_else_asks_is_waited_for_because_a_probe_is_answered`, `ejection::a_slow_url_takes_no_server_out_while_others_are_answered` |
+//! | 38 | By way of a parent proxy nobody here sees the address: a target is judged by its name, and one that is an address by that, before the parent hears of it. The parent's own address is the operator's, and is not judged | experience | `access::tests::what_somebody_else_resolves_is_judged_by_name_and_a_literal_by_its_address`, `parent_proxy::a_target_is_judged_by_its_name_and_a_literal_by_its_address_before_the_parent_hears_of_it`, `parent_proxy::what_no_proxy_lists_is_asked_directly_and_judged_as_ever` |
+//! | 39 | A parent connects to https servers, whose certificates are verified inside; its answer is held to bounds, not a byte behind it is taken, and nothing of it but that it failed is told to a client | RFC 9110 §9.3.6 | `parent_proxy::an_https_server_is_connected_to_and_its_certificate_is_verified_inside`, `parent_proxy::a_server_that_shows_another_certificate_inside_gets_no_request_byte`, `parent_proxy::interim_answers_to_connect_are_passed_over_and_a_length_of_a_2xx_means_nothing`, `parent_proxy::whatever_a_parent_says_to_connect_is_told_promptly_and_nothing_of_it`, `upstream::parent::tests::not_a_byte_behind_the_answer_is_taken` |
+//! | 40 | For http it gets the request itself, unless that asks for an upgrade; connections through it serve nobody who goes directly, through another one or with other credentials | RFC 9112 §3.2.2; RFC 6455 §4.1 | `parent_proxy::an_http_server_is_asked_for_in_absolute_form_on_one_connection`, `parent_proxy::a_websocket_over_http_is_connected_to_and_what_comes_behind_the_answer_is_its_own`, `parent_proxy::what_goes_through_other_parents_or_with_other_credentials_shares_no_connection` |
+//! | 41 | Its credentials are corsair's, and so is it to log in: a 407 is a 502, no challenge passes, and what is written or shown hides them | RFC 9110 §11.7.1, §15.5.8 | `parent_proxy::a_407_to_a_request_is_ours_and_a_challenge_never_passes`, `parent_proxy::credentials_are_shown_to_nobody`, `plan::response::tests::that_a_parent_wants_a_login_is_told_to_no_client`, `config::printed::tests::the_credentials_of_a_parent_are_not_printed_and_what_stands_for_them_is` |
 
 mod balance;
 
@@ -74,6 +79,8 @@ mod lease;
 
 mod bound;
 
+mod parent;
+
 pub mod pool;
 
 mod discovery;
@@ -88,6 +95,7 @@ pub use self::{
     budget::RetryBudget,
     discovery::Discovery,
     lease::{Lease, OpenConnection},
+    parent::Through,
     probe::Prober,
     queue::{Queue, Ticket},
     room::{Place, Waiting},

@@ -13,10 +13,11 @@ use tokio::{
 use super::{
     connector::{self, Opener, OpeningTimes, Remote},
     health::{Proof, Reason, SOON},
+    parent::Through,
     servers::Servers,
 };
 use crate::{
-    config::{Endpoint, HostHeader, Upstream},
+    config::{Endpoint, HostHeader, Limits, Upstream},
     error::Error,
     http1::head::{Fields, HeadEnd, HeadFault, MAX_FIELDS, parse_response},
     net::{Descriptors, Places, QueueTime, dns::Resolver, stream::Stream},
@@ -32,8 +33,8 @@ const MAX_HEAD: usize = 16 << 10;
 pub struct Prober {
     /// Where the servers are.
     pub upstream: Upstream,
-    /// What the kernel may keep for each connection.
-    pub socket_buffer: Option<usize>,
+    /// Bounds of each connection.
+    pub limits: Limits,
     /// How they do.
     pub servers: Arc<Servers>,
     /// Names.
@@ -75,18 +76,27 @@ impl Prober {
         let Self { resolver, descriptors, handshakes, .. } = self;
         let queue = &QueueTime::default();
         let with = Opener { resolver, descriptors, handshakes, queue };
-        let remote = Remote::of_server(upstream, server, (Source::Proxy, None), self.socket_buffer);
+        let through = Through::to_server(upstream, server, false);
+        let remote = Remote::of_server(upstream, server, through, (Source::Proxy, None), &self.limits);
         let mut times = OpeningTimes::default();
         let opened = Box::pin(connector::open(with, remote, |_, _| true, &mut times)).await;
         let (stream, _) = opened.map_err(Reason::ProbeFailed)?;
-        let question = match (&check.path, proof) {
-            (Some(path), _) => format!("GET {path}"),
-            (None, Proof::Connection) => return Ok(()),
-            // For nothing in particular (RFC 9110 §9.3.7).
-            (None, Proof::Answer | Proof::OtherStatus) => "OPTIONS *".to_owned(),
-        };
-        let status =
-            ask(stream, server, &upstream.host_header, &question).await.map_err(Reason::ProbeFailed)?;
+        // A parent that gets the request shows nothing of the server by being there.
+        let by_parent = through.filter(|through| through.is_absolute());
+        if check.path.is_none() && proof == Proof::Connection && by_parent.is_none() {
+            return Ok(());
+        }
+        let question = question(server, &upstream.host_header, check.path.as_deref(), by_parent);
+        let status = ask(stream, &question).await.map_err(Reason::ProbeFailed)?;
+        match (by_parent, status) {
+            (Some(through), 407) => {
+                through.tell_refusal(status);
+                return Err(Reason::ProbeFailed(Error::ParentUnauthorized));
+            }
+            // Without a path any answer will do, but that of a parent which got none.
+            (Some(_), 502..=504) if check.path.is_none() => return Err(Reason::ProbeAnswered(status)),
+            _ => {}
+        }
         self.servers.proved(index);
         let is_well = match check.path {
             Some(_) => check.statuses.iter().any(|statuses| statuses.contains(&status)),
@@ -152,19 +162,35 @@ async fn look_after(prober: Rc<Prober>, index: usize) {
     }
 }
 
-/// Asks a server a question without a body, which is a method and a target; returns the status of the first head that it
-/// answers with.
-async fn ask(
-    mut stream: Stream,
+/// The head that a server is asked with: for a path, or for nothing in particular (RFC 9110 §9.3.7). A parent gets it in
+/// absolute-form, where no path stands for `*` (RFC 9112 §3.2.4).
+fn question(
     server: &Endpoint,
     host_header: &HostHeader,
-    question: &str,
-) -> Result<u16, Error> {
-    let host = host_header.of(server).unwrap_or(&server.authority);
-    let request = format!(
-        "{question} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: corsair/{}\r\nConnection: close\r\n\r\n",
+    path: Option<&str>,
+    by_parent: Option<Through<'_>>,
+) -> String {
+    let (method, target) = path.map_or(("OPTIONS", "*"), |path| ("GET", path));
+    let authority = &server.authority;
+    let (target, host, credentials) = match by_parent {
+        None => (target.to_owned(), host_header.of(server).unwrap_or(authority), String::new()),
+        Some(through) => (
+            format!("http://{authority}{}", path.unwrap_or_default()),
+            &**authority,
+            through
+                .parent()
+                .authorization()
+                .map_or(String::new(), |value| format!("Proxy-Authorization: {value}\r\n")),
+        ),
+    };
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: {host}\r\n{credentials}User-Agent: corsair/{}\r\nConnection: close\r\n\r\n",
         env!("CARGO_PKG_VERSION")
-    );
+    )
+}
+
+/// Sends the head of a request without a body; returns the status of the first head that it is answered with.
+async fn ask(mut stream: Stream, request: &str) -> Result<u16, Error> {
     stream.write_all(request.as_bytes()).await.map_err(|_| Error::UpstreamClosed)?;
     stream.flush().await.map_err(|_| Error::UpstreamClosed)?;
     let mut head = Vec::new();

@@ -6,11 +6,16 @@ use crate::config::{Key, Kind, Row, printed::quoted};
 
 /// Where the names of settings stand in a file, in its order: what they begin with, the table that holds them there,
 /// and what it is for.
-const TABLES: [(&str, &str, &str); 13] = [
+const TABLES: [(&str, &str, &str); 14] = [
     ("", "", "What holds for the whole process"),
     ("timeouts.", "[timeouts]", "Every wait; a route may have its own"),
     ("limits.", "[limits]", "Every bound; a route may have its own"),
     ("dns.", "[dns]", "Where names are resolved"),
+    (
+        "proxy.",
+        "[proxy]",
+        "A parent proxy: what the gateway and upstreams with proxy = \"parent\" go through",
+    ),
     ("log.", "[log]", "What is written"),
     (
         "admin.",

@@ -193,7 +193,7 @@ fn what_is_planned_is_told_to_be() {
         ("[policy.a]\npreset = \"llm\"", "f:2:1: policy.a.preset"),
         ("[gateway]\ncookies = \"pass\"", "f:2:1: gateway.cookies"),
         ("[[gateway.target]]", "f:1:11: gateway.target"),
-        ("[upstream.a]\nproxy = \"parent\"", "f:2:1: upstream.a.proxy"),
+        ("[forward]\nconnect_ports = []", "f:1:2: forward"),
         ("[[route]]\naccess = []", "f:2:1: route.access"),
     ] {
         assert_eq!(faults(text), [format!("{key}: {}", later::MESSAGE)], "{text}");

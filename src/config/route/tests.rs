@@ -1,7 +1,12 @@
 use std::time::Duration;
 
 use super::{
-    super::{endpoint::Endpoint, sample, settings::Part, upstream},
+    super::{
+        endpoint::Endpoint,
+        parent_proxy, sample,
+        settings::{Part, Settings},
+        upstream,
+    },
     *,
 };
 
@@ -19,7 +24,7 @@ fn parts(text: &str) -> (RouteParts, Vec<String>) {
 }
 
 fn endpoints(reader: &mut Reader<'_>) -> Vec<Endpoint> {
-    upstream::read(&[], reader).endpoints
+    upstream::read(&[], &parent_proxy::read(&mut Reader::new(&Settings::default())), reader).endpoints
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::error::Error;
 
 /// The tokens of [`Error::token`]: the values of the label `cause`. The last one takes what the others do not.
-pub const CAUSES: [&str; 26] = [
+pub const CAUSES: [&str; 27] = [
     "http_request_error",
     "http_request_denied",
     "connection_terminated",
@@ -25,6 +25,7 @@ pub const CAUSES: [&str; 26] = [
     "http_response_header_section_size",
     "http_response_incomplete",
     "http_upgrade_failed",
+    "proxy_configuration_error",
     "proxy_loop_detected",
     "tls_certificate_error",
     "tls_protocol_error",

@@ -286,6 +286,24 @@ fn a_target_cannot_act_on_the_gateways_origin_by_switching_or_in_advance() {
 }
 
 #[test]
+fn that_a_parent_wants_a_login_is_told_to_no_client() {
+    let head = "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
+    for request in [GET, TO_TARGET] {
+        let setup = asked(if request == GET { REVERSE } else { &[] }, request);
+        let (parsed, mut out) = (sample::response(head), vec![0; 32 << 10]);
+        let seen = Seen { request_read: true, body_kept: false, reused: false, date: Date::of(UNIX_EPOCH) };
+        let context = ResponseContext { by_parent: true, ..setup.context() };
+        let arrived = context.respond(setup.request.request(), parsed.response(), &seen, &mut out);
+        assert_eq!(arrived.err(), Some(Error::ParentUnauthorized));
+        let (written, _) = see_final(&setup, head);
+        assert!(
+            written.start.starts_with("HTTP/1.1 407") && !written.has("Proxy-Authenticate"),
+            "a server's own"
+        );
+    }
+}
+
+#[test]
 fn every_final_response_carries_what_cors_decided() {
     let text = "GET / HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\n\r\n";
     let setup = asked(&["--upstream=http://127.0.0.1:9001", "--allow-origin=https://a.example"], text);

@@ -7,7 +7,7 @@ use super::{
     forwarding::{Chain, Forwarding},
 };
 use crate::{
-    config::{Endpoint, Route},
+    config::{Endpoint, Parent, Route},
     error::Error,
     gateway::tells_of_the_client,
     http1::{
@@ -45,6 +45,8 @@ pub struct Onward<'a> {
     pub without_body: bool,
     /// What the operator changes of the fields, of the client's and of corsair's own.
     pub edits: Option<&'a Edits>,
+    /// The parent proxy that gets the request, in absolute-form.
+    pub parent: Option<&'a Parent>,
 }
 
 impl<'a> Onward<'a> {
@@ -60,6 +62,7 @@ impl<'a> Onward<'a> {
             without_credentials: target.without_credentials,
             without_body: target.without_body,
             edits: None,
+            parent: None,
         }
     }
 
@@ -89,7 +92,15 @@ impl<'a> Onward<'a> {
             without_credentials: false,
             without_body: false,
             edits: route.request_headers.as_ref(),
+            parent: None,
         }
+    }
+
+    /// The same by way of a parent proxy that gets the request itself. What it asks the server for is the authority of the
+    /// target, whatever `Host` says, and so that says the same (RFC 9112 §3.2.2).
+    #[must_use]
+    pub const fn by_parent(self, parent: &'a Parent, authority: &'a str) -> Self {
+        Self { host: authority.as_bytes(), parent: Some(parent), ..self }
     }
 }
 
@@ -133,8 +144,7 @@ pub fn request(
 ) -> Result<usize, Error> {
     let Request { bytes, head } = request;
     let mut writer = HeadWriter::new(out);
-    writer.request_line(onward.method.unwrap_or_else(|| request.method_name()), &onward.target);
-    writer.field(b"Host", onward.host);
+    start(&mut writer, request, onward);
     let drops = |id: FieldId, name: &[u8]| onward.edits.is_some_and(|edits| edits.drops(id, name));
     // What the operator sets or removes is not made here either.
     let mut request_id = drops(FieldId::XRequestId, b"x-request-id");
@@ -211,4 +221,21 @@ pub fn request(
         writer.lines(edits.lines());
     }
     writer.finish().map_err(|_| Error::RequestHeadTooLarge)
+}
+
+/// Writes the request line, and whom it is for.
+fn start(writer: &mut HeadWriter<'_>, request: Request<'_>, onward: &Onward<'_>) {
+    let (method, target) = (onward.method.unwrap_or_else(|| request.method_name()), onward.target);
+    match onward.parent {
+        None => writer.request_line(method, &target),
+        Some(_) => {
+            // Without a path it is asked for nothing in particular (RFC 9112 §3.2.4).
+            let [prefix, path, rest] = if target[1] == b"*" { [&b""[..]; 3] } else { target };
+            writer.request_line(method, &[b"http://", onward.host, prefix, path, rest]);
+        }
+    }
+    writer.field(b"Host", onward.host);
+    if let Some(credentials) = onward.parent.and_then(Parent::authorization) {
+        writer.field(b"Proxy-Authorization", credentials.as_bytes());
+    }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    config::UpstreamId,
+    config::{Parent, UpstreamId},
     error::Error,
     http1::{
         edits::{Edited, Edits},
@@ -69,6 +69,7 @@ fn edited_head(
             without_credentials: false,
             without_body: false,
             edits,
+            parent: None,
         },
         client: client(),
         trust: Trust::default(),
@@ -141,6 +142,26 @@ fn the_first_line_and_host_are_written_anew() {
     ] {
         let written = sent(head);
         assert_eq!((written.start.as_str(), written.all("Host")), (line, vec![host]), "{head:?}");
+    }
+}
+
+#[test]
+fn a_parent_gets_the_whole_url_and_its_own_credentials_alone() {
+    for (url, head, line, credentials) in [
+        ("http://p:1", "GET /a?b HTTP/1.1", "GET http://up.example:81/a?b HTTP/1.1", vec![]),
+        ("http://p:1", "OPTIONS * HTTP/1.1", "OPTIONS http://up.example:81 HTTP/1.1", vec![]),
+        (
+            "http://u:p@p:1",
+            "GET http://other/x HTTP/1.1",
+            "GET http://up.example:81/x HTTP/1.1",
+            vec!["Basic dTpw"],
+        ),
+    ] {
+        let parent: &Parent = Box::leak(Box::new(Parent::of(url)));
+        let text = format!("{head}\r\nHost: h\r\nProxy-Authorization: Basic mine");
+        let written = sent_by(&text, |way| way.onward = way.onward.by_parent(parent, "up.example:81"));
+        assert_eq!((written.start.as_str(), written.all("Host")), (line, vec!["up.example:81"]), "{head}");
+        assert_eq!(written.all("Proxy-Authorization"), credentials);
     }
 }
 
