@@ -219,14 +219,14 @@ impl<'a> Job<'a> {
         }
         let sent = Instant::now();
         let asked = turn.as_ref().filter(|_| !connected.bound);
-        let patience = self.patience(exchange, attempts, sent, asked, tried);
+        let mut patience = self.patience(exchange, attempts, sent, asked, tried);
         let Self { core, state, .. } = *self;
         let context = self.context(exchange, &connected);
         let request = (self.head, self.inbound);
         let mut upstream =
             UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
         upstream.declining = declining;
-        let relayed = self.relay(&mut upstream, turn.as_ref(), exchange, patience).await;
+        let relayed = self.relay(&mut upstream, turn.as_ref(), exchange, &mut patience).await;
         self.note(&upstream, turn.as_ref(), tally, sent);
         let received = upstream.received();
         let clean = upstream.ended_cleanly() && self.client.is_written();
@@ -543,7 +543,7 @@ impl<'a> Job<'a> {
         upstream: &mut UpstreamSide<'_>,
         turn: Option<&Turn<'_>>,
         exchange: &Exchange,
-        patience: Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<Ended, Error> {
         let is_written = self.client.is_written();
         if exchange.drops_body() && !is_written {
@@ -568,10 +568,10 @@ impl<'a> Job<'a> {
         &mut self,
         upstream: &mut UpstreamSide<'_>,
         turn: Option<&Turn<'_>>,
-        mut patience: Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<Option<Ended>, Error> {
         loop {
-            let Some(arrived) = self.next_head(upstream, &mut patience).await? else {
+            let Some(arrived) = self.next_head(upstream, patience).await? else {
                 return Ok(Some(Ended::Abandoned));
             };
             // Now, for the body may be a stream that never ends.
