@@ -360,6 +360,33 @@ fn other_origins_can_be_refused_instead_of_hidden() {
 }
 
 #[test]
+fn an_origin_that_is_denied_is_refused_whatever_else_allows_it() {
+    for allowed in [&[][..], &["--allow-origin", "https://*.example"]] {
+        let upstream = Origin::echo();
+        let denied = ["--deny-origin", "https://evil.example", "--deny-origin", "null"];
+        let corsair = Corsair::reverse(upstream.address(), &[allowed, &denied].concat());
+        for fields in ["Origin: https://evil.example\r\n", "Origin: null\r\n"] {
+            let preflight = format!("{fields}Access-Control-Request-Method: PUT\r\n");
+            for response in [
+                corsair.get("/", fields),
+                corsair.ask(format!("OPTIONS / HTTP/1.1\r\nHost: a\r\n{preflight}\r\n")),
+                corsair.get("/", &format!("{UPGRADE}{fields}")),
+            ] {
+                assert_eq!(response.status, 403, "{allowed:?} {fields}");
+                assert_no_cors(&response.fields);
+                assert!(response.field("vary").unwrap().contains("Origin"));
+                assert_eq!(response.field("corsair-cors"), Some("refused; reason=\"origin denied\""));
+            }
+        }
+        assert_eq!(upstream.connections(), 0);
+        let response = corsair.get("/", "Origin: https://good.example\r\n");
+        let expected = if allowed.is_empty() { "*" } else { "https://good.example" };
+        assert_eq!((response.status, response.field("access-control-allow-origin")), (200, Some(expected)));
+        assert_eq!(response.field("vary"), Some("Origin"), "a cache must not give it to the denied one");
+    }
+}
+
+#[test]
 fn an_upgrade_from_another_origin_never_reaches_the_upstream() {
     let upstream = Origin::echo();
     let corsair = Corsair::reverse(upstream.address(), &ALLOW_APP);

@@ -134,6 +134,8 @@ settings! {
     "CORS" {
         AllowOrigin = "cors.allow_origins", flag "allow-origin": List("ORIGIN") = "*",
             "Origins that may read: https://app.example.com, https://*.example.com, ~REGEX, loopback, null, *";
+        DenyOrigin = "cors.deny_origins", flag "deny-origin": List("ORIGIN"),
+            "Origin whose requests are refused whatever else allows them; spelled like an allowed one; repeatable";
         AllowCredentials = "cors.allow_credentials", flag "allow-credentials": Switch = "false",
             "Let those origins send cookies and authorization; needs a list of origins";
         AllowMethod = "cors.allow_methods", flag "allow-method": List("METHOD") = "any",

@@ -10,7 +10,6 @@ const LATER: &[&str] = &[
     "forward",
     "access",
     "limit",
-    "cors.deny_origins",
     "cors.preset",
     "gateway.bare_hosts",
     "gateway.cookies",

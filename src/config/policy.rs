@@ -25,6 +25,7 @@ impl PolicyId {
 pub(super) fn settings(reader: &mut Reader<'_>) -> CorsSettings {
     CorsSettings {
         allow_origins: reader.list(Key::AllowOrigin),
+        deny_origins: reader.list(Key::DenyOrigin),
         allow_credentials: reader.switch(Key::AllowCredentials),
         allow_methods: reader.list(Key::AllowMethod),
         allow_headers: reader.list(Key::AllowHeader),

@@ -53,6 +53,7 @@ impl Obstacle {
         match self {
             Self::Policy(Reason::OriginNotAllowed | Reason::OriginInvalid)
             | Self::Error(Error::OriginRequired) => Some(Key::AllowOrigin),
+            Self::Policy(Reason::OriginDenied) => Some(Key::DenyOrigin),
             Self::Policy(Reason::MethodNotAllowed(_)) => Some(Key::AllowMethod),
             Self::Policy(Reason::HeaderNotAllowed(_)) => Some(Key::AllowHeader),
             Self::Credentials => Some(Key::AllowCredentials),
@@ -136,6 +137,9 @@ fn hint(obstacle: Obstacle, setting: &SettingPlace, refused: &Refused<'_>) -> St
         }
         (Obstacle::Policy(Reason::OriginInvalid | Reason::OriginNotAllowed), _) => {
             "send an Origin as browsers do, such as https://app.example.com".to_owned()
+        }
+        (Obstacle::Policy(Reason::OriginDenied), _) => {
+            format!("take the entry that denies this origin out of {name}")
         }
         (Obstacle::Policy(Reason::MethodNotAllowed(method)), _) => of_method(setting, subject(method)),
         (Obstacle::Policy(Reason::HeaderNotAllowed(name)), _) => {

@@ -202,7 +202,7 @@ pub(super) fn write_fields<'a>(
         Some(_) if fault.is_none() && is_plain => out.lines(&policy.rendered.allowed_explained),
         Some(_) => out.lines(&policy.rendered.allowed),
     }
-    if let Some(origin) = origin.filter(|_| policy.depends_on_origin()) {
+    if let Some(origin) = origin.filter(|_| !policy.is_any_origin()) {
         if !kept {
             out.computed_field(b"Access-Control-Allow-Origin", origin);
         }
@@ -355,7 +355,7 @@ fn write_allowed_preflight<'a>(
     out: &mut HeadWriter<'_>,
 ) {
     out.lines(&policy.rendered.preflight);
-    if policy.depends_on_origin() {
+    if !policy.is_any_origin() {
         out.computed_field(b"Access-Control-Allow-Origin", answer.origin.of(request.bytes));
     }
     if matches!(policy.methods, Allowed::Any) {

@@ -13,6 +13,7 @@ use super::{
 use crate::{http1::fields::is_token, uri::is_public_suffix};
 
 const ORIGINS: &str = "allow_origins";
+const DENIED: &str = "deny_origins";
 const CREDENTIALS: &str = "allow_credentials";
 const METHODS: &str = "allow_methods";
 const HEADERS: &str = "allow_headers";
@@ -43,6 +44,7 @@ impl CorsPolicy {
     pub fn compile(settings: &CorsSettings) -> Result<(Self, Vec<PolicyFault>), Vec<PolicyFault>> {
         let mut findings = Findings::default();
         let (origins, plain_http_origins, strangers) = compile_origins(settings, &mut findings);
+        let denied = compile_denied(settings, &mut findings);
         let methods = compile_methods(settings, &mut findings);
         let headers = compile_names(HEADERS, "any", &settings.allow_headers, &mut findings);
         let exposed = compile_names(EXPOSE, "all", &settings.expose_headers, &mut findings);
@@ -58,6 +60,7 @@ impl CorsPolicy {
         }
         let mut policy = Self {
             origins,
+            denied,
             methods,
             headers,
             expose_all: matches!(exposed, Allowed::Any),
@@ -111,18 +114,47 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
         }
         return (Origins::Any, Vec::new(), Vec::new());
     }
+    let (list, plain_http_origins, strangers) =
+        compile_list(&settings.allow_origins, (ORIGINS, credentials), findings);
+    (Origins::Listed { list, credentials }, plain_http_origins, strangers)
+}
+
+/// The origins that are denied. What is doubtful about an entry that lets in is none about one that keeps out.
+fn compile_denied(settings: &CorsSettings, findings: &mut Findings) -> Option<OriginList> {
+    if settings.deny_origins.is_empty() {
+        return None;
+    }
+    if settings.deny_origins.iter().any(|entry| entry == "*") {
+        findings.fault(
+            DENIED,
+            "\"*\" would deny every origin; name some, or have allow_origins name those that are allowed",
+        );
+        return None;
+    }
+    let mut own = Findings::default();
+    let (list, ..) = compile_list(&settings.deny_origins, (DENIED, false), &mut own);
+    findings.faults.append(&mut own.faults);
+    Some(list)
+}
+
+/// The list that a setting of this key names, those of its entries that are plain HTTP, and those that anybody can have.
+fn compile_list(
+    list: &[String],
+    (key, credentials): (&'static str, bool),
+    findings: &mut Findings,
+) -> (OriginList, Vec<String>, Vec<String>) {
     let mut entries = OriginEntries::default();
     let mut patterns = Vec::new();
     let mut plain_http_origins = Vec::new();
     let mut strangers = Vec::new();
-    for entry in &settings.allow_origins {
+    for entry in list {
         let plain_http = match entry.as_str() {
             "null" => {
                 entries.null = true;
                 strangers.push(entry.clone());
                 if credentials {
                     findings.fault(
-                        ORIGINS,
+                        key,
                         "\"null\" cannot be allowed with credentials: every sandboxed frame has that \
                          origin; remove it, or leave credentials off",
                     );
@@ -135,9 +167,10 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
             }
             text => match text.strip_prefix('~') {
                 Some(expression) => {
-                    compile_pattern(expression, credentials, &mut patterns, &mut strangers, findings)
+                    let (patterns, strangers) = (&mut patterns, &mut strangers);
+                    compile_pattern(expression, (key, credentials), patterns, strangers, findings)
                 }
-                None => compile_origin(text, credentials, &mut entries, &mut strangers, findings),
+                None => compile_origin(text, (key, credentials), &mut entries, &mut strangers, findings),
             },
         };
         if plain_http {
@@ -147,16 +180,16 @@ fn compile_origins(settings: &CorsSettings, findings: &mut Findings) -> (Origins
     if !patterns.is_empty() {
         match union(&patterns) {
             Ok(set) => entries.patterns = Some(set),
-            Err(reason) => findings.fault(ORIGINS, format!("the expressions together: {reason}")),
+            Err(reason) => findings.fault(key, format!("the expressions together: {reason}")),
         }
     }
-    (Origins::Listed { list: OriginList::new(entries), credentials }, plain_http_origins, strangers)
+    (OriginList::new(entries), plain_http_origins, strangers)
 }
 
 /// One expression; whether it can admit plain HTTP.
 fn compile_pattern(
     expression: &str,
-    credentials: bool,
+    (key, credentials): (&'static str, bool),
     patterns: &mut Vec<String>,
     strangers: &mut Vec<String>,
     findings: &mut Findings,
@@ -173,7 +206,7 @@ fn compile_pattern(
                 );
             }
             for doubt in pattern.doubts {
-                findings.warn(ORIGINS, format!("\"~{expression}\" {doubt}"));
+                findings.warn(key, format!("\"~{expression}\" {doubt}"));
             }
             if pattern.admits_strangers {
                 strangers.push(format!("~{expression}"));
@@ -182,7 +215,7 @@ fn compile_pattern(
             pattern.admits_plain_http
         }
         Err(reason) => {
-            findings.fault(ORIGINS, format!("\"~{expression}\" is no regular expression: {reason}"));
+            findings.fault(key, format!("\"~{expression}\" is no regular expression: {reason}"));
             false
         }
     }
@@ -191,7 +224,7 @@ fn compile_pattern(
 /// One exact origin or wildcard; whether it is plain HTTP from elsewhere than this machine.
 fn compile_origin(
     text: &str,
-    credentials: bool,
+    (key, credentials): (&'static str, bool),
     entries: &mut OriginEntries,
     strangers: &mut Vec<String>,
     findings: &mut Findings,
@@ -204,12 +237,12 @@ fn compile_origin(
                 let message = format!(
                     "\"{text}\" allows every host under a suffix that anybody can register under{with}"
                 );
-                findings.warn(ORIGINS, message);
+                findings.warn(key, message);
                 strangers.push(text.to_owned());
             }
             entries.wildcards.push(wildcard);
         } else {
-            findings.fault(ORIGINS, wildcard_fault(text));
+            findings.fault(key, wildcard_fault(text));
         }
     } else if is_canonical(text) {
         let origin: Box<[u8]> = text.as_bytes().into();
@@ -218,7 +251,7 @@ fn compile_origin(
         }
     } else {
         findings.fault(
-            ORIGINS,
+            key,
             match canonical(text) {
                 _ if WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) => {
                     format!("\"{text}\" is no origin; write \"{}\"", text.to_ascii_lowercase())
@@ -309,7 +342,8 @@ fn render(policy: &CorsPolicy, settings: &CorsSettings, exposed: &Allowed) -> Re
     let mut origin = String::new();
     if policy.is_any_origin() {
         origin.push_str("Access-Control-Allow-Origin: *\r\n");
-    } else {
+    }
+    if policy.depends_on_origin() {
         own_names.push("Vary");
     }
     if policy.allows_credentials() {
@@ -381,8 +415,12 @@ fn describe(settings: &CorsSettings) -> String {
         [only] => only.clone(),
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     };
+    let denied = match settings.deny_origins.len() {
+        0 => String::new(),
+        count => format!(" but {count} that {} denied", if count == 1 { "is" } else { "are" }),
+    };
     let credentials = if settings.allow_credentials { "with credentials" } else { "no credentials" };
-    let mut text = format!("{origins}, {credentials}");
+    let mut text = format!("{origins}{denied}, {credentials}");
     for (key, names, all) in
         [("methods", &settings.allow_methods, "any"), ("headers", &settings.allow_headers, "any")]
     {
@@ -426,6 +464,25 @@ mod tests {
     fn warnings(settings: &CorsSettings) -> Vec<String> {
         let (_, warnings) = CorsPolicy::compile(settings).unwrap();
         warnings.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_entry_that_denies_is_held_to_the_same_spelling_and_warned_of_for_nothing() {
+        let denying =
+            |entry: &str| CorsSettings { deny_origins: strings(&[entry]), ..CorsSettings::default() };
+        for (entry, expected) in [
+            ("*", "deny_origins: \"*\" would deny every origin"),
+            ("https://Evil.example/", "deny_origins: \"https://Evil.example/\" is not what browsers send"),
+            ("~(", "deny_origins: \"~(\" is no regular expression"),
+        ] {
+            let faults = faults_of(&denying(entry));
+            assert!(faults.len() == 1 && faults[0].starts_with(expected), "{entry}: {faults:?}");
+        }
+        for entry in ["https://evil.example", "https://*.co.uk", "~https://.*", "null", "loopback"] {
+            let (policy, warnings) = CorsPolicy::compile(&denying(entry)).unwrap();
+            assert_eq!(warnings, [], "{entry}");
+            assert!(policy.is_any_origin() && policy.depends_on_origin() && !policy.is_list());
+        }
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub struct PreflightAnswer {
 /// A request that ends here with 403.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What was refused: the preflight, or the request itself where it is an upgrade or `refuse_other_origins` is on.
+    /// What was refused: the preflight, or the request itself where it is an upgrade, `refuse_other_origins` is on, or its
+    /// origin is denied.
     pub stage: Stage,
     /// Why.
     pub reason: Reason,
@@ -215,7 +216,11 @@ pub(super) fn decide_lines<'a>(
     match judged {
         Ok(origin) => CorsDecision::Allow { origin, sent: credentials(policy, lines) },
         // Where any origin may open a WebSocket, a malformed one is no more dangerous than none.
-        Err(reason) if policy.refuses_other_origins() || (upgrade && policy.depends_on_origin()) => {
+        Err(reason)
+            if policy.refuses_other_origins()
+                || reason == Reason::OriginDenied
+                || (upgrade && !policy.is_any_origin()) =>
+        {
             CorsDecision::Refuse(Refusal { stage: Stage::Actual, reason })
         }
         Err(reason) => CorsDecision::Withhold(reason),

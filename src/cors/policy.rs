@@ -16,6 +16,8 @@ use crate::http1::fields::FieldId;
 pub struct CorsSettings {
     /// `"*"`, exact origins, `scheme://*.host`, `"null"`, `"loopback"`, and expressions behind a `~`.
     pub allow_origins: Vec<String>,
+    /// Entries of the same kind, but `"*"`, that are refused whatever else allows them.
+    pub deny_origins: Vec<String>,
     /// Whether browsers may send cookies and show the answer; needs a list of origins.
     pub allow_credentials: bool,
     /// Methods, case-sensitive; or `"any"` alone. GET, HEAD and POST are always allowed.
@@ -104,6 +106,7 @@ impl fmt::Display for PolicyFault {
 #[derive(Clone, Debug)]
 pub struct CorsPolicy {
     pub(super) origins: Origins,
+    pub(super) denied: Option<OriginList>,
     pub(super) methods: Allowed,
     pub(super) headers: Allowed,
     pub(super) expose_all: bool,
@@ -185,7 +188,7 @@ impl CorsPolicy {
     /// Whether responses differ by the origin of the request, so that caches must be told.
     #[must_use]
     pub const fn depends_on_origin(&self) -> bool {
-        !self.is_any_origin()
+        !self.is_any_origin() || self.denied.is_some()
     }
 
     /// Whether requests from origins that are not allowed are blocked.
@@ -264,6 +267,9 @@ impl CorsPolicy {
     /// # Errors
     /// Why it is not allowed.
     pub(super) fn judge(&self, origin: &[u8]) -> Result<(), Reason> {
+        if self.denied.as_ref().is_some_and(|denied| denied.admits(origin) == Admission::Allowed) {
+            return Err(Reason::OriginDenied);
+        }
         let admission = match &self.origins {
             Origins::Any if is_one_value(origin) => Admission::Allowed,
             Origins::Any => Admission::NotAnOrigin,

@@ -7,6 +7,8 @@ use crate::http1::span::Span;
 pub enum Reason {
     /// No entry of the policy matches.
     OriginNotAllowed,
+    /// The policy denies it by name.
+    OriginDenied,
     /// The value is no serialized origin.
     OriginInvalid,
     /// More than one `Origin` field.
@@ -23,7 +25,7 @@ pub enum Reason {
 
 impl Reason {
     /// How many reasons there are.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 8;
 
     /// All of them; those about a part of the request are about none here.
     pub const ALL: [Self; Self::COUNT] = [
@@ -34,6 +36,7 @@ impl Reason {
         Self::MethodInvalid,
         Self::HeaderNotAllowed(Span::EMPTY),
         Self::HeadersInvalid,
+        Self::OriginDenied,
     ];
 
     /// The words for the reasons, each at the place of its reason.
@@ -45,6 +48,7 @@ impl Reason {
         "method_invalid",
         "header_not_allowed",
         "headers_invalid",
+        "origin_denied",
     ];
 
     /// The place of this reason among all, whatever it is about.
@@ -58,6 +62,7 @@ impl Reason {
             Self::MethodInvalid => 4,
             Self::HeaderNotAllowed(_) => 5,
             Self::HeadersInvalid => 6,
+            Self::OriginDenied => 7,
         }
     }
 
@@ -72,6 +77,7 @@ impl Reason {
     pub const fn text(self) -> (&'static str, Option<Span>) {
         match self {
             Self::OriginNotAllowed => ("origin not allowed", None),
+            Self::OriginDenied => ("origin denied", None),
             Self::OriginInvalid => ("origin is not a serialized origin", None),
             Self::SeveralOrigins => ("more than one origin", None),
             Self::MethodNotAllowed(method) => ("method not allowed: ", Some(method)),

@@ -22,8 +22,11 @@ fn settings() -> impl Strategy<Value = CorsSettings> {
         vec!["null"],
         vec![],
     ]);
-    (origins, any::<[bool; 8]>()).prop_map(|(origins, flags)| CorsSettings {
+    let denied =
+        prop::sample::select(vec![vec![], vec![GOOD, "null"], vec![r"~https://[a-z]+\.example\.net"]]);
+    (origins, denied, any::<[bool; 8]>()).prop_map(|(origins, denied, flags)| CorsSettings {
         allow_origins: strings(&origins),
+        deny_origins: strings(&denied),
         allow_credentials: flags[0],
         allow_methods: strings(if flags[1] { &["any"] } else { &["PUT"] }),
         allow_headers: strings(if flags[2] { &["any"] } else { &["x-a"] }),

@@ -98,6 +98,9 @@ impl Random {
         if self.chance(4) {
             line("expose_headers", &self.some(&["X-A", "ETag"], 2));
         }
+        if self.chance(4) {
+            line("deny_origins", &self.some(&["https://b.example", "null", "https://*.example.com"], 2));
+        }
         for (key, value) in [
             ("max_age", "\"5s\""),
             ("private_network", "true"),

@@ -100,6 +100,7 @@ fn settings(input: &mut Input<'_>) -> CorsSettings {
     let strings = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     CorsSettings {
         allow_origins: strings(input.pick(&lists)),
+        deny_origins: strings(input.pick(&[&[], &["https://app.example.com", "null"], &["https://*.example.org"]])),
         allow_credentials: input.flag(),
         allow_methods: strings(input.pick(&[&["any"], &["PUT", "patch"], &[]])),
         allow_headers: strings(input.pick(&[&["any"], &["X-Token", "content-type"], &[]])),
@@ -144,7 +145,11 @@ fn is_cors_response(name: &[u8]) -> bool {
 }
 
 fn admits(settings: &CorsSettings, origin: &[u8]) -> bool {
-    settings.allow_origins.iter().any(|entry| entry_admits(entry, origin))
+    settings.allow_origins.iter().any(|entry| entry_admits(entry, origin)) && !denies(settings, origin)
+}
+
+fn denies(settings: &CorsSettings, origin: &[u8]) -> bool {
+    settings.deny_origins.iter().any(|entry| entry_admits(entry, origin))
 }
 
 fn is_any(settings: &CorsSettings) -> bool {
@@ -189,7 +194,8 @@ impl Expected {
         let asked = lines.all("access-control-request-method");
         let answers = settings.preflight == Preflight::Answer;
         let ([method], true) = (&asked[..], request.method == b"OPTIONS" && answers) else {
-            let blocked = settings.refuse_other_origins || upgrade && !is_any(settings);
+            let denied = matches!(origins[..], [origin] if denies(settings, origin));
+            let blocked = settings.refuse_other_origins || denied || upgrade && !is_any(settings);
             return match admitted {
                 Some(origin) => allowed("actual", None, origin),
                 None => refused("actual", blocked.then_some(403)),

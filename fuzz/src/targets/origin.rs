@@ -60,6 +60,7 @@ fn compiled(list: Vec<String>) -> CorsPolicy {
 fn settings(allow_origins: Vec<String>, allow_credentials: bool) -> CorsSettings {
     CorsSettings {
         allow_origins,
+        deny_origins: Vec::new(),
         allow_credentials,
         allow_methods: vec!["any".to_owned()],
         allow_headers: vec!["any".to_owned()],
