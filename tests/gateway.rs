@@ -375,6 +375,23 @@ fn no_second_resolution_comes_between_the_judgement_and_the_connection() {
 }
 
 #[test]
+fn a_path_that_begins_with_a_host_names_a_target_where_the_operator_wants_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("corsair.toml");
+    for bare_hosts in [true, false] {
+        let text = format!(
+            "[[listen]]\naddress = \"127.0.0.1:0\"\n[log]\naccess = \"off\"\n\
+             [gateway]\nbare_hosts = {bare_hosts}\nallow_targets = [\"api.example\"]\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let corsair = Corsair::start(&["-c", file.to_str().unwrap()]);
+        // It is judged like any other.
+        assert_eq!(corsair.get("/github.com/o/r", "").status, if bare_hosts { 403 } else { 400 });
+        assert_eq!(corsair.get("/favicon.ico", "").status, 400);
+    }
+}
+
+#[test]
 fn an_exact_host_lifts_the_address_ranges_for_that_host_alone() {
     let origin = Origin::echo();
     let port = origin.address().port();

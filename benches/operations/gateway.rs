@@ -19,7 +19,7 @@ pub(super) fn operations() -> Operations {
 fn read(target: &str) -> Operation {
     let target = target.as_bytes().to_vec();
     Box::new(move || {
-        let forms = GatewayForms { query: true, path: true };
+        let forms = GatewayForms::default();
         let found = black_box(parse(forms, black_box(&target)));
         assert!(matches!(found, Ok(GatewayRequest::Target(..))), "a target");
     })

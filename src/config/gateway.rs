@@ -105,20 +105,30 @@ pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
 /// The forms that a flag names, or those of the file; where neither speaks of a gateway, both, unless there is an
 /// upstream or a route to serve instead.
 fn forms(reader: &mut Reader<'_>) -> Option<GatewayForms> {
-    let (query, path) =
-        (GatewayForms { query: true, path: false }, GatewayForms { query: false, path: true });
+    let bare_hosts = reader.switch(Key::BareHosts);
+    let (query, path) = (
+        GatewayForms { query: true, path: false, bare_hosts: false },
+        GatewayForms { query: false, path: true, bare_hosts },
+    );
     let named =
         reader.members(Key::GatewayForms, |text| values::choice(text, &[("query", query), ("path", path)]));
     let of_file = GatewayForms {
+        bare_hosts,
         query: reader.value(Key::GatewayQuery, |text| values::choice(text, &[("url", true), ("off", false)])),
         path: reader.switch(Key::GatewayPath),
     };
+    let has_paths =
+        if reader.has(Key::GatewayForms) { named.iter().any(|form| form.path) } else { of_file.path };
+    if bare_hosts && !has_paths {
+        reader.warn(Key::BareHosts, "has no effect without the path form");
+    }
     let serves_others = reader.has(Key::Upstream)
         || [Part::Upstream, Part::Route].iter().any(|part| !reader.parts(*part).is_empty());
     if reader.has(Key::GatewayForms) {
         Some(GatewayForms {
             query: named.iter().any(|form| form.query),
             path: named.iter().any(|form| form.path),
+            bare_hosts,
         })
     } else if !reader.has_table("gateway") {
         (!serves_others).then_some(of_file)
@@ -150,6 +160,24 @@ mod tests {
             let (parts, faults) = sample::faults(&settings, read);
             assert_eq!(parts.forms.map(|forms| (forms.query, forms.path)), expected, "{typed:?}");
             assert_eq!(faults, Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn bare_hosts_are_part_of_the_path_form() {
+        for (text, expected, warning) in [
+            ("[gateway]", Some(false), None),
+            ("[gateway]\nbare_hosts = true", Some(true), None),
+            (
+                "[gateway]\nbare_hosts = true\npath = false",
+                Some(true),
+                Some("f:2:14: gateway.bare_hosts: has no effect without the path form"),
+            ),
+        ] {
+            let (faults, warnings) = sample::notes_of_file(text, &[]);
+            assert_eq!((faults, warnings.first().map(String::as_str)), (vec![], warning), "{text}");
+            let config = sample::compiled(&sample::file(text, &[]));
+            assert_eq!(config.gateway.map(|gateway| gateway.forms.bare_hosts), expected, "{text}");
         }
     }
 

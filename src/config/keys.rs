@@ -168,6 +168,8 @@ settings! {
             "Parameter that names a target, as in /?url=…, or off";
         GatewayPath = "gateway.path": Switch = "true",
             "Whether a path may name a target, as in /https://host/…";
+        BareHosts = "gateway.bare_hosts": Switch = "false",
+            "Whether a path may begin with the host of a target, as in /github.com/…, which is https then";
         GatewayCors = "gateway.cors": Value("POLICY") = "default",
             "Name of the policy of what the gateway serves: default is that of [cors]";
         GatewayForms, flag "gateway": List("query,path"),

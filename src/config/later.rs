@@ -11,7 +11,6 @@ const LATER: &[&str] = &[
     "access",
     "limit",
     "cors.preset",
-    "gateway.bare_hosts",
     "gateway.cookies",
     "gateway.redirect_same_origin",
     "gateway.set_headers",

@@ -7,11 +7,13 @@ pub struct GatewayForms {
     pub query: bool,
     /// `/https://host/…`
     pub path: bool,
+    /// `/host/…`, which is https, as part of the path form.
+    pub bare_hosts: bool,
 }
 
 impl Default for GatewayForms {
     fn default() -> Self {
-        Self { query: true, path: true }
+        Self { query: true, path: true, bare_hosts: false }
     }
 }
 

@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 
 use super::form::{Form, GatewayForms, Naming, OMITS_CREDENTIALS};
-use crate::{error::Error, http1::fields::starts_with_ignore_case, uri::TargetUrl};
+use crate::{
+    error::Error,
+    http1::fields::starts_with_ignore_case,
+    uri::{TargetUrl, can_be_resolved, is_below_known_suffix},
+};
 
 /// The parameter of the query form.
 const PARAMETER: &[u8] = b"url=";
@@ -35,7 +39,9 @@ pub enum GatewayRequest {
 /// (`/http:/host`) is understood.
 ///
 /// So are the spellings of other tools: the query itself as the URL, several slashes before a path, an encoded path,
-/// and the query form at `/proxy` and `/raw`. `ws://` and `wss://` stand for http and https.
+/// and the query form at `/proxy` and `/raw`. `ws://` and `wss://` stand for http and https. Where bare hosts are a form, too, a
+/// path whose first segment is a name that anybody may have registered, with or without a port, is an https URL without
+/// its scheme.
 ///
 /// # Errors
 /// [`Error::TargetInvalid`] when there is a target and [`TargetUrl::parse`] refuses it, or when it is not
@@ -54,7 +60,7 @@ pub fn parse(forms: GatewayForms, request_target: &[u8]) -> Result<GatewayReques
     if forms.query && OTHER_TOOLS.contains(&path) {
         return in_query(forms, query);
     }
-    if forms.path { in_path(rest) } else { Ok(GatewayRequest::NotFound) }
+    if forms.path { in_path(rest, forms.bare_hosts) } else { Ok(GatewayRequest::NotFound) }
 }
 
 /// Whether a request target is of a path that belongs to other tools: beside an application it is the application's.
@@ -93,7 +99,7 @@ fn in_query(forms: GatewayForms, query: &[u8]) -> Result<GatewayRequest, Error> 
 }
 
 /// A path behind its first slash, with its query.
-fn in_path(rest: &[u8]) -> Result<GatewayRequest, Error> {
+fn in_path(rest: &[u8], bare_hosts: bool) -> Result<GatewayRequest, Error> {
     let mut naming = Naming::from(Form::Path);
     let mut url = rest;
     if let Some(marked) =
@@ -116,7 +122,18 @@ fn in_path(rest: &[u8]) -> Result<GatewayRequest, Error> {
         }
         return target(decoded, naming);
     }
+    if bare_hosts && is_bare_host(url) {
+        return target(Cow::Owned([b"https://", url].concat()), naming);
+    }
     Ok(GatewayRequest::NotFound)
+}
+
+/// Whether `bytes` begin with a host, and its port if there is one, as no path of an application does.
+fn is_bare_host(bytes: &[u8]) -> bool {
+    let end = bytes.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(bytes.len());
+    let Ok(authority) = str::from_utf8(&bytes[..end]) else { return false };
+    let (name, port) = authority.split_once(':').unwrap_or((authority, "443"));
+    is_below_known_suffix(name) && can_be_resolved(name) && port.parse::<u16>().is_ok()
 }
 
 /// The target of these bytes, none of which is to be decoded.
@@ -308,9 +325,44 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_begins_with_a_host_is_an_https_url_where_that_is_a_form() {
+        let bare = GatewayForms { bare_hosts: true, ..GatewayForms::default() };
+        for (request_target, expected) in [
+            ("/github.com/o/r.git/info/refs?service=a", "https://github.com/o/r.git/info/refs?service=a"),
+            ("/GitHub.com", "https://github.com/"),
+            ("//a.example.co.uk?b", "https://a.example.co.uk/?b"),
+            ("/example.com:8443/b", "https://example.com:8443/b"),
+        ] {
+            let expected = GatewayRequest::Target(url(expected), Form::Path.into());
+            assert_eq!(parse(bare, request_target.as_bytes()), Ok(expected), "{request_target}");
+            assert_eq!(read(request_target), Ok(GatewayRequest::NotFound), "{request_target}");
+        }
+        for request_target in [
+            "/favicon.ico",
+            "/index.html?a",
+            "/com/a",
+            "/a.internal/b",
+            "/localhost:3000/",
+            "/127.0.0.1/",
+            "/user@example.com/",
+            "/example.com:99999/",
+            "/example.com:/",
+            "/ex,ample.com/",
+        ] {
+            assert_eq!(
+                parse(bare, request_target.as_bytes()),
+                Ok(GatewayRequest::NotFound),
+                "{request_target}"
+            );
+        }
+        let without_paths = GatewayForms { path: false, ..bare };
+        assert_eq!(parse(without_paths, b"/github.com/o/r"), Ok(GatewayRequest::NotFound));
+    }
+
+    #[test]
     fn a_form_that_is_switched_off_takes_no_target() {
-        let query = GatewayForms { query: true, path: false };
-        let path = GatewayForms { query: false, path: true };
+        let query = GatewayForms { path: false, ..GatewayForms::default() };
+        let path = GatewayForms { query: false, ..GatewayForms::default() };
         assert_eq!(parse(query, b"/https://a.example/"), Ok(GatewayRequest::NotFound));
         assert_eq!(parse(path, b"/?url=https://a.example/"), Ok(GatewayRequest::Missing));
         assert!(matches!(parse(query, b"/?url=https://a.example/"), Ok(GatewayRequest::Target(..))));

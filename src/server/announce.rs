@@ -142,12 +142,13 @@ fn all_servers(config: &Config) -> String {
 
 fn gateway_line(gateway: &Gateway) -> String {
     let forms = match gateway.forms {
-        GatewayForms { query: true, path: true } => "/?url=… and /https://host/…",
-        GatewayForms { query: true, path: false } => "/?url=…",
+        GatewayForms { query: true, path: true, .. } => "/?url=… and /https://host/…",
+        GatewayForms { query: true, path: false, .. } => "/?url=…",
         GatewayForms { path: true, .. } => "/https://host/…",
-        GatewayForms { query: false, path: false } => "no form",
+        GatewayForms { query: false, path: false, .. } => "no form",
     };
-    format!("gateway: {forms}; targets: {}", gateway.rules.describe())
+    let bare = if gateway.forms.path && gateway.forms.bare_hosts { " and /host/…" } else { "" };
+    format!("gateway: {forms}{bare}; targets: {}", gateway.rules.describe())
 }
 
 /// A curl that gets an answer: fields that are asked for are given, and an address that can be connected to.

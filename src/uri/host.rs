@@ -67,6 +67,13 @@ pub fn is_public_suffix(name: &str) -> bool {
     !OWN_TOP_LEVEL.contains(&name) && psl::suffix_str(name) == Some(name)
 }
 
+/// Whether a name stands below a suffix that the Public Suffix List knows: one that anybody may have registered, as no name of a
+/// file has.
+#[must_use]
+pub fn is_below_known_suffix(name: &str) -> bool {
+    psl::domain(name.to_ascii_lowercase().as_bytes()).is_some_and(|domain| domain.suffix().is_known())
+}
+
 /// Whether a name may be of a server that everybody reaches: it stands below a top-level name, and that is none of those that
 /// stay on a machine or in a network.
 #[must_use]
@@ -92,6 +99,17 @@ pub fn can_be_resolved(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_anybody_may_have_registered_is_told_from_one_of_a_file() {
+        for name in ["example.com", "GitHub.com", "a.b.co.uk", "me.github.io"] {
+            assert!(is_below_known_suffix(name), "{name}");
+        }
+        for name in ["com", "co.uk", "favicon.ico", "index.html", "localhost", "a.internal", "127.0.0.1", ""]
+        {
+            assert!(!is_below_known_suffix(name), "{name}");
+        }
+    }
 
     #[test]
     fn below_a_public_suffix_anybody_can_have_a_name() {

@@ -12,6 +12,6 @@ mod url;
 
 pub(crate) use self::url::is_http;
 pub use self::{
-    host::{Scheme, TargetHost, can_be_resolved, is_public_suffix, may_be_public},
+    host::{Scheme, TargetHost, can_be_resolved, is_below_known_suffix, is_public_suffix, may_be_public},
     url::TargetUrl,
 };
