@@ -374,17 +374,72 @@ fn no_second_resolution_comes_between_the_judgement_and_the_connection() {
     assert_eq!(origin.connections(), 0);
 }
 
-#[test]
-fn a_path_that_begins_with_a_host_names_a_target_where_the_operator_wants_that() {
+/// A gateway to loopback of which the file says this.
+fn gateway_of_file(text: &str) -> (Corsair, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("corsair.toml");
+    let text = format!(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\n[log]\naccess = \"off\"\n\
+         [gateway]\nallow_targets = [\"loopback\", \"api.example\"]\n{text}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    (Corsair::start(&["-c", file.to_str().unwrap()]), folder)
+}
+
+#[test]
+fn a_page_sets_fields_that_the_operator_lists() {
+    let origin = Origin::start(|request| {
+        let names = ["referer", "origin", "user-agent", "cookie", "x-secret"];
+        let lines = names.map(|name| format!("{name}={}", request.fields.get(name).unwrap_or_default()));
+        answer("200 OK", "", &lines.join(" ")).into()
+    });
+    let target = format!("/http://{}/", origin.address());
+    let own =
+        "Referer: http://gateway/\r\nUser-Agent: browser\r\nCookie: a=b\r\nOrigin: http://page.example\r\n";
+    let set = "X-Corsair-Set-Referer: https://a.example/\r\nx-corsair-set-user-agent: mine\r\n\
+               X-Corsair-Set-Cookie: c=d\r\nX-Corsair-Set-X-Secret: e\r\n";
+    for (listed, expected) in [
+        ("", "referer= origin= user-agent=browser cookie= x-secret="),
+        (
+            "set_headers = [\"Referer\", \"User-Agent\"]",
+            "referer=https://a.example/ origin= user-agent=mine cookie= x-secret=",
+        ),
+        ("set_headers = [\"cookie\"]", "referer= origin= user-agent=browser cookie=c=d x-secret="),
+    ] {
+        let (corsair, _folder) = gateway_of_file(listed);
+        assert_eq!(corsair.get(&target, &format!("{own}{set}")).text(), expected, "{listed}");
+        let seen = origin.take_received();
+        let seen = String::from_utf8_lossy(&seen.concat()).to_ascii_lowercase();
+        assert_eq!(seen.contains("x-corsair-set-"), listed.is_empty(), "{listed}: {seen}");
+        // As it came, where no page sets any.
+        assert!(corsair.get(&target, own).text().contains("user-agent=browser cookie= "), "{listed}");
+    }
+}
+
+#[test]
+fn credentials_that_a_page_sets_go_to_no_other_origin() {
+    let other = Origin::echo();
+    let location = format!("Location: http://{}/\r\n", other.address());
+    let origin = Origin::always(answer("302 Found", &location, ""));
+    let (corsair, _folder) = gateway_of_file("set_headers = [\"Cookie\", \"Authorization\", \"Referer\"]");
+    let set =
+        "X-Corsair-Set-Cookie: c=d\r\nX-Corsair-Set-Authorization: Bearer e\r\nX-Corsair-Set-Referer: f\r\n";
+    assert_eq!(corsair.get(&format!("/http://{}/", origin.address()), set).status, 200);
+    let first = origin.only_request();
+    assert_eq!(
+        (first.fields.get("cookie"), first.fields.get("authorization")),
+        (Some("c=d"), Some("Bearer e"))
+    );
+    let second = other.only_request();
+    let fields = ["cookie", "authorization", "referer"].map(|name| second.fields.get(name));
+    assert_eq!(fields, [None, None, Some("f")]);
+}
+
+#[test]
+fn a_path_that_begins_with_a_host_names_a_target_where_the_operator_wants_that() {
     for bare_hosts in [true, false] {
-        let text = format!(
-            "[[listen]]\naddress = \"127.0.0.1:0\"\n[log]\naccess = \"off\"\n\
-             [gateway]\nbare_hosts = {bare_hosts}\nallow_targets = [\"api.example\"]\n"
-        );
-        std::fs::write(&file, text).unwrap();
-        let corsair = Corsair::start(&["-c", file.to_str().unwrap()]);
+        let (corsair, _folder) =
+            gateway_of_file(&format!("bare_hosts = {bare_hosts}\ndeny_targets = [\"github.com\"]"));
         // It is judged like any other.
         assert_eq!(corsair.get("/github.com/o/r", "").status, if bare_hosts { 403 } else { 400 });
         assert_eq!(corsair.get("/favicon.ico", "").status, 400);

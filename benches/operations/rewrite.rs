@@ -86,7 +86,7 @@ impl Planned {
 
     fn onward(&self) -> Onward<'_> {
         match &self.exchange.destination {
-            Destination::Target(target) => Onward::to_target(target, self.plan.framing),
+            Destination::Target(target) => Onward::to_target(target, &[], self.plan.framing),
             Destination::Upstream(_) => {
                 let server = &self.config.upstreams[0].endpoints[0];
                 let route = self.config.route(self.plan.route);

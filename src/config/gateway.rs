@@ -6,7 +6,7 @@ use super::{keys::Key, parent_proxy::ParentProxies, reader::Reader, settings::Pa
 use crate::{
     access::{RuleFault, TargetRules},
     gateway::GatewayForms,
-    http1::fields,
+    http1::{edits::fault_of_set, fields},
     tls::ClientTls,
 };
 
@@ -20,6 +20,8 @@ pub struct Gateway {
     pub redirects: Redirects,
     /// Names of fields of which a request must carry one; empty asks for none.
     pub require_headers: Vec<Box<str>>,
+    /// Names of fields that a page may set for a target.
+    pub set_headers: Vec<Box<str>>,
     /// Whether nothing but the list of origins restricts who uses it where strangers reach it: then a request must come
     /// from one of them.
     pub only_origins: bool,
@@ -51,6 +53,8 @@ pub(super) struct GatewayParts {
     pub(super) redirects: Redirects,
     /// Fields of which one is required.
     pub(super) require_headers: Vec<Box<str>>,
+    /// Fields that may be set.
+    pub(super) set_headers: Vec<Box<str>>,
     /// Published knowingly.
     pub(super) open: bool,
     /// The name of its policy.
@@ -65,10 +69,19 @@ impl GatewayParts {
         tls: Option<ClientTls>,
         parents: Option<Arc<ParentProxies>>,
     ) -> Option<Option<Gateway>> {
-        let Self { forms, rules, redirects, require_headers, .. } = self;
+        let Self { forms, rules, redirects, require_headers, set_headers, .. } = self;
         let Some(forms) = forms else { return Some(None) };
         let (rules, tls) = (rules?, tls?);
-        Some(Some(Gateway { forms, rules, redirects, require_headers, only_origins, tls, parents }))
+        Some(Some(Gateway {
+            forms,
+            rules,
+            redirects,
+            require_headers,
+            set_headers,
+            only_origins,
+            tls,
+            parents,
+        }))
     }
 }
 
@@ -96,6 +109,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
             } else {
                 Err(format!("\"{name}\" is no name of a header; expected one such as Origin"))
             }
+        }),
+        set_headers: reader.members(Key::SetHeaders, |name| match fault_of_set(name) {
+            Some(reason) => Err(format!("\"{name}\" {reason}")),
+            None => Ok(name.into()),
         }),
         open: reader.switch(Key::Open),
         cors: reader.value(Key::GatewayCors, |text| Ok(text.to_owned())),

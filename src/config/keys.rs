@@ -180,6 +180,8 @@ settings! {
             "Targets refused whatever else allows them; repeatable";
         RequireHeader = "gateway.require_headers", flag "require-header": List("NAME"),
             "Refuse requests that carry none of these headers, such as Origin; repeatable";
+        SetHeaders = "gateway.set_headers": List("NAME"),
+            "Headers that a page may set for a target with X-Corsair-Set-NAME, such as Referer";
         Open = "gateway.open", flag "open": Switch = "false",
             "Publish the gateway to everybody, knowingly";
         Redirects = "gateway.redirects", flag "redirects": Value("follow|rewrite|pass") = "follow",

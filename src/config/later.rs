@@ -13,7 +13,6 @@ const LATER: &[&str] = &[
     "cors.preset",
     "gateway.cookies",
     "gateway.redirect_same_origin",
-    "gateway.set_headers",
     "gateway.access",
     "gateway.limit",
     "gateway.target",

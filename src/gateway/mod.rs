@@ -38,10 +38,13 @@
 //! | 24 | Where strangers reach it, it is restricted by something that names somebody: a list of targets, a list of origins, or knowingly by nothing. `null`, expressions that admit anybody, wildcards over a public suffix and networks that hold the internet are no list | experience | `config::compile::tests::an_open_gateway_is_not_published_unknowingly`, `cors::compile::tests::a_list_names_somebody`, `access::networks::tests::halves_and_detours_hold_the_internet_as_much_as_a_whole` |
 //! | 25 | CORS binds browsers only: where a list of origins is all that restricts, requests without one of them are refused | experience | `gateway::published_for_some_origins_it_serves_nobody_else`, `plan::route::tests::a_gateway_that_only_origins_restrict_serves_nothing_without_one_of_them` |
 //! | 26 | Hosts that the operator names are asked for on every listener, of the application too | experience | `gateway::hosts_that_were_named_are_asked_for_on_every_listener`, `plan::route::tests::hosts_that_were_typed_are_asked_for_everywhere` |
+//! | 27 | Where the operator lists names, a page sets those fields of a request that a browser keeps from scripts, and no other; credentials among them go to no other origin behind a redirect | experience | `gateway::set_fields::tests::a_name_that_is_listed_takes_the_place_of_the_browsers_own`, `gateway::a_page_sets_fields_that_the_operator_lists` |
 
 mod texts;
 
 mod fields;
+
+mod set_fields;
 
 mod form;
 
@@ -54,5 +57,6 @@ pub use self::{
     form::{Form, GatewayForms, Naming},
     parse::{GatewayRequest, is_path_of_other_tools, parse},
     redirect::{Hop, HopMethod, next_hop, to_gateway_location},
+    set_fields::{SetField, SetFields},
     texts::{HEALTHY, INVALID, MISSING, MISSING_HTML, NOT_FOUND, USAGE},
 };

@@ -141,6 +141,15 @@ impl fmt::Debug for Edits {
     }
 }
 
+/// Why a field of requests is nobody's to set.
+#[must_use]
+pub fn fault_of_set(name: &str) -> Option<&'static str> {
+    // Made here, and called so in the log.
+    let names_it = matches!(FieldId::of(name.as_bytes()), FieldId::XRequestId | FieldId::Traceparent);
+    let own = names_it.then_some("names the request, as it is in the log; leave it out");
+    own.or_else(|| fault(Edited::Requests, Edit::Set, name))
+}
+
 /// Why a field is not edited.
 fn fault(edited: Edited, edit: Edit, name: &str) -> Option<&'static str> {
     if !is_token(name.as_bytes()) {

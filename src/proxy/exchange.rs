@@ -501,7 +501,9 @@ impl<'a> Job<'a> {
         let request = Request { bytes: inbound.all(), head: self.head };
         let (mut onward, authority) = match (&exchange.destination, connected.endpoint()) {
             (Destination::Target(target), _) => {
-                (Onward::to_target(target, self.plan.framing), target.url.authority())
+                let gateway = self.snapshot.config.gateway.as_ref().ok_or(Error::Internal)?;
+                let onward = Onward::to_target(target, &gateway.set_headers, self.plan.framing);
+                (onward, target.url.authority())
             }
             (Destination::Upstream(_), Some(server)) => {
                 let framing = self.plan.framing;

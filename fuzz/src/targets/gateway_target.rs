@@ -16,7 +16,7 @@ use crate::{
     reference::{address::is_public, head},
 };
 
-const BOTH: GatewayForms = GatewayForms { query: true, path: true };
+const BOTH: GatewayForms = GatewayForms { query: true, path: true, bare_hosts: false };
 
 /// The property. The parts are a request target, a `Location` and an address.
 pub fn check(data: &[u8]) {

@@ -444,7 +444,7 @@ const fn body(framing: Framing) -> Body {
 /// Where the exchange goes, as its first attempt would say it.
 fn onward<'a>(config: &'a Config, request: Request<'a>, plan: &Plan, exchange: &'a Exchange) -> Onward<'a> {
     match &exchange.destination {
-        Destination::Target(target) => Onward::to_target(target, plan.framing),
+        Destination::Target(target) => Onward::to_target(target, &[], plan.framing),
         Destination::Upstream(_) => {
             let server = &config.upstreams[0].endpoints[0];
             Onward::to_server(server, config.route(plan.route), exchange, request, plan.framing)

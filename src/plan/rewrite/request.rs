@@ -9,7 +9,7 @@ use super::{
 use crate::{
     config::{Endpoint, Parent, Route},
     error::Error,
-    gateway::tells_of_the_client,
+    gateway::{SetField, SetFields, tells_of_the_client},
     http1::{
         edits::Edits,
         emit::HeadWriter,
@@ -39,6 +39,8 @@ pub struct Onward<'a> {
     /// The browser's `Cookie`, `Origin` and `Referer` stay here: they belong to the origin that all targets share.
     /// Nor is a target told who the client is, and what the gateway is called.
     pub is_gateway: bool,
+    /// Names of fields that a page may set there.
+    pub set_fields: &'a [Box<str>],
     /// No credentials go there.
     pub without_credentials: bool,
     /// A redirect has dropped the body, and the fields that describe it.
@@ -50,15 +52,16 @@ pub struct Onward<'a> {
 }
 
 impl<'a> Onward<'a> {
-    /// To a gateway's target; `framing` is that of the client's body.
+    /// To a gateway's target, where a page may set these fields; `framing` is that of the client's body.
     #[must_use]
-    pub fn to_target(target: &'a Target, framing: Framing) -> Self {
+    pub fn to_target(target: &'a Target, set_fields: &'a [Box<str>], framing: Framing) -> Self {
         Self {
             method: target.get.then_some(b"GET"),
             target: [target.url.path_and_query().as_bytes(), b"", b""],
             host: target.url.authority().as_bytes(),
             framing: if target.without_body { Framing::None } else { framing },
             is_gateway: true,
+            set_fields,
             without_credentials: target.without_credentials,
             without_body: target.without_body,
             edits: None,
@@ -89,6 +92,7 @@ impl<'a> Onward<'a> {
             host,
             framing,
             is_gateway: false,
+            set_fields: &[],
             without_credentials: false,
             without_body: false,
             edits: route.request_headers.as_ref(),
@@ -149,7 +153,16 @@ pub fn request(
     // What the operator sets or removes is not made here either.
     let mut request_id = drops(FieldId::XRequestId, b"x-request-id");
     let mut traceparent = drops(FieldId::Traceparent, b"traceparent");
+    let set = SetFields::of(request, onward.set_fields, onward.without_credentials);
     for field in end_to_end(bytes, &head.fields) {
+        match set.map_or(SetField::Untouched, |set| set.passage(field)) {
+            SetField::Untouched => {}
+            SetField::Named(name) => {
+                writer.field(name.as_bytes(), field.value.of(bytes));
+                continue;
+            }
+            SetField::Dropped => continue,
+        }
         if let Some(edits) = onward.edits
             && edits.drops(field.id, field.name.of(bytes))
         {
@@ -189,19 +202,7 @@ pub fn request(
             writer.parsed_field(bytes, field);
         }
     }
-    let trailers =
-        request.values(FieldId::Te).flat_map(fields::list).any(|te| te.eq_ignore_ascii_case(b"trailers"));
-    if exchange.upgrade {
-        writer.lines(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
-    } else if trailers {
-        writer.lines(b"TE: trailers\r\nConnection: TE\r\n");
-    }
-    if onward.framing == Framing::None && !onward.without_body && head.fields.has(FieldId::ContentLength) {
-        // Some servers want a length with every POST, be it 0 (RFC 9110 §8.6).
-        content_length(&mut writer, 0);
-    } else {
-        frame(&mut writer, onward.framing);
-    }
+    hop(&mut writer, request, exchange.upgrade, onward);
     if !onward.is_gateway {
         sender.tell(&mut writer, request, onward);
     }
@@ -221,6 +222,23 @@ pub fn request(
         writer.lines(edits.lines());
     }
     writer.finish().map_err(|_| Error::RequestHeadTooLarge)
+}
+
+/// Writes what is of this hop alone, and how the body is framed.
+fn hop(writer: &mut HeadWriter<'_>, request: Request<'_>, upgrade: bool, onward: &Onward<'_>) {
+    let is_trailers = |te: &[u8]| te.eq_ignore_ascii_case(b"trailers");
+    if upgrade {
+        writer.lines(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
+    } else if request.values(FieldId::Te).flat_map(fields::list).any(is_trailers) {
+        writer.lines(b"TE: trailers\r\nConnection: TE\r\n");
+    }
+    let has_length = request.head.fields.has(FieldId::ContentLength);
+    if onward.framing == Framing::None && !onward.without_body && has_length {
+        // Some servers want a length with every POST, be it 0 (RFC 9110 §8.6).
+        content_length(writer, 0);
+    } else {
+        frame(writer, onward.framing);
+    }
 }
 
 /// Writes the request line, and whom it is for.

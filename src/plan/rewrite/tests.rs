@@ -66,6 +66,7 @@ fn edited_head(
             host: authority.map_or(b"upstream.example".as_slice(), |authority| authority.of(head.bytes)),
             framing: Framing::of_request(head).unwrap(),
             is_gateway: false,
+            set_fields: &[],
             without_credentials: false,
             without_body: false,
             edits,
