@@ -93,8 +93,8 @@ fn is_of_browser(request: Request<'_>) -> bool {
         || request.values(FieldId::UserAgent).any(|agent| agent.starts_with(b"Mozilla/"))
 }
 
-/// What to do, asked in this order (rule 1 of [`plan`](super)): syntax, Host, route, CORS, then what the route
-/// admits. A preflight is answered before it is asked for anything that it cannot carry.
+/// What to do, asked in this order (rule 1 of [`plan`](super)): syntax, Host, route, CORS, then methods and
+/// whatever else the route admits. A preflight is answered before it is asked for anything that it cannot carry.
 fn action(
     plan: &mut Plan,
     request: Request<'_>,
@@ -111,11 +111,6 @@ fn action(
         return Err(Error::MethodNotAllowed);
     }
     let route = config.route(plan.route);
-    if let (Framing::Length(length), Some(limit)) = (plan.framing, route.limits.body)
-        && length > limit
-    {
-        return Err(Error::RequestBodyTooLarge);
-    }
     if request.values(FieldId::Via).any(|via| memchr::memmem::find(via, own_id).is_some()) {
         return Err(Error::LoopDetected);
     }
@@ -127,6 +122,11 @@ fn action(
     let found = mem::replace(&mut taker.found, Err(Error::Internal))?;
     if !route.methods.admit(request.method_name()) {
         return Err(Error::MethodNotServed);
+    }
+    if let (Framing::Length(length), Some(limit)) = (plan.framing, route.limits.body)
+        && length > limit
+    {
+        return Err(Error::RequestBodyTooLarge);
     }
     // A body would have to end before the tunnel begins, and nothing says when.
     let upgrade = upgrade && plan.framing == Framing::None && route.websockets;

@@ -139,9 +139,11 @@ impl Responder<'_> {
                 write_preflight(cors, self.policy, request, &mut writer);
             }
             (_, Recipient::Request(request, cors)) => {
-                write_response_fields(cors, self.policy, request.bytes, None, ADDED, &mut writer);
+                write_response_fields(cors, self.policy, request.bytes, None, added(error), &mut writer);
             }
-            (_, Recipient::Unknown(origin)) => write_origin_fields(self.policy, origin, ADDED, &mut writer),
+            (_, Recipient::Unknown(origin)) => {
+                write_origin_fields(self.policy, origin, added(error), &mut writer);
+            }
         }
         if error.is_some() {
             // So that what a user saw can be found in the log.
@@ -187,7 +189,12 @@ impl Responder<'_> {
 }
 
 /// Names of fields in our own answers that a script may read beside the safelisted ones.
-const ADDED: &[&str] = &["Date", "Via", "Proxy-Status", "X-Request-Id"];
+const fn added(error: Option<Error>) -> &'static [&'static str] {
+    match error {
+        Some(Error::ConnectionLimit) => &["Date", "Via", "Proxy-Status", "X-Request-Id", "Retry-After"],
+        _ => &["Date", "Via", "Proxy-Status", "X-Request-Id"],
+    }
+}
 
 struct Body<'a> {
     media_type: &'a str,

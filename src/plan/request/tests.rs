@@ -217,6 +217,19 @@ fn a_preflight_is_answered_here_and_any_other_options_is_not() {
 }
 
 #[test]
+fn a_body_is_measured_behind_cors_and_the_methods_of_the_route() {
+    let arguments =
+        ["--upstream=http://127.0.0.1:9001", "--limit-body=4", "--allow-origin=https://a.example"];
+    let config = config(&[&arguments[..], &["--refuse-other-origins"]].concat());
+    let fault = |lines: &str| {
+        let text = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n{lines}\r\n");
+        action(&planned(&config, &client(), &text))
+    };
+    assert_eq!(fault("Origin: https://b.example\r\n"), "Cors");
+    assert_eq!(fault("Origin: https://a.example\r\n"), "413 http_request_error");
+}
+
+#[test]
 fn a_refusal_knows_what_cors_says_so_that_a_script_can_read_it() {
     let config = config(&["--upstream=http://127.0.0.1:9001", "--allow-origin=https://a.example"]);
     for (origin, result) in [("https://a.example", "allowed"), ("https://b.example", "refused")] {

@@ -200,6 +200,8 @@ fn every_error_carries_the_cors_fields_of_a_success() {
                 assert_eq!(written.all("Vary"), ["Origin"], "{error:?} {to:?}");
                 let exposed = written.all("Access-Control-Expose-Headers").join("");
                 assert_eq!(exposed.contains("Proxy-Status"), allowed, "{error:?} {to:?}");
+                let waits = written.has("Retry-After");
+                assert_eq!(exposed.contains("Retry-After"), allowed && waits, "{error:?} {to:?}");
             }
         }
         for to in [Ok(("GET", "Origin: https://b.example\r\n")), Ok(("GET", "")), Err(None)] {
