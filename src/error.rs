@@ -81,6 +81,16 @@ pub enum Error {
     OriginRequired,
     /// The CORS policy refuses this origin, method or field.
     CorsRefused,
+    /// What the route asks for to let somebody in is missing.
+    CredentialsMissing,
+    /// What was shown instead is not right.
+    CredentialsRefused,
+    /// The client is not in the networks that may come.
+    ClientRefused,
+    /// The page that asks is of a site that may not.
+    SiteRefused,
+    /// So many passwords wait to be verified that this one cannot, or has waited too long.
+    VerificationsBusy,
     /// Our own name is in `Via` already (RFC 9110 §7.6.3).
     LoopDetected,
     /// More redirects than the gateway follows.
@@ -168,6 +178,11 @@ impl Error {
         Self::DestinationRefused,
         Self::OriginRequired,
         Self::CorsRefused,
+        Self::CredentialsMissing,
+        Self::CredentialsRefused,
+        Self::ClientRefused,
+        Self::SiteRefused,
+        Self::VerificationsBusy,
         Self::LoopDetected,
         Self::TooManyRedirects,
         Self::Internal,
@@ -220,7 +235,11 @@ impl Error {
             | Self::FieldRequired
             | Self::DestinationRefused
             | Self::OriginRequired
-            | Self::CorsRefused => Row(403, Proxy, "http_request_denied"),
+            | Self::CorsRefused
+            | Self::ClientRefused
+            | Self::SiteRefused => Row(403, Proxy, "http_request_denied"),
+            Self::CredentialsMissing | Self::CredentialsRefused => Row(401, Proxy, "http_request_denied"),
+            Self::VerificationsBusy => Row(503, Proxy, "http_request_denied"),
             Self::TargetAddressProhibited => Row(403, Proxy, "destination_ip_prohibited"),
             Self::LoopDetected | Self::TooManyRedirects => Row(508, Proxy, "proxy_loop_detected"),
             Self::Internal => Row(500, Proxy, "proxy_internal_error"),
@@ -345,6 +364,11 @@ impl fmt::Display for Error {
                 "this gateway serves pages of the origins that --allow-origin lists, and the request has no such Origin"
             }
             Self::CorsRefused => "the CORS policy does not allow this request",
+            Self::CredentialsMissing => "this needs credentials; WWW-Authenticate says which",
+            Self::CredentialsRefused => "these credentials are not right; WWW-Authenticate says which are wanted",
+            Self::ClientRefused => "this is not served to clients of your network",
+            Self::SiteRefused => "this is not served to pages of other sites",
+            Self::VerificationsBusy => "too many passwords are being verified; try again soon",
             Self::LoopDetected => "the request has passed through this proxy already",
             Self::TooManyRedirects => "the target redirects too many times",
             Self::Internal => "corsair failed to handle this request",

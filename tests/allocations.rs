@@ -15,7 +15,7 @@ use std::{
 };
 
 use corsair::{
-    config::{Config, ListenerId, compile::compile, flags, machine::Machine},
+    config::{Config, ListenerId, compile::compile, file, flags, machine::Machine},
     net::{Descriptors, listen::ListeningSocket},
     observe::metrics::Metrics,
     plan::Identity,
@@ -73,7 +73,9 @@ fn read_message(stream: &mut TcpStream, room: &mut [u8], body: usize) -> usize {
 fn config(arguments: &[&str]) -> Config {
     let typed = std::iter::once("corsair").chain(arguments.iter().copied()).map(Into::into);
     let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
-    compile(&flags::parse(typed).unwrap(), machine, None).unwrap_or_else(|faults| panic!("{faults:?}")).0
+    let mut settings = flags::parse(typed).unwrap();
+    file::read(&mut settings);
+    compile(&settings, machine, None).unwrap_or_else(|faults| panic!("{faults:?}")).0
 }
 
 /// A worker that serves until its string is cut.
@@ -202,6 +204,33 @@ fn the_keep_alive_fast_path_allocates_nothing() {
         },
     ];
     rows.into_iter().for_each(check);
+    check_access();
+}
+
+/// Who is let in is asked without an allocation.
+fn check_access() {
+    let folder = tempfile::tempdir().unwrap();
+    let (users, named) = (folder.path().join("users"), folder.path().join("corsair.toml"));
+    let hash = bcrypt::hash_with_salt("pw", 4, [7; 16]).unwrap();
+    std::fs::write(&users, format!("ann:{hash}\n")).unwrap();
+    let text = format!(
+        "[access.office]\nclients.allow = [\"127.0.0.0/8\"]\n[access.page]\nfetch_site = {{}}\n\
+         [access.robots]\nbearer.tokens = [\"one\", \"two\"]\n[access.staff]\nbasic.file = {users:?}\n\
+         [upstream.web]\nservers = [\"http://{}\"]\n\
+         [[route]]\npath = \"/robots\"\nupstream = \"web\"\naccess = [\"office\", \"page\", \"robots\"]\n\
+         [[route]]\npath = \"/staff\"\nupstream = \"web\"\naccess = [\"staff\"]\n",
+        origin()
+    );
+    std::fs::write(&named, text).unwrap();
+    let config = format!("--config={}", named.display());
+    let arguments: &[&str] = &[&config, "--access-log=off"];
+    let token =
+        "GET /robots HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer two\r\nSec-Fetch-Site: same-origin\r\n\r\n";
+    let password = "GET /staff HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YW5uOnB3\r\n\r\n";
+    for (name, request) in [("a GET with a token", token), ("a GET with a password that is known", password)]
+    {
+        check(Row { name, arguments, request, status: "200", body: 5, allowed: 0, alone: false });
+    }
 }
 
 /// Counts what one kind of request allocates.

@@ -700,6 +700,11 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "health.path" => "\"/healthz\"".to_owned(),
         "retry.statuses" => "[503]".to_owned(),
         "trusted_proxies" => "[\"loopback\"]".to_owned(),
+        "clients.allow" | "clients.deny" => "[\"10.0.0.0/8\"]".to_owned(),
+        "bearer.tokens" => "[\"${PATH}\"]".to_owned(),
+        "bearer.file" => quoted(&folder.join("tokens")),
+        "basic.file" => quoted(&folder.join("users")),
+        "basic.realm" => "\"staff\"".to_owned(),
         "respond.location" => "\"https://a.example/\"".to_owned(),
         _ => return None,
     })
@@ -711,6 +716,9 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("hosts"), "").unwrap();
+    fs::write(folder.path().join("tokens"), "a-token\n").unwrap();
+    let users = folder.path().join("users");
+    fs::write(&users, format!("ann:$2y$04${}\n", ".".repeat(53))).unwrap();
     let authority = Authority::new();
     let files = authority.write(&authority.leaf(&["localhost"]));
     let (mut table, mut lines, mut keys) = (String::new(), 0, BTreeSet::new());
@@ -742,6 +750,7 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
         };
         let header = match &*table {
             "[upstream.NAME]" => "[upstream.test]",
+            "[access.NAME]" => "[access.test]",
             "[[upstream.NAME.servers]]" => "[[upstream.test.servers]]",
             "[[listen.tls.certificates]]" => {
                 "[[listen]]\naddress = \"127.0.0.1:3000\"\n[[listen.tls.certificates]]"
@@ -756,6 +765,9 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
         let behind = match (&*table, key) {
             ("[[listen.tls.certificates]]", "cert") => format!("key = {:?}\n", files.1.display().to_string()),
             ("[[listen.tls.certificates]]", "key") => format!("cert = {:?}\n", files.0.display().to_string()),
+            ("[access.NAME]", "basic.realm") => {
+                format!("basic.file = {:?}\n", users.display().to_string())
+            }
             ("[upstream.NAME]", "tls.cert") => {
                 format!("{behind}tls.key = {:?}\n", files.1.display().to_string())
             }

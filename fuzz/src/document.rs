@@ -15,7 +15,7 @@ pub fn document(choose: &mut dyn FnMut(usize) -> usize, is_odd: bool) -> String 
     document.text
 }
 
-/// Names of policies and upstreams.
+/// Names of policies, upstreams and tables of access.
 const NAMES: [&str; 3] = ["api", "web", "a.b-c_d"];
 
 /// Values of the wrong kind, or of none.
@@ -51,13 +51,28 @@ impl Document<'_> {
             }
         }
         let (policies, upstreams, routes) = (self.below(3), self.below(4), self.below(4));
+        let accesses = self.below(3);
         if self.one_in(3) || upstreams == 0 {
             self.header(Some("gateway"), "");
+            self.access(accesses);
             self.settings("gateway.", "gateway.");
         }
         for name in NAMES.iter().take(policies) {
             self.header(Some("policy"), name);
             self.settings("cors.", "policy.NAME.");
+        }
+        for name in NAMES.iter().take(accesses) {
+            self.header(Some("access"), name);
+            let way = self.pick(&[
+                "clients = { allow = [\"10.0.0.0/8\", \"::1\"] }",
+                "clients.deny = [\"192.0.2.1\"]",
+                "bearer.tokens = [\"one\", \"${PATH}\"]",
+                "bearer = { tokens = [\"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"] }",
+                "fetch_site = {}",
+                "fetch_site.safe = \"same-site\"",
+            ]);
+            let (name, value) = way.split_once(" = ").unwrap_or((way, "{}"));
+            self.line(name, value);
         }
         for _ in 0..self.below(3) {
             self.header(Some("[listen]"), "");
@@ -97,10 +112,19 @@ impl Document<'_> {
                 let name = NAMES[self.below(policies)];
                 self.line("cors", &format!("\"{name}\""));
             }
+            self.access(accesses);
             self.settings("route.", "route.");
             for begins in ["timeouts.", "limits."] {
                 self.settings(begins, "");
             }
+        }
+    }
+
+    /// Which of so many tables of access must admit.
+    fn access(&mut self, accesses: usize) {
+        if accesses > 0 && self.one_in(2) {
+            let name = NAMES[self.below(accesses)];
+            self.line("access", &format!("[\"{name}\"]"));
         }
     }
 
@@ -133,6 +157,8 @@ impl Document<'_> {
                     | Key::Upstream
                     | Key::RouteUpstream
                     | Key::RouteCors
+                    | Key::RouteAccess
+                    | Key::GatewayAccess
                     | Key::RoutePath
                     | Key::GatewayCors
                     | Key::RespondStatus

@@ -132,6 +132,7 @@ pub(super) fn text(observed: &Observed) -> Vec<u8> {
     add_routes(&mut families, observed, config);
     add_upstreams(&mut families, observed);
     add_policies(&mut families, observed, config);
+    add_access(&mut families, observed, config);
     add_process(&mut families, observed, config);
     families.add_one(&all::GENERATION, publication.generation);
     add_certificates(&mut families, config);
@@ -238,6 +239,14 @@ fn add_policies(families: &mut Families, observed: &Observed, config: &Config) {
         })
         .collect();
     families.add(&all::CORS_REQUESTS, verdicts);
+}
+
+fn add_access(families: &mut Families, observed: &Observed, config: &Config) {
+    let results = config.access_tables().flat_map(|table| {
+        let results = observed.metrics.access(&table.name).results();
+        results.map(|(result, count)| ([&*table.name, result.label()], count.into()))
+    });
+    families.add(&all::ACCESS, results);
 }
 
 /// The word for a verdict: refused for a reason, or not.

@@ -307,6 +307,7 @@ fn refused_request(config: &Config, refusal: &Refusal) -> RefusedRequest {
         head: &refusal.detail,
         origin: Some(&*refusal.origin).filter(|origin| !origin.is_empty()),
         host: &refusal.host,
+        access: None,
     };
     let remedy = config.remedy(obstacle, &what);
     let (setting, hint) = remedy.map_or((None, String::new()), |remedy| (remedy.setting, remedy.hint));

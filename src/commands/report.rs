@@ -19,7 +19,7 @@ fn described(level: Level<'static>, note: &ConfigFault, colours: bool) -> String
         return format!("corsair: {warning}{note}");
     };
     let told = ConfigFault { place: None, ..note.clone() }.to_string();
-    let text = without_credentials(&place.source.text);
+    let text = without_credentials(&place.source.shown());
     // A caret is under something, also at the end of a line.
     let start = place.span.start.min(text.len());
     let end = place.span.end.clamp(start, text.len());

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use super::{
+    access::{AccessList, Accesses},
     admin,
     configuration::Config,
     dns,
@@ -60,6 +61,7 @@ fn read<'a>(
 ) -> Option<Config> {
     let mut process = process::read(machine, reader);
     let policies = Policies::read(reader);
+    let accesses = Accesses::read(before.map_or(&[], |before| &before.access), reader);
     let gateway = gateway::read(reader);
     let mut limits = limits::read(reader);
     let timeouts = timeouts::read(reader);
@@ -84,8 +86,10 @@ fn read<'a>(
     }
 
     let gateway_policy = policies.find(Key::GatewayCors, &gateway.cors, reader);
-    refuse_an_open_gateway(&listeners, &gateway, &policies, gateway_policy, reader);
-    let only_origins = !gateway.open && gateway.rules.as_ref().is_some_and(|rules| !rules.is_list());
+    let gateway_access = accesses.find(Key::GatewayAccess, &gateway.access, reader);
+    let is_bound = gateway.open || gateway_access.binds_programs;
+    refuse_an_open_gateway(&listeners, &gateway, is_bound, (&policies, gateway_policy), reader);
+    let only_origins = !is_bound && gateway.rules.as_ref().is_some_and(|rules| !rules.is_list());
     if listeners.iter().any(|listener| listener.tls.is_some()) {
         policies.warn_behind_tls(reader);
     }
@@ -100,16 +104,14 @@ fn read<'a>(
         );
     }
     let example_fields = example_fields(&policies.settings, &gateway, &asked_hosts(reader));
-    let own = [
-        Route::plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, timeouts.clone(), limits.clone()),
-        Route::plain("gateway", LeadsTo::Gateway, gateway_policy, timeouts.clone(), limits.clone()),
-    ];
+    let own = own_routes((gateway_policy, gateway_access), &timeouts, &limits);
     let (gateway_places, route_places) =
         (reader.places("gateway.", "gateway"), route_places(&routes, reader));
-    let routes =
-        compiled(own, routes, (&policies, &upstreams), (&timeouts, &limits, process.largest_head), reader);
+    let bounds = (&timeouts, &limits, process.largest_head);
+    let routes = compiled(own, routes, (&policies, &accesses, &upstreams), bounds, reader);
     upstreams.warn_of_idle_ones(reader);
     policies.warn_of_idle_ones(reader);
+    accesses.warn_of_idle_ones(reader);
     let gateway = gateway.gateway(only_origins, upstreams.tls.clone(), parents.shared())?;
     let listeners = listen::in_place(listeners, listeners_before)
         .map_err(|fault| reader.fault(Key::Listen, fault))
@@ -119,6 +121,7 @@ fn read<'a>(
         process,
         listeners,
         policies: policies?,
+        access: accesses.into_compiled()?,
         upstreams: probed(upstreams.into_compiled()?, routes.as_ref()?),
         routes: routes?,
         gateway,
@@ -134,6 +137,21 @@ fn read<'a>(
         example_fields,
         places: Places { policies: policy_places, gateway: gateway_places, routes: route_places },
     })
+}
+
+/// The routes that nobody has typed.
+fn own_routes(
+    (gateway_policy, gateway_access): (PolicyId, AccessList),
+    timeouts: &Timeouts,
+    limits: &Limits,
+) -> [Route; 2] {
+    let plain = |name, leads_to, policy, access| {
+        Route::plain(name, leads_to, policy, access, timeouts.clone(), limits.clone())
+    };
+    [
+        plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, AccessList::default()),
+        plain("gateway", LeadsTo::Gateway, gateway_policy, gateway_access),
+    ]
 }
 
 /// How TLS is spoken under a configuration.
@@ -188,7 +206,7 @@ fn route_places<'a>(
 fn compiled<'a>(
     own: [Route; 2],
     typed: Vec<(Option<&'a Section>, RouteParts)>,
-    (policies, upstreams): (&Policies<'a>, &Upstreams<'a>),
+    (policies, accesses, upstreams): (&Policies<'a>, &Accesses<'a>, &Upstreams<'a>),
     (timeouts, limits, largest_head): (&Timeouts, &Limits, usize),
     reader: &mut Reader<'a>,
 ) -> Option<Routes> {
@@ -199,19 +217,20 @@ fn compiled<'a>(
     refuse_twins(&typed, reader);
     let mut routes = Some(Vec::new());
     for (table, mut parts) in typed {
-        let (leads_to, policy, bounds) = match table {
+        let (leads_to, policy, access, bounds) = match table {
             None => {
                 let to = upstreams.find(Key::Upstream, upstreams::DEFAULT, reader).map(LeadsTo::Upstream);
-                (to, PolicyId::DEFAULT, (timeouts.clone(), limits.clone()))
+                (to, PolicyId::DEFAULT, AccessList::default(), (timeouts.clone(), limits.clone()))
             }
             Some(table) => reader.within(table, |reader| {
                 let policy = policies.find(Key::RouteCors, &parts.cors, reader);
+                let access = accesses.find(Key::RouteAccess, &parts.access, reader);
                 let to = leads_to(&mut parts, upstreams, reader);
                 warn_of_what_a_parent_renames(to.as_ref(), &parts, upstreams, reader);
-                (to, policy, route::bounds(reader, limits, largest_head))
+                (to, policy, access, route::bounds(reader, limits, largest_head))
             }),
         };
-        let route = leads_to.and_then(|leads_to| parts.route(leads_to, policy, bounds.0, bounds.1));
+        let route = leads_to.and_then(|leads_to| parts.route(leads_to, policy, access, bounds));
         routes = routes.zip(route).map(|(mut routes, route)| {
             routes.push(route);
             routes
@@ -277,14 +296,13 @@ fn warn_of_what_a_parent_renames(
 fn refuse_an_open_gateway<'a>(
     listeners: &[Listener],
     gateway: &GatewayParts,
-    policies: &Policies<'a>,
-    policy: PolicyId,
+    is_bound: bool,
+    (policies, policy): (&Policies<'a>, PolicyId),
     reader: &mut Reader<'a>,
 ) {
     // What cannot be read was meant to restrict: its own fault is enough.
-    let restricted = policies.is_list(policy)
-        || gateway.open
-        || gateway.rules.as_ref().is_none_or(|rules| rules.is_list());
+    let restricted =
+        policies.is_list(policy) || is_bound || gateway.rules.as_ref().is_none_or(|rules| rules.is_list());
     let published: Vec<String> = listeners
         .iter()
         .filter(|listener| listener.gateway && !listener.is_loopback())
@@ -299,12 +317,15 @@ fn refuse_an_open_gateway<'a>(
     } else if reader.has(Key::AllowTarget) {
         no_list = ", for those targets are no list".to_owned();
     }
+    let mut ways = vec![policies.spelled(policy, Key::AllowOrigin, reader), reader.spelled(Key::AllowTarget)];
+    // No flag says it.
+    ways.extend(reader.has_file().then(|| reader.spelled(Key::GatewayAccess)));
+    let last = ways.pop().unwrap_or_default();
     let message = format!(
-        "a gateway on {} would let anyone reach any site through this machine{no_list}; restrict it with {} or {}, or \
+        "a gateway on {} would let anyone reach any site through this machine{no_list}; restrict it with {} or {last}, or \
          publish it knowingly with {}",
         published.join(" and "),
-        policies.spelled(policy, Key::AllowOrigin, reader),
-        reader.spelled(Key::AllowTarget),
+        ways.join(", "),
         reader.spelled_with(Key::Open, "true"),
     );
     reader.fault_of_several(message);

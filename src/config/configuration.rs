@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
+    access::{Access, AccessId},
     admin::Admin,
     dns::Dns,
     gateway::Gateway,
@@ -19,7 +20,7 @@ use super::{
     timeouts::Timeouts,
     upstream::{Upstream, UpstreamId},
 };
-use crate::{cors::CorsPolicy, trust::Trust};
+use crate::{admission::AccessTable, cors::CorsPolicy, trust::Trust};
 
 /// All that the process does, decided.
 pub struct Config {
@@ -29,6 +30,8 @@ pub struct Config {
     pub(crate) listeners: Vec<Listener>,
     /// Who may read the answers; the first is the one of `[cors]`.
     pub(super) policies: Vec<CorsPolicy>,
+    /// Ways in, of which routes name those that must admit.
+    pub(super) access: Vec<Access>,
     /// What is behind the reverse proxy.
     pub upstreams: Vec<Upstream>,
     /// What becomes of which request.
@@ -120,6 +123,17 @@ impl Config {
     /// All policies by their places.
     pub fn policy_ids(&self) -> impl Iterator<Item = PolicyId> + use<> {
         (0..u16::try_from(self.policies.len()).unwrap_or(u16::MAX)).map(PolicyId)
+    }
+
+    /// A way in of this configuration.
+    #[must_use]
+    pub fn access(&self, id: AccessId) -> &AccessTable {
+        &self.access[usize::from(id.0)].table
+    }
+
+    /// All ways in.
+    pub fn access_tables(&self) -> impl Iterator<Item = &AccessTable> {
+        self.access.iter().map(|access| &access.table)
     }
 
     /// An upstream of this configuration.

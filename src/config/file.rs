@@ -7,9 +7,8 @@
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fs::{self, File},
+    fs,
     hash::{BuildHasher as _, Hasher as _},
-    io::{self, Read as _},
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,12 +25,9 @@ use super::{
     keys::{Key, Kind},
     later,
     settings::{Part, Section, Settings, Typed, TypedAt},
-    source::{Place, Source},
+    source::{Place, Source, text},
     values,
 };
-
-/// The largest file that is read, in bytes.
-pub const MAX_FILE: u64 = 4 << 20;
 
 /// Reads the file that `settings` name, if they name one, for what they leave out.
 pub fn read(settings: &mut Settings) {
@@ -71,17 +67,6 @@ fn content_of(known: Option<&Source>, files: &[PathBuf]) -> u64 {
     hasher.finish()
 }
 
-fn text(path: &Path) -> io::Result<String> {
-    let mut text = Vec::new();
-    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(io::Error::other(format!("it is longer than {} MiB", MAX_FILE >> 20)));
-    }
-    String::from_utf8(text).map_err(|fault| {
-        io::Error::other(format!("it is no text in UTF-8 behind byte {}", fault.utf8_error().valid_up_to()))
-    })
-}
-
 /// Adds what the file says of settings that were not typed before.
 pub fn add(source: &Arc<Source>, settings: &mut Settings) {
     let (document, faults) = DeTable::parse_recoverable(&source.text);
@@ -93,8 +78,9 @@ pub fn add(source: &Arc<Source>, settings: &mut Settings) {
         settings.fault_at(Some(place), "", format!("is no TOML: {}", fault.message()));
     }
     let mut root = Section::default();
-    let mut walk = Walk { source, settings, broken };
+    let mut walk = Walk { source, settings, broken, hidden: Vec::new() };
     walk.table(document.get_ref(), Table::ROOT, "", &mut root);
+    source.hide(walk.hidden);
     settings.file = Some(Arc::clone(source));
     settings.root_mut().take_over(root);
 }
@@ -122,6 +108,7 @@ impl Table {
             Part::Listen => "listen.",
             Part::Certificate => "listen.tls.certificates.",
             Part::Policy => "cors.",
+            Part::Access => "access.",
             Part::Upstream => "upstream.",
             Part::Server => "upstream.servers.",
             Part::Route => "route.",
@@ -167,7 +154,9 @@ impl Table {
 
 /// Whether a setting stands in tables of which there may be several.
 fn is_of_part(name: &str) -> bool {
-    [Part::Listen, Part::Upstream, Part::Route].iter().any(|part| name.starts_with(Table::of(*part).begins))
+    [Part::Listen, Part::Access, Part::Upstream, Part::Route]
+        .iter()
+        .any(|part| name.starts_with(Table::of(*part).begins))
 }
 
 /// A document that is being walked.
@@ -176,6 +165,8 @@ struct Walk<'a> {
     settings: &'a mut Settings,
     /// Lines that are no TOML: what they mean is anybody's guess, and no fault of theirs is told beside that.
     broken: BTreeSet<usize>,
+    /// What nobody is told of it.
+    hidden: Vec<Range<usize>>,
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else stands there is described")]
@@ -200,6 +191,10 @@ impl Walk<'_> {
                     }
                 }
             } else {
+                // It may be the name of a secret, mistyped.
+                if kind.within == Within::Part(Part::Access) {
+                    self.hidden.push(value.span());
+                }
                 self.unknown(name, kind, path, &own, section);
             }
         }
@@ -207,7 +202,7 @@ impl Walk<'_> {
 
     /// `[[NAME]]`, `[NAME.OTHER]`, or a list of tables.
     fn parts(&mut self, part: Part, value: &Spanned<DeValue<'_>>, own: &str, section: &mut Section) {
-        let named = matches!(part, Part::Policy | Part::Upstream);
+        let named = matches!(part, Part::Policy | Part::Access | Part::Upstream);
         let spelled = spelled(section, own);
         match value.get_ref() {
             DeValue::Table(tables) if named => {
@@ -287,6 +282,9 @@ impl Walk<'_> {
         section: &mut Section,
     ) {
         let spelled = spelled(section, own);
+        if key.is_secret() {
+            self.hidden.push(value.span());
+        }
         // What a flag says of it counts, whatever stands here.
         if kind.within == Within::Root && self.settings.has(key) || self.is_broken(&value.span()) {
             return;
@@ -433,9 +431,10 @@ impl Walk<'_> {
 }
 
 /// Where tables of which there may be several stand, and what they are called there.
-const PARTS: [(Within, &str, Part); 5] = [
+const PARTS: [(Within, &str, Part); 6] = [
     (Within::Root, "listen", Part::Listen),
     (Within::Root, "policy", Part::Policy),
+    (Within::Root, "access", Part::Access),
     (Within::Root, "upstream", Part::Upstream),
     (Within::Root, "route", Part::Route),
     (Within::Part(Part::Listen), "tls.certificates", Part::Certificate),

@@ -59,6 +59,8 @@ pub(super) struct GatewayParts {
     pub(super) open: bool,
     /// The name of its policy.
     pub(super) cors: String,
+    /// Those of the tables that must admit.
+    pub(super) access: Vec<String>,
 }
 
 impl GatewayParts {
@@ -116,6 +118,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
         }),
         open: reader.switch(Key::Open),
         cors: reader.value(Key::GatewayCors, |text| Ok(text.to_owned())),
+        access: reader.list(Key::GatewayAccess),
     }
 }
 

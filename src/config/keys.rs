@@ -172,6 +172,8 @@ settings! {
             "Whether a path may begin with the host of a target, as in /github.com/…, which is https then";
         GatewayCors = "gateway.cors": Value("POLICY") = "default",
             "Name of the policy of what the gateway serves: default is that of [cors]";
+        GatewayAccess = "gateway.access": List("NAME"),
+            "Tables [access.NAME] that must all admit what the gateway serves";
         GatewayForms, flag "gateway": List("query,path"),
             "Forms to serve: query (/?url=…), path (/https://host/…); both by default unless there is an --upstream";
         AllowTarget = "gateway.allow_targets", flag "allow-target": List("TARGET") = "public",
@@ -188,6 +190,24 @@ settings! {
             "Redirects of a target: followed here, rewritten to this gateway, or passed";
         AllowHost = "listen.allow_hosts", flag "allow-host": List("HOST") = "localhost,127.0.0.1,[::1]",
             "Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable";
+    }
+    "Access" {
+        AccessClientsAllow = "access.clients.allow": List("NETWORK"),
+            "Networks that clients may come from; by default any";
+        AccessClientsDeny = "access.clients.deny": List("NETWORK"),
+            "Networks that they may not come from, whatever else allows them";
+        AccessBearerTokens = "access.bearer.tokens": List("TOKEN"),
+            "Tokens of which a request must bear one, as they are or as sha256:HEX; ${VARIABLE} keeps them out of the file";
+        AccessBearerFile = "access.bearer.file": Value("FILE"),
+            "File with such tokens instead, one in a line";
+        AccessBasicFile = "access.basic.file": Value("FILE"),
+            "File with users and the hashes of their passwords, as htpasswd -B writes it";
+        AccessBasicRealm = "access.basic.realm": Value("TEXT"),
+            "What a browser calls that which it asks a password for; by default the name of the table";
+        AccessSiteUnsafe = "access.fetch_site.unsafe": Value("any|same-origin|same-site|none-or-same-site") = "same-origin",
+            "Pages that may ask with POST, PUT and whatever else may change something";
+        AccessSiteSafe = "access.fetch_site.safe": Value("any|same-origin|same-site|none-or-same-site") = "any",
+            "Pages that may ask with GET, HEAD, OPTIONS and TRACE";
     }
     "TLS" {
         TlsCert = "listen.tls.certificates.cert", flag "tls-cert": List("FILE"),
@@ -228,6 +248,8 @@ settings! {
             "Whether the upstream gets the path without what the route takes of it";
         RouteCors = "route.cors": Value("POLICY") = "default",
             "Name of the policy: default is that of [cors]";
+        RouteAccess = "route.access": List("NAME"),
+            "Tables [access.NAME] that must all admit a request";
         RouteUpgrades = "route.upgrades": List("websocket|none") = "websocket",
             "Protocols that may be switched to, or none";
         RespondStatus = "route.respond.status": Value("STATUS") = "200",
@@ -432,6 +454,8 @@ impl Key {
                 | Self::AllowTarget
                 | Self::ListenServices
                 | Self::RouteUpgrades
+                | Self::AccessClientsAllow
+                | Self::AccessBearerTokens
         )
     }
 
@@ -446,6 +470,12 @@ impl Key {
     #[must_use]
     pub fn is_inherited(self) -> bool {
         ["timeouts.", "limits."].iter().any(|table| self.begins_with(table))
+    }
+
+    /// Whether its values are told to nobody, wherever they were typed.
+    #[must_use]
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::AccessBearerTokens)
     }
 
     fn begins_with(self, table: &str) -> bool {

@@ -3,20 +3,20 @@
 /// What is said of them.
 pub(super) const MESSAGE: &str = "is not there yet; leave it out";
 
-/// Tables and settings of the root, of `[cors]`, `[gateway]`, `[[listen]]`, `[[route]]` and `[upstream.NAME]`.
+/// Tables and settings of the root, of `[access.NAME]`, `[cors]`, `[gateway]`, `[[listen]]`, `[[route]]` and `[upstream.NAME]`.
 const LATER: &[&str] = &[
     "max_connections_per_client",
     "max_memory",
     "forward",
-    "access",
+    "access.signed",
+    "access.jwt",
+    "access.forward",
     "limit",
     "cors.preset",
     "gateway.cookies",
     "gateway.redirect_same_origin",
-    "gateway.access",
     "gateway.limit",
     "gateway.target",
-    "route.access",
     "route.limit",
 ];
 

@@ -61,6 +61,8 @@ mod policy;
 
 mod policies;
 
+mod access;
+
 mod ejection;
 
 mod health;
@@ -128,6 +130,7 @@ pub(crate) mod sample;
 
 pub(crate) use self::log_format::log_keys;
 pub use self::{
+    access::{AccessId, AccessList},
     admin::{Admin, admin_address},
     artifact::{Artifact, Shell},
     balancing::{BalanceRule, Balancing, HashKey},

@@ -2,7 +2,7 @@
 
 use std::{env, fmt, hash::BuildHasher as _, net::IpAddr, sync::Arc};
 
-use data_encoding::BASE64;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use foldhash::quality::FixedState;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
@@ -296,7 +296,7 @@ fn basic(credentials: &str) -> Result<String, &'static str> {
     if both.len() > MAX_CREDENTIALS {
         return Err("its user and password have more than 1 KiB");
     }
-    Ok(format!("Basic {}", BASE64.encode(&both)))
+    Ok(format!("Basic {}", BASE64_STANDARD.encode(&both)))
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@ use crate::routing::{HostPattern, PathPrefix};
 const TABLES: [&str; 8] = ["", "timeouts.", "limits.", "dns.", "proxy.", "log.", "cors.", "gateway."];
 
 /// The tables of a file that there may be several of: what stands in their brackets, and what their settings begin with.
-const PARTS: [(Part, &str, &[&str]); 4] = [
+const PARTS: [(Part, &str, &[&str]); 5] = [
     (Part::Policy, "policy", &["cors."]),
+    (Part::Access, "access", &["access."]),
     (Part::Listen, "[listen]", &["listen."]),
     (Part::Upstream, "upstream", &["upstream."]),
     (Part::Route, "[route]", &["route.", "timeouts.", "limits."]),
@@ -66,7 +67,8 @@ pub fn printed(settings: &Settings) -> String {
 }
 
 /// Tables that say something by being there, and what may stand in them.
-const SAYING_TABLES: [(&str, &[Key]); 2] = [
+const SAYING_TABLES: [(&str, &[Key]); 3] = [
+    ("fetch_site", &[Key::AccessSiteUnsafe, Key::AccessSiteSafe]),
     ("respond", &[Key::RespondStatus, Key::RespondLocation, Key::RespondBody, Key::RespondContentType]),
     ("health", &HEALTH),
 ];
@@ -106,7 +108,7 @@ impl Printer<'_> {
             Part::Listen => root.has(Key::Listen),
             Part::Upstream => root.has(Key::Upstream) && section.name.as_deref() == Some(upstreams::DEFAULT),
             Part::Route => root.has(Key::Upstream) && takes_everything(section),
-            Part::Policy | Part::Certificate | Part::Server => false,
+            Part::Policy | Part::Access | Part::Certificate | Part::Server => false,
         }
     }
 
@@ -127,8 +129,13 @@ impl Printer<'_> {
                 text.push_str("\n[[route]]\n");
                 self.table("route.", true, root, text);
             }
-            Part::Listen | Part::Upstream | Part::Route | Part::Policy | Part::Certificate | Part::Server => {
-            }
+            Part::Listen
+            | Part::Upstream
+            | Part::Route
+            | Part::Policy
+            | Part::Access
+            | Part::Certificate
+            | Part::Server => {}
         }
     }
 
@@ -255,6 +262,7 @@ fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
         }
         Kind::List(_) => {
             let members = typed.iter().flat_map(|typed| match &typed.at {
+                TypedAt::File(_) if key.is_secret() && as_written(typed).is_none() => vec![quoted("***")],
                 TypedAt::File(_) => vec![one(typed)],
                 TypedAt::Flag | TypedAt::Variable => {
                     let members = values::list([typed.text.as_str()]).unwrap_or_default();

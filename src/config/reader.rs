@@ -403,12 +403,12 @@ mod tests {
             (
                 "[[listen]]\naddress = \":80\"\n[gateway]\n",
                 "a gateway on 0.0.0.0:80 would let anyone reach any site through this machine; restrict it with \
-                 cors.allow_origins or gateway.allow_targets, or publish it knowingly with gateway.open = true",
+                 cors.allow_origins, gateway.allow_targets or gateway.access, or publish it knowingly with gateway.open = true",
             ),
             (
                 "[[listen]]\naddress = \":80\"\n[policy.b]\nallow_origins = [\"null\"]\n[gateway]\ncors = \"b\"",
                 "a gateway on 0.0.0.0:80 would let anyone reach any site through this machine, for the origin null can \
-                 be anybody's; restrict it with policy.b.allow_origins or gateway.allow_targets, or publish it knowingly \
+                 be anybody's; restrict it with policy.b.allow_origins, gateway.allow_targets or gateway.access, or publish it knowingly \
                  with gateway.open = true",
             ),
             ("group = \"www\"", "f:1:9: group: www needs a user; give it with user"),

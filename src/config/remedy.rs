@@ -3,8 +3,11 @@
 //! Told of a request are its origin, its host, a method or the name of a field; of the configuration no value, which may
 //! be a secret. Nothing here says that it should be written: that is the operator's to know.
 
-use super::{configuration::Config, keys::Key, listen::ListenerId, places::SettingPlace, route::RouteId};
-use crate::{cors::Reason, error::Error, http1::span::Span};
+use super::{
+    access::AccessId, configuration::Config, keys::Key, listen::ListenerId, places::SettingPlace,
+    route::RouteId, routes::Routes,
+};
+use crate::{admission::Way, cors::Reason, error::Error, http1::span::Span};
 
 /// Characters of what a request says that a hint repeats.
 const MAX_REPEATED: usize = 256;
@@ -35,6 +38,8 @@ pub struct Refused<'a> {
     pub origin: Option<&'a [u8]>,
     /// The authority that it is for.
     pub host: &'a [u8],
+    /// The table of access that refuses it.
+    pub access: Option<AccessId>,
 }
 
 /// The setting that decides, and what to do about it.
@@ -85,6 +90,9 @@ impl Config {
     /// What to do about an obstacle; nothing where it is no matter of who may ask, as with an upstream that is down.
     #[must_use]
     pub fn remedy(&self, obstacle: Obstacle, refused: &Refused<'_>) -> Option<Remedy> {
+        if let (Some(access), Obstacle::Error(_)) = (refused.access, obstacle) {
+            return Some(self.of_access(access, refused.route));
+        }
         let policy = self.route(refused.route).policy;
         let setting = obstacle.key().map(|key| {
             if key == Key::AllowHost {
@@ -114,6 +122,20 @@ impl Config {
             (None, _) => return None,
         };
         Some(Remedy { setting, hint })
+    }
+
+    /// What to do where a table of access refuses; what it knows of credentials is nobody's to read here.
+    fn of_access(&self, access: AccessId, route: RouteId) -> Remedy {
+        let key = if route == Routes::GATEWAY { Key::GatewayAccess } else { Key::RouteAccess };
+        let table = self.access(access);
+        let what = match &table.way {
+            Way::Clients(_) => "come from a network that it allows",
+            Way::FetchSite(_) => "ask from a page of a site that it allows",
+            Way::Bearer(_) => "send one of its tokens, as Authorization: Bearer TOKEN",
+            Way::Basic(..) => "send the name and the password of one of its users",
+        };
+        let hint = format!("asked by access.{}: {what}", table.name);
+        Remedy { setting: Some(self.route_setting(route, key)), hint }
     }
 }
 
@@ -220,7 +242,6 @@ mod tests {
         super::{sample, settings::Settings},
         *,
     };
-    use crate::config::Routes;
 
     fn remedy(settings: &Settings, obstacle: Obstacle, head: &str, origin: Option<&str>) -> (String, String) {
         let config = sample::compiled(settings);
@@ -230,6 +251,7 @@ mod tests {
             head: head.as_bytes(),
             origin: origin.map(str::as_bytes),
             host: b"app.example:8080",
+            access: None,
         };
         let Remedy { setting, hint } = config.remedy(obstacle, &refused).expect("a remedy");
         let setting = setting.expect("a setting");
@@ -360,6 +382,7 @@ mod tests {
             head: b"",
             origin: None,
             host: b"",
+            access: None,
         };
         for error in [Error::ConnectRefused, Error::NoRoute, Error::CorsRefused, Error::Internal] {
             assert_eq!(config.remedy(Obstacle::Error(error), &refused), None, "{error:?}");

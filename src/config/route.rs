@@ -1,6 +1,7 @@
 //! `[[route]]`: what becomes of requests for a host and a path.
 
 use super::{
+    access::AccessList,
     keys::Key,
     limits::{self, Limits},
     policy::PolicyId,
@@ -42,6 +43,8 @@ pub struct Route {
     pub policy: PolicyId,
     /// Methods that it serves; all of them where none are named.
     pub methods: Methods,
+    /// Who is let in.
+    pub access: AccessList,
     /// Whether the upstream gets the path without the prefix.
     pub strip_prefix: bool,
     /// Whether responses name this proxy where they name a server.
@@ -151,6 +154,8 @@ pub(super) struct RouteParts {
     pub(super) upstream: Option<String>,
     pub(super) respond: Option<Respond>,
     pub(super) cors: String,
+    /// Names of tables that must admit.
+    pub(super) access: Vec<String>,
     methods: Methods,
     strip_prefix: bool,
     rewrite: bool,
@@ -172,8 +177,8 @@ impl RouteParts {
         self,
         leads_to: LeadsTo,
         policy: PolicyId,
-        timeouts: Timeouts,
-        limits: Limits,
+        access: AccessList,
+        (timeouts, limits): (Timeouts, Limits),
     ) -> Option<(HostPattern, PathPrefix, Route)> {
         let (host, path) = (self.host?, self.path?);
         let route = Route {
@@ -182,6 +187,7 @@ impl RouteParts {
             leads_to,
             policy,
             methods: self.methods,
+            access,
             strip_prefix: self.strip_prefix,
             rewrite: self.rewrite,
             host_header: self.host_header,
@@ -201,6 +207,7 @@ impl Route {
         name: &str,
         leads_to: LeadsTo,
         policy: PolicyId,
+        access: AccessList,
         timeouts: Timeouts,
         limits: Limits,
     ) -> Self {
@@ -210,6 +217,7 @@ impl Route {
             leads_to,
             policy,
             methods: Methods::default(),
+            access,
             strip_prefix: false,
             rewrite: false,
             host_header: HostHeader::Auto,
@@ -252,6 +260,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RouteParts {
         upstream: reader.optional(Key::RouteUpstream, |text| Ok(text.to_owned())),
         respond: respond(reader),
         cors: reader.value(Key::RouteCors, |text| Ok(text.to_owned())),
+        access: reader.list(Key::RouteAccess),
         methods: Methods::new(reader.members(Key::RouteMethods, method)),
         strip_prefix: reader.switch(Key::RouteStripPrefix),
         rewrite: reader.value(Key::Rewrite, values::boolean),

@@ -52,6 +52,8 @@ pub enum Part {
     Certificate,
     /// `[policy.NAME]`.
     Policy,
+    /// `[access.NAME]`.
+    Access,
     /// `[upstream.NAME]`.
     Upstream,
     /// A member of `servers` of an upstream that is written as a table.

@@ -151,6 +151,18 @@ pub fn is_same_authority(one: (&[u8], u16), other: (&[u8], u16)) -> bool {
     !differ_in_host(one.0, other.0) && have_same_parts(one, other)
 }
 
+/// The host of an authority, which is well-formed: without port, and without the last dot of a name.
+#[must_use]
+pub fn host_of(authority: &[u8]) -> &[u8] {
+    let host = if authority.starts_with(b"[") {
+        authority.split_inclusive(|byte| *byte == b']').next()
+    } else {
+        authority.split(|byte| *byte == b':').next()
+    };
+    let host = host.unwrap_or_default();
+    host.strip_suffix(b".").unwrap_or(host)
+}
+
 /// Whether two authorities differ before the host of either may have ended, and not as addresses do that are spelled
 /// in two ways.
 fn differ_in_host(one: &[u8], other: &[u8]) -> bool {

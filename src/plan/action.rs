@@ -2,6 +2,7 @@
 
 use super::{asker::Asker, body::BodyProgress, target::Target};
 use crate::{
+    admission::Admission,
     config::{RouteId, UpstreamId},
     cors::CorsDecision,
     error::Error,
@@ -33,6 +34,9 @@ pub struct Plan {
     pub route: RouteId,
     /// Who asks.
     pub asker: Asker,
+    /// What the tables of access say that the route names. Where a password is still to be verified, nothing else may be
+    /// done before that.
+    pub admission: Admission,
     /// A FIN behind the request means that the client is gone: browsers never half-close (rule 3 of
     /// [`plan`](super)).
     pub fin_is_abort: bool,
@@ -200,6 +204,7 @@ mod tests {
         service: Service::Reverse,
         route: crate::config::Routes::NOTHING,
         asker: Asker { address: None, secure: false, authority: None, told: crate::trust::Told::NOTHING },
+        admission: Admission::NotAsked,
         fin_is_abort: false,
     };
 

@@ -1,7 +1,7 @@
 //! Whether a request is for the server that its TLS connection was made to.
 
 use super::client::Client;
-use crate::error::Error;
+use crate::{error::Error, http1::target::host_of};
 
 /// Judges the authority of a request by the server name that its client has sent (rule 23 of [`plan`](super)).
 ///
@@ -14,22 +14,11 @@ use crate::error::Error;
 pub(super) fn judge(authority: Option<&[u8]>, client: &Client) -> Result<(), Error> {
     let Some(handshake) = client.handshake.as_deref() else { return Ok(()) };
     let Some(server_name) = handshake.server_name() else { return Ok(()) };
-    let host = host(authority.unwrap_or_default());
+    let host = host_of(authority.unwrap_or_default());
     let admitted = host.eq_ignore_ascii_case(server_name.as_bytes())
         // Without a host there is nothing that disagrees.
         || !handshake.asked_for_certificate() && (host.is_empty() || handshake.covers(host));
     if admitted { Ok(()) } else { Err(Error::Misdirected) }
-}
-
-/// The host of an authority, which is well-formed: without port, and without the last dot of a name.
-fn host(authority: &[u8]) -> &[u8] {
-    let end = if authority.starts_with(b"[") {
-        memchr::memchr(b']', authority).map(|bracket| bracket + 1)
-    } else {
-        memchr::memchr(b':', authority)
-    };
-    let host = end.and_then(|end| authority.get(..end)).unwrap_or(authority);
-    host.strip_suffix(b".").unwrap_or(host)
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ use super::{
     route::{self, Found, Taker},
 };
 use crate::{
+    admission::{self, Admission, Asked},
     config::{Config, Routes},
-    cors::{decide, is_same_origin},
+    cors::{CorsDecision, decide, is_same_origin},
     error::Error,
     http1::{
         connection::{ConnectionOptions, Persistence},
@@ -50,6 +51,7 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
         service,
         route,
         asker,
+        admission: Admission::NotAsked,
         fin_is_abort: !config.process.half_close || is_of_browser(request),
     };
     let action = action(&mut plan, request, (addressed, &mut taker), config, client, own_id, upgrade)
@@ -93,7 +95,7 @@ fn is_of_browser(request: Request<'_>) -> bool {
         || request.values(FieldId::UserAgent).any(|agent| agent.starts_with(b"Mozilla/"))
 }
 
-/// What to do, asked in this order (rule 1 of [`plan`](super)): syntax, Host, route, CORS, then methods and
+/// What to do, asked in this order (rule 1 of [`plan`](super)): syntax, Host, route, CORS, then methods, access and
 /// whatever else the route admits. A preflight is answered before it is asked for anything that it cannot carry.
 fn action(
     plan: &mut Plan,
@@ -123,6 +125,10 @@ fn action(
     if !route.methods.admit(request.method_name()) {
         return Err(Error::MethodNotServed);
     }
+    if !route.access.ids().is_empty() && !matches!(found, Found::Healthcheck) && !is_preflight(request, plan)
+    {
+        admit(plan, request, config, client)?;
+    }
     if let (Framing::Length(length), Some(limit)) = (plan.framing, route.limits.body)
         && length > limit
     {
@@ -134,7 +140,9 @@ fn action(
         Found::Healthcheck => return Ok(Action::Respond(Answer::Healthcheck)),
         Found::Fixed => return Ok(Action::Respond(Answer::Fixed)),
         Found::Target => {
-            let target = taker.target.take().ok_or(Error::Internal)?;
+            let mut target = taker.target.take().ok_or(Error::Internal)?;
+            // What lets somebody in here is nothing to a target.
+            target.without_credentials |= route.access.reads_credentials;
             route::admit(request, plan.cors, config, client, &target, upgrade)?;
             (Destination::Target(target), None)
         }
@@ -146,6 +154,30 @@ fn action(
         more => more.map(|forwards| forwards - 1),
     };
     Ok(Action::Exchange(Exchange { destination, target, rest, authority, upgrade, max_forwards }))
+}
+
+/// Whether a browser asks with this for leave to ask: without credentials, whoever answers it (rule 2 of
+/// [`admission`]). None asks so for something of the page's own origin, nor with a body.
+fn is_preflight(request: Request<'_>, plan: &Plan) -> bool {
+    request.head.method == Method::Options
+        && plan.framing == Framing::None
+        && !matches!(plan.cors, CorsDecision::NotCors | CorsDecision::SameOrigin)
+        && request.values(FieldId::AccessControlRequestMethod).count() == 1
+}
+
+/// Asks the tables that the route names.
+fn admit(plan: &mut Plan, request: Request<'_>, config: &Config, client: &Client) -> Result<(), Error> {
+    let Asker { address, authority, .. } = plan.asker;
+    let asked = Asked {
+        request,
+        // The address of a balancer that names no client is not the client's.
+        client: address.filter(|_| !client.anonymous).map(|address| address.ip()),
+        authority: authority.map_or(&b""[..], |authority| authority.of(request.bytes)),
+    };
+    let tables = config.route(plan.route).access.ids().iter().map(|id| config.access(*id));
+    let (admission, refused) = admission::judge(tables, asked);
+    plan.admission = admission;
+    refused.map_or(Ok(()), Err)
 }
 
 /// Whether this asks for the one protocol that we switch to (RFC 9110 §7.8, RFC 6455 §4.1).

@@ -121,9 +121,11 @@ impl Responder<'_> {
                 writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
             } else if error == Error::MethodNotServed {
                 writer.field(b"Allow", self.route.methods.allow().as_bytes());
-            } else if error == Error::ConnectionLimit {
+            } else if matches!(error, Error::ConnectionLimit | Error::VerificationsBusy) {
                 // A place comes free within moments, or there are too few of them.
                 writer.field(b"Retry-After", b"1");
+            } else if let Some(challenge) = self.route.access.challenges.of(error) {
+                writer.field(b"WWW-Authenticate", challenge.as_bytes());
             }
         }
         if let Some(location) = fixed.and_then(|fixed| fixed.location.as_ref()) {
@@ -191,7 +193,12 @@ impl Responder<'_> {
 /// Names of fields in our own answers that a script may read beside the safelisted ones.
 const fn added(error: Option<Error>) -> &'static [&'static str] {
     match error {
-        Some(Error::ConnectionLimit) => &["Date", "Via", "Proxy-Status", "X-Request-Id", "Retry-After"],
+        Some(Error::CredentialsMissing | Error::CredentialsRefused) => {
+            &["Date", "Via", "Proxy-Status", "X-Request-Id", "WWW-Authenticate"]
+        }
+        Some(Error::ConnectionLimit | Error::VerificationsBusy) => {
+            &["Date", "Via", "Proxy-Status", "X-Request-Id", "Retry-After"]
+        }
         _ => &["Date", "Via", "Proxy-Status", "X-Request-Id"],
     }
 }

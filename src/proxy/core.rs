@@ -10,6 +10,7 @@ use super::{
     clock::Clock,
     idle::IdleConnections,
     snapshot::{Published, Snapshot, Snapshots, gateway_idle},
+    verifications::Verifications,
 };
 use crate::{
     config::{Config, Process},
@@ -119,6 +120,12 @@ impl Core {
     #[must_use]
     pub fn snapshot(&self) -> Rc<Snapshot> {
         self.snapshots.current()
+    }
+
+    /// Where passwords are verified.
+    #[must_use]
+    pub fn verifications(&self) -> &Verifications {
+        self.snapshots.verifications()
     }
 
     /// Closes idle connections to servers that are gone, once whenever they have changed.

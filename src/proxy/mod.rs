@@ -45,6 +45,8 @@ mod tell;
 
 mod clock;
 
+mod verifications;
+
 pub mod idle;
 
 mod frame;

@@ -11,6 +11,7 @@ pub(super) struct Names<'a> {
     pub(super) listener: &'a str,
     pub(super) route: &'a str,
     pub(super) policy: &'a str,
+    pub(super) access: &'a str,
     pub(super) upstream: &'a str,
     pub(super) server: &'a str,
 }
@@ -32,6 +33,7 @@ impl<'a> Naming<'a> {
                 listener: &kept.listener,
                 route: &kept.route,
                 policy: &kept.policy,
+                access: &kept.access,
                 upstream: &kept.upstream,
                 server: &kept.server,
             },
@@ -46,10 +48,13 @@ impl<'a> Names<'a> {
         let id = route.leads_to.upstream();
         let servers = id.map(|id| snapshot.group(id).servers.endpoints());
         let server = servers.zip(outcome.server).and_then(|(servers, index)| servers.get(index));
+        let asked = route.access.ids();
+        let access = plan.admission.decided_by(asked.len()).and_then(|at| asked.get(at));
         Self {
             listener: &config.listener(client.listener).url,
             route: if plan.route == Routes::NOTHING { "" } else { &route.name },
             policy: config.policy_name(route.policy),
+            access: access.map_or("", |id| &config.access(*id).name),
             upstream: id.map_or("", |id| &config.upstream(id).name),
             server: server.map_or("", |server| &server.shown),
         }
@@ -61,6 +66,7 @@ pub(crate) struct KeptNames {
     listener: Box<str>,
     route: Box<str>,
     policy: Box<str>,
+    access: Box<str>,
     upstream: Box<str>,
     server: Box<str>,
 }
@@ -68,11 +74,13 @@ pub(crate) struct KeptNames {
 impl KeptNames {
     /// Those of a request under way.
     pub(crate) fn of(snapshot: &Snapshot, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
-        let Names { listener, route, policy, upstream, server } = Names::of(snapshot, client, plan, outcome);
+        let Names { listener, route, policy, access, upstream, server } =
+            Names::of(snapshot, client, plan, outcome);
         Self {
             listener: listener.into(),
             route: route.into(),
             policy: policy.into(),
+            access: access.into(),
             upstream: upstream.into(),
             server: server.into(),
         }

@@ -145,6 +145,7 @@ impl Finished<'_> {
             cors_reason: plan.cors.reason().map_or("", Reason::label),
             policy: if is_cors { names.policy } else { "" },
             origin: request.value(FieldId::Origin),
+            access: names.access,
             client_certificate: handshake.and_then(|told| told.client_subject()).map(str::as_bytes),
             referer: request.value(FieldId::Referer),
             user_agent: request.value(FieldId::UserAgent),

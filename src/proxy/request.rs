@@ -20,6 +20,7 @@ use super::{
     tell,
 };
 use crate::{
+    admission::{self, Admission},
     config::Route,
     error::Error,
     http1::{
@@ -91,6 +92,14 @@ async fn request(
         tell::refusal(asked, &plan, config);
         (plan, action)
     };
+    let action = match plan.admission {
+        // Boxed, for few requests need it and each would hold its room.
+        Admission::Unverified(at) => {
+            Box::pin(verified(&core, &snapshot, &mut plan, at, (&inbound, &head), action)).await
+        }
+        Admission::NotAsked | Admission::Admitted | Admission::Refused(_) | Admission::Failed(_) => action,
+    };
+    snapshot.count_admission(plan.route, plan.admission);
     if core.is_draining() {
         plan.persistence = Persistence::Close;
     }
@@ -131,6 +140,35 @@ async fn request(
     inbound.grow();
     core.put_fields(head.fields);
     (after, inbound)
+}
+
+/// What is to be done now that the password has been verified for which the table in this place asks.
+async fn verified(
+    core: &Core,
+    snapshot: &Snapshot,
+    plan: &mut Plan,
+    at: u16,
+    (inbound, head): (&RefCell<Buffer>, &RequestHead),
+    action: Action,
+) -> Action {
+    let config = &snapshot.config;
+    let table = config.route(plan.route).access.ids().get(usize::from(at)).map(|id| config.access(*id));
+    let attempt = table.and_then(|table| {
+        let inbound = inbound.borrow();
+        admission::attempt(&table.way, Request { bytes: inbound.all(), head })
+    });
+    let client = plan.asker.address.map(|address| address.ip());
+    let is_right = match attempt {
+        Some(attempt) => core.verifications().verify(attempt, client).await,
+        None => Ok(false),
+    };
+    let (admission, action) = match is_right {
+        Ok(true) => (Admission::Admitted, action),
+        Ok(false) => (Admission::Refused(at), Action::Respond(Answer::Fault(Error::CredentialsRefused))),
+        Err(_) => (Admission::Failed(at), Action::Respond(Answer::Fault(Error::VerificationsBusy))),
+    };
+    plan.admission = admission;
+    action
 }
 
 /// How a request ended, as far as HTTP goes.

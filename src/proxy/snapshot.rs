@@ -16,9 +16,14 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+use super::verifications::Verifications;
 use crate::{
+    admission::Admission,
     config::{Config, Endpoint, PolicyId, RouteId, Routes, Upstream, UpstreamId},
-    observe::metrics::{PolicyCounters, RouteCounters, ServerTally, UpstreamCounters, WorkerCounters},
+    observe::metrics::{
+        AccessCounters, AccessResult, PolicyCounters, RouteCounters, ServerTally, UpstreamCounters,
+        WorkerCounters,
+    },
     upstream::{
         Balance, Queue, RetryBudget, Servers,
         pool::{IdleLimits, Pool},
@@ -30,6 +35,8 @@ pub struct Published {
     current: ArcSwap<Publication>,
     /// That of the current one; apart, for it is looked at with every request.
     version: AtomicU64,
+    /// Where passwords are verified, whatever the configuration is.
+    verifications: Verifications,
 }
 
 /// One configuration of those that a process has had, and its servers at one time.
@@ -49,8 +56,9 @@ impl Published {
     #[must_use]
     pub fn new(config: Arc<Config>) -> Arc<Self> {
         let servers = config.upstreams.iter().map(Servers::new).collect();
+        let verifications = Verifications::new(config.process.workers.get());
         let first = Publication { config, servers, generation: 1, version: 1 };
-        Arc::new(Self { current: ArcSwap::from_pointee(first), version: AtomicU64::new(1) })
+        Arc::new(Self { current: ArcSwap::from_pointee(first), version: AtomicU64::new(1), verifications })
     }
 
     /// The one that new requests see.
@@ -113,6 +121,8 @@ pub struct Snapshot {
     routes: Box<[Arc<RouteCounters>]>,
     /// What is counted of policies, in their order.
     policies: Box<[Arc<PolicyCounters>]>,
+    /// What is counted of tables of access, in their order.
+    access: Box<[Arc<AccessCounters>]>,
     /// That of the configuration.
     pub generation: u64,
     /// That of the configuration and its servers.
@@ -184,6 +194,7 @@ impl Snapshot {
             groups: groups.collect(),
             targets: Counted::of_targets(counters),
             routes: config.routes.iter().map(|route| counters.route(&route.name)).collect(),
+            access: config.access_tables().map(|table| counters.access(&table.name)).collect(),
             policies: config.policy_ids().map(|id| counters.policy(config.policy_name(id))).collect(),
             config: Arc::clone(config),
             generation: *generation,
@@ -225,6 +236,23 @@ impl Snapshot {
         &self.policies[id.index()]
     }
 
+    /// Counts what the tables of access said of a request that this route takes.
+    pub fn count_admission(&self, route: RouteId, admission: Admission) {
+        let (admitted, end) = match admission {
+            Admission::NotAsked => return,
+            Admission::Admitted => (usize::MAX, AccessResult::Admitted),
+            Admission::Refused(at) => (at.into(), AccessResult::Refused),
+            Admission::Unverified(at) | Admission::Failed(at) => (at.into(), AccessResult::Error),
+        };
+        let asked = self.config.route(route).access.ids();
+        for (at, id) in asked.iter().enumerate().take(admitted.saturating_add(1)) {
+            let result = if at < admitted { AccessResult::Admitted } else { end };
+            if let Some(counters) = self.access.get(id.index()) {
+                counters.asked(result);
+            }
+        }
+    }
+
     /// What is counted of an upstream; without one, of the targets of the gateway.
     #[must_use]
     pub fn upstream_counters(&self, upstream: Option<UpstreamId>) -> &Arc<UpstreamCounters> {
@@ -255,6 +283,12 @@ impl Snapshots {
     pub fn new(published: Arc<Published>, counters: Arc<WorkerCounters>) -> Self {
         let current = RefCell::new(Snapshot::of(&published.current(), None, &counters));
         Self { published, current, counters }
+    }
+
+    /// Where passwords are verified.
+    #[must_use]
+    pub fn verifications(&self) -> &Verifications {
+        &self.published.verifications
     }
 
     /// The configuration that a request sees which comes now.

@@ -2,6 +2,7 @@
 
 use crate::{
     admin,
+    admission::Way,
     config::{AccessLog, Config, LeadsTo, Redirects, Resolution, Route, Upstream, UpstreamId},
     http1::fields::Field,
     net::{
@@ -30,6 +31,9 @@ const IDLE_MEMORY: usize = 2 << 10;
 /// that the last record was read into (RFC 8446 §5.2), and what the allocator leaves around them.
 const IDLE_TLS_MEMORY: usize = tls::CHAIN_MEMORY + (32 << 10);
 
+/// What a thread takes that verifies passwords, in bytes: its stack as far as it is used, and the passwords that wait.
+const VERIFIER_MEMORY: usize = 256 << 10;
+
 /// The most user memory that traffic can take, in bytes, by what takes it. What corsair takes without traffic comes
 /// beside it, and so do files that the operator gives it to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +56,8 @@ pub struct MemoryBound {
     pub counters: u64,
     /// Those who look on: their connections, and the largest answer.
     pub admin: u64,
-    /// Buffers of bulk streams, what each worker keeps of requests that have ended for the next ones, and certificates of
-    /// a client that are being read.
+    /// Buffers of bulk streams, what each worker keeps of requests that have ended for the next ones, certificates of
+    /// a client that are being read, and the thread that verifies passwords.
     pub workers: u64,
 }
 
@@ -94,7 +98,10 @@ impl MemoryBound {
             } else {
                 0
             },
-            workers: product(workers, BULK_STREAMS * 2 * BULK_BUFFER + kept(config) + unproven),
+            workers: product(
+                workers,
+                BULK_STREAMS * 2 * BULK_BUFFER + kept(config) + unproven + verifications(config),
+            ),
         }
     }
 
@@ -134,7 +141,13 @@ fn counters(config: &Config) -> usize {
     let servers: usize = config.upstreams.iter().map(Upstream::most_servers).sum();
     // The targets of the gateway are one more.
     let upstreams = config.upstreams.len() + 1;
-    metrics::memory(config.routes.iter().count(), config.policy_ids().count(), upstreams, servers + 1)
+    let (routes, policies) = (config.routes.iter().count(), config.policy_ids().count());
+    metrics::memory(routes, policies, config.access_tables().count(), upstreams, servers + 1)
+}
+
+/// What the thread takes that verifies passwords for a worker.
+fn verifications(config: &Config) -> usize {
+    if config.access_tables().any(|table| matches!(table.way, Way::Basic(..))) { VERIFIER_MEMORY } else { 0 }
 }
 
 /// TLS of the listeners.

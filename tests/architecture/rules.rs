@@ -26,6 +26,7 @@ pub(super) const LIBRARY: House<'static> = House {
         "gateway",
         "access",
         "trust",
+        "admission",
         "tls::certificate",
         "tls::handshake",
         "plan",

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use super::page::PageRequest;
 use crate::{
-    config::{Config, ListenAddress, ListenerId, RouteId, Routes},
+    admission::{self, Admission},
+    config::{AccessId, Config, ListenAddress, ListenerId, RouteId, Routes},
     cors::Reason,
     error::Error,
     http1::{
@@ -35,6 +36,8 @@ pub(super) struct Answered {
     pub(super) reason: Option<Reason>,
     /// What corsair refuses.
     pub(super) error: Option<Error>,
+    /// The table of access that refuses it.
+    pub(super) access: Option<AccessId>,
     /// The head of the request.
     pub(super) head: Vec<u8>,
 }
@@ -78,13 +81,29 @@ impl<'a> Edge<'a> {
             Err(error) => return self.refuse(bytes, error),
         };
         let request = Request { bytes: &bytes, head: &parsed };
-        let (plan, action) = plan::request(request, self.config, &self.client, &self.identity.id);
+        let (mut plan, mut action) = plan::request(request, self.config, &self.client, &self.identity.id);
+        let asked = self.config.route(plan.route).access.ids();
+        if let Admission::Unverified(at) = plan.admission
+            && let Some(id) = asked.get(usize::from(at))
+        {
+            let attempt = admission::attempt(&self.config.access(*id).way, request);
+            if !attempt.is_some_and(|attempt| attempt.verify()) {
+                plan.admission = Admission::Refused(at);
+                action = Action::Respond(Answer::Fault(Error::CredentialsRefused));
+            }
+        }
+        let access = match plan.admission {
+            Admission::Refused(at) => asked.get(usize::from(at)).copied(),
+            Admission::NotAsked | Admission::Admitted | Admission::Unverified(_) | Admission::Failed(_) => {
+                None
+            }
+        };
         let reason = plan.cors.reason();
         let (status, fields, error) = match &action {
             Action::Respond(answer) => self.respond(*answer, request, &plan),
             Action::Exchange(exchange) => self.exchange(exchange, request, &plan),
         };
-        Answered { route: plan.route, status, fields, reason, error, head: bytes }
+        Answered { route: plan.route, status, fields, reason, error, access, head: bytes }
     }
 
     /// The head, held to the bounds of the configuration.
@@ -112,6 +131,7 @@ impl<'a> Edge<'a> {
             fields,
             reason: None,
             error: Some(error),
+            access: None,
             head,
         }
     }

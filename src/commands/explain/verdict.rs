@@ -111,8 +111,14 @@ fn remedy(
     let of_error = decides.error.map(Obstacle::Error);
     let host = page.url[url::Position::BeforeHost..url::Position::AfterPort].as_bytes();
     let origin = page.origin.as_deref().map(str::as_bytes);
-    let refused =
-        Refused { listener: edge.listener(), route: decides.route, head: &decides.head, origin, host };
+    let refused = Refused {
+        listener: edge.listener(),
+        route: decides.route,
+        head: &decides.head,
+        origin,
+        host,
+        access: decides.access,
+    };
     [of_policy, of_error, of_credentials]
         .into_iter()
         .flatten()

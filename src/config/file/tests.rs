@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{
-    super::{compile::compile, sample},
+    super::{compile::compile, sample, source::MAX_FILE},
     *,
 };
 
@@ -188,13 +188,15 @@ fn an_unknown_name_hears_the_nearest_one_in_any_table() {
 fn what_is_planned_is_told_to_be() {
     for (text, key) in [
         ("max_memory = \"1g\"", "f:1:1: max_memory"),
-        ("[access.staff]", "f:1:2: access"),
+        ("[access.staff]\nsigned.keys = {}", "f:2:1: access.staff.signed"),
+        ("[access.staff]\njwt = {}", "f:2:1: access.staff.jwt"),
+        ("[access.staff.forward]", "f:1:15: access.staff.forward"),
         ("[cors]\npreset = \"llm\"", "f:2:1: cors.preset"),
         ("[policy.a]\npreset = \"llm\"", "f:2:1: policy.a.preset"),
         ("[gateway]\ncookies = \"pass\"", "f:2:1: gateway.cookies"),
         ("[[gateway.target]]", "f:1:11: gateway.target"),
         ("[forward]\nconnect_ports = []", "f:1:2: forward"),
-        ("[[route]]\naccess = []", "f:2:1: route.access"),
+        ("[[route]]\nlimit = []", "f:2:1: route.limit"),
     ] {
         assert_eq!(faults(text), [format!("{key}: {}", later::MESSAGE)], "{text}");
     }
@@ -207,11 +209,15 @@ fn an_empty_list_that_would_let_in_is_a_fault_and_no_other() {
         let Some(name) = key.row().name.filter(|name| !name.starts_with("listen.tls.certificates.")) else {
             continue;
         };
-        let (table, own) =
-            [("listen.", "[[listen]]"), ("route.", "[[route]]"), ("upstream.", "[upstream.a]")]
-                .into_iter()
-                .find_map(|(begins, table)| Some((table, name.strip_prefix(begins)?)))
-                .unwrap_or(("", name));
+        let (table, own) = [
+            ("access.", "[access.a]"),
+            ("listen.", "[[listen]]"),
+            ("route.", "[[route]]"),
+            ("upstream.", "[upstream.a]"),
+        ]
+        .into_iter()
+        .find_map(|(begins, table)| Some((table, name.strip_prefix(begins)?)))
+        .unwrap_or(("", name));
         let found = faults(&format!("{table}\n{own} = []"));
         assert_eq!(found.len(), usize::from(key.grants()), "{name}: {found:?}");
         assert!(
@@ -335,7 +341,7 @@ fn a_file_that_cannot_be_read_is_a_fault_of_what_named_it() {
     let latin1 = folder.path().join("latin1");
     fs::write(&latin1, b"# \xfc\n").expect("written");
     let large = folder.path().join("large");
-    File::create(&large).and_then(|file| file.set_len(MAX_FILE + 1)).expect("written");
+    fs::File::create(&large).and_then(|file| file.set_len(MAX_FILE + 1)).expect("written");
     for (path, reason) in [
         (Path::new("/no/such/file"), "No such file"),
         (folder.path(), "Is a directory"),

@@ -66,6 +66,8 @@ pub struct Record<'a> {
     pub policy: &'a str,
     /// The value of `Origin`.
     pub origin: Option<&'a [u8]>,
+    /// The name of the table of access that decided: written as that of an upstream.
+    pub access: &'a str,
     /// The subject of the client's certificate.
     pub client_certificate: Option<&'a [u8]>,
     /// The value of `Referer`; of all formats `combined` alone shows it.
@@ -146,6 +148,7 @@ impl<'a> Record<'a> {
             cors_reason: "",
             policy: "",
             origin: None,
+            access: "",
             client_certificate: None,
             referer: None,
             user_agent: None,

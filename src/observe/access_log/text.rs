@@ -110,6 +110,9 @@ impl Line<'_> {
         if record.error.is_some() {
             self.pair(Colour::Red, LogKey::Cause, record);
         }
+        if record.error.is_some() && !record.access.is_empty() {
+            self.pair(Colour::Yellow, LogKey::Access, record);
+        }
         if record.attempts > 1 {
             self.pair(Colour::Yellow, LogKey::Attempts, record);
         }

@@ -98,6 +98,7 @@ impl<'a> Value<'a> {
             LogKey::CorsReason => Self::word(record.cors_reason),
             LogKey::Policy => Self::word(record.policy),
             LogKey::Origin => Self::url(record.origin, record.redact, ORIGIN_MAX),
+            LogKey::Access => Self::word(record.access),
             LogKey::ClientCertificate => {
                 Self::text(record.client_certificate.unwrap_or_default(), CERTIFICATE_MAX)
             }

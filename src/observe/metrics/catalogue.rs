@@ -101,6 +101,8 @@ metrics! {
         "Connections that were asked of the pool: reused, new, or found to be stale when one was used.";
     CORS_REQUESTS = "corsair_cors_requests_total", Counter ["policy", "kind", "result", "reason"],
         "Requests with an Origin, by what the policy says of them.";
+    ACCESS = "corsair_access_total", Counter ["access", "result"],
+        "Requests that a table of access was asked about: admitted, refused, or error where too many passwords wait.";
     BUFFERS = "corsair_buffers", Gauge ["state"],
         "Relay buffers: in use, or kept for the next one.";
     MEMORY_BOUND = "corsair_memory_bound_bytes", Gauge [],

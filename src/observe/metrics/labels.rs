@@ -90,6 +90,38 @@ labels! {
     }
 }
 
+/// `result`: what a table of access said of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessResult {
+    /// It lets it in.
+    Admitted,
+    /// It keeps it out.
+    Refused,
+    /// It could not be asked.
+    Error,
+}
+
+impl AccessResult {
+    /// All of them, in a fixed order.
+    pub const ALL: [Self; 3] = [Self::Admitted, Self::Refused, Self::Error];
+
+    /// Its place in [`ALL`](Self::ALL).
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The word for it in a metric.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Refused => "refused",
+            Self::Error => "error",
+        }
+    }
+}
+
 impl MethodLabel {
     /// The label for a method as it was spelled; names are case-sensitive (RFC 9110 §9.1).
     #[must_use]

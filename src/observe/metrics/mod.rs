@@ -43,9 +43,12 @@ pub use self::{
     catalogue::{CATALOGUE, Metric},
     causes::CAUSES,
     histogram::Distribution,
-    labels::{BufferState, CodeLabel, Direction, Leg, MethodLabel, PoolResult},
-    named::{Connections, PolicyCounters, RouteCounters, ServerCounters, ServerTally, UpstreamCounters},
-    sums::{PolicySums, RouteSums, ServerSums, UpstreamSums},
+    labels::{AccessResult, BufferState, CodeLabel, Direction, Leg, MethodLabel, PoolResult},
+    named::{
+        AccessCounters, Connections, PolicyCounters, RouteCounters, ServerCounters, ServerTally,
+        UpstreamCounters,
+    },
+    sums::{AccessSums, PolicySums, RouteSums, ServerSums, UpstreamSums},
 };
 use self::{
     causes::cause_index,
@@ -67,6 +70,7 @@ pub struct WorkerCounters {
     fixed: Counts<Cell>,
     routes: Named<RouteCounters>,
     policies: Named<PolicyCounters>,
+    access: Named<AccessCounters>,
     upstreams: Named<UpstreamCounters>,
     servers: Named<ServerCounters>,
     /// The last requests that were refused.
@@ -75,7 +79,13 @@ pub struct WorkerCounters {
 
 /// What the counters of one worker take for so many names of the configuration, in bytes.
 #[must_use]
-pub const fn memory(routes: usize, policies: usize, upstreams: usize, servers: usize) -> usize {
+pub const fn memory(
+    routes: usize,
+    policies: usize,
+    access: usize,
+    upstreams: usize,
+    servers: usize,
+) -> usize {
     const CODES: usize = size_of::<[Cell; CodeLabel::COUNT]>();
     /// A name, its place among the others, and what the allocator adds to them.
     const NAME: usize = 512;
@@ -83,6 +93,7 @@ pub const fn memory(routes: usize, policies: usize, upstreams: usize, servers: u
         + refusals::MEMORY
         + routes * (size_of::<RouteCounters>() + METHODS * CODES + NAME)
         + policies * (size_of::<PolicyCounters>() + NAME)
+        + access * (size_of::<AccessCounters>() + NAME)
         + upstreams * (size_of::<UpstreamCounters>() + NAME)
         + servers * (size_of::<ServerCounters>() + CODES + NAME)
 }
@@ -115,6 +126,12 @@ impl WorkerCounters {
         self.policies.get(name)
     }
 
+    /// The cells of a table of access.
+    #[must_use]
+    pub fn access(&self, name: &str) -> Arc<AccessCounters> {
+        self.access.get(name)
+    }
+
     /// The cells of an upstream.
     #[must_use]
     pub fn upstream(&self, name: &str) -> Arc<UpstreamCounters> {
@@ -131,6 +148,7 @@ impl WorkerCounters {
     pub fn forget_unused(&self) {
         self.routes.forget_unused();
         self.policies.forget_unused();
+        self.access.forget_unused();
         self.upstreams.forget_unused();
         self.servers.forget_unused();
     }
@@ -260,6 +278,12 @@ impl Metrics {
     #[must_use]
     pub fn policy(&self, name: &str) -> PolicySums {
         self.named(name, |worker| &worker.policies)
+    }
+
+    /// What the table of access of this name has come to.
+    #[must_use]
+    pub fn access(&self, name: &str) -> AccessSums {
+        self.named(name, |worker| &worker.access)
     }
 
     /// What the upstream of this name has come to.
@@ -425,7 +449,12 @@ mod tests {
             E::FieldRequired => E::DestinationRefused,
             E::DestinationRefused => E::OriginRequired,
             E::OriginRequired => E::CorsRefused,
-            E::CorsRefused => E::LoopDetected,
+            E::CorsRefused => E::CredentialsMissing,
+            E::CredentialsMissing => E::CredentialsRefused,
+            E::CredentialsRefused => E::ClientRefused,
+            E::ClientRefused => E::SiteRefused,
+            E::SiteRefused => E::VerificationsBusy,
+            E::VerificationsBusy => E::LoopDetected,
             E::LoopDetected => E::TooManyRedirects,
             E::TooManyRedirects => E::Internal,
             E::Internal => E::ConnectionLimit,

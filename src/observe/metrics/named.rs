@@ -1,4 +1,5 @@
-//! The cells of one worker whose labels are names of the configuration: routes, policies, upstreams and their servers.
+//! The cells of one worker whose labels are names of the configuration: routes, policies, tables of access,
+//! upstreams and their servers.
 //!
 //! A worker asks for them by name when it takes a configuration up, and counts without looking anything up. A name that
 //! stays keeps its counts over a reload, and one that is gone is forgotten: there are never more than the
@@ -16,7 +17,7 @@ use super::{
     cell::Cell,
     counts::{METHODS, STAGES, Sum, VERDICTS, verdict},
     histogram::{Histogram, REQUEST_BOUNDS},
-    labels::{CodeLabel, MethodLabel, PoolResult},
+    labels::{AccessResult, CodeLabel, MethodLabel, PoolResult},
 };
 use crate::cors::{Reason, Stage};
 
@@ -70,6 +71,19 @@ impl PolicyCounters {
     /// `corsair_cors_requests_total`.
     pub fn decided(&self, stage: Stage, refused: Option<Reason>) {
         self.verdicts[stage.index()][verdict(refused)].add(1);
+    }
+}
+
+/// What a worker counts of one table of access.
+#[derive(Debug, Default)]
+pub struct AccessCounters {
+    pub(super) results: [Cell; AccessResult::ALL.len()],
+}
+
+impl AccessCounters {
+    /// It was asked about a request: `corsair_access_total`.
+    pub fn asked(&self, result: AccessResult) {
+        self.results[result.index()].add(1);
     }
 }
 

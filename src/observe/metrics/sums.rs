@@ -4,8 +4,8 @@ use super::{
     cell::Cell,
     counts::{METHODS, STAGES, Sum, VERDICTS, verdict},
     histogram::{Distribution, Histogram, REQUEST_BOUNDS},
-    labels::{CodeLabel, MethodLabel, PoolResult},
-    named::{Codes, PolicyCounters, RouteCounters, ServerCounters, UpstreamCounters},
+    labels::{AccessResult, CodeLabel, MethodLabel, PoolResult},
+    named::{AccessCounters, Codes, PolicyCounters, RouteCounters, ServerCounters, UpstreamCounters},
 };
 use crate::cors::{Reason, Stage};
 
@@ -86,6 +86,25 @@ impl PolicySums {
 impl Sum<PolicyCounters> for PolicySums {
     fn sum(&mut self, worker: &PolicyCounters) {
         self.verdicts.sum(&worker.verdicts);
+    }
+}
+
+/// The sums of a table of access over all workers.
+#[derive(Debug, Default)]
+pub struct AccessSums {
+    pub(super) results: [u64; AccessResult::ALL.len()],
+}
+
+impl AccessSums {
+    /// `corsair_access_total`: those of them that are not zero.
+    pub fn results(&self) -> impl Iterator<Item = (AccessResult, u64)> + use<> {
+        AccessResult::ALL.into_iter().zip(self.results).filter(|(_, count)| *count > 0)
+    }
+}
+
+impl Sum<AccessCounters> for AccessSums {
+    fn sum(&mut self, worker: &AccessCounters) {
+        self.results.sum(&worker.results);
     }
 }
 

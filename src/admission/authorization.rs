@@ -1,0 +1,173 @@
+//! `Authorization`: the credentials of one request.
+
+use base64::{
+    Engine as _,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+use crate::{
+    error::Error,
+    http1::{fields::FieldId, head::Request},
+};
+
+/// The longest credentials that are looked at, in bytes: a token, or a user and a password with the colon between them.
+pub const MAX_CREDENTIALS: usize = 1024;
+
+/// Padded or not: clients do both (RFC 7617 §2 asks for it, RFC 4648 §3.2 lets it be left out).
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The token of a request (RFC 6750 §2.1): visible ASCII, whatever is in it.
+///
+/// # Errors
+/// [`Error::CredentialsMissing`] without `Authorization`, and [`Error::CredentialsRefused`] where it holds none.
+pub fn bearer(request: Request<'_>) -> Result<&[u8], Error> {
+    let token = of_scheme(request, b"bearer")?;
+    let is_token =
+        !token.is_empty() && token.len() <= MAX_CREDENTIALS && token.iter().all(u8::is_ascii_graphic);
+    if is_token { Ok(token) } else { Err(Error::CredentialsRefused) }
+}
+
+/// User and password of a request (RFC 7617 §2), decoded to `room`.
+///
+/// # Errors
+/// [`Error::CredentialsMissing`] without `Authorization`, and [`Error::CredentialsRefused`] where it holds none.
+pub fn basic<'a>(
+    request: Request<'_>,
+    room: &'a mut [u8; MAX_CREDENTIALS],
+) -> Result<(&'a [u8], &'a [u8]), Error> {
+    let encoded = of_scheme(request, b"basic")?;
+    let length = BASE64.decode_slice(encoded, &mut room[..]).map_err(|_| Error::CredentialsRefused)?;
+    let decoded = room.get(..length).unwrap_or_default();
+    // Neither holds a control character, and so no NUL, at which bcrypt begins anew.
+    if decoded.iter().any(u8::is_ascii_control) {
+        return Err(Error::CredentialsRefused);
+    }
+    let colon = memchr::memchr(b':', decoded).ok_or(Error::CredentialsRefused)?;
+    let (user, rest) = decoded.split_at(colon);
+    Ok((user, rest.get(1..).unwrap_or_default()))
+}
+
+/// What stands behind the name of this scheme, in the one field that there is. Anybody else's scheme is no credential of
+/// ours, and told as a missing one.
+fn of_scheme<'a>(request: Request<'a>, scheme: &[u8]) -> Result<&'a [u8], Error> {
+    let mut values = request.values(FieldId::Authorization);
+    let value = values.next().ok_or(Error::CredentialsMissing)?;
+    if values.next().is_some() {
+        return Err(Error::CredentialsRefused);
+    }
+    let end = memchr::memchr(b' ', value).unwrap_or(value.len());
+    let (name, rest) = value.split_at(end);
+    if !name.eq_ignore_ascii_case(scheme) {
+        return Err(Error::CredentialsMissing);
+    }
+    Ok(rest.trim_ascii_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::http1::sample::{ParsedRequest, request, try_request};
+
+    fn with(fields: &str) -> ParsedRequest {
+        request(format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"))
+    }
+
+    fn read(fields: &str) -> (Result<String, Error>, Result<String, Error>) {
+        let request = with(fields);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut room = [0; MAX_CREDENTIALS];
+        (
+            bearer(request.request()).map(text),
+            basic(request.request(), &mut room)
+                .map(|(user, password)| [text(user), text(password)].join("|")),
+        )
+    }
+
+    #[test]
+    fn credentials_are_read_from_one_field_of_the_scheme() {
+        const MISSING: Error = Error::CredentialsMissing;
+        const REFUSED: Error = Error::CredentialsRefused;
+        for (value, token, user) in [
+            ("Bearer abc", Ok("abc"), Err(MISSING)),
+            ("bEARER   a.b-c_~+/==", Ok("a.b-c_~+/=="), Err(MISSING)),
+            ("Bearer", Err(REFUSED), Err(MISSING)),
+            ("Bearer a b", Err(REFUSED), Err(MISSING)),
+            ("Bearer a\tb", Err(REFUSED), Err(MISSING)),
+            ("Bearerabc", Err(MISSING), Err(MISSING)),
+            ("Basic YW5uOnB3", Err(MISSING), Ok("ann|pw")),
+            ("basic YW5uOnA6dw==", Err(MISSING), Ok("ann|p:w")),
+            ("BASIC YW5uOnA6dw", Err(MISSING), Ok("ann|p:w")),
+            ("Basic Og==", Err(MISSING), Ok("|")),
+            ("Basic YW5u", Err(MISSING), Err(REFUSED)),
+            ("Basic YW5uOgA=", Err(MISSING), Err(REFUSED)),
+            ("Basic YW5uOnB3 x", Err(MISSING), Err(REFUSED)),
+            ("Basic %", Err(MISSING), Err(REFUSED)),
+            ("Basic", Err(MISSING), Err(REFUSED)),
+            ("Digest a", Err(MISSING), Err(MISSING)),
+            ("", Err(MISSING), Err(MISSING)),
+        ] {
+            let found = read(&format!("Authorization: {value}\r\n"));
+            let expected = (token.map(str::to_owned), user.map(str::to_owned));
+            assert_eq!(found, expected, "{value:?}");
+        }
+        assert_eq!(read(""), (Err(MISSING), Err(MISSING)));
+        let twice = "Authorization: Bearer a\r\nAuthorization: Bearer a\r\n";
+        assert_eq!(read(twice), (Err(REFUSED), Err(REFUSED)));
+        let longest = "a".repeat(MAX_CREDENTIALS);
+        assert_eq!(read(&format!("Authorization: Bearer {longest}\r\n")).0, Ok(longest.clone()));
+        assert_eq!(read(&format!("Authorization: Bearer {longest}a\r\n")).0, Err(REFUSED));
+        assert_eq!(read(&format!("Authorization: Basic {}\r\n", "YTph".repeat(342))).1, Err(REFUSED));
+    }
+
+    /// A decoder that goes byte by byte.
+    fn slowly_decoded(text: &[u8]) -> Option<Vec<u8>> {
+        let kept = text.len() - text.iter().rev().take_while(|byte| **byte == b'=').count();
+        let padding = text.len() - kept;
+        let (text, mut bits, mut held, mut decoded) = (&text[..kept], 0_u32, 0, Vec::new());
+        for byte in text {
+            let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+            bits = bits << 6 | u32::try_from(digits.iter().position(|digit| digit == byte)?).ok()?;
+            held += 6;
+            if held >= 8 {
+                held -= 8;
+                decoded.push(u8::try_from(bits >> held & 0xff).ok()?);
+                bits &= (1 << held) - 1;
+            }
+        }
+        // What is left over says nothing, and padding fills the last four up at most.
+        (held < 6 && bits == 0 && padding <= (4 - kept % 4) % 4).then_some(decoded)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_is_read_as_a_slow_look_at_it_does(
+            scheme in "(Basic|basic|Bearer|Digest|B)?", blanks in " {0,2}", text in "[A-Za-z0-9+/]{0,12}={0,3}|[ -~]{0,8}"
+        ) {
+            let Ok(request) = try_request(format!("GET / HTTP/1.1\r\nHost: h\r\nAuthorization: {scheme}{blanks}{text}\r\n\r\n"))
+            else { return Ok(()) };
+            let value = format!("{scheme}{blanks}{text}");
+            let (name, rest) = value.trim_matches([' ', '\t']).split_once(' ').unwrap_or((value.trim(), ""));
+            let rest = rest.trim_start();
+            let mut room = [0; MAX_CREDENTIALS];
+            let found = basic(request.request(), &mut room).ok().map(|(user, password)| (user.to_vec(), password.to_vec()));
+            let expected = Some(rest)
+                .filter(|_| name.eq_ignore_ascii_case("basic"))
+                .and_then(|rest| slowly_decoded(rest.as_bytes()))
+                .filter(|decoded| !decoded.iter().any(u8::is_ascii_control))
+                .and_then(|decoded| {
+                    let colon = decoded.iter().position(|byte| *byte == b':')?;
+                    Some((decoded[..colon].to_vec(), decoded[colon + 1..].to_vec()))
+                });
+            prop_assert_eq!(found, expected);
+            let token = bearer(request.request()).ok();
+            let expected = name.eq_ignore_ascii_case("bearer") && !rest.is_empty() && !rest.contains(' ');
+            prop_assert_eq!(token.map(<[u8]>::to_vec), expected.then(|| rest.as_bytes().to_vec()));
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Who is let in: what a request must show before a route or the gateway takes it.
+//!
+//! An [`AccessTable`] is one way in, `[access.NAME]` of a file: a network of the client, a token, a password, or a page of
+//! the right site. [`judge`] asks all those that a route names. It decides about everything but passwords that nobody has
+//! shown before: to verify one is made to take long, so that it leaves an [`Attempt`] for somebody who has the time. Files
+//! are read elsewhere; no socket, no clock and no task may enter this room, and nothing here writes a credential anywhere.
+//!
+//! # The rules
+//!
+//! | | rule | source | test |
+//! |---|---|---|---|
+//! | 1 | All tables that are named must admit; the cheapest is asked first, and the first that refuses is told | experience | `admission::table::tests::all_tables_must_admit_and_the_first_that_refuses_is_told`, `access::two_tables_must_both_admit` |
+//! | 2 | A preflight carries no credentials, and is asked for none; every other `OPTIONS` is a request like any | Fetch, "CORS-preflight fetch" | `access::each_way_in_admits_what_it_should_and_its_refusals_are_readable`, `access::an_options_that_is_no_preflight_is_asked` |
+//! | 3 | Credentials stand in one `Authorization` of one scheme, whose name has no case; several, malformed ones and very long ones are as wrong as any | RFC 9110 §11.6.2; RFC 7617 §2; RFC 6750 §2.1 | `admission::authorization::tests::credentials_are_read_from_one_field_of_the_scheme`, `admission::authorization::tests::whatever_is_sent_is_read_as_a_slow_look_at_it_does` |
+//! | 4 | A token is compared by its digest, with all that there are and in constant time | RFC 6750 §5.2 | `admission::tokens::tests::a_token_is_known_plain_or_by_its_digest` |
+//! | 5 | A password that was right is remembered by a keyed digest and costs no second verification, over a reload too; where its line has changed, nothing is remembered | experience | `admission::users::tests::a_right_password_is_remembered_and_no_other`, `admission::users::tests::what_is_remembered_outlives_a_reload_of_the_same_line` |
+//! | 6 | A user who does not exist takes as long as one whose password is wrong | experience | `admission::users::tests::who_does_not_exist_is_verified_as_everybody_is` |
+//! | 7 | A client is who a trusted proxy says it is; one without an address is in no network, and is not admitted by one | experience | `admission::clients::tests::a_client_is_admitted_by_its_network_and_never_without_an_address`, `access::the_client_is_who_a_trusted_proxy_says`, `access::a_balancer_that_names_no_client_is_not_let_in_for_it` |
+//! | 8 | A page is of the site that `Sec-Fetch-Site` says; where a client sends none, `Origin` is held against the host that is asked for, and what has neither is no browser's and is admitted | Fetch Metadata §2.4; RFC 6454 §7 | `admission::site::tests::a_page_is_judged_by_what_the_browser_says_of_it`, `admission::site::tests::without_sec_fetch_site_the_origin_is_held_against_the_host` |
+//! | 9 | A 401 says how to do better, in a field that scripts can read; that a token is wrong, and not missing, is said too | RFC 9110 §11.6.1; RFC 6750 §3; RFC 7617 §2 | `admission::table::tests::a_challenge_says_what_is_wanted`, `access::each_way_in_admits_what_it_should_and_its_refusals_are_readable` |
+//! | 10 | What was verified goes on to the upstream of a route, and to no target of the gateway | experience | `access::what_was_verified_goes_to_an_upstream_and_to_no_target` |
+//! | 11 | Passwords are verified a few at a time, beside all traffic; of those that wait one network has a share, and more are refused with a 503 | experience | `access::guessing_passwords_keeps_nobody_else_waiting`, `proxy::verifications::tests::so_many_wait_and_so_many_of_one_network` |
+//! | 12 | A file that cannot be read at a reload leaves in force what was read last, and is told; at the start it is a fault | experience | `access::a_file_is_read_anew_at_a_reload_and_kept_where_it_cannot_be` |
+//! | 13 | No credential and no name of a user reaches a log, an error, what is printed or what is explained | experience | `access::no_credential_reaches_a_log`, `config::access::tests::tokens_are_told_to_nobody` |
+
+mod authorization;
+
+mod tokens;
+
+mod users;
+
+mod clients;
+
+mod site;
+
+mod table;
+
+pub use self::{
+    authorization::{MAX_CREDENTIALS, basic, bearer},
+    clients::ClientRules,
+    site::{Site, SiteRules},
+    table::{AccessTable, Admission, Asked, Challenges, Way, attempt, judge},
+    tokens::{MAX_TOKENS, Tokens},
+    users::{Attempt, HIGHEST_COST, MAX_USERS, Users},
+};

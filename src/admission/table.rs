@@ -1,0 +1,280 @@
+//! `[access.NAME]`: a way in, and what several of them say of a request.
+
+use std::{net::IpAddr, sync::Arc};
+
+use super::{
+    authorization::{MAX_CREDENTIALS, basic, bearer},
+    clients::ClientRules,
+    site::SiteRules,
+    tokens::Tokens,
+    users::{Attempt, Users},
+};
+use crate::{error::Error, http1::head::Request};
+
+/// A way in, by its name.
+#[derive(Debug)]
+pub struct AccessTable {
+    /// What it is called in metrics and explanations.
+    pub name: Box<str>,
+    /// What lets in.
+    pub way: Way,
+}
+
+/// What lets a request in; the cheapest to ask for is the first.
+#[derive(Debug)]
+pub enum Way {
+    /// The network of the client.
+    Clients(ClientRules),
+    /// The site of the page that asks.
+    FetchSite(SiteRules),
+    /// A token (RFC 6750).
+    Bearer(Arc<Tokens>),
+    /// A password (RFC 7617), and what is protected by it.
+    Basic(Arc<Users>, Box<str>),
+}
+
+/// What is asked of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its head.
+    pub request: Request<'a>,
+    /// The address of the client.
+    pub client: Option<IpAddr>,
+    /// The authority that it is for, as the client knows it.
+    pub authority: &'a [u8],
+}
+
+/// What the tables that a route names say of a request. A number is the place of one of them among these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Admission {
+    /// None is named, or it is a request that is not asked.
+    #[default]
+    NotAsked,
+    /// All of them admit it.
+    Admitted,
+    /// This one admits it if its password is right, and all others do.
+    Unverified(u16),
+    /// This one refuses it.
+    Refused(u16),
+    /// This one could not be asked.
+    Failed(u16),
+}
+
+impl Admission {
+    /// The place of the table that has decided last, where there are so many.
+    #[must_use]
+    pub fn decided_by(self, count: usize) -> Option<usize> {
+        match self {
+            Self::NotAsked => None,
+            Self::Admitted => count.checked_sub(1),
+            Self::Unverified(at) | Self::Refused(at) | Self::Failed(at) => Some(at.into()),
+        }
+    }
+}
+
+/// What `WWW-Authenticate` says in answers of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Challenges {
+    missing: Box<str>,
+    refused: Box<str>,
+}
+
+impl AccessTable {
+    /// What `WWW-Authenticate` says where it refuses.
+    #[must_use]
+    pub fn challenges(&self) -> Challenges {
+        match &self.way {
+            Way::Clients(_) | Way::FetchSite(_) => Challenges::default(),
+            Way::Bearer(_) => {
+                let missing = format!("Bearer realm=\"{}\"", self.name);
+                let refused = format!("{missing}, error=\"invalid_token\"").into();
+                Challenges { missing: missing.into(), refused }
+            }
+            Way::Basic(_, realm) => {
+                let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
+                let challenge: Box<str> = format!("Basic realm=\"{realm}\", charset=\"UTF-8\"").into();
+                Challenges { missing: challenge.clone(), refused: challenge }
+            }
+        }
+    }
+}
+
+impl Way {
+    /// How dear it is to ask, compared with the others.
+    #[must_use]
+    pub const fn rank(&self) -> u8 {
+        match self {
+            Self::Clients(_) => 0,
+            Self::FetchSite(_) => 1,
+            Self::Bearer(_) => 2,
+            Self::Basic(..) => 3,
+        }
+    }
+
+    /// The field of a request that it reads, if it reads one.
+    #[must_use]
+    pub const fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Clients(_) => None,
+            Self::FetchSite(_) => Some("Sec-Fetch-Site"),
+            Self::Bearer(_) | Self::Basic(..) => Some("Authorization"),
+        }
+    }
+
+    /// Whether it keeps programs out, and not only pages: what a program says of its page is up to it.
+    #[must_use]
+    pub fn binds_programs(&self) -> bool {
+        match self {
+            Self::Clients(rules) => rules.restrict(),
+            Self::FetchSite(_) => false,
+            Self::Bearer(_) | Self::Basic(..) => true,
+        }
+    }
+
+    /// Whether what it reads may go no further than to an upstream.
+    #[must_use]
+    pub const fn reads_credentials(&self) -> bool {
+        matches!(self, Self::Bearer(_) | Self::Basic(..))
+    }
+}
+
+impl Challenges {
+    /// What the answer to this error says.
+    #[must_use]
+    pub fn of(&self, error: Error) -> Option<&str> {
+        let challenge = if error == Error::CredentialsMissing {
+            &self.missing
+        } else if error == Error::CredentialsRefused {
+            &self.refused
+        } else {
+            return None;
+        };
+        Some(&**challenge).filter(|challenge| !challenge.is_empty())
+    }
+}
+
+/// What these tables say of a request, and what follows where one refuses it. Passwords that nobody has shown before are
+/// left to be verified.
+#[must_use]
+pub fn judge<'t>(
+    tables: impl IntoIterator<Item = &'t AccessTable>,
+    asked: Asked<'_>,
+) -> (Admission, Option<Error>) {
+    let mut admission = Admission::Admitted;
+    for (table, at) in tables.into_iter().zip(0..) {
+        match admits(&table.way, asked) {
+            Ok(true) => {}
+            Ok(false) => admission = Admission::Unverified(at),
+            Err(error) => return (Admission::Refused(at), Some(error)),
+        }
+    }
+    (admission, None)
+}
+
+/// Whether it admits a request; if not by now, its password is to be verified.
+fn admits(way: &Way, Asked { request, client, authority }: Asked<'_>) -> Result<bool, Error> {
+    match way {
+        Way::Clients(rules) if rules.admit(client) => Ok(true),
+        Way::Clients(_) => Err(Error::ClientRefused),
+        Way::FetchSite(rules) if rules.admit(request, authority) => Ok(true),
+        Way::FetchSite(_) => Err(Error::SiteRefused),
+        Way::Bearer(tokens) => {
+            let token = bearer(request)?;
+            if tokens.admit(token) { Ok(true) } else { Err(Error::CredentialsRefused) }
+        }
+        Way::Basic(users, _) => {
+            let mut room = [0; MAX_CREDENTIALS];
+            let (user, password) = basic(request, &mut room)?;
+            Ok(users.remember(user, password))
+        }
+    }
+}
+
+/// The password of a request, to be verified for a table that has left it so.
+#[must_use]
+pub fn attempt(way: &Way, request: Request<'_>) -> Option<Attempt> {
+    let Way::Basic(users, _) = way else { return None };
+    let mut room = [0; MAX_CREDENTIALS];
+    let (user, password) = basic(request, &mut room).ok()?;
+    Some(users.attempt(user, password))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{admission::site::Site, http1::sample};
+
+    fn tables() -> [AccessTable; 4] {
+        let hash = bcrypt::hash_with_salt("pw", 4, [7; 16]).expect("a hash");
+        let file = format!("ann:{}", hash.format_for_version(bcrypt::Version::TwoY));
+        let users = Users::of_file(&file, b"s", None).expect("users");
+        let network = ClientRules::read("10.0.0.0/8").expect("a network");
+        let table = |name: &str, way| AccessTable { name: name.into(), way };
+        [
+            table("office", Way::Clients(ClientRules::new(vec![network], vec![]))),
+            table("page", Way::FetchSite(SiteRules { r#unsafe: Site::SameOrigin, safe: Site::SameSite })),
+            table("robots", Way::Bearer(Arc::new(Tokens::of(["t"]).expect("tokens")))),
+            table("staff", Way::Basic(Arc::new(users), "the \"staff\"".into())),
+        ]
+    }
+
+    fn judged(tables: &[&AccessTable], client: &str, fields: &str) -> (Admission, Option<Error>) {
+        let request = sample::request(format!("GET / HTTP/1.1\r\nHost: h.example\r\n{fields}\r\n"));
+        let client = client.parse().ok();
+        judge(tables.iter().copied(), Asked { request: request.request(), client, authority: b"h.example" })
+    }
+
+    #[test]
+    fn all_tables_must_admit_and_the_first_that_refuses_is_told() {
+        use Admission::{Admitted, Refused, Unverified};
+        let [office, page, robots, staff] = &tables();
+        let refused = |at, error| (Refused(at), Some(error));
+        for (tables, client, fields, expected) in [
+            (&[][..], "11.0.0.1", "", (Admitted, None)),
+            (&[office], "10.0.0.1", "", (Admitted, None)),
+            (&[office], "11.0.0.1", "", refused(0, Error::ClientRefused)),
+            (&[office, robots], "10.0.0.1", "Authorization: Bearer t\r\n", (Admitted, None)),
+            (&[office, robots], "11.0.0.1", "Authorization: Bearer t\r\n", refused(0, Error::ClientRefused)),
+            (&[office, robots], "10.0.0.1", "", refused(1, Error::CredentialsMissing)),
+            (
+                &[office, robots],
+                "10.0.0.1",
+                "Authorization: Bearer u\r\n",
+                refused(1, Error::CredentialsRefused),
+            ),
+            (&[page], "", "Sec-Fetch-Site: cross-site\r\n", refused(0, Error::SiteRefused)),
+            (&[page, staff], "", "Authorization: Basic YW5uOnB3\r\n", (Unverified(1), None)),
+            (&[page, staff], "", "Authorization: Bearer t\r\n", refused(1, Error::CredentialsMissing)),
+        ] {
+            assert_eq!(judged(tables, client, fields), expected, "{tables:?} {client} {fields}");
+        }
+        let Way::Basic(users, _) = &staff.way else { panic!("users") };
+        let right = "Authorization: Basic YW5uOnB3\r\n";
+        let request = sample::request(format!("GET / HTTP/1.1\r\nHost: h\r\n{right}\r\n"));
+        assert!(attempt(&staff.way, request.request()).is_some_and(|attempt| attempt.verify()));
+        assert!(attempt(&robots.way, request.request()).is_none() && users.remember(b"ann", b"pw"));
+        assert_eq!(judged(&[staff], "", right), (Admitted, None), "it was verified before");
+        assert_eq!(judged(&[staff], "", "Authorization: Basic YW5uOnh4\r\n"), (Unverified(0), None));
+    }
+
+    #[test]
+    fn a_challenge_says_what_is_wanted() {
+        let [office, page, robots, staff] = tables().map(|table| table.challenges());
+        let (missing, refused) = (Error::CredentialsMissing, Error::CredentialsRefused);
+        for silent in [&office, &page, &Challenges::default()] {
+            assert_eq!((silent.of(missing), silent.of(refused)), (None, None));
+        }
+        assert_eq!(robots.of(missing), Some("Bearer realm=\"robots\""));
+        assert_eq!(robots.of(refused), Some("Bearer realm=\"robots\", error=\"invalid_token\""));
+        let expected = Some("Basic realm=\"the \\\"staff\\\"\", charset=\"UTF-8\"");
+        assert_eq!((staff.of(missing), staff.of(refused)), (expected, expected));
+        assert_eq!(staff.of(Error::ClientRefused), None);
+    }
+
+    #[test]
+    fn what_keeps_programs_out_is_no_page_and_no_half_of_the_internet() {
+        let [office, page, robots, staff] = tables();
+        let binds = [&office, &page, &robots, &staff].map(|table| table.way.binds_programs());
+        assert_eq!(binds, [true, false, true, true]);
+    }
+}

@@ -1,0 +1,526 @@
+//! `[access.NAME]`: ways in, of which routes and the gateway name those that must admit a request.
+
+use std::{cell::Cell, path::PathBuf, sync::Arc};
+
+use super::{
+    keys::Key,
+    names::unknown_name,
+    reader::Reader,
+    settings::{Part, Section},
+    source::text,
+    values,
+};
+use crate::admission::{AccessTable, Challenges, ClientRules, Site, SiteRules, Tokens, Users, Way};
+
+/// The most of them that there can be.
+const MOST: usize = u16::MAX as usize;
+
+/// The ways in that a table may have, by the names of their tables in it.
+const WAYS: [&str; 4] = ["clients", "bearer", "basic", "fetch_site"];
+
+/// The longest realm, in bytes: it stands in answers.
+const MAX_REALM: usize = 128;
+
+/// A table by its place among all of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessId(pub(super) u16);
+
+impl AccessId {
+    /// Its place.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A table, and the file that it was read from.
+#[derive(Debug)]
+pub(super) struct Access {
+    pub(super) table: AccessTable,
+    file: Option<PathBuf>,
+}
+
+/// Tables that must all admit a request, the cheapest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessList {
+    ids: Box<[AccessId]>,
+    /// What they want to be shown.
+    pub challenges: Challenges,
+    /// Whether one of them reads credentials.
+    pub reads_credentials: bool,
+    /// Whether they keep programs out, too.
+    pub(super) binds_programs: bool,
+}
+
+impl AccessList {
+    /// They, by their places.
+    #[must_use]
+    pub const fn ids(&self) -> &[AccessId] {
+        &self.ids
+    }
+}
+
+/// All of a file.
+pub(super) struct Accesses<'a> {
+    list: Vec<Named<'a>>,
+}
+
+struct Named<'a> {
+    name: &'a str,
+    table: &'a Section,
+    /// `None`: faulty.
+    access: Option<Access>,
+    is_used: Cell<bool>,
+}
+
+impl<'a> Accesses<'a> {
+    /// What is typed. What cannot be read any more of what there was `before` is used as it was, which is warned of.
+    pub(super) fn read(before: &[Access], reader: &mut Reader<'a>) -> Self {
+        // Nothing of it can stand outside of its tables; what is read there is that there is nothing.
+        let _ = typed(reader);
+        let tables = reader.parts(Part::Access);
+        if tables.len() > MOST {
+            reader.fault_of_several(format!(
+                "there are {} tables of access; at most {MOST} can be",
+                tables.len()
+            ));
+        }
+        let named = tables.into_iter().take(MOST).map(|table| {
+            reader.within(table, |reader| {
+                let name = reader.name().unwrap_or_default();
+                let known = before.iter().find(|known| *known.table.name == *name);
+                Named { name, table, access: access(name, known, reader), is_used: Cell::new(false) }
+            })
+        });
+        Self { list: named.collect() }
+    }
+
+    /// Those of the names that `key` gives.
+    pub(super) fn find(&self, key: Key, names: &[String], reader: &mut Reader<'_>) -> AccessList {
+        let mut found: Vec<(AccessId, &AccessTable)> = Vec::new();
+        // What cannot be understood was meant to keep somebody out.
+        let mut is_faulty = false;
+        for name in names {
+            let Some((named, id)) = self.list.iter().zip(0..).find(|(named, _)| named.name == name) else {
+                let known = self.list.iter().map(|named| named.name);
+                reader.fault_of_member(key, name, unknown_name("access", name, known));
+                is_faulty = true;
+                continue;
+            };
+            named.is_used.set(true);
+            let Some(Access { table, .. }) = &named.access else {
+                is_faulty = true;
+                continue;
+            };
+            let reads_the_same = |(_, other): &&(AccessId, &AccessTable)| {
+                other.name == table.name
+                    || other.way.field().is_some() && other.way.field() == table.way.field()
+            };
+            match (found.iter().find(reads_the_same), table.way.field()) {
+                (None, _) => found.push((AccessId(id), table)),
+                (Some((_, other)), Some(field)) if other.name != table.name => {
+                    let message =
+                        format!("\"{name}\" reads {field}, and so does \"{}\": name one of them", other.name);
+                    reader.fault_of_member(key, name, message);
+                }
+                (Some(_), _) => reader.fault_of_member(key, name, format!("\"{name}\" is named twice")),
+            }
+        }
+        found.sort_by_key(|(_, table)| table.way.rank());
+        let asking = found.iter().find(|(_, table)| table.way.reads_credentials());
+        AccessList {
+            ids: found.iter().map(|(id, _)| *id).collect(),
+            challenges: asking.map(|(_, table)| table.challenges()).unwrap_or_default(),
+            reads_credentials: asking.is_some(),
+            binds_programs: is_faulty || found.iter().any(|(_, table)| table.way.binds_programs()),
+        }
+    }
+
+    /// Warns of those that nothing names.
+    pub(super) fn warn_of_idle_ones(&self, reader: &mut Reader<'a>) {
+        for Named { name, table, .. } in self.list.iter().filter(|named| !named.is_used.get()) {
+            reader.within(table, |reader| {
+                let message =
+                    "lets nobody in and keeps nobody out: no route names it, and the gateway does not";
+                reader.warn_of_table(format!("access.{name}"), message);
+            });
+        }
+    }
+
+    /// The tables themselves, in their order; `None` where one is faulty.
+    pub(super) fn into_compiled(self) -> Option<Vec<Access>> {
+        self.list.into_iter().map(|named| named.access).collect()
+    }
+}
+
+/// What is typed of one table.
+struct Typed {
+    allow: Vec<ipnet::IpNet>,
+    deny: Vec<ipnet::IpNet>,
+    tokens: Vec<String>,
+    token_file: Option<PathBuf>,
+    user_file: Option<PathBuf>,
+    realm: Option<Box<str>>,
+    sites: SiteRules,
+}
+
+fn typed(reader: &mut Reader<'_>) -> Typed {
+    let sites = [
+        ("any", Site::Any),
+        ("same-origin", Site::SameOrigin),
+        ("same-site", Site::SameSite),
+        ("none-or-same-site", Site::NoneOrSameSite),
+    ];
+    Typed {
+        allow: reader.members(Key::AccessClientsAllow, ClientRules::read),
+        deny: reader.members(Key::AccessClientsDeny, ClientRules::read),
+        tokens: reader.list(Key::AccessBearerTokens),
+        token_file: reader.optional(Key::AccessBearerFile, values::file),
+        user_file: reader.optional(Key::AccessBasicFile, values::file),
+        realm: reader.optional(Key::AccessBasicRealm, realm),
+        sites: SiteRules {
+            r#unsafe: reader.value(Key::AccessSiteUnsafe, |text| values::choice(text, &sites)),
+            safe: reader.value(Key::AccessSiteSafe, |text| values::choice(text, &sites)),
+        },
+    }
+}
+
+/// The table that is being read; `None` where it is faulty.
+fn access(name: &str, before: Option<&Access>, reader: &mut Reader<'_>) -> Option<Access> {
+    let Typed { allow, deny, tokens, token_file, user_file, realm, sites } = typed(reader);
+    let ways: Vec<&str> = WAYS.into_iter().filter(|way| reader.has_table(way)).collect();
+    let [way] = *ways else {
+        let message = match &*ways {
+            [] => format!("[access.{name}] lets nobody in: write one of {}", WAYS.join(", ")),
+            several => format!(
+                "[access.{name}] has {}: a table is one way in; write a table for each, and name all that must admit",
+                several.join(" and ")
+            ),
+        };
+        reader.fault_of_several(message);
+        return None;
+    };
+    let mut file = None;
+    let way = match way {
+        "clients" => clients(allow, deny, reader)?,
+        "bearer" => match (reader.has(Key::AccessBearerTokens), reader.has(Key::AccessBearerFile)) {
+            (true, false) => Way::Bearer(Arc::new(of_tokens(&tokens, reader)?)),
+            (false, true) => {
+                file = Some(token_file?);
+                Way::Bearer(of_file(Key::AccessBearerFile, file.as_ref()?, before, reader, Tokens::of_file)?)
+            }
+            (false, false) => {
+                reader.fault_of_table(
+                    "bearer",
+                    "has no tokens: write tokens = [\"${TOKEN}\"], or file = \"FILE\"",
+                );
+                return None;
+            }
+            (true, true) => {
+                reader.fault(
+                    Key::AccessBearerFile,
+                    "stands beside tokens; write them into the file, or leave it out",
+                );
+                return None;
+            }
+        },
+        "basic" => {
+            if !reader.has(Key::AccessBasicFile) {
+                reader.fault_of_table(
+                    "basic",
+                    "needs a file of users, as htpasswd -B writes it: file = \"FILE\"",
+                );
+                return None;
+            }
+            file = Some(user_file?);
+            let known = before.and_then(users);
+            let mut secret = [0; 32];
+            if aws_lc_rs::rand::fill(&mut secret).is_err() {
+                reader.fault(Key::AccessBasicFile, "needs random numbers, and the system gives none");
+                return None;
+            }
+            let read = |text: &str| Users::of_file(text, &secret, known.map(|users| &**users));
+            let users = of_file(Key::AccessBasicFile, file.as_ref()?, before, reader, read)?;
+            Way::Basic(users, realm.unwrap_or_else(|| name.into()))
+        }
+        _ => Way::FetchSite(sites),
+    };
+    Some(Access { table: AccessTable { name: name.into(), way }, file })
+}
+
+fn clients(allow: Vec<ipnet::IpNet>, deny: Vec<ipnet::IpNet>, reader: &mut Reader<'_>) -> Option<Way> {
+    let keys = [Key::AccessClientsAllow, Key::AccessClientsDeny];
+    if !keys.iter().any(|key| reader.has(*key)) {
+        reader.fault_of_table("clients", "names no network: write allow = [\"10.0.0.0/8\"], or deny");
+        return None;
+    }
+    Some(Way::Clients(ClientRules::new(allow, deny)))
+}
+
+/// Tokens that stand in the file of the configuration itself; what is wrong with one does not tell it.
+fn of_tokens(tokens: &[String], reader: &mut Reader<'_>) -> Option<Tokens> {
+    match Tokens::of(tokens.iter().map(String::as_str)) {
+        Ok(tokens) => Some(tokens),
+        Err((at, fault)) => {
+            // What is wrong with a list that has none has been told.
+            if let Some(token) = tokens.get(at) {
+                reader.fault_of_member(Key::AccessBearerTokens, token, fault);
+            }
+            None
+        }
+    }
+}
+
+/// What a table has out of a file, as it is there.
+trait OutOfFile: Sized {
+    fn of(way: &Way) -> Option<&Arc<Self>>;
+}
+
+impl OutOfFile for Tokens {
+    fn of(way: &Way) -> Option<&Arc<Self>> {
+        if let Way::Bearer(tokens) = way { Some(tokens) } else { None }
+    }
+}
+
+impl OutOfFile for Users {
+    fn of(way: &Way) -> Option<&Arc<Self>> {
+        if let Way::Basic(users, _) = way { Some(users) } else { None }
+    }
+}
+
+fn users(access: &Access) -> Option<&Arc<Users>> {
+    Users::of(&access.table.way)
+}
+
+/// What stands in this file; what was read last where it cannot be read now, which is warned of.
+fn of_file<T: OutOfFile>(
+    key: Key,
+    path: &PathBuf,
+    before: Option<&Access>,
+    reader: &mut Reader<'_>,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Option<Arc<T>> {
+    let shown = path.display();
+    let text = text(path).map_err(|fault| format!("cannot read {shown}: {fault}"));
+    let fault = match text.and_then(|text| read(&text).map_err(|fault| format!("{shown}: {fault}"))) {
+        Ok(made) => return Some(Arc::new(made)),
+        Err(fault) => fault,
+    };
+    let last =
+        before.filter(|before| before.file.as_ref() == Some(path)).and_then(|last| T::of(&last.table.way));
+    match last {
+        Some(last) => {
+            reader.warn(key, format!("{fault}; meanwhile what was read last is used"));
+            Some(Arc::clone(last))
+        }
+        None => {
+            reader.fault(key, fault);
+            None
+        }
+    }
+}
+
+fn realm(text: &str) -> Result<Box<str>, String> {
+    let is_fine = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if is_fine && text.len() <= MAX_REALM {
+        Ok(text.into())
+    } else {
+        Err(format!("is no realm; expected at most {MAX_REALM} characters of ASCII"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{
+        super::{compile::compile, sample, settings::Settings},
+        *,
+    };
+    use crate::config::{Config, Routes};
+
+    const ROUTE: &str = "[[route]]\nrespond = {}\n";
+    /// That of `pw`, at the lowest cost.
+    const ANN: &str = "ann:$2y$04$3o3fA6/w5wF8o9iYQz0hU.C0eT9Jt1Tq2mUqA8w1m0n7hD9rDq4lW\n";
+
+    fn names(config: &Config, list: &AccessList) -> Vec<String> {
+        list.ids().iter().map(|id| config.access(*id).name.to_string()).collect()
+    }
+
+    #[test]
+    fn a_route_and_the_gateway_have_the_tables_that_they_name_the_cheapest_first() {
+        let text = format!(
+            "[access.robots]\nbearer = {{ tokens = [\"t\"] }}\n[access.office]\nclients.allow = [\"10.0.0.0/8\"]\n\
+             [access.page]\nfetch_site = {{}}\n{ROUTE}access = [\"robots\", \"page\", \"office\"]\n\
+             [gateway]\naccess = [\"office\"]"
+        );
+        let (faults, warnings) = sample::notes_of_file(&text, &[]);
+        assert_eq!((faults, warnings), (vec![], vec![]));
+        let config = sample::compiled(&sample::file(&text, &[]));
+        let route = config.routes.typed().next().expect("a route");
+        assert_eq!(names(&config, &route.access), ["office", "page", "robots"]);
+        assert!(route.access.reads_credentials && route.access.binds_programs);
+        let gateway = &config.route(Routes::GATEWAY).access;
+        assert_eq!(names(&config, gateway), ["office"]);
+        assert!(!gateway.reads_credentials && gateway.binds_programs);
+    }
+
+    #[test]
+    fn a_table_has_one_way_in_and_every_fault_says_what_to_write() {
+        for (table, expected) in [
+            ("", "f:1:9: [access.a] lets nobody in: write one of clients, bearer, basic, fetch_site"),
+            (
+                "fetch_site = {}\nclients.deny = [\"10.0.0.0/8\"]",
+                "f:1:9: [access.a] has clients and fetch_site: a table is one way in; write a table for each, and name \
+                 all that must admit",
+            ),
+            (
+                "clients = {}",
+                "f:2:11: access.a.clients: names no network: write allow = [\"10.0.0.0/8\"], or deny",
+            ),
+            (
+                "clients.allow = [\"10.0.0.0/8\", \"x\"]",
+                "f:2:32: access.a.clients.allow: \"x\" is no network; expected an address, or one with a prefix such as \
+                 10.0.0.0/8 or fd00::/8",
+            ),
+            (
+                "clients.allow = []",
+                "f:2:17: access.a.clients.allow: is empty, and so would let nothing in; name what is allowed, or leave \
+                 it out",
+            ),
+            (
+                "bearer = {}",
+                "f:2:10: access.a.bearer: has no tokens: write tokens = [\"${TOKEN}\"], or file = \"FILE\"",
+            ),
+            (
+                "bearer = { tokens = [\"t\"], file = \"f\" }",
+                "f:2:35: access.a.bearer.file: stands beside tokens; write them into the file, or leave it out",
+            ),
+            (
+                "basic.realm = \"x\"",
+                "f:2:1: access.a.basic: needs a file of users, as htpasswd -B writes it: file = \"FILE\"",
+            ),
+            (
+                "fetch_site.unsafe = \"same-orign\"",
+                "f:2:21: access.a.fetch_site.unsafe: \"same-orign\" is none of any, same-origin, same-site, \
+                 none-or-same-site; did you mean same-origin?",
+            ),
+        ] {
+            let (faults, _) =
+                sample::notes_of_file(&format!("[access.a]\n{table}\n{ROUTE}access = [\"a\"]"), &[]);
+            assert!(faults.iter().any(|fault| fault == expected), "{table}: {faults:#?}");
+            assert!(faults.len() <= 2, "{table}: {faults:#?}");
+        }
+    }
+
+    #[test]
+    fn a_list_names_tables_that_are_there_once_and_read_no_field_twice() {
+        let tables = "[access.staff]\nbearer.tokens = [\"t\"]\n[access.page]\nfetch_site = {}\n\
+                      [access.robots]\nbearer.tokens = [\"u\"]\n[access.idle]\nclients.deny = [\"10.0.0.0/8\"]\n";
+        for (list, expected) in [
+            ("[\"stuff\"]", "there is no access \"stuff\"; did you mean staff?"),
+            ("[\"page\", \"page\"]", "\"page\" is named twice"),
+            (
+                "[\"staff\", \"robots\"]",
+                "\"robots\" reads Authorization, and so does \"staff\": name one of them",
+            ),
+            ("[\"\"]", "is empty; give a value, or leave it out"),
+        ] {
+            let (faults, _) = sample::notes_of_file(&format!("{tables}{ROUTE}access = {list}"), &[]);
+            assert!(
+                faults.len() == 1 && faults[0].ends_with(&format!(": route.access: {expected}")),
+                "{faults:?}"
+            );
+            let (faults, _) = sample::notes_of_file(&format!("{tables}[gateway]\naccess = {list}"), &[]);
+            assert!(
+                faults.len() == 1 && faults[0].ends_with(&format!(": gateway.access: {expected}")),
+                "{faults:?}"
+            );
+        }
+        let (faults, warnings) =
+            sample::notes_of_file(&format!("{tables}{ROUTE}access = [\"staff\", \"page\"]"), &[]);
+        let idle = |at: &str, name: &str| {
+            format!(
+                "f:{at}: access.{name}: lets nobody in and keeps nobody out: no route names it, and the gateway does not"
+            )
+        };
+        assert_eq!((faults, warnings), (vec![], vec![idle("5:9", "robots"), idle("7:9", "idle")]));
+    }
+
+    #[test]
+    fn a_published_gateway_is_restricted_by_what_binds_programs() {
+        for (way, is_open) in [
+            ("clients.allow = [\"10.0.0.0/8\"]", false),
+            ("clients.allow = [\"0.0.0.0/1\", \"128.0.0.0/1\"]", true),
+            ("clients.deny = [\"10.0.0.0/8\"]", true),
+            ("bearer.tokens = [\"t\"]", false),
+            ("fetch_site = {}", true),
+        ] {
+            let text =
+                format!("[access.a]\n{way}\n[gateway]\naccess = [\"a\"]\n[[listen]]\naddress = \":80\"");
+            let (faults, _) = sample::notes_of_file(&text, &[]);
+            assert_eq!(
+                faults.iter().any(|fault| fault.contains("let anyone reach any site")),
+                is_open,
+                "{way}: {faults:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn tokens_are_told_to_nobody() {
+        let text =
+            format!("[access.a]\nbearer.tokens = [\"hunter 2\", \"${{PATH}}\"]\n{ROUTE}access = [\"a\"]");
+        let (faults, _) = sample::notes_of_file(&text, &[]);
+        assert_eq!(
+            faults,
+            [
+                "f:2:18: access.a.bearer.tokens: is no token; expected visible ASCII without blanks, or sha256:HEX"
+            ]
+        );
+        let settings = sample::file(&text, &[]);
+        let shown = settings.file.as_ref().expect("a file").shown();
+        assert!(!shown.contains("hunter") && shown.contains("bearer.tokens"), "{shown}");
+        let printed = crate::config::printed::printed(&settings);
+        assert!(
+            printed.contains("bearer.tokens = [\"***\", \"${PATH}\"]") && !printed.contains("hunter"),
+            "{printed}"
+        );
+    }
+
+    #[test]
+    fn a_file_is_read_anew_and_kept_where_it_cannot_be() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [tokens, users] = ["tokens", "users"].map(|name| folder.path().join(name));
+        let settings = || -> Settings {
+            let text = format!(
+                "[access.robots]\nbearer.file = {tokens:?}\n[access.staff]\nbasic.file = {users:?}\n\
+                 {ROUTE}access = [\"robots\"]\n{ROUTE}path = \"/s\"\naccess = [\"staff\"]"
+            );
+            sample::file(&text, &[])
+        };
+        let noted = |before: Option<&Config>| compile(&settings(), sample::MACHINE, before);
+        let faults = noted(None).err().expect("no such files");
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults.iter().all(|fault| fault.message.starts_with("cannot read ")), "{faults:?}");
+        let admits = |config: &Config, token: &[u8]| {
+            let Way::Bearer(tokens) = &config.access(AccessId(0)).way else { panic!("tokens") };
+            tokens.admit(token)
+        };
+        fs::write(&tokens, "one\n").expect("written");
+        fs::write(&users, ANN).expect("written");
+        let (first, warnings) = noted(None).unwrap_or_else(|faults| panic!("{faults:?}"));
+        assert!(warnings.is_empty() && admits(&first, b"one") && !admits(&first, b"two"));
+        fs::write(&tokens, "two\n").expect("written");
+        let (next, warnings) = noted(Some(&first)).unwrap_or_else(|faults| panic!("{faults:?}"));
+        assert!(warnings.is_empty() && !admits(&next, b"one") && admits(&next, b"two"));
+        fs::remove_file(&tokens).expect("removed");
+        fs::write(&users, "ann:plain\n").expect("written");
+        let (kept, warnings) = noted(Some(&next)).unwrap_or_else(|faults| panic!("{faults:?}"));
+        assert!(admits(&kept, b"two"));
+        let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told.iter().all(|told| told.ends_with("; meanwhile what was read last is used")), "{told:?}");
+        assert!(told[1].contains("line 1 has no bcrypt hash") && !told[1].contains("plain"), "{told:?}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Where passwords are verified: beside the traffic, a few at a time.
+//!
+//! To verify one takes a core for tens of milliseconds, and whoever can reach corsair can make it do so. Therefore threads
+//! of their own do that for all workers together, few at a time; so many requests wait for them, so many of one network,
+//! and so long. Passwords that were right before never come here.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+
+use crate::admission::Attempt;
+
+/// Verifications that go on or wait, at most.
+pub(super) const MOST: usize = 64;
+/// Those of one network, at most: who guesses leaves room for others.
+pub(super) const MOST_OF_ONE: usize = 8;
+/// How long one waits before it is given up.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Of so many workers, one core may verify passwords.
+const WORKERS_FOR_ONE: usize = 4;
+
+/// Verifications of one process.
+#[derive(Debug)]
+pub struct Verifications {
+    running: Arc<Semaphore>,
+    // Locked for moments, and never by a request that has nothing to be verified.
+    pending: Mutex<Pending>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    all: usize,
+    by_network: HashMap<Network, usize>,
+}
+
+/// Where a client is: a v4 address or the /64 of a v6 one; nothing where nobody knows.
+type Network = Option<u128>;
+
+/// There are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Busy;
+
+impl Verifications {
+    /// Those of a process with so many workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self {
+            running: Arc::new(Semaphore::new(workers.div_ceil(WORKERS_FOR_ONE))),
+            pending: Mutex::default(),
+        }
+    }
+
+    /// Whether a password is right that a client of this address has shown.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub(super) async fn verify(&self, attempt: Attempt, client: Option<IpAddr>) -> Result<bool, Busy> {
+        let _ticket = self.ticket(network(client))?;
+        let permit = timeout(LONGEST_WAIT, Arc::clone(&self.running).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else { return Err(Busy) };
+        // Whoever leaves meanwhile leaves the core to nobody else before this has ended.
+        let verified = spawn_blocking(move || {
+            let _permit = permit;
+            attempt.verify()
+        });
+        verified.await.map_err(|_| Busy)
+    }
+
+    /// A place among those that wait or go on, for as long as what is returned is there.
+    fn ticket(&self, network: Network) -> Result<Ticket<'_>, Busy> {
+        let mut pending = self.pending();
+        let own = pending.by_network.get(&network).copied().unwrap_or(0);
+        if pending.all >= MOST || own >= MOST_OF_ONE {
+            return Err(Busy);
+        }
+        pending.all += 1;
+        pending.by_network.insert(network, own + 1);
+        Ok(Ticket { verifications: self, network })
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        // Nothing is left half-done.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Ticket<'a> {
+    verifications: &'a Verifications,
+    network: Network,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut pending = self.verifications.pending();
+        pending.all = pending.all.saturating_sub(1);
+        match pending.by_network.get_mut(&self.network) {
+            Some(own) if *own > 1 => *own -= 1,
+            Some(_) | None => {
+                pending.by_network.remove(&self.network);
+            }
+        }
+    }
+}
+
+fn network(client: Option<IpAddr>) -> Network {
+    client.map(|ip| match ip.to_canonical() {
+        // Mapped, they are of no other network.
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits() >> 64 << 64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Network {
+        network(Some(text.parse().expect("an address")))
+    }
+
+    #[test]
+    fn so_many_wait_and_so_many_of_one_network() {
+        let verifications = Verifications::new(1);
+        let ticket = |network| verifications.ticket(network);
+        let mut held: Vec<_> = (0..MOST_OF_ONE).map(|_| ticket(of("192.0.2.1")).expect("room")).collect();
+        assert!(ticket(of("192.0.2.1")).is_err() && ticket(of("::ffff:192.0.2.1")).is_err());
+        let others = (0..MOST - MOST_OF_ONE).map(|at| {
+            let host = u32::try_from(at).expect("few");
+            ticket(network(Some(std::net::Ipv4Addr::from_bits(host).into()))).expect("room for others")
+        });
+        held.extend(others);
+        assert!(ticket(None).is_err(), "all are taken");
+        held.pop();
+        drop(ticket(None).expect("room again"));
+        held.clear();
+        assert!(verifications.pending().by_network.is_empty() && verifications.pending().all == 0);
+    }
+
+    #[test]
+    fn a_network_is_an_address_or_the_half_of_a_long_one() {
+        assert_eq!(of("2001:db8::1"), of("2001:db8:0:0:ffff::2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_ne!(of("::1"), None);
+    }
+}
