@@ -1,7 +1,8 @@
 //! The environment: settings from variables, for what the command line leaves out.
 //!
 //! A variable that begins like ours and is no setting's is a fault where it resembles one: `CORSAIR_ALLOW_ORIGINS` was
-//! meant to restrict, and ignored it would let everybody in.
+//! meant to restrict, and ignored it would let everybody in. So were those of cors-anywhere, whose users change the program
+//! and not what they start it with: they are read for the settings that do the same.
 
 use std::{collections::BTreeMap, ffi::OsString};
 
@@ -14,16 +15,22 @@ use super::{
 /// What all variables of ours begin with.
 const PREFIX: &str = "CORSAIR_";
 
+/// What variables of cors-anywhere stand for.
+const OF_CORS_ANYWHERE: [(&str, Key); 2] =
+    [("CORSANYWHERE_WHITELIST", Key::AllowOrigin), ("CORSANYWHERE_BLACKLIST", Key::DenyOrigin)];
+/// Another one, which restricts.
+const RATE_OF_CORS_ANYWHERE: &str = "CORSANYWHERE_RATELIMIT";
+
 /// Adds what `variables` say of settings that were not typed before.
 ///
 /// A variable that is set but empty counts as not set: that is how container tools pass what nobody gave. Only where
 /// it decides about access it is read, for then it is a fault.
 pub(super) fn add(variables: impl IntoIterator<Item = (OsString, OsString)>, settings: &mut Settings) {
-    let ours: BTreeMap<String, OsString> = variables
-        .into_iter()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
-        .filter(|(name, _)| name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)))
-        .collect();
+    let named = |(name, value): (OsString, OsString)| (name.to_string_lossy().into_owned(), value);
+    let is_ours =
+        |name: &String| name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
+    let (ours, others): (BTreeMap<String, OsString>, BTreeMap<String, OsString>) =
+        variables.into_iter().map(named).partition(|(name, _)| is_ours(name));
     let variable_of = |key: &Key| key.row().flag.map(|flag| flag.variable());
     for (name, value) in ours {
         let key = Key::ALL.iter().copied().find(|key| variable_of(key).as_ref() == Some(&name));
@@ -34,6 +41,38 @@ pub(super) fn add(variables: impl IntoIterator<Item = (OsString, OsString)>, set
             (Some(_), Err(_)) => settings.fault(name, "is no text in UTF-8"),
             (None, value) => unknown(&name, &value.unwrap_or_default(), settings),
         }
+    }
+    of_cors_anywhere(&others, settings);
+}
+
+/// Takes over what was said to cors-anywhere, and says how to say it here.
+fn of_cors_anywhere(variables: &BTreeMap<String, OsString>, settings: &mut Settings) {
+    let set = |name: &str| {
+        let value = variables.get(name)?.to_string_lossy();
+        (!value.is_empty()).then(|| value.into_owned())
+    };
+    for (name, key) in OF_CORS_ANYWHERE {
+        let Some(text) = set(name) else { continue };
+        let own = key.row().flag.map(|flag| flag.variable()).unwrap_or_default();
+        if settings.has(key) {
+            settings.warn(name.to_owned(), format!("has no effect beside {own}; leave it out"));
+            continue;
+        }
+        settings.add(key, Typed { text, at: TypedAt::Variable });
+        if key == Key::AllowOrigin && !settings.has(Key::RefuseOtherOrigins) {
+            // There others are blocked, and not only unable to read.
+            settings.add(Key::RefuseOtherOrigins, Typed { text: "true".into(), at: TypedAt::Variable });
+            settings.warn(
+                name.to_owned(),
+                format!("is read as {own} with CORSAIR_REFUSE_OTHER_ORIGINS=true; set those instead"),
+            );
+        } else {
+            settings.warn(name.to_owned(), format!("is read as {own}; set that instead"));
+        }
+    }
+    if set(RATE_OF_CORS_ANYWHERE).is_some() {
+        settings
+            .fault(RATE_OF_CORS_ANYWHERE.to_owned(), "has no counterpart yet, and restricts; leave it out");
     }
 }
 
@@ -125,6 +164,48 @@ mod tests {
             assert_eq!(faults(&[(name, "8080")]), [format!("{name}: there is no such setting{hint}")]);
             assert_eq!(faults(&[(name, "")]).len(), 1, "{name}");
         }
+    }
+
+    #[test]
+    fn what_was_said_to_cors_anywhere_is_taken_over_and_told() {
+        let set = |variables: &[(&str, &str)], more: &[(Key, &str)]| {
+            let mut settings = sample::settings(more);
+            add(variables.iter().map(|(name, value)| (name.into(), value.into())), &mut settings);
+            let notes = settings.notes();
+            let told = |notes: &[crate::config::ConfigFault]| notes.iter().map(ToString::to_string).collect();
+            let (warnings, faults): (Vec<String>, Vec<String>) = (told(&notes.warnings), told(&notes.faults));
+            (settings, warnings, faults)
+        };
+        let (settings, warnings, faults) = set(
+            &[
+                ("CORSANYWHERE_WHITELIST", "https://a.example,http://a.example:8080"),
+                ("CORSANYWHERE_BLACKLIST", "https://b.example"),
+            ],
+            &[],
+        );
+        assert_eq!(
+            warnings,
+            [
+                "CORSANYWHERE_WHITELIST: is read as CORSAIR_ALLOW_ORIGIN with CORSAIR_REFUSE_OTHER_ORIGINS=true; set those instead",
+                "CORSANYWHERE_BLACKLIST: is read as CORSAIR_DENY_ORIGIN; set that instead",
+            ]
+        );
+        assert_eq!(faults, Vec::<String>::new());
+        let config = sample::compiled(&settings);
+        assert!(config.cors().is_list() && config.cors().refuses_other_origins());
+        let (settings, warnings, _) = set(
+            &[("CORSANYWHERE_WHITELIST", "https://a.example")],
+            &[(Key::AllowOrigin, "https://b.example")],
+        );
+        assert_eq!(
+            warnings,
+            ["CORSANYWHERE_WHITELIST: has no effect beside CORSAIR_ALLOW_ORIGIN; leave it out"]
+        );
+        assert!(!settings.has(Key::RefuseOtherOrigins));
+        let (settings, warnings, faults) =
+            set(&[("CORSANYWHERE_RATELIMIT", "50 3 my.example.com"), ("CORSANYWHERE_WHITELIST", "")], &[]);
+        assert_eq!((warnings, settings.has(Key::AllowOrigin)), (vec![], false));
+        assert_eq!(faults, ["CORSANYWHERE_RATELIMIT: has no counterpart yet, and restricts; leave it out"]);
     }
 
     #[test]
