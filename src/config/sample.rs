@@ -36,7 +36,7 @@ pub(super) fn settings(typed: &[(Key, &str)]) -> Settings {
 }
 
 /// What a file says beside these flags.
-pub(super) fn file(text: &str, flags: &[(Key, &str)]) -> Settings {
+pub(crate) fn file(text: &str, flags: &[(Key, &str)]) -> Settings {
     let mut settings = settings(flags);
     file::add(&Source::new(Path::new("f"), text), &mut settings);
     settings
@@ -71,7 +71,7 @@ pub(crate) fn defaults() -> Config {
 }
 
 /// The configuration that `settings` ask for.
-pub(super) fn compiled(settings: &Settings) -> Config {
+pub(crate) fn compiled(settings: &Settings) -> Config {
     compile(settings, MACHINE, None).unwrap_or_else(|faults| panic!("{faults:?}")).0
 }
 

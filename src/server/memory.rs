@@ -3,7 +3,9 @@
 use crate::{
     admin,
     admission::Way,
-    config::{AccessLog, Config, LeadsTo, Redirects, Resolution, Route, Upstream, UpstreamId},
+    config::{
+        AccessLog, Config, Endpoint, LeadsTo, Place, Redirects, Resolution, Route, Upstream, UpstreamId,
+    },
     http1::fields::Field,
     net::{
         dns::{LOOKUP_MEMORY, LOOKUPS_OF_GOOD, MAX_NAMES, NAME_MEMORY},
@@ -17,7 +19,7 @@ use crate::{
         relay::BULK_BUFFER,
     },
     tls::{self, ServerTls},
-    uri::Scheme,
+    uri::{Scheme, TargetHost},
 };
 
 /// What a connection and its exchange take beside buffers, in bytes: the task, the frame that its request runs in,
@@ -78,8 +80,8 @@ impl MemoryBound {
             connections: product(most, per_connection(config, client_chains, upstream_tls)),
             idle_upstreams: idle_upstreams(config, upstream_tls),
             sessions: sessions(config),
-            names: product(workers, names(config, MAX_NAMES) * NAME_MEMORY),
-            lookups: product(workers, names(config, lookups(config)) * LOOKUP_MEMORY),
+            names: product(names(config, MAX_NAMES), NAME_MEMORY),
+            lookups: product(names(config, lookups(config)), LOOKUP_MEMORY),
             handshakes: if upstream_tls {
                 product(workers * HANDSHAKES.min(most), UNPROVEN_MEMORY)
             } else {
@@ -205,17 +207,24 @@ fn lookups(config: &Config) -> usize {
     config.process.lookups + config.process.lookups.min(LOOKUPS_OF_GOOD)
 }
 
-/// How many names there are, up to `most`: all that clients think of, or those of the upstreams.
+/// How many names all resolvers have to do with, each up to `most`: those of workers with all that clients think of, or with
+/// those of the upstreams, and so has that of the process, which follows and probes these.
 fn names(config: &Config, most: usize) -> usize {
-    if config.gateway.is_some() {
-        return most;
-    }
-    let of = |upstream: &Upstream| match upstream.resolution {
-        Resolution::First | Resolution::All => upstream.endpoints.len(),
-        // Each server of a service may have a name of its own.
-        Resolution::Service => upstream.endpoints.len() + upstream.most_servers(),
+    let of_upstreams = config.upstreams.iter().map(names_of).sum::<usize>().min(most);
+    let of_worker = if config.gateway.is_some() { most } else { of_upstreams };
+    config.process.workers.get() * of_worker + of_upstreams
+}
+
+/// How many names there are of an upstream: none where all its servers are addresses.
+fn names_of(upstream: &Upstream) -> usize {
+    let has_one = |server: &&Endpoint| match server.place() {
+        Place::Service(_) | Place::Port(TargetHost::Name(_), _) => true,
+        // What it is asked through may be a name.
+        Place::Port(TargetHost::Ip(_), _) | Place::Unix(_) => upstream.parents.is_some(),
     };
-    config.upstreams.iter().map(of).sum::<usize>().min(most)
+    // Each server of a service may have a name of its own.
+    let of_services = if upstream.resolution == Resolution::Service { upstream.most_servers() } else { 0 };
+    upstream.endpoints.iter().filter(has_one).count() + of_services
 }
 
 /// Those in the pools of all workers, and those on which clients have logged in at several upstreams.
@@ -266,6 +275,7 @@ fn kept(config: &Config) -> usize {
 mod tests {
     use super::*;
     use crate::{
+        config::{MAX_ADDRESSES, sample},
         plan::sample::{REVERSE, config},
         tls::sample::tls,
     };
@@ -281,6 +291,20 @@ mod tests {
         };
         config.listeners = tls.iter().map(listener).collect();
         MemoryBound::of(&config)
+    }
+
+    #[test]
+    fn names_are_counted_for_each_who_resolves_them_and_addresses_for_nobody() {
+        for (upstream, each) in [
+            ("servers = \"http://10.0.0.1\"", 0),
+            ("servers = [\"http://a.example\", \"http://10.0.0.1\", \"unix:/run/a.sock\"]", 1),
+            ("servers = \"http://a.example\"\nresolve = \"all\"", 1),
+            ("servers = \"http://_http._tcp.a.example\"\nresolve = \"srv\"", 1 + MAX_ADDRESSES),
+        ] {
+            let text = format!("workers = 2\n[upstream.a]\n{upstream}\n[[route]]\nupstream = \"a\"");
+            let config = sample::compiled(&sample::file(&text, &[]));
+            assert_eq!(names(&config, MAX_NAMES), 3 * each, "{upstream}");
+        }
     }
 
     #[test]

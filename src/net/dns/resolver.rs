@@ -3,11 +3,10 @@
 //! Of a name it is asked which addresses it has, or where the service is to be had that it stands for; the one is remembered
 //! apart from the other.
 //!
-//! One resolver per worker. A name is asked for once at a time, whoever waits for it; an answer lives for
-//! its TTL; when DNS fails, or knows the
-//! name no more, the last good one stays in use for a bounded time. Nothing here blocks the
-//! worker. A lookup that nobody waits for any more gives its place up, unless it renews what was good before: that
-//! still ends and is remembered.
+//! One resolver per worker, and one of the process. A name is asked for once at a time, whoever waits for it; an answer lives for
+//! its TTL; when DNS fails, or knows the name no more, the last good one stays in use for a bounded time. Nothing here
+//! blocks the worker. A lookup that nobody waits for any more gives its place up, unless it renews what was good before:
+//! that still ends and is remembered.
 //!
 //! Names that were never resolved share a number of places. When all are taken, the lookup that has run longest gives
 //! way to one that waits: good names take milliseconds, so what is in the way is silent. Names that were good before
