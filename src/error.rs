@@ -91,6 +91,10 @@ pub enum Error {
     SiteRefused,
     /// So many passwords wait to be verified that this one cannot, or has waited too long.
     VerificationsBusy,
+    /// More requests have come than a `[limit.NAME]` lets come.
+    RateLimited,
+    /// More requests are under way than a `[limit.NAME]` lets be.
+    ConcurrencyLimited,
     /// Our own name is in `Via` already (RFC 9110 §7.6.3).
     LoopDetected,
     /// More redirects than the gateway follows.
@@ -183,6 +187,8 @@ impl Error {
         Self::ClientRefused,
         Self::SiteRefused,
         Self::VerificationsBusy,
+        Self::RateLimited,
+        Self::ConcurrencyLimited,
         Self::LoopDetected,
         Self::TooManyRedirects,
         Self::Internal,
@@ -240,6 +246,7 @@ impl Error {
             | Self::SiteRefused => Row(403, Proxy, "http_request_denied"),
             Self::CredentialsMissing | Self::CredentialsRefused => Row(401, Proxy, "http_request_denied"),
             Self::VerificationsBusy => Row(503, Proxy, "http_request_denied"),
+            Self::RateLimited | Self::ConcurrencyLimited => Row(429, Proxy, "http_request_denied"),
             Self::TargetAddressProhibited => Row(403, Proxy, "destination_ip_prohibited"),
             Self::LoopDetected | Self::TooManyRedirects => Row(508, Proxy, "proxy_loop_detected"),
             Self::Internal => Row(500, Proxy, "proxy_internal_error"),
@@ -369,6 +376,10 @@ impl fmt::Display for Error {
             Self::ClientRefused => "this is not served to clients of your network",
             Self::SiteRefused => "this is not served to pages of other sites",
             Self::VerificationsBusy => "too many passwords are being verified; try again soon",
+            Self::RateLimited => "too many requests have come from you; Retry-After says when to send the next one",
+            Self::ConcurrencyLimited => {
+                "too many requests of yours are under way; wait for one of them to end before you send the next one"
+            }
             Self::LoopDetected => "the request has passed through this proxy already",
             Self::TooManyRedirects => "the target redirects too many times",
             Self::Internal => "corsair failed to handle this request",

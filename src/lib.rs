@@ -90,6 +90,7 @@
 //! | | [`access`] | which hosts and addresses may be reached | yes |
 //! | | [`trust`] | whom to believe about a client, and what they say of it | yes |
 //! | | [`admission`] | who is let in: networks, tokens, passwords, sites of pages | yes |
+//! | | [`limit`] | how often somebody may ask, and how much at a time | yes |
 //! | 3 | [`tls`] | PEM files to rustls configurations | |
 //! | 4 | [`config`] | one table of settings; flags, environment and a file to one [`Config`](config::Config), valid by construction | |
 //! | 5 | [`plan`] | DECIDE: what is done about a request, what a response means, what both look like on the other side | yes |
@@ -153,6 +154,7 @@
 //! | believe another field about a client | [`trust`], and `plan/rewrite/forwarding.rs` (what upstreams are told) |
 //! | admit or prohibit an address | the tables of [`access::address`] |
 //! | let clients in by something else | a [`Way`](admission::Way), with its file in [`admission`] and its settings in `config/access.rs` |
+//! | count requests by something else | a [`CountedBy`](limit::CountedBy), and its word in `config/limit.rs` |
 //! | add a rule | a row in the table of its room, with the test that it names |
 //! | add a way to fail | a variant and a row in [`error`]; the compiler names the rest |
 //! | count something | [`observe::metrics`]; where a request ends is `proxy/record.rs` |
@@ -176,6 +178,8 @@ pub mod access;
 pub mod trust;
 
 pub mod admission;
+
+pub mod limit;
 
 pub mod tls;
 

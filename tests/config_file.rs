@@ -705,6 +705,9 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "bearer.file" => quoted(&folder.join("tokens")),
         "basic.file" => quoted(&folder.join("users")),
         "basic.realm" => "\"staff\"".to_owned(),
+        "rate" => "\"200/1m\"".to_owned(),
+        "burst" => "5".to_owned(),
+        "exempt" => "[\"https://app.example.com\"]".to_owned(),
         "respond.location" => "\"https://a.example/\"".to_owned(),
         _ => return None,
     })
@@ -734,7 +737,8 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
         let value = value.split("  #").next().unwrap_or(value);
         let value = value.rsplit_once(" # ").map_or(value, |(value, _)| value).trim();
         let upstream = "[upstream.api]\nservers = [\"http://127.0.0.1:9001\"]\n";
-        let value = given(key, &files, folder.path()).unwrap_or_else(|| value.to_owned());
+        let given = given(key, &files, folder.path()).filter(|_| (&*table, key) != ("[limit.NAME]", "key"));
+        let value = given.unwrap_or_else(|| value.to_owned());
         let (before, behind) = match (&*table, key) {
             ("[[route]]", "upstream") => (upstream, ""),
             ("[[route]]", "respond.location") => ("", "respond.status = 301\n"),
@@ -751,6 +755,7 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
         let header = match &*table {
             "[upstream.NAME]" => "[upstream.test]",
             "[access.NAME]" => "[access.test]",
+            "[limit.NAME]" => "[limit.test]",
             "[[upstream.NAME.servers]]" => "[[upstream.test.servers]]",
             "[[listen.tls.certificates]]" => {
                 "[[listen]]\naddress = \"127.0.0.1:3000\"\n[[listen.tls.certificates]]"
@@ -765,6 +770,7 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
         let behind = match (&*table, key) {
             ("[[listen.tls.certificates]]", "cert") => format!("key = {:?}\n", files.1.display().to_string()),
             ("[[listen.tls.certificates]]", "key") => format!("cert = {:?}\n", files.0.display().to_string()),
+            ("[limit.NAME]", key) if key != "rate" => "rate = \"10/1s\"\n".to_owned(),
             ("[access.NAME]", "basic.realm") => {
                 format!("basic.file = {:?}\n", users.display().to_string())
             }

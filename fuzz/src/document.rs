@@ -15,7 +15,7 @@ pub fn document(choose: &mut dyn FnMut(usize) -> usize, is_odd: bool) -> String 
     document.text
 }
 
-/// Names of policies, upstreams and tables of access.
+/// Names of policies, upstreams, limits and tables of access.
 const NAMES: [&str; 3] = ["api", "web", "a.b-c_d"];
 
 /// Values of the wrong kind, or of none.
@@ -51,10 +51,11 @@ impl Document<'_> {
             }
         }
         let (policies, upstreams, routes) = (self.below(3), self.below(4), self.below(4));
-        let accesses = self.below(3);
+        let (accesses, limits) = (self.below(3), self.below(3));
         if self.one_in(3) || upstreams == 0 {
             self.header(Some("gateway"), "");
             self.access(accesses);
+            self.limit(limits);
             self.settings("gateway.", "gateway.");
         }
         for name in NAMES.iter().take(policies) {
@@ -73,6 +74,12 @@ impl Document<'_> {
             ]);
             let (name, value) = way.split_once(" = ").unwrap_or((way, "{}"));
             self.line(name, value);
+        }
+        for name in NAMES.iter().take(limits) {
+            self.header(Some("limit"), name);
+            let rate = self.pick(&["\"200/1m\"", "\"1/1h\"", "\"10/s\"", "\"1000000/1s\""]);
+            self.line("rate", rate);
+            self.settings("limit.", "limit.NAME.");
         }
         for _ in 0..self.below(3) {
             self.header(Some("[listen]"), "");
@@ -113,6 +120,7 @@ impl Document<'_> {
                 self.line("cors", &format!("\"{name}\""));
             }
             self.access(accesses);
+            self.limit(limits);
             self.settings("route.", "route.");
             for begins in ["timeouts.", "limits."] {
                 self.settings(begins, "");
@@ -125,6 +133,14 @@ impl Document<'_> {
         if accesses > 0 && self.one_in(2) {
             let name = NAMES[self.below(accesses)];
             self.line("access", &format!("[\"{name}\"]"));
+        }
+    }
+
+    /// Which of so many limits must admit.
+    fn limit(&mut self, limits: usize) {
+        if limits > 0 && self.one_in(2) {
+            let name = NAMES[self.below(limits)];
+            self.line("limit", &format!("[\"{name}\"]"));
         }
     }
 
@@ -159,6 +175,10 @@ impl Document<'_> {
                     | Key::RouteCors
                     | Key::RouteAccess
                     | Key::GatewayAccess
+                    | Key::RouteLimit
+                    | Key::GatewayLimit
+                    | Key::LimitRate
+                    | Key::LimitKeys
                     | Key::RoutePath
                     | Key::GatewayCors
                     | Key::RespondStatus
@@ -232,6 +252,9 @@ impl Document<'_> {
             }
             (Key::NoProxy, _) => &["localhost", ".internal", "10.0.0.0/8", "host:8080"],
             (Key::UpstreamProxy, _) => &["none", "parent"],
+            (Key::LimitKey, _) => &["client", "origin", "route", "header:x-a"],
+            (Key::LimitExempt, _) => &["https://app.example.com", "https://*.example.com", "loopback"],
+            (Key::LimitShared, _) => &["local", "replicas:corsair.example", "redis://127.0.0.1:9/1"],
             (_, "PERCENT") => &["100%"],
             (Key::Workers, _) => &["1", "2", "auto"],
             (Key::LimitFields, _) => &["10", "1024"],

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_corsair_global_optspecs
-    string join \n c/config= watch= l/listen= workers= max-connections= drain-delay= drain-timeout= user= group= half-close= trusted-proxy= allow-origin= deny-origin= allow-credentials= allow-method= allow-header= expose-header= max-age= private-network= upstream-headers= preflight= refuse-other-origins= timing= resource-policy= no-verdict= gateway= allow-target= deny-target= require-header= open= redirects= allow-host= tls-cert= tls-key= ca-file= insecure-upstream= u/upstream= set-request-header= remove-request-header= set-response-header= remove-response-header= host-header= rewrite= eject-failures= eject-status= eject-min-time= dns-server= hosts-file= limit-head= limit-fields= limit-response-head= limit-trailers= limit-chunk-extensions= limit-interim= limit-linger= limit-body= limit-replay= limit-buffer= limit-socket-buffer= timeout-head= timeout-keep-alive= timeout-body-idle= timeout-min-rate= timeout-connect= timeout-response= timeout-upstream-idle= timeout-send= timeout-tunnel-idle= timeout-tunnel-half-closed= timeout-linger= access-log= log-format= redact-query= allow-query= log-level= admin= v/verbose q/quiet= h/help V/version
+    string join \n c/config= watch= l/listen= workers= max-connections= drain-delay= drain-timeout= user= group= half-close= trusted-proxy= allow-origin= deny-origin= allow-credentials= allow-method= allow-header= expose-header= max-age= private-network= upstream-headers= preflight= refuse-other-origins= timing= resource-policy= no-verdict= gateway= allow-target= deny-target= require-header= open= redirects= allow-host= rate-limit= tls-cert= tls-key= ca-file= insecure-upstream= u/upstream= set-request-header= remove-request-header= set-response-header= remove-response-header= host-header= rewrite= eject-failures= eject-status= eject-min-time= dns-server= hosts-file= limit-head= limit-fields= limit-response-head= limit-trailers= limit-chunk-extensions= limit-interim= limit-linger= limit-body= limit-replay= limit-buffer= limit-socket-buffer= timeout-head= timeout-keep-alive= timeout-body-idle= timeout-min-rate= timeout-connect= timeout-response= timeout-upstream-idle= timeout-send= timeout-tunnel-idle= timeout-tunnel-half-closed= timeout-linger= access-log= log-format= redact-query= allow-query= log-level= admin= v/verbose q/quiet= h/help V/version
 end
 
 function __fish_corsair_needs_command
@@ -60,6 +60,7 @@ complete -c corsair -n "__fish_corsair_needs_command" -l redirects -d 'Redirects
 rewrite\t''
 pass\t''"
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-host -d 'Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable [default: localhost,127.0.0.1,[::1]]' -r
+complete -c corsair -n "__fish_corsair_needs_command" -l rate-limit -d 'How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l tls-cert -d 'Certificate chain of the listeners (PEM), with which they speak TLS; repeatable, chosen by name, else the first' -r -F
 complete -c corsair -n "__fish_corsair_needs_command" -l tls-key -d 'Private key of that certificate (PEM); repeatable, in the order of the certificates' -r -F
 complete -c corsair -n "__fish_corsair_needs_command" -l ca-file -d 'Certificates trusted beside the public ones towards upstreams (PEM)' -r -F
@@ -152,6 +153,7 @@ complete -c corsair -n "__fish_corsair_using_subcommand check" -l redirects -d '
 rewrite\t''
 pass\t''"
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-host -d 'Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable [default: localhost,127.0.0.1,[::1]]' -r
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l rate-limit -d 'How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l tls-cert -d 'Certificate chain of the listeners (PEM), with which they speak TLS; repeatable, chosen by name, else the first' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l tls-key -d 'Private key of that certificate (PEM); repeatable, in the order of the certificates' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l ca-file -d 'Certificates trusted beside the public ones towards upstreams (PEM)' -r -F
@@ -240,6 +242,7 @@ complete -c corsair -n "__fish_corsair_using_subcommand explain" -l redirects -d
 rewrite\t''
 pass\t''"
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-host -d 'Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable [default: localhost,127.0.0.1,[::1]]' -r
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l rate-limit -d 'How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l tls-cert -d 'Certificate chain of the listeners (PEM), with which they speak TLS; repeatable, chosen by name, else the first' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l tls-key -d 'Private key of that certificate (PEM); repeatable, in the order of the certificates' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l ca-file -d 'Certificates trusted beside the public ones towards upstreams (PEM)' -r -F

@@ -133,6 +133,7 @@ pub(super) fn text(observed: &Observed) -> Vec<u8> {
     add_upstreams(&mut families, observed);
     add_policies(&mut families, observed, config);
     add_access(&mut families, observed, config);
+    add_limits(&mut families, observed, config);
     add_process(&mut families, observed, config);
     families.add_one(&all::GENERATION, publication.generation);
     add_certificates(&mut families, config);
@@ -247,6 +248,16 @@ fn add_access(families: &mut Families, observed: &Observed, config: &Config) {
         results.map(|(result, count)| ([&*table.name, result.label()], count.into()))
     });
     families.add(&all::ACCESS, results);
+}
+
+fn add_limits(families: &mut Families, observed: &Observed, config: &Config) {
+    let limits = config.limit_tables().iter();
+    let sums: Vec<_> = limits.map(|limit| (&*limit.name, observed.metrics.limit(&limit.name))).collect();
+    families.add(&all::LIMITED, sums.iter().map(|(name, sums)| ([*name], sums.limited.into())));
+    families
+        .add(&all::LIMIT_KEYS_DROPPED, sums.iter().map(|(name, sums)| ([*name], sums.keys_dropped.into())));
+    let failures = sums.iter().map(|(name, sums)| ([*name], sums.shared_failures.into()));
+    families.add(&all::LIMIT_SHARED_FAILURES, failures);
 }
 
 /// The word for a verdict: refused for a reason, or not.

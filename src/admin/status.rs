@@ -19,6 +19,7 @@ use super::{
 use crate::{
     config::{self, Config, Endpoint, Upstream},
     cors::Stage as Kind,
+    limit::Shared,
     observe::{
         metrics::{Leg, ServerSums, Snapshot},
         refusals::Refusal,
@@ -44,7 +45,7 @@ struct Status<'a> {
     cors: Vec<Verdict<'a>>,
     refused: Vec<RefusedRequest>,
     certificates: Vec<Certificate>,
-    limits: [(); 0],
+    limits: Vec<Limiting<'a>>,
     errors: BTreeMap<&'static str, u64>,
     requests: Requests,
     memory: Memory,
@@ -148,6 +149,21 @@ struct Log {
     dropped: u64,
 }
 
+/// A limit, and what it has come to.
+#[derive(Debug, Serialize)]
+struct Limiting<'a> {
+    limit: &'a str,
+    /// Who is known, and how many can be.
+    known: usize,
+    keys: usize,
+    /// Among how many processes its rate is divided, or counted; absent where it is not shared, or nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replicas: Option<u32>,
+    limited: u64,
+    keys_dropped: u64,
+    shared_failures: u64,
+}
+
 #[derive(Debug, Serialize)]
 struct Configuration {
     path: Option<String>,
@@ -166,6 +182,23 @@ struct Seconds {
     p90_ms: Vec<Option<f64>>,
     p99_ms: Vec<Option<f64>>,
     connections: Vec<u64>,
+}
+
+fn limits<'a>(observed: &Observed, config: &'a Config) -> Vec<Limiting<'a>> {
+    let limits = config.limit_tables().iter().map(|limit| {
+        let sums = observed.metrics.limit(&limit.name);
+        let replicas = Some(limit.state.replicas()).filter(|replicas| *replicas > 0);
+        Limiting {
+            limit: &limit.name,
+            known: limit.state.known(),
+            keys: limit.state.keys(),
+            replicas: replicas.filter(|_| limit.shared != Shared::Local),
+            limited: sums.limited,
+            keys_dropped: sums.keys_dropped,
+            shared_failures: sums.shared_failures,
+        }
+    });
+    limits.collect()
 }
 
 /// The state, as it is now.
@@ -198,7 +231,7 @@ pub(super) fn json(observed: &Observed) -> Vec<u8> {
         cors: verdicts(observed, config),
         refused: refused(observed, config, publication.generation),
         certificates: certificates(config),
-        limits: [],
+        limits: limits(observed, config),
         errors: snapshot.errors().filter(|(_, count)| *count > 0).collect(),
         requests: requests(observed, &snapshot),
         memory: Memory { bound: (observed.memory_bound)(config), used: resident(observed) },

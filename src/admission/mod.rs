@@ -22,6 +22,7 @@
 //! | 11 | Passwords are verified a few at a time, beside all traffic; of those that wait one network has a share, and more are refused with a 503 | experience | `access::guessing_passwords_keeps_nobody_else_waiting`, `proxy::verifications::tests::so_many_wait_and_so_many_of_one_network` |
 //! | 12 | A file that cannot be read at a reload leaves in force what was read last, and is told; at the start it is a fault | experience | `access::a_file_is_read_anew_at_a_reload_and_kept_where_it_cannot_be` |
 //! | 13 | No credential and no name of a user reaches a log, an error, what is printed or what is explained | experience | `access::no_credential_reaches_a_log`, `config::access::tests::tokens_are_told_to_nobody` |
+//! | 14 | Who was let in is a user or the bearer of a token, so that they can be counted | experience | `admission::table::tests::who_was_let_in_is_a_user_or_a_token_and_nobody_where_none_is_asked_for` |
 
 mod authorization;
 
@@ -39,7 +40,7 @@ pub use self::{
     authorization::{MAX_CREDENTIALS, basic, bearer},
     clients::ClientRules,
     site::{Site, SiteRules},
-    table::{AccessTable, Admission, Asked, Challenges, Way, attempt, judge},
+    table::{AccessTable, Admission, Asked, Challenges, Way, attempt, judge, person},
     tokens::{MAX_TOKENS, Tokens},
     users::{Attempt, HIGHEST_COST, MAX_USERS, Users},
 };

@@ -199,6 +199,26 @@ pub fn attempt(way: &Way, request: Request<'_>) -> Option<Attempt> {
     Some(users.attempt(user, password))
 }
 
+/// Tells who a request shows to be that this table has let in, as bytes; nothing where it knows nobody.
+pub fn person(table: &AccessTable, request: Request<'_>, tell: &mut dyn FnMut(&[u8])) {
+    match &table.way {
+        Way::Clients(_) | Way::FetchSite(_) => {}
+        Way::Bearer(_) => {
+            if let Ok(token) = bearer(request) {
+                tell(table.name.as_bytes());
+                tell(token);
+            }
+        }
+        Way::Basic(..) => {
+            let mut room = [0; MAX_CREDENTIALS];
+            if let Ok((user, _)) = basic(request, &mut room) {
+                tell(table.name.as_bytes());
+                tell(user);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +275,23 @@ mod tests {
         assert!(attempt(&robots.way, request.request()).is_none() && users.remember(b"ann", b"pw"));
         assert_eq!(judged(&[staff], "", right), (Admitted, None), "it was verified before");
         assert_eq!(judged(&[staff], "", "Authorization: Basic YW5uOnh4\r\n"), (Unverified(0), None));
+    }
+
+    #[test]
+    fn who_was_let_in_is_a_user_or_a_token_and_nobody_where_none_is_asked_for() {
+        let [office, page, robots, staff] = &tables();
+        let of = |table, authorization: &str| {
+            let request = sample::request(format!(
+                "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: {authorization}\r\n\r\n"
+            ));
+            let mut told = Vec::new();
+            person(table, request.request(), &mut |bytes| told.extend_from_slice(bytes));
+            told
+        };
+        assert_eq!(of(staff, "Basic YW5uOnB3"), b"staffann");
+        assert_eq!(of(staff, "Basic YW5uOnh4"), b"staffann", "whatever the password");
+        assert_eq!(of(robots, "Bearer t"), b"robotst");
+        assert!(of(office, "Basic YW5uOnB3").is_empty() && of(page, "Bearer t").is_empty());
     }
 
     #[test]

@@ -34,6 +34,7 @@ fn told(status: &Value, colours: bool) -> String {
     for upstream in list(&status["upstreams"]) {
         page.upstream(upstream);
     }
+    page.limits(status);
     page.errors(status);
     page.refusals(status);
     page.certificates(status);
@@ -132,6 +133,30 @@ impl Page {
             if let Some(reason) = server["reason"].as_str() {
                 let _ = writeln!(self.text, "       {} since {}", shown(reason), text(&server["since"]));
             }
+        }
+    }
+
+    fn limits(&mut self, status: &Value) {
+        let mut limits = list(&status["limits"]).peekable();
+        if limits.peek().is_some() {
+            self.title("limits");
+        }
+        for limit in limits {
+            let mut line = format!(
+                "  {}  {} refused; {} of {} known, {} forgotten too soon",
+                text(&limit["limit"]),
+                limit["limited"],
+                limit["known"],
+                limit["keys"],
+                limit["keys_dropped"],
+            );
+            if limit["replicas"].is_u64() {
+                let _ = write!(line, "; one of {}", limit["replicas"]);
+            }
+            if limit["shared_failures"].as_u64().is_some_and(|failures| failures > 0) {
+                let _ = write!(line, "; {} counted here alone", limit["shared_failures"]);
+            }
+            let _ = writeln!(self.text, "{line}");
         }
     }
 
@@ -306,6 +331,26 @@ mod tests {
         assert_eq!(milliseconds(&json!(null)), "-");
         assert_eq!(bars(&json!([0, 7, 14])), "▁▄█");
         assert_eq!(bars(&json!([])), "");
+    }
+
+    #[test]
+    fn what_limits_have_come_to_is_told() {
+        let limit = |more: Value| {
+            let mut limit = json!({
+                "limit": "api", "limited": 7, "known": 3, "keys": 65_536, "keys_dropped": 0, "shared_failures": 0,
+            });
+            for (key, value) in more.as_object().into_iter().flatten() {
+                limit[key] = value.clone();
+            }
+            told(&json!({ "limits": [limit] }), false)
+        };
+        let alone = limit(json!({}));
+        assert!(
+            alone.contains("\nlimits\n  api  7 refused; 3 of 65536 known, 0 forgotten too soon\n"),
+            "{alone}"
+        );
+        let shared = limit(json!({ "replicas": 3, "shared_failures": 2 }));
+        assert!(shared.contains(" forgotten too soon; one of 3; 2 counted here alone\n"), "{shared}");
     }
 
     #[test]

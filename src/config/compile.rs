@@ -13,6 +13,7 @@ use super::{
     endpoint::Place as UpstreamPlace,
     gateway::{self, GatewayParts},
     keys::Key,
+    limit::{LimitList, LimitTables},
     limits::{self, Limits},
     listen::{self, Listener},
     log,
@@ -62,9 +63,9 @@ fn read<'a>(
     let mut process = process::read(machine, reader);
     let policies = Policies::read(reader);
     let accesses = Accesses::read(before.map_or(&[], |before| &before.access), reader);
+    let limit_tables = LimitTables::read(before.map_or(&[], |before| &before.limit_tables), reader);
     let gateway = gateway::read(reader);
-    let mut limits = limits::read(reader);
-    let timeouts = timeouts::read(reader);
+    let (mut limits, timeouts) = (limits::read(reader), timeouts::read(reader));
     let parents = parent_proxy::read(reader);
     let upstreams = Upstreams::read(&tls_of(before), &parents, reader);
     let routes = typed_routes(upstreams.of_flags, reader);
@@ -96,7 +97,7 @@ fn read<'a>(
     upstreams.refuse_loops(&listeners, reader);
     judge_parents(&parents, &listeners, gateway.forms.is_some() || upstreams.have_parents(), reader);
     warn_of_what_is_out_of_reach(&listeners, &gateway, !routes.is_empty(), reader);
-    warn_of_idle_flags(&gateway, &upstreams, &parents, reader);
+    warn_of_idle_flags(&gateway, &upstreams, &parents, &limit_tables, reader);
     warn_of_a_shared_origin(&gateway, !routes.is_empty(), reader);
     if routes.is_empty() && gateway.forms.is_none() && !upstreams.of_flags {
         reader.fault_of_several(
@@ -104,14 +105,16 @@ fn read<'a>(
         );
     }
     let example_fields = example_fields(&policies.settings, &gateway, &asked_hosts(reader));
-    let own = own_routes((gateway_policy, gateway_access), &timeouts, &limits);
+    let gateway_admits = (gateway_policy, admits(&gateway, gateway_access, &limit_tables, reader));
+    let own = own_routes(gateway_admits, &timeouts, &limits);
     let (gateway_places, route_places) =
         (reader.places("gateway.", "gateway"), route_places(&routes, reader));
     let bounds = (&timeouts, &limits, process.largest_head);
-    let routes = compiled(own, routes, (&policies, &accesses, &upstreams), bounds, reader);
+    let routes = compiled(own, routes, (&policies, &accesses, &limit_tables, &upstreams), bounds, reader);
     upstreams.warn_of_idle_ones(reader);
     policies.warn_of_idle_ones(reader);
     accesses.warn_of_idle_ones(reader);
+    limit_tables.warn_of_idle_ones(reader);
     let gateway = gateway.gateway(only_origins, upstreams.tls.clone(), parents.shared())?;
     let listeners = listen::in_place(listeners, listeners_before)
         .map_err(|fault| reader.fault(Key::Listen, fault))
@@ -122,6 +125,7 @@ fn read<'a>(
         listeners,
         policies: policies?,
         access: accesses.into_compiled()?,
+        limit_tables: limit_tables.into_compiled()?,
         upstreams: probed(upstreams.into_compiled()?, routes.as_ref()?),
         routes: routes?,
         gateway,
@@ -139,18 +143,31 @@ fn read<'a>(
     })
 }
 
+/// What must admit requests for the gateway: what it names, and what a flag says beside it.
+fn admits<'a>(
+    gateway: &GatewayParts,
+    access: AccessList,
+    limit_tables: &LimitTables<'a>,
+    reader: &mut Reader<'a>,
+) -> (AccessList, LimitList) {
+    let asks = !access.ids().is_empty();
+    let named = limit_tables.find(Key::GatewayLimit, &gateway.limit, asks, reader);
+    (access, if gateway.forms.is_some() { named.and(limit_tables.of_flag()) } else { named })
+}
+
 /// The routes that nobody has typed.
 fn own_routes(
-    (gateway_policy, gateway_access): (PolicyId, AccessList),
+    (gateway_policy, gateway_admits): (PolicyId, (AccessList, LimitList)),
     timeouts: &Timeouts,
     limits: &Limits,
 ) -> [Route; 2] {
-    let plain = |name, leads_to, policy, access| {
-        Route::plain(name, leads_to, policy, access, timeouts.clone(), limits.clone())
+    let plain = |name, leads_to, policy, admits| {
+        Route::plain(name, leads_to, policy, admits, timeouts.clone(), limits.clone())
     };
+    let nothing = (AccessList::default(), LimitList::default());
     [
-        plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, AccessList::default()),
-        plain("gateway", LeadsTo::Gateway, gateway_policy, gateway_access),
+        plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, nothing),
+        plain("gateway", LeadsTo::Gateway, gateway_policy, gateway_admits),
     ]
 }
 
@@ -206,7 +223,12 @@ fn route_places<'a>(
 fn compiled<'a>(
     own: [Route; 2],
     typed: Vec<(Option<&'a Section>, RouteParts)>,
-    (policies, accesses, upstreams): (&Policies<'a>, &Accesses<'a>, &Upstreams<'a>),
+    (policies, accesses, limit_tables, upstreams): (
+        &Policies<'a>,
+        &Accesses<'a>,
+        &LimitTables<'a>,
+        &Upstreams<'a>,
+    ),
     (timeouts, limits, largest_head): (&Timeouts, &Limits, usize),
     reader: &mut Reader<'a>,
 ) -> Option<Routes> {
@@ -217,20 +239,23 @@ fn compiled<'a>(
     refuse_twins(&typed, reader);
     let mut routes = Some(Vec::new());
     for (table, mut parts) in typed {
-        let (leads_to, policy, access, bounds) = match table {
+        let (leads_to, policy, admits, bounds) = match table {
             None => {
                 let to = upstreams.find(Key::Upstream, upstreams::DEFAULT, reader).map(LeadsTo::Upstream);
-                (to, PolicyId::DEFAULT, AccessList::default(), (timeouts.clone(), limits.clone()))
+                let admits = (AccessList::default(), limit_tables.of_flag());
+                (to, PolicyId::DEFAULT, admits, (timeouts.clone(), limits.clone()))
             }
             Some(table) => reader.within(table, |reader| {
                 let policy = policies.find(Key::RouteCors, &parts.cors, reader);
                 let access = accesses.find(Key::RouteAccess, &parts.access, reader);
+                let asks = !access.ids().is_empty();
+                let limit = limit_tables.find(Key::RouteLimit, &parts.limit, asks, reader);
                 let to = leads_to(&mut parts, upstreams, reader);
                 warn_of_what_a_parent_renames(to.as_ref(), &parts, upstreams, reader);
-                (to, policy, access, route::bounds(reader, limits, largest_head))
+                (to, policy, (access, limit), route::bounds(reader, limits, largest_head))
             }),
         };
-        let route = leads_to.and_then(|leads_to| parts.route(leads_to, policy, access, bounds));
+        let route = leads_to.and_then(|leads_to| parts.route(leads_to, policy, admits, bounds));
         routes = routes.zip(route).map(|(mut routes, route)| {
             routes.push(route);
             routes
@@ -370,6 +395,7 @@ fn warn_of_idle_flags(
     gateway: &GatewayParts,
     upstreams: &Upstreams<'_>,
     parents: &ParentParts,
+    limit_tables: &LimitTables<'_>,
     reader: &mut Reader<'_>,
 ) {
     if upstreams.servers().next().is_none() && !upstreams.of_flags && reader.parts(Part::Route).is_empty() {
@@ -414,7 +440,8 @@ fn warn_of_idle_flags(
                 warn_if_typed(key, "has no effect: no upstream is https", reader);
             }
         }
-        if upstreams.are_addresses() && !parents.are_named() {
+        let names_nobody = upstreams.are_addresses() && !parents.are_named();
+        if names_nobody && !limit_tables.are_named() {
             for key in [Key::DnsServer, Key::HostsFile] {
                 warn_if_typed(key, "has no effect: no upstream is given by name", reader);
             }

@@ -8,6 +8,7 @@ use super::{
     dns::Dns,
     gateway::Gateway,
     keys::Key,
+    limit::LimitId,
     limits::Limits,
     listen::{Listener, ListenerId},
     log::Log,
@@ -20,7 +21,7 @@ use super::{
     timeouts::Timeouts,
     upstream::{Upstream, UpstreamId},
 };
-use crate::{admission::AccessTable, cors::CorsPolicy, trust::Trust};
+use crate::{admission::AccessTable, cors::CorsPolicy, limit::Limit, trust::Trust};
 
 /// All that the process does, decided.
 pub struct Config {
@@ -32,6 +33,8 @@ pub struct Config {
     pub(super) policies: Vec<CorsPolicy>,
     /// Ways in, of which routes name those that must admit.
     pub(super) access: Vec<Access>,
+    /// How often something may be asked for; routes name those that count for them.
+    pub(super) limit_tables: Vec<Limit>,
     /// What is behind the reverse proxy.
     pub upstreams: Vec<Upstream>,
     /// What becomes of which request.
@@ -134,6 +137,18 @@ impl Config {
     /// All ways in.
     pub fn access_tables(&self) -> impl Iterator<Item = &AccessTable> {
         self.access.iter().map(|access| &access.table)
+    }
+
+    /// A limit of this configuration.
+    #[must_use]
+    pub fn limit(&self, id: LimitId) -> &Limit {
+        &self.limit_tables[usize::from(id.0)]
+    }
+
+    /// All tables of limits.
+    #[must_use]
+    pub fn limit_tables(&self) -> &[Limit] {
+        &self.limit_tables
     }
 
     /// An upstream of this configuration.

@@ -109,6 +109,7 @@ impl Table {
             Part::Certificate => "listen.tls.certificates.",
             Part::Policy => "cors.",
             Part::Access => "access.",
+            Part::Limit => "limit.",
             Part::Upstream => "upstream.",
             Part::Server => "upstream.servers.",
             Part::Route => "route.",
@@ -154,7 +155,7 @@ impl Table {
 
 /// Whether a setting stands in tables of which there may be several.
 fn is_of_part(name: &str) -> bool {
-    [Part::Listen, Part::Access, Part::Upstream, Part::Route]
+    [Part::Listen, Part::Access, Part::Limit, Part::Upstream, Part::Route]
         .iter()
         .any(|part| name.starts_with(Table::of(*part).begins))
 }
@@ -202,7 +203,7 @@ impl Walk<'_> {
 
     /// `[[NAME]]`, `[NAME.OTHER]`, or a list of tables.
     fn parts(&mut self, part: Part, value: &Spanned<DeValue<'_>>, own: &str, section: &mut Section) {
-        let named = matches!(part, Part::Policy | Part::Access | Part::Upstream);
+        let named = matches!(part, Part::Policy | Part::Access | Part::Limit | Part::Upstream);
         let spelled = spelled(section, own);
         match value.get_ref() {
             DeValue::Table(tables) if named => {
@@ -431,10 +432,11 @@ impl Walk<'_> {
 }
 
 /// Where tables of which there may be several stand, and what they are called there.
-const PARTS: [(Within, &str, Part); 6] = [
+const PARTS: [(Within, &str, Part); 7] = [
     (Within::Root, "listen", Part::Listen),
     (Within::Root, "policy", Part::Policy),
     (Within::Root, "access", Part::Access),
+    (Within::Root, "limit", Part::Limit),
     (Within::Root, "upstream", Part::Upstream),
     (Within::Root, "route", Part::Route),
     (Within::Part(Part::Listen), "tls.certificates", Part::Certificate),

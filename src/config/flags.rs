@@ -440,8 +440,18 @@ mod tests {
 
     #[test]
     fn every_flag_stands_under_a_heading_with_one_line_of_help() {
-        let headings =
-            ["Serving", "CORS", "Gateway", "TLS", "Upstream", "DNS", "Limits", "Timeouts", "Observation"];
+        let headings = [
+            "Serving",
+            "CORS",
+            "Gateway",
+            "Rate limits",
+            "TLS",
+            "Upstream",
+            "DNS",
+            "Limits",
+            "Timeouts",
+            "Observation",
+        ];
         for arg in command().get_arguments() {
             let id = arg.get_id();
             assert!(arg.get_help_heading().is_some_and(|heading| headings.contains(&heading)), "{id}");
@@ -535,7 +545,7 @@ mod tests {
 
     #[test]
     fn flags_of_later_stages_do_not_exist() {
-        for flag in ["--token=x", "--rate-limit=1", "--forward", "sign"] {
+        for flag in ["--token=x", "--forward", "sign"] {
             let faults = noted(&[flag]);
             assert!(faults.len() == 1 && faults[0].contains(" yet; "), "{faults:?}");
         }

@@ -61,6 +61,8 @@ pub(super) struct GatewayParts {
     pub(super) cors: String,
     /// Those of the tables that must admit.
     pub(super) access: Vec<String>,
+    /// Those of the limits that count.
+    pub(super) limit: Vec<String>,
 }
 
 impl GatewayParts {
@@ -119,6 +121,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
         open: reader.switch(Key::Open),
         cors: reader.value(Key::GatewayCors, |text| Ok(text.to_owned())),
         access: reader.list(Key::GatewayAccess),
+        limit: reader.list(Key::GatewayLimit),
     }
 }
 

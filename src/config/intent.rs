@@ -49,7 +49,7 @@ const HABITS: &[(&[&str], Meant)] = &[
     (&["silent", "s"], Meant::Flag("quiet")),
     (&["log", "log-file", "logfile"], Meant::Flag("access-log")),
     (&["timeout"], Meant::Flag("timeout-response")),
-    (&["token", "rate-limit", "forward"], Meant::NothingYet),
+    (&["token", "forward"], Meant::NothingYet),
 ];
 
 /// What stands here for a name of somewhere else.

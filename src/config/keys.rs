@@ -186,6 +186,8 @@ settings! {
             "Headers that a page may set for a target with X-Corsair-Set-NAME, such as Referer";
         Open = "gateway.open", flag "open": Switch = "false",
             "Publish the gateway to everybody, knowingly";
+        GatewayLimit = "gateway.limit": List("NAME"),
+            "Tables [limit.NAME] that must all admit what the gateway serves";
         Redirects = "gateway.redirects", flag "redirects": Value("follow|rewrite|pass") = "follow",
             "Redirects of a target: followed here, rewritten to this gateway, or passed";
         AllowHost = "listen.allow_hosts", flag "allow-host": List("HOST") = "localhost,127.0.0.1,[::1]",
@@ -208,6 +210,24 @@ settings! {
             "Pages that may ask with POST, PUT and whatever else may change something";
         AccessSiteSafe = "access.fetch_site.safe": Value("any|same-origin|same-site|none-or-same-site") = "any",
             "Pages that may ask with GET, HEAD, OPTIONS and TRACE";
+    }
+    "Rate limits" {
+        RateLimit, flag "rate-limit": Value("COUNT/TIME"),
+            "How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429";
+        LimitRate = "limit.rate": Value("COUNT/TIME"),
+            "How often those who are counted together may ask: 200/1m; by default as often as they like";
+        LimitBurst = "limit.burst": Value("N"),
+            "How many of their requests may come at once; by default the count of the rate";
+        LimitKey = "limit.key": Value("client|origin|access|header:NAME|route") = "client",
+            "Who is counted together: the client (its /64 of IPv6), the origin, who was let in, the value of a field, or the route";
+        LimitConcurrent = "limit.concurrent": Value("N") = "0",
+            "How many of their requests may be under way; 0 for any number";
+        LimitKeys = "limit.keys": Value("N") = "65536",
+            "How many are known at a time; who has asked the least is forgotten first";
+        LimitExempt = "limit.exempt": List("ORIGIN"),
+            "Origins whose pages are not counted; spelled like those of cors.allow_origins";
+        LimitShared = "limit.shared": Value("local|replicas:NAME|redis://HOST:PORT") = "local",
+            "Whom the rate is shared with: nobody, as many as a name has addresses, or all that count at a redis server";
     }
     "TLS" {
         TlsCert = "listen.tls.certificates.cert", flag "tls-cert": List("FILE"),
@@ -250,6 +270,8 @@ settings! {
             "Name of the policy: default is that of [cors]";
         RouteAccess = "route.access": List("NAME"),
             "Tables [access.NAME] that must all admit a request";
+        RouteLimit = "route.limit": List("NAME"),
+            "Tables [limit.NAME] that must all admit its requests";
         RouteUpgrades = "route.upgrades": List("websocket|none") = "websocket",
             "Protocols that may be switched to, or none";
         RespondStatus = "route.respond.status": Value("STATUS") = "200",

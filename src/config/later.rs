@@ -11,13 +11,10 @@ const LATER: &[&str] = &[
     "access.signed",
     "access.jwt",
     "access.forward",
-    "limit",
     "cors.preset",
     "gateway.cookies",
     "gateway.redirect_same_origin",
-    "gateway.limit",
     "gateway.target",
-    "route.limit",
 ];
 
 /// Whether a setting of this name is planned.

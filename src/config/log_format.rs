@@ -39,6 +39,7 @@ macro_rules! log_keys {
             Policy = "policy": "The policy that said it",
             Origin = "origin": "The value of `Origin`",
             Access = "access": "The table of access that refused it, or else the last one that let it in",
+            Limit = "limit": "The limit that refused it",
             ClientCertificate = "client_certificate": "The subject of the client's certificate, as RFC 4514 writes it",
             UserAgent = "user_agent": "The value of `User-Agent`",
             RequestId = "request_id": "The value of `X-Request-Id`, the client's or the one that was made",
@@ -183,13 +184,12 @@ mod tests {
 
     #[test]
     fn keys_stand_in_the_order_of_the_interface() {
-        // `limit`, which nothing tells yet, belongs between `access` and `client_certificate`.
         let names: Vec<&str> = LogKey::ALL.iter().map(|key| key.row().0).collect();
         assert_eq!(
             names.join(" "),
             "time client listener method scheme host target version status cause bytes_in bytes_out head_ms \
              queue_ms dns_ms connect_ms tls_ms first_byte_ms total_ms service route upstream server attempts hops \
-             reused cors cors_reason policy origin access client_certificate user_agent request_id trace_id"
+             reused cors cors_reason policy origin access limit client_certificate user_agent request_id trace_id"
         );
         assert!(LogKey::ALL.iter().all(|key| !key.row().1.is_empty() && !key.row().1.ends_with('.')));
     }

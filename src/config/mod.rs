@@ -63,6 +63,8 @@ mod policies;
 
 mod access;
 
+mod limit;
+
 mod ejection;
 
 mod health;
@@ -142,6 +144,7 @@ pub use self::{
     gateway::{Gateway, Redirects},
     health::HealthCheck,
     keys::{Flag, Key, Kind, Row},
+    limit::{LimitId, LimitList},
     limits::Limits,
     listen::{Listener, ListenerId},
     listen_address::ListenAddress,

@@ -18,9 +18,10 @@ use crate::routing::{HostPattern, PathPrefix};
 const TABLES: [&str; 8] = ["", "timeouts.", "limits.", "dns.", "proxy.", "log.", "cors.", "gateway."];
 
 /// The tables of a file that there may be several of: what stands in their brackets, and what their settings begin with.
-const PARTS: [(Part, &str, &[&str]); 5] = [
+const PARTS: [(Part, &str, &[&str]); 6] = [
     (Part::Policy, "policy", &["cors."]),
     (Part::Access, "access", &["access."]),
+    (Part::Limit, "limit", &["limit."]),
     (Part::Listen, "[listen]", &["listen."]),
     (Part::Upstream, "upstream", &["upstream."]),
     (Part::Route, "[route]", &["route.", "timeouts.", "limits."]),
@@ -108,7 +109,7 @@ impl Printer<'_> {
             Part::Listen => root.has(Key::Listen),
             Part::Upstream => root.has(Key::Upstream) && section.name.as_deref() == Some(upstreams::DEFAULT),
             Part::Route => root.has(Key::Upstream) && takes_everything(section),
-            Part::Policy | Part::Access | Part::Certificate | Part::Server => false,
+            Part::Policy | Part::Access | Part::Limit | Part::Certificate | Part::Server => false,
         }
     }
 
@@ -134,6 +135,7 @@ impl Printer<'_> {
             | Part::Route
             | Part::Policy
             | Part::Access
+            | Part::Limit
             | Part::Certificate
             | Part::Server => {}
         }

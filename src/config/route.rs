@@ -3,6 +3,7 @@
 use super::{
     access::AccessList,
     keys::Key,
+    limit::LimitList,
     limits::{self, Limits},
     policy::PolicyId,
     reader::Reader,
@@ -45,6 +46,8 @@ pub struct Route {
     pub methods: Methods,
     /// Who is let in.
     pub access: AccessList,
+    /// How often, and how much at a time.
+    pub limit: LimitList,
     /// Whether the upstream gets the path without the prefix.
     pub strip_prefix: bool,
     /// Whether responses name this proxy where they name a server.
@@ -156,6 +159,8 @@ pub(super) struct RouteParts {
     pub(super) cors: String,
     /// Names of tables that must admit.
     pub(super) access: Vec<String>,
+    /// Names of limits that count.
+    pub(super) limit: Vec<String>,
     methods: Methods,
     strip_prefix: bool,
     rewrite: bool,
@@ -177,7 +182,7 @@ impl RouteParts {
         self,
         leads_to: LeadsTo,
         policy: PolicyId,
-        access: AccessList,
+        (access, limit): (AccessList, LimitList),
         (timeouts, limits): (Timeouts, Limits),
     ) -> Option<(HostPattern, PathPrefix, Route)> {
         let (host, path) = (self.host?, self.path?);
@@ -188,6 +193,7 @@ impl RouteParts {
             policy,
             methods: self.methods,
             access,
+            limit,
             strip_prefix: self.strip_prefix,
             rewrite: self.rewrite,
             host_header: self.host_header,
@@ -207,7 +213,7 @@ impl Route {
         name: &str,
         leads_to: LeadsTo,
         policy: PolicyId,
-        access: AccessList,
+        (access, limit): (AccessList, LimitList),
         timeouts: Timeouts,
         limits: Limits,
     ) -> Self {
@@ -218,6 +224,7 @@ impl Route {
             policy,
             methods: Methods::default(),
             access,
+            limit,
             strip_prefix: false,
             rewrite: false,
             host_header: HostHeader::Auto,
@@ -261,6 +268,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RouteParts {
         respond: respond(reader),
         cors: reader.value(Key::RouteCors, |text| Ok(text.to_owned())),
         access: reader.list(Key::RouteAccess),
+        limit: reader.list(Key::RouteLimit),
         methods: Methods::new(reader.members(Key::RouteMethods, method)),
         strip_prefix: reader.switch(Key::RouteStripPrefix),
         rewrite: reader.value(Key::Rewrite, values::boolean),

@@ -21,7 +21,7 @@ use super::{
     source::Source,
     upstream::Upstream,
 };
-use crate::{access::AllowHosts, cors::CorsSettings, http1::edits::Edits};
+use crate::{access::AllowHosts, cors::CorsSettings, http1::edits::Edits, limit::Limit};
 
 /// A machine of one core.
 pub(super) const MACHINE: Machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
@@ -105,6 +105,11 @@ pub(super) fn described(config: &Config) -> String {
             tls.told_apart()
         )
     };
+    // What is known of those who come is no part of it.
+    let limit = |limit: &Limit| {
+        let Limit { name, counted_by, rate, concurrent, exempt, shared, state } = limit;
+        format!("{name} {counted_by:?} {rate:?} {concurrent:?} {exempt:?} {shared:?} {}", state.keys())
+    };
     let mut upstreams: Vec<String> = config.upstreams.iter().map(upstream).collect();
     upstreams.sort();
     let routes = routes.chain(config.routes.typed()).map(|route| {
@@ -118,7 +123,7 @@ pub(super) fn described(config: &Config) -> String {
         if to.is_empty() { shown } else { shown.replace(&place, &to) }
     });
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {gateway:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {gateway:?} {:?} {:?} {:?}",
         config
             .listeners()
             .map(|(_, listener)| {
@@ -147,6 +152,7 @@ pub(super) fn described(config: &Config) -> String {
         config.example_fields,
         routes.collect::<Vec<_>>(),
         upstreams,
+        config.limit_tables().iter().map(limit).collect::<Vec<_>>(),
     )
 }
 

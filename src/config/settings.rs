@@ -54,6 +54,8 @@ pub enum Part {
     Policy,
     /// `[access.NAME]`.
     Access,
+    /// `[limit.NAME]`.
+    Limit,
     /// `[upstream.NAME]`.
     Upstream,
     /// A member of `servers` of an upstream that is written as a table.

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    origin::{OriginEntries, OriginList, Wildcard, canonical, is_canonical, is_loopback},
+    origin::{Admission, OriginEntries, OriginList, Wildcard, canonical, is_canonical, is_loopback},
     pattern::{Pattern, union},
     policy::{Allowed, CorsPolicy, CorsSettings, Origins, PolicyFault, Preflight, Rendered, UpstreamHeaders},
 };
@@ -79,6 +79,32 @@ impl CorsPolicy {
         };
         policy.rendered = render(&policy, settings, &exposed);
         Ok((policy, findings.warnings))
+    }
+}
+
+/// Origins by their names, for whoever asks about them beside a policy.
+#[derive(Clone, Debug)]
+pub struct NamedOrigins(OriginList);
+
+impl NamedOrigins {
+    /// Those of a list such as `allow_origins` is, without `*`.
+    ///
+    /// # Errors
+    /// Every fault in it.
+    pub fn compile(list: &[String]) -> Result<Self, Vec<String>> {
+        let mut findings = Findings::default();
+        let (list, ..) = compile_list(list, (ORIGINS, false), &mut findings);
+        if findings.faults.is_empty() {
+            Ok(Self(list))
+        } else {
+            Err(findings.faults.into_iter().map(|fault| fault.message).collect())
+        }
+    }
+
+    /// Whether this one, the value of an `Origin` field, is among them.
+    #[must_use]
+    pub fn name(&self, origin: &[u8]) -> bool {
+        self.0.admits(origin) == Admission::Allowed
     }
 }
 

@@ -66,6 +66,7 @@ pub use self::{
     answer::{
         Transit, Upstream, strips, write_origin_fields, write_preflight, write_reason, write_response_fields,
     },
+    compile::NamedOrigins,
     decide::{CorsDecision, Credentials, PreflightAnswer, Refusal, Stage, decide, decide_origin},
     origin::{is_same_origin, is_serialized_origin},
     policy::{CorsPolicy, CorsSettings, PolicyFault, Preflight, ResourcePolicy, UpstreamHeaders},

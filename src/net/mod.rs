@@ -18,6 +18,7 @@
 //! - [`proxy_header`]: for whom a proxy has made a connection
 //! - [`handshake`]: TLS on a connection, on either side
 //! - [`dns`]: names become addresses
+//! - [`redis`]: a server at which several processes count together
 //! - [`pipe`]: bytes from one socket to another without a visit to user space
 //! - [`parked`]: sockets at rest
 
@@ -48,6 +49,8 @@ pub mod proxy_header;
 pub mod handshake;
 
 pub mod dns;
+
+pub mod redis;
 
 pub mod pipe;
 

@@ -14,6 +14,7 @@ use crate::{
         span::Span,
         target::RequestTarget,
     },
+    limit::Limited,
     routing::Rest,
 };
 
@@ -75,6 +76,8 @@ pub enum Answer {
     Fixed,
     /// A refusal.
     Fault(Error),
+    /// A refusal by a limit.
+    Limited(Limited),
 }
 
 /// A request that goes to an upstream.

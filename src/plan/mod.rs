@@ -86,7 +86,7 @@ pub use self::{
     client::Client,
     date::Date,
     identity::{Identity, RequestId},
-    request::request,
+    request::{is_counted, request},
     respond::{Recipient, Responder, reason},
     response::{Arrived, ResponseContext, ResponsePlan, Seen},
     silence::{Heard, Silence},

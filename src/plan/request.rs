@@ -156,6 +156,19 @@ fn action(
     Ok(Action::Exchange(Exchange { destination, target, rest, authority, upgrade, max_forwards }))
 }
 
+/// Whether limits count a request about which this was decided: what is refused or answered before takes no place in
+/// one (rule 8 of [`limit`](crate::limit)).
+#[must_use]
+pub fn is_counted(request: Request<'_>, plan: &Plan, action: &Action) -> bool {
+    let comes = match action {
+        Action::Exchange(_) | Action::Respond(Answer::Fixed) => true,
+        Action::Respond(
+            Answer::Cors | Answer::Healthcheck | Answer::LastHop | Answer::Fault(_) | Answer::Limited(_),
+        ) => false,
+    };
+    comes && !is_preflight(request, plan)
+}
+
 /// Whether a browser asks with this for leave to ask: without credentials, whoever answers it (rule 2 of
 /// [`admission`]). None asks so for something of the page's own origin, nor with a body.
 fn is_preflight(request: Request<'_>, plan: &Plan) -> bool {

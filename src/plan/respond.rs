@@ -22,6 +22,7 @@ use crate::{
         fields::FieldId,
         head::{Method, Request},
     },
+    limit::Limited,
 };
 
 /// Who is answered.
@@ -78,6 +79,7 @@ pub const fn reason(status: u16) -> &'static str {
         418 => "I'm a Teapot",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",
@@ -121,7 +123,19 @@ impl Responder<'_> {
                 writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
             } else if error == Error::MethodNotServed {
                 writer.field(b"Allow", self.route.methods.allow().as_bytes());
-            } else if matches!(error, Error::ConnectionLimit | Error::VerificationsBusy) {
+            } else if let Answer::Limited(Limited::Rate { burst, retry_after, reset }) = answer {
+                let mut number = itoa::Buffer::new();
+                writer.field(b"Retry-After", number.format(retry_after).as_bytes());
+                writer.field(b"RateLimit-Limit", number.format(burst).as_bytes());
+                writer.field(b"RateLimit-Remaining", b"0");
+                writer.field(b"RateLimit-Reset", number.format(reset).as_bytes());
+            } else if matches!(
+                error,
+                Error::ConnectionLimit
+                    | Error::VerificationsBusy
+                    | Error::RateLimited
+                    | Error::ConcurrencyLimited
+            ) {
                 // A place comes free within moments, or there are too few of them.
                 writer.field(b"Retry-After", b"1");
             } else if let Some(challenge) = self.route.access.challenges.of(error) {
@@ -186,6 +200,7 @@ impl Responder<'_> {
                 LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Upstream(_) => (500, Some(Error::Internal)),
             },
             (Answer::Fault(error), _) => (error.status(), Some(error)),
+            (Answer::Limited(limited), _) => (limited.error().status(), Some(limited.error())),
         }
     }
 }
@@ -196,9 +211,19 @@ const fn added(error: Option<Error>) -> &'static [&'static str] {
         Some(Error::CredentialsMissing | Error::CredentialsRefused) => {
             &["Date", "Via", "Proxy-Status", "X-Request-Id", "WWW-Authenticate"]
         }
-        Some(Error::ConnectionLimit | Error::VerificationsBusy) => {
+        Some(Error::ConnectionLimit | Error::VerificationsBusy | Error::ConcurrencyLimited) => {
             &["Date", "Via", "Proxy-Status", "X-Request-Id", "Retry-After"]
         }
+        Some(Error::RateLimited) => &[
+            "Date",
+            "Via",
+            "Proxy-Status",
+            "X-Request-Id",
+            "Retry-After",
+            "RateLimit-Limit",
+            "RateLimit-Remaining",
+            "RateLimit-Reset",
+        ],
         _ => &["Date", "Via", "Proxy-Status", "X-Request-Id"],
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     clock::Clock,
+    counting_servers::CountingServers,
     idle::IdleConnections,
     snapshot::{Published, Snapshot, Snapshots, gateway_idle},
     verifications::Verifications,
@@ -56,6 +57,8 @@ pub struct Core {
     pub handshakes: Places,
     /// The date.
     pub(crate) clock: Clock,
+    /// Where limits are counted that other processes share.
+    pub(crate) counting_servers: CountingServers,
     /// What is counted.
     pub counters: Arc<WorkerCounters>,
     /// Where requests are recorded.
@@ -107,6 +110,7 @@ impl Core {
             pooled_version: Cell::default(),
             handshakes: handshake::places(),
             clock: Clock::default(),
+            counting_servers: CountingServers::default(),
             counters,
             access_log,
             bulk_permits: Cell::new(BULK_STREAMS),
@@ -140,6 +144,7 @@ impl Core {
     pub fn reconfigure(&self, dns_differs: bool) {
         let config = &self.snapshot().config;
         self.pool.bound(idle_connections(config));
+        self.counting_servers.retain(config.limit_tables());
         if dns_differs {
             *self.resolver.borrow_mut() = resolver(config);
         }

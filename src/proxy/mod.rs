@@ -47,6 +47,8 @@ mod clock;
 
 mod verifications;
 
+mod counting_servers;
+
 pub mod idle;
 
 mod frame;
@@ -56,6 +58,8 @@ pub mod snapshot;
 mod names;
 
 pub mod core;
+
+mod limiting;
 
 pub mod relay;
 

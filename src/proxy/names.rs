@@ -12,6 +12,7 @@ pub(super) struct Names<'a> {
     pub(super) route: &'a str,
     pub(super) policy: &'a str,
     pub(super) access: &'a str,
+    pub(super) limit: &'a str,
     pub(super) upstream: &'a str,
     pub(super) server: &'a str,
 }
@@ -34,6 +35,8 @@ impl<'a> Naming<'a> {
                 route: &kept.route,
                 policy: &kept.policy,
                 access: &kept.access,
+                // What was refused outlives nothing.
+                limit: "",
                 upstream: &kept.upstream,
                 server: &kept.server,
             },
@@ -55,6 +58,7 @@ impl<'a> Names<'a> {
             route: if plan.route == Routes::NOTHING { "" } else { &route.name },
             policy: config.policy_name(route.policy),
             access: access.map_or("", |id| &config.access(*id).name),
+            limit: outcome.limited_by.map_or("", |id| &config.limit(id).name),
             upstream: id.map_or("", |id| &config.upstream(id).name),
             server: server.map_or("", |server| &server.shown),
         }
@@ -74,7 +78,7 @@ pub(crate) struct KeptNames {
 impl KeptNames {
     /// Those of a request under way.
     pub(crate) fn of(snapshot: &Snapshot, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
-        let Names { listener, route, policy, access, upstream, server } =
+        let Names { listener, route, policy, access, upstream, server, .. } =
             Names::of(snapshot, client, plan, outcome);
         Self {
             listener: listener.into(),

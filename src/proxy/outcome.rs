@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{error::Error, net::Peer, plan::RequestId, upstream::connector::OpeningTimes};
+use crate::{config::LimitId, error::Error, net::Peer, plan::RequestId, upstream::connector::OpeningTimes};
 
 /// What an exchange came to; filled in as it goes.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub(crate) struct Outcome {
     /// Redirects that were followed.
     pub(crate) hops: u32,
     pub(crate) reused: Option<bool>,
+    /// The limit that has refused it.
+    pub(crate) limited_by: Option<LimitId>,
     /// How the request is called where the client gave it no name.
     pub(crate) request_id: RequestId,
     /// When the response was complete, where that is known.

@@ -146,6 +146,7 @@ impl Finished<'_> {
             policy: if is_cors { names.policy } else { "" },
             origin: request.value(FieldId::Origin),
             access: names.access,
+            limit: names.limit,
             client_certificate: handshake.and_then(|told| told.client_subject()).map(str::as_bytes),
             referer: request.value(FieldId::Referer),
             user_agent: request.value(FieldId::UserAgent),

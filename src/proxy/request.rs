@@ -11,6 +11,7 @@ use super::{
     core::Core,
     exchange::{Exchanged, Job, TunnelEnds, exchange},
     frame::Desk,
+    limiting::{Held, Limiting, Refused},
     names::{KeptNames, Naming},
     outcome::Outcome,
     record::{Cells, Finished, note_refusal},
@@ -100,6 +101,21 @@ async fn request(
         Admission::NotAsked | Admission::Admitted | Admission::Refused(_) | Admission::Failed(_) => action,
     };
     snapshot.count_admission(plan.route, plan.admission);
+    let mut outcome = Outcome::default();
+    let limits = &snapshot.config.route(plan.route).limit;
+    // What it keeps is kept until it has ended, and with it what it has become.
+    let (action, _held) = if limits.ids().is_empty() {
+        (action, Held::default())
+    } else {
+        let (client, came) = (&connection.client, (&inbound, &head));
+        let limiting = Limiting { core: &core, snapshot: &snapshot, plan: &plan, client, came, now: begun };
+        // Boxed, as what few requests need.
+        let passed = match limits.asks_a_server {
+            true => Box::pin(limiting.pass_at_servers(&action)).await,
+            false => limiting.pass(&action),
+        };
+        limited(passed, action, &mut outcome)
+    };
     if core.is_draining() {
         plan.persistence = Persistence::Close;
     }
@@ -111,7 +127,7 @@ async fn request(
         head: &head,
         inbound: &inbound,
         begun,
-        outcome: Outcome::default(),
+        outcome,
     };
     let ended = match action {
         Action::Respond(answer) => Ended::Answered(turn.respond(answer).await),
@@ -171,6 +187,17 @@ async fn verified(
     action
 }
 
+/// What is to be done now that the limits have been asked.
+fn limited(passed: Result<Held, Refused>, action: Action, outcome: &mut Outcome) -> (Action, Held) {
+    match passed {
+        Ok(held) => (action, held),
+        Err(Refused { by, limited }) => {
+            outcome.limited_by = Some(by);
+            (Action::Respond(Answer::Limited(limited)), Held::default())
+        }
+    }
+}
+
 /// How a request ended, as far as HTTP goes.
 enum Ended {
     Answered(After),
@@ -200,6 +227,7 @@ impl Turn<'_, '_> {
         let persistence = skippable.map_or(Persistence::Close, |_| self.plan.persistence);
         self.outcome.error = match answer {
             Answer::Fault(error) => Some(error),
+            Answer::Limited(limited) => Some(limited.error()),
             Answer::Cors => self.plan.cors.reason().map(|_| Error::CorsRefused),
             Answer::Healthcheck | Answer::LastHop | Answer::Fixed => None,
         };

@@ -15,14 +15,15 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tokio::time::Instant;
 
 use super::verifications::Verifications;
 use crate::{
     admission::Admission,
-    config::{Config, Endpoint, PolicyId, RouteId, Routes, Upstream, UpstreamId},
+    config::{Config, Endpoint, LimitId, PolicyId, RouteId, Routes, Upstream, UpstreamId},
     observe::metrics::{
-        AccessCounters, AccessResult, PolicyCounters, RouteCounters, ServerTally, UpstreamCounters,
-        WorkerCounters,
+        AccessCounters, AccessResult, LimitCounters, PolicyCounters, RouteCounters, ServerTally,
+        UpstreamCounters, WorkerCounters,
     },
     upstream::{
         Balance, Queue, RetryBudget, Servers,
@@ -37,6 +38,8 @@ pub struct Published {
     version: AtomicU64,
     /// Where passwords are verified, whatever the configuration is.
     verifications: Verifications,
+    /// From when the time of limits is told: the same in all workers, whatever the configuration is.
+    begun: Instant,
 }
 
 /// One configuration of those that a process has had, and its servers at one time.
@@ -58,7 +61,12 @@ impl Published {
         let servers = config.upstreams.iter().map(Servers::new).collect();
         let verifications = Verifications::new(config.process.workers.get());
         let first = Publication { config, servers, generation: 1, version: 1 };
-        Arc::new(Self { current: ArcSwap::from_pointee(first), version: AtomicU64::new(1), verifications })
+        Arc::new(Self {
+            current: ArcSwap::from_pointee(first),
+            version: AtomicU64::new(1),
+            verifications,
+            begun: Instant::now(),
+        })
     }
 
     /// The one that new requests see.
@@ -123,6 +131,10 @@ pub struct Snapshot {
     policies: Box<[Arc<PolicyCounters>]>,
     /// What is counted of tables of access, in their order.
     access: Box<[Arc<AccessCounters>]>,
+    /// What is counted of limits, in their order.
+    limits: Box<[Arc<LimitCounters>]>,
+    /// That of what is published.
+    begun: Instant,
     /// That of the configuration.
     pub generation: u64,
     /// That of the configuration and its servers.
@@ -165,8 +177,9 @@ impl Counted {
 }
 
 impl Snapshot {
-    fn of(publication: &Publication, before: Option<&Self>, counters: &WorkerCounters) -> Rc<Self> {
-        let Publication { config, servers, generation, version } = publication;
+    fn of(published: &Published, before: Option<&Self>, counters: &WorkerCounters) -> Rc<Self> {
+        let publication = published.current();
+        let Publication { config, servers, generation, version } = &*publication;
         let workers = config.process.workers.get();
         let most = config.process.max_connections.div_ceil(workers);
         let groups = config.upstreams.iter().zip(servers).map(|(upstream, servers)| {
@@ -195,6 +208,8 @@ impl Snapshot {
             targets: Counted::of_targets(counters),
             routes: config.routes.iter().map(|route| counters.route(&route.name)).collect(),
             access: config.access_tables().map(|table| counters.access(&table.name)).collect(),
+            limits: config.limit_tables().iter().map(|limit| counters.limit(&limit.name)).collect(),
+            begun: published.begun,
             policies: config.policy_ids().map(|id| counters.policy(config.policy_name(id))).collect(),
             config: Arc::clone(config),
             generation: *generation,
@@ -234,6 +249,20 @@ impl Snapshot {
     #[must_use]
     pub fn policy_counters(&self, id: PolicyId) -> &Arc<PolicyCounters> {
         &self.policies[id.index()]
+    }
+
+    /// What is counted of a limit.
+    #[must_use]
+    pub fn limit_counters(&self, id: LimitId) -> &LimitCounters {
+        &self.limits[id.index()]
+    }
+
+    /// The time of limits, in nanoseconds.
+    #[must_use]
+    pub fn nanoseconds(&self, now: Instant) -> u64 {
+        // From 1 on, for 0 is before all time.
+        let passed = now.saturating_duration_since(self.begun);
+        u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX - 1) + 1
     }
 
     /// Counts what the tables of access said of a request that this route takes.
@@ -281,7 +310,7 @@ impl Snapshots {
     /// Those of a worker that begins.
     #[must_use]
     pub fn new(published: Arc<Published>, counters: Arc<WorkerCounters>) -> Self {
-        let current = RefCell::new(Snapshot::of(&published.current(), None, &counters));
+        let current = RefCell::new(Snapshot::of(&published, None, &counters));
         Self { published, current, counters }
     }
 
@@ -307,7 +336,7 @@ impl Snapshots {
     #[inline(never)]
     fn take_up(&self) -> Rc<Snapshot> {
         let mut current = self.current.borrow_mut();
-        *current = Snapshot::of(&self.published.current(), Some(&current), &self.counters);
+        *current = Snapshot::of(&self.published, Some(&current), &self.counters);
         // What requests under way still have goes with the next configuration.
         self.counters.forget_unused();
         Rc::clone(&current)

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
-use crate::admission::Attempt;
+use crate::{admission::Attempt, trust::ClientNetwork};
 
 /// Verifications that go on or wait, at most.
 pub(super) const MOST: usize = 64;
@@ -35,11 +35,9 @@ pub struct Verifications {
 #[derive(Debug, Default)]
 struct Pending {
     all: usize,
-    by_network: HashMap<Network, usize>,
+    /// Nobody knows where some are.
+    by_network: HashMap<Option<ClientNetwork>, usize>,
 }
-
-/// Where a client is: a v4 address or the /64 of a v6 one; nothing where nobody knows.
-type Network = Option<u128>;
 
 /// There are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +58,7 @@ impl Verifications {
     /// # Errors
     /// [`Busy`].
     pub(super) async fn verify(&self, attempt: Attempt, client: Option<IpAddr>) -> Result<bool, Busy> {
-        let _ticket = self.ticket(network(client))?;
+        let _ticket = self.ticket(client.map(ClientNetwork::of))?;
         let permit = timeout(LONGEST_WAIT, Arc::clone(&self.running).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { return Err(Busy) };
         // Whoever leaves meanwhile leaves the core to nobody else before this has ended.
@@ -72,7 +70,7 @@ impl Verifications {
     }
 
     /// A place among those that wait or go on, for as long as what is returned is there.
-    fn ticket(&self, network: Network) -> Result<Ticket<'_>, Busy> {
+    fn ticket(&self, network: Option<ClientNetwork>) -> Result<Ticket<'_>, Busy> {
         let mut pending = self.pending();
         let own = pending.by_network.get(&network).copied().unwrap_or(0);
         if pending.all >= MOST || own >= MOST_OF_ONE {
@@ -91,7 +89,7 @@ impl Verifications {
 
 struct Ticket<'a> {
     verifications: &'a Verifications,
-    network: Network,
+    network: Option<ClientNetwork>,
 }
 
 impl Drop for Ticket<'_> {
@@ -107,20 +105,12 @@ impl Drop for Ticket<'_> {
     }
 }
 
-fn network(client: Option<IpAddr>) -> Network {
-    client.map(|ip| match ip.to_canonical() {
-        // Mapped, they are of no other network.
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(ip) => ip.to_bits() >> 64 << 64,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Network {
-        network(Some(text.parse().expect("an address")))
+    fn of(text: &str) -> Option<ClientNetwork> {
+        Some(ClientNetwork::of(text.parse().expect("an address")))
     }
 
     #[test]
@@ -131,7 +121,8 @@ mod tests {
         assert!(ticket(of("192.0.2.1")).is_err() && ticket(of("::ffff:192.0.2.1")).is_err());
         let others = (0..MOST - MOST_OF_ONE).map(|at| {
             let host = u32::try_from(at).expect("few");
-            ticket(network(Some(std::net::Ipv4Addr::from_bits(host).into()))).expect("room for others")
+            ticket(Some(ClientNetwork::of(std::net::Ipv4Addr::from_bits(host).into())))
+                .expect("room for others")
         });
         held.extend(others);
         assert!(ticket(None).is_err(), "all are taken");
@@ -139,13 +130,5 @@ mod tests {
         drop(ticket(None).expect("room again"));
         held.clear();
         assert!(verifications.pending().by_network.is_empty() && verifications.pending().all == 0);
-    }
-
-    #[test]
-    fn a_network_is_an_address_or_the_half_of_a_long_one() {
-        assert_eq!(of("2001:db8::1"), of("2001:db8:0:0:ffff::2"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-        assert_ne!(of("::1"), None);
     }
 }

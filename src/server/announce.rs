@@ -27,6 +27,7 @@ pub(super) fn announce(config: &Config, addresses: &[ListenAddress], admin: Opti
         lookups = parts.lookups,
         access_log = parts.access_log,
         counters = parts.counters,
+        limits = parts.limits,
         admin = parts.admin,
         workers = parts.workers,
         "the memory bound in bytes, by what takes it"

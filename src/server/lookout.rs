@@ -1,13 +1,14 @@
 //! What is looked after for all workers, on the thread of the process: whether servers are well, and which ones the names of
 //! upstreams stand for.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::HashSet, net::IpAddr, rc::Rc, sync::Arc};
 
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::sleep_until};
 
 use crate::{
     config::{Config, Dns, Endpoint, Resolution, Upstream},
-    net::{Descriptors, dns::Resolver, handshake},
+    limit::{Shared, State},
+    net::{Descriptors, QueueTime, dns::Resolver, handshake},
     proxy::{core::resolver, snapshot::Published},
     upstream::{Discovery, Prober, Servers},
 };
@@ -18,6 +19,7 @@ pub(super) struct Lookout {
     descriptors: Arc<Descriptors>,
     names: RefCell<Names>,
     probes: RefCell<Vec<Probes>>,
+    replicas: RefCell<Vec<Replicas>>,
 }
 
 /// Where names are resolved, and who follows them.
@@ -32,6 +34,13 @@ struct Followed {
     name: Box<str>,
     endpoints: Vec<Endpoint>,
     resolution: Resolution,
+    _tasks: JoinSet<()>,
+}
+
+/// Counts the addresses of a name for a limit that is shared by as many processes, for as long as that is there.
+struct Replicas {
+    name: Box<str>,
+    state: Arc<State>,
     _tasks: JoinSet<()>,
 }
 
@@ -53,6 +62,7 @@ impl Lookout {
             descriptors: Arc::clone(descriptors),
             names: RefCell::new(names),
             probes: RefCell::default(),
+            replicas: RefCell::default(),
         })
     }
 
@@ -60,6 +70,7 @@ impl Lookout {
     pub(super) fn renew(self: &Rc<Self>) {
         self.follow();
         self.probe();
+        self.count_replicas();
     }
 
     fn follow(self: &Rc<Self>) {
@@ -104,6 +115,26 @@ impl Lookout {
         }
     }
 
+    fn count_replicas(&self) {
+        let config = &self.published.current().config;
+        let resolver = self.names.borrow().resolver.clone();
+        let mut before = self.replicas.take();
+        let shared = config.limit_tables().iter().filter_map(|limit| match &limit.shared {
+            Shared::Replicas { name } => Some((name, &limit.state)),
+            Shared::Local | Shared::Redis { .. } => None,
+        });
+        let replicas = shared.map(|(name, state)| {
+            let is_same = |known: &Replicas| known.name == *name && Arc::ptr_eq(&known.state, state);
+            if let Some(at) = before.iter().position(is_same) {
+                return before.swap_remove(at);
+            }
+            let mut tasks = JoinSet::new();
+            tasks.spawn_local(count_addresses(name.clone(), Arc::clone(state), resolver.clone()));
+            Replicas { name: name.clone(), state: Arc::clone(state), _tasks: tasks }
+        });
+        self.replicas.replace(replicas.collect());
+    }
+
     fn probe(&self) {
         let publication = self.published.current();
         let config: &Config = &publication.config;
@@ -127,6 +158,24 @@ impl Lookout {
             Probes { servers: Arc::clone(servers), tls: tls.into(), _tasks: prober.start() }
         });
         self.probes.replace(probes.collect());
+    }
+}
+
+/// Asks how many addresses a name has whenever what is known of it has ended; while nobody answers, what was known last counts.
+async fn count_addresses(name: Box<str>, state: Arc<State>, resolver: Resolver) {
+    loop {
+        match resolver.resolve(&name, &QueueTime::default()).await {
+            Ok(addresses) => {
+                let different: HashSet<&IpAddr> = addresses.iter().collect();
+                let replicas = u32::try_from(different.len()).unwrap_or(u32::MAX);
+                if state.replicas() != replicas {
+                    state.set_replicas(replicas);
+                    tracing::info!(%name, replicas, "a limit is shared by so many");
+                }
+            }
+            Err(error) => tracing::debug!(%name, %error, "by how many a limit is shared is not known"),
+        }
+        sleep_until(resolver.due(&name)).await;
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
         AccessLog, Config, Endpoint, LeadsTo, Place, Redirects, Resolution, Route, Upstream, UpstreamId,
     },
     http1::fields::Field,
+    limit::{Shared, State},
     net::{
         dns::{LOOKUP_MEMORY, LOOKUPS_OF_GOOD, MAX_NAMES, NAME_MEMORY},
         handshake::{HANDSHAKES, TLS_MEMORY, UNPROVEN_MEMORY},
@@ -36,6 +37,9 @@ const IDLE_TLS_MEMORY: usize = tls::CHAIN_MEMORY + (32 << 10);
 /// What a thread takes that verifies passwords, in bytes: its stack as far as it is used, and the passwords that wait.
 const VERIFIER_MEMORY: usize = 256 << 10;
 
+/// What a connection to a redis server takes, in bytes, with what waits in it.
+const REDIS_MEMORY: usize = 64 << 10;
+
 /// The most user memory that traffic can take, in bytes, by what takes it. What corsair takes without traffic comes
 /// beside it, and so do files that the operator gives it to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub struct MemoryBound {
     pub access_log: u64,
     /// Counters.
     pub counters: u64,
+    /// Who is known to limits, and the connections to servers at which they are counted.
+    pub limits: u64,
     /// Those who look on: their connections, and the largest answer.
     pub admin: u64,
     /// Buffers of bulk streams, what each worker keeps of requests that have ended for the next ones, certificates of
@@ -95,6 +101,7 @@ impl MemoryBound {
             },
             // Those of the workers, and the sums over them.
             counters: product(workers + 1, counters(config)),
+            limits: limits(config),
             admin: if config.admin.listen.is_some() {
                 product(1, admin::MEMORY_OF_CONNECTIONS + admin::answer_memory(config))
             } else {
@@ -119,6 +126,7 @@ impl MemoryBound {
             handshakes,
             access_log,
             counters,
+            limits,
             admin,
             workers,
         } = *self;
@@ -131,6 +139,7 @@ impl MemoryBound {
             handshakes,
             access_log,
             counters,
+            limits,
             admin,
             workers,
         ];
@@ -144,7 +153,16 @@ fn counters(config: &Config) -> usize {
     // The targets of the gateway are one more.
     let upstreams = config.upstreams.len() + 1;
     let (routes, policies) = (config.routes.iter().count(), config.policy_ids().count());
-    metrics::memory(routes, policies, config.access_tables().count(), upstreams, servers + 1)
+    let (access, limits) = (config.access_tables().count(), config.limit_tables().len());
+    metrics::memory(routes, policies, access, limits, upstreams, servers + 1)
+}
+
+/// What limits take.
+fn limits(config: &Config) -> u64 {
+    let tables = config.limit_tables().iter();
+    let known: u64 = tables.clone().map(|limit| product(1, State::memory(limit.state.keys()))).sum();
+    let at_servers = tables.filter(|limit| matches!(limit.shared, Shared::Redis { .. })).count();
+    known + product(config.process.workers.get() * at_servers, REDIS_MEMORY)
 }
 
 /// What the thread takes that verifies passwords for a worker.

@@ -20,6 +20,9 @@
 //! | 8 | A header of the PROXY protocol is judged byte by byte and whole: its version, command, addresses, ports and length, of 536 bytes at most; what a proxy adds to it is passed over | PROXY protocol §2 | `trust::proxy_header::tests::a_header_says_for_whom_the_connection_is`, `trust::proxy_header::tests::what_is_no_header_is_refused_as_soon_as_it_can_be_known`, `trust::proxy_header::tests::a_header_is_bounded` |
 //! | 9 | Of a client that is not named nothing is believed, though its proxy is trusted: what stands in its requests it may have written itself | PROXY protocol §2.1; RFC 7239 §8.1 | `load_balancer::proxy_header::an_unnamed_client_says_nothing_of_others` |
 //! | 10 | A header that is written reads back as what was meant | PROXY protocol §2 | `trust::proxy_header::tests::what_is_written_reads_back_as_what_was_meant` |
+//! | 11 | What is shared out among clients is shared out by networks: an IPv4 address, or the /64 of an IPv6 one | RFC 6177 §2 | `trust::network::tests::a_network_is_an_address_or_the_half_of_a_long_one` |
+
+mod network;
 
 mod proxies;
 
@@ -32,6 +35,7 @@ mod told;
 mod proxy_header;
 
 pub use self::{
+    network::ClientNetwork,
     proxies::{Trust, TrustRule, TrustedHeaders, TrustedProxies},
     proxy_header::{
         PROXY_HEADER_MAX, ProxyHeader, ProxyHeaderFault, ProxyVersion, Source, begins_proxy_header,

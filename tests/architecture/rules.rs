@@ -27,6 +27,7 @@ pub(super) const LIBRARY: House<'static> = House {
         "access",
         "trust",
         "admission",
+        "limit",
         "tls::certificate",
         "tls::handshake",
         "plan",

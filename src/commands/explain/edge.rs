@@ -140,6 +140,7 @@ impl<'a> Edge<'a> {
         let (status, fields) = self.written(answer, Recipient::Request(request, plan.cors), plan.route);
         let error = match answer {
             Answer::Fault(error) => Some(error),
+            Answer::Limited(limited) => Some(limited.error()),
             Answer::Cors => plan.cors.reason().map(|_| Error::CorsRefused),
             Answer::Healthcheck | Answer::LastHop | Answer::Fixed => None,
         };

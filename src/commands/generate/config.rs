@@ -6,7 +6,7 @@ use crate::config::{Key, Kind, Row, printed::quoted};
 
 /// Where the names of settings stand in a file, in its order: what they begin with, the table that holds them there,
 /// and what it is for.
-const TABLES: [(&str, &str, &str); 15] = [
+const TABLES: [(&str, &str, &str); 16] = [
     ("", "", "What holds for the whole process"),
     ("timeouts.", "[timeouts]", "Every wait; a route may have its own"),
     ("limits.", "[limits]", "Every bound; a route may have its own"),
@@ -32,6 +32,11 @@ const TABLES: [(&str, &str, &str); 15] = [
         "access.",
         "[access.NAME]",
         "A way in, one of clients, bearer, basic and fetch_site; routes and the gateway name those that must admit",
+    ),
+    (
+        "limit.",
+        "[limit.NAME]",
+        "How often somebody may ask, and how much at a time; routes and the gateway name those that must admit",
     ),
     ("listen.", "[[listen]]", "An address to serve; repeatable"),
     ("listen.tls.certificates.", "[[listen.tls.certificates]]", "A certificate of that address; repeatable"),

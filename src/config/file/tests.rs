@@ -196,7 +196,6 @@ fn what_is_planned_is_told_to_be() {
         ("[gateway]\ncookies = \"pass\"", "f:2:1: gateway.cookies"),
         ("[[gateway.target]]", "f:1:11: gateway.target"),
         ("[forward]\nconnect_ports = []", "f:1:2: forward"),
-        ("[[route]]\nlimit = []", "f:2:1: route.limit"),
     ] {
         assert_eq!(faults(text), [format!("{key}: {}", later::MESSAGE)], "{text}");
     }
@@ -211,6 +210,7 @@ fn an_empty_list_that_would_let_in_is_a_fault_and_no_other() {
         };
         let (table, own) = [
             ("access.", "[access.a]"),
+            ("limit.", "[limit.a]"),
             ("listen.", "[[listen]]"),
             ("route.", "[[route]]"),
             ("upstream.", "[upstream.a]"),

@@ -68,6 +68,8 @@ pub struct Record<'a> {
     pub origin: Option<&'a [u8]>,
     /// The name of the table of access that decided: written as that of an upstream.
     pub access: &'a str,
+    /// The name of the limit that refused it: written as that of an upstream.
+    pub limit: &'a str,
     /// The subject of the client's certificate.
     pub client_certificate: Option<&'a [u8]>,
     /// The value of `Referer`; of all formats `combined` alone shows it.
@@ -149,6 +151,7 @@ impl<'a> Record<'a> {
             policy: "",
             origin: None,
             access: "",
+            limit: "",
             client_certificate: None,
             referer: None,
             user_agent: None,

@@ -113,6 +113,9 @@ impl Line<'_> {
         if record.error.is_some() && !record.access.is_empty() {
             self.pair(Colour::Yellow, LogKey::Access, record);
         }
+        if !record.limit.is_empty() {
+            self.pair(Colour::Yellow, LogKey::Limit, record);
+        }
         if record.attempts > 1 {
             self.pair(Colour::Yellow, LogKey::Attempts, record);
         }

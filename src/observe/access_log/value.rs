@@ -99,6 +99,7 @@ impl<'a> Value<'a> {
             LogKey::Policy => Self::word(record.policy),
             LogKey::Origin => Self::url(record.origin, record.redact, ORIGIN_MAX),
             LogKey::Access => Self::word(record.access),
+            LogKey::Limit => Self::word(record.limit),
             LogKey::ClientCertificate => {
                 Self::text(record.client_certificate.unwrap_or_default(), CERTIFICATE_MAX)
             }

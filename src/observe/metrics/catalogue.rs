@@ -103,6 +103,12 @@ metrics! {
         "Requests with an Origin, by what the policy says of them.";
     ACCESS = "corsair_access_total", Counter ["access", "result"],
         "Requests that a table of access was asked about: admitted, refused, or error where too many passwords wait.";
+    LIMITED = "corsair_limited_total", Counter ["limit"],
+        "Requests that a limit has refused.";
+    LIMIT_KEYS_DROPPED = "corsair_limit_keys_dropped_total", Counter ["limit"],
+        "Who was forgotten of whom something was still to be known, for others who came.";
+    LIMIT_SHARED_FAILURES = "corsair_limit_shared_failures_total", Counter ["limit"],
+        "Requests that were counted here alone, for the server that the limit is shared at gave no answer in time.";
     BUFFERS = "corsair_buffers", Gauge ["state"],
         "Relay buffers: in use, or kept for the next one.";
     MEMORY_BOUND = "corsair_memory_bound_bytes", Gauge [],

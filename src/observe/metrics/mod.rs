@@ -45,10 +45,10 @@ pub use self::{
     histogram::Distribution,
     labels::{AccessResult, BufferState, CodeLabel, Direction, Leg, MethodLabel, PoolResult},
     named::{
-        AccessCounters, Connections, PolicyCounters, RouteCounters, ServerCounters, ServerTally,
-        UpstreamCounters,
+        AccessCounters, Connections, LimitCounters, PolicyCounters, RouteCounters, ServerCounters,
+        ServerTally, UpstreamCounters,
     },
-    sums::{AccessSums, PolicySums, RouteSums, ServerSums, UpstreamSums},
+    sums::{AccessSums, LimitSums, PolicySums, RouteSums, ServerSums, UpstreamSums},
 };
 use self::{
     causes::cause_index,
@@ -71,6 +71,7 @@ pub struct WorkerCounters {
     routes: Named<RouteCounters>,
     policies: Named<PolicyCounters>,
     access: Named<AccessCounters>,
+    limits: Named<LimitCounters>,
     upstreams: Named<UpstreamCounters>,
     servers: Named<ServerCounters>,
     /// The last requests that were refused.
@@ -83,6 +84,7 @@ pub const fn memory(
     routes: usize,
     policies: usize,
     access: usize,
+    limits: usize,
     upstreams: usize,
     servers: usize,
 ) -> usize {
@@ -94,6 +96,7 @@ pub const fn memory(
         + routes * (size_of::<RouteCounters>() + METHODS * CODES + NAME)
         + policies * (size_of::<PolicyCounters>() + NAME)
         + access * (size_of::<AccessCounters>() + NAME)
+        + limits * (size_of::<LimitCounters>() + NAME)
         + upstreams * (size_of::<UpstreamCounters>() + NAME)
         + servers * (size_of::<ServerCounters>() + CODES + NAME)
 }
@@ -132,6 +135,12 @@ impl WorkerCounters {
         self.access.get(name)
     }
 
+    /// The cells of a limit.
+    #[must_use]
+    pub fn limit(&self, name: &str) -> Arc<LimitCounters> {
+        self.limits.get(name)
+    }
+
     /// The cells of an upstream.
     #[must_use]
     pub fn upstream(&self, name: &str) -> Arc<UpstreamCounters> {
@@ -149,6 +158,7 @@ impl WorkerCounters {
         self.routes.forget_unused();
         self.policies.forget_unused();
         self.access.forget_unused();
+        self.limits.forget_unused();
         self.upstreams.forget_unused();
         self.servers.forget_unused();
     }
@@ -284,6 +294,12 @@ impl Metrics {
     #[must_use]
     pub fn access(&self, name: &str) -> AccessSums {
         self.named(name, |worker| &worker.access)
+    }
+
+    /// What the limit of this name has come to.
+    #[must_use]
+    pub fn limit(&self, name: &str) -> LimitSums {
+        self.named(name, |worker| &worker.limits)
     }
 
     /// What the upstream of this name has come to.
@@ -454,7 +470,9 @@ mod tests {
             E::CredentialsRefused => E::ClientRefused,
             E::ClientRefused => E::SiteRefused,
             E::SiteRefused => E::VerificationsBusy,
-            E::VerificationsBusy => E::LoopDetected,
+            E::VerificationsBusy => E::RateLimited,
+            E::RateLimited => E::ConcurrencyLimited,
+            E::ConcurrencyLimited => E::LoopDetected,
             E::LoopDetected => E::TooManyRedirects,
             E::TooManyRedirects => E::Internal,
             E::Internal => E::ConnectionLimit,

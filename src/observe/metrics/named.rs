@@ -87,6 +87,31 @@ impl AccessCounters {
     }
 }
 
+/// What a worker counts of one limit.
+#[derive(Debug, Default)]
+pub struct LimitCounters {
+    pub(super) limited: Cell,
+    pub(super) keys_dropped: Cell,
+    pub(super) shared_failures: Cell,
+}
+
+impl LimitCounters {
+    /// It has refused a request: `corsair_limited_total`.
+    pub fn limited(&self) {
+        self.limited.add(1);
+    }
+
+    /// It has forgotten somebody of whom something was still to be known: `corsair_limit_keys_dropped_total`.
+    pub fn key_dropped(&self) {
+        self.keys_dropped.add(1);
+    }
+
+    /// The server that it is shared at gave no answer in time: `corsair_limit_shared_failures_total`.
+    pub fn shared_failure(&self) {
+        self.shared_failures.add(1);
+    }
+}
+
 /// What a worker counts of one upstream, or of all targets of the gateway.
 #[derive(Debug, Default)]
 pub struct UpstreamCounters {

@@ -5,7 +5,9 @@ use super::{
     counts::{METHODS, STAGES, Sum, VERDICTS, verdict},
     histogram::{Distribution, Histogram, REQUEST_BOUNDS},
     labels::{AccessResult, CodeLabel, MethodLabel, PoolResult},
-    named::{AccessCounters, Codes, PolicyCounters, RouteCounters, ServerCounters, UpstreamCounters},
+    named::{
+        AccessCounters, Codes, LimitCounters, PolicyCounters, RouteCounters, ServerCounters, UpstreamCounters,
+    },
 };
 use crate::cors::{Reason, Stage};
 
@@ -105,6 +107,25 @@ impl AccessSums {
 impl Sum<AccessCounters> for AccessSums {
     fn sum(&mut self, worker: &AccessCounters) {
         self.results.sum(&worker.results);
+    }
+}
+
+/// The sums of a limit over all workers.
+#[derive(Debug, Default)]
+pub struct LimitSums {
+    /// `corsair_limited_total`.
+    pub limited: u64,
+    /// `corsair_limit_keys_dropped_total`.
+    pub keys_dropped: u64,
+    /// `corsair_limit_shared_failures_total`.
+    pub shared_failures: u64,
+}
+
+impl Sum<LimitCounters> for LimitSums {
+    fn sum(&mut self, worker: &LimitCounters) {
+        self.limited += worker.limited.value();
+        self.keys_dropped += worker.keys_dropped.value();
+        self.shared_failures += worker.shared_failures.value();
     }
 }
 

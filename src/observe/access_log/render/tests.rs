@@ -76,6 +76,7 @@ fn everything() -> Record<'static> {
         policy: "default",
         origin: Some(b"https://evil.example"),
         access: "staff",
+        limit: "api",
         client_certificate: Some(b"CN=a"),
         referer: Some(b"https://app.example.com/?token=s3cret&a=b"),
         user_agent: Some(b"Mozilla/5.0 (X11; Linux)"),
@@ -98,7 +99,7 @@ fn json_has_the_keys_of_the_table_in_their_order() {
          \"total_ms\":80.300,\"service\":\"routes\",\"route\":\"api\",\"upstream\":\"app\",\
          \"server\":\"https://10.0.0.1:8443\",\"attempts\":2,\"hops\":1,\"reused\":false,\"cors\":\"refused\",\
          \"cors_reason\":\"origin_not_allowed\",\"policy\":\"default\",\"origin\":\"https://evil.example\",\
-         \"access\":\"staff\",\"client_certificate\":\"CN=a\",\"user_agent\":\"Mozilla/5.0 (X11; Linux)\",\"request_id\":\"7f9c\",\
+         \"access\":\"staff\",\"limit\":\"api\",\"client_certificate\":\"CN=a\",\"user_agent\":\"Mozilla/5.0 (X11; Linux)\",\"request_id\":\"7f9c\",\
          \"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}"
     );
     let mut at = 0;
@@ -142,7 +143,7 @@ fn text_tells_what_is_asked_first_and_then_only_what_is_unusual() {
         (
             everything(),
             "2026-03-01T12:34:56.007Z 502 GET app.example.com/a?b=c 80.300ms app cause=http_response_incomplete \
-             access=staff attempts=2 hops=1 cors=refused cors_reason=origin_not_allowed origin=https://evil.example",
+             access=staff limit=api attempts=2 hops=1 cors=refused cors_reason=origin_not_allowed origin=https://evil.example",
         ),
         (Record::nothing(time(), 400, SecretNames::NONE), "2026-03-01T12:34:56.007Z 400 - - - -"),
     ] {
@@ -344,7 +345,7 @@ proptest! {
             referer: Some(&origin),
             ..everything()
         };
-        for (typed, words) in [("text", Some(13)), ("combined", None), ("{method}", None)] {
+        for (typed, words) in [("text", Some(14)), ("combined", None), ("{method}", None)] {
             let line = line(typed, &record);
             prop_assert!(line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{}", line);
             prop_assert!(words.is_none_or(|words| line.split(' ').count() == words), "{}", line);
