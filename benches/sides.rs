@@ -95,6 +95,7 @@ impl Stage {
                 secure: false,
                 loopback_listener: false,
                 listener: ListenerId::FIRST,
+                refusal: None,
                 handshake: None,
             };
             let patience = core.snapshot().config.timeouts.head;

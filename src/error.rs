@@ -91,6 +91,10 @@ pub enum Error {
     SiteRefused,
     /// So many passwords wait to be verified that this one cannot, or has waited too long.
     VerificationsBusy,
+    /// All memory of `max_memory` is spoken for.
+    MemoryLimit,
+    /// The client has `max_connections_per_client` connections already.
+    TooManyConnections,
     /// More requests have come than a `[limit.NAME]` lets come.
     RateLimited,
     /// More requests are under way than a `[limit.NAME]` lets be.
@@ -187,6 +191,8 @@ impl Error {
         Self::ClientRefused,
         Self::SiteRefused,
         Self::VerificationsBusy,
+        Self::MemoryLimit,
+        Self::TooManyConnections,
         Self::RateLimited,
         Self::ConcurrencyLimited,
         Self::LoopDetected,
@@ -246,7 +252,10 @@ impl Error {
             | Self::SiteRefused => Row(403, Proxy, "http_request_denied"),
             Self::CredentialsMissing | Self::CredentialsRefused => Row(401, Proxy, "http_request_denied"),
             Self::VerificationsBusy => Row(503, Proxy, "http_request_denied"),
-            Self::RateLimited | Self::ConcurrencyLimited => Row(429, Proxy, "http_request_denied"),
+            Self::MemoryLimit => Row(503, Proxy, "http_request_denied"),
+            Self::TooManyConnections | Self::RateLimited | Self::ConcurrencyLimited => {
+                Row(429, Proxy, "http_request_denied")
+            }
             Self::TargetAddressProhibited => Row(403, Proxy, "destination_ip_prohibited"),
             Self::LoopDetected | Self::TooManyRedirects => Row(508, Proxy, "proxy_loop_detected"),
             Self::Internal => Row(500, Proxy, "proxy_internal_error"),
@@ -376,6 +385,10 @@ impl fmt::Display for Error {
             Self::ClientRefused => "this is not served to clients of your network",
             Self::SiteRefused => "this is not served to pages of other sites",
             Self::VerificationsBusy => "too many passwords are being verified; try again soon",
+            Self::MemoryLimit => "all memory that may be taken is in use; try again soon",
+            Self::TooManyConnections => {
+                "too many connections are open from your network; send requests over those that you have, or close some"
+            }
             Self::RateLimited => "too many requests have come from you; Retry-After says when to send the next one",
             Self::ConcurrencyLimited => {
                 "too many requests of yours are under way; wait for one of them to end before you send the next one"

@@ -20,9 +20,9 @@ use corsair::{
     observe::metrics::Metrics,
     plan::Identity,
     proxy::snapshot::Published,
-    worker::{self, Assignment, GroupId, Loan, Reports, Seat, Stop, Terms},
+    worker::{self, Assignment, Capacity, GroupId, Loan, Reports, Seat, Stop, Terms},
 };
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 #[global_allocator]
 static COUNTED: dhat::Alloc = dhat::Alloc;
@@ -100,7 +100,7 @@ impl Worker {
             access_log: None,
             loans: vec![Loan { group: GroupId(0), listener: ListeningSocket::Tcp(listener), terms }],
             seat: (seat, mailbox.take().unwrap()),
-            permits: Arc::new(Semaphore::new(100)),
+            capacity: Capacity::of(&config(arguments).process),
             descriptors: Descriptors::new(100, 8),
             newcomers: Arc::default(),
             orders: mpsc::unbounded_channel().1,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
-use support::{Corsair, PATIENCE, certificates::Authority};
+use support::{Corsair, Origin, PATIENCE, certificates::Authority, eventually};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
     net::{TcpListener, TcpStream},
@@ -215,4 +215,47 @@ fn memory_stays_within_the_bound_that_was_told_with_trailers_at_their_limit() {
         let grown = corsair.peak_memory() - before;
         assert!(grown <= bound, "{grown} bytes grown, {bound} were told");
     });
+}
+
+/// Anonymous memory of a process, in bytes.
+fn anonymous(corsair: &Corsair) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", corsair.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn with_a_bound_on_memory_newcomers_without_a_place_are_told_so() {
+    let origin = Origin::echo();
+    let more = ["--max-memory=32m", "--timeout-head=1h", "--verbose"];
+    let corsair = Corsair::reverse(origin.address(), &more);
+    let get = "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example.com\r\n\r\n";
+    let bound = corsair.memory_bound("memory_bound_bytes");
+    assert!(bound < 32 << 20, "{bound}");
+    let mut slow = Vec::new();
+    // Each has begun its head, and takes its time.
+    let told = loop {
+        let mut client = corsair.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nX-A: b");
+        slow.push(client);
+        let mut newcomer = corsair.connect();
+        newcomer.send(get);
+        let response = newcomer.response();
+        if response.status != 200 {
+            break response;
+        }
+        assert!(slow.len() < 2_000, "there is room for any number");
+    };
+    assert_eq!((told.status, told.field("retry-after"), told.closes()), (503, Some("1"), true));
+    assert_eq!(told.field("access-control-allow-origin"), Some("*"));
+    assert!(told.text().contains("all memory that may be taken is in use"), "{}", told.text());
+    assert!(slow.len() > 30, "{}", slow.len());
+    assert!(anonymous(&corsair) < 32 << 20, "{}", anonymous(&corsair));
+    for client in &mut slow {
+        client.send("\r\n\r\n");
+    }
+    let served = slow.iter_mut().filter_map(|client| client.try_response("GET").ok());
+    let statuses: Vec<u16> = served.map(|response| response.status).collect();
+    assert!(statuses.iter().filter(|status| **status == 200).count() >= slow.len() - 1, "{statuses:?}");
+    eventually("there is a place again", || corsair.get("/", "").status == 200);
 }

@@ -335,6 +335,40 @@ fn whoever_is_forgotten_too_soon_is_counted() {
     assert_eq!(dropped, ["corsair_limit_keys_dropped_total{limit=\"api\"} 12"]);
 }
 
+#[test]
+fn a_client_has_so_many_connections_and_another_one_is_told() {
+    let origin = Origin::echo();
+    let corsair = Corsair::reverse(origin.address(), &["--max-connections-per-client=2"]);
+    let ask = |client: &mut Client| {
+        client.send(format!("GET / HTTP/1.1\r\nHost: localhost\r\n{ORIGIN}\r\n"));
+        client.response()
+    };
+    let mut held = [corsair.connect(), corsair.connect()];
+    assert!(held.iter_mut().all(|client| ask(client).status == 200));
+    let refused = ask(&mut corsair.connect());
+    assert_eq!((refused.status, refused.field("retry-after"), refused.closes()), (429, Some("1"), true));
+    assert_eq!(refused.field("access-control-allow-origin"), Some("*"));
+    assert!(refused.text().contains("too many connections are open from your network"), "{}", refused.text());
+    let preflight = corsair.ask(format!("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n{PREFLIGHT}\r\n"));
+    assert_eq!((preflight.status, preflight.closes()), (204, true), "a page hears why");
+    assert!(held.iter_mut().all(|client| ask(client).status == 200));
+    let [first, _second] = held;
+    first.reset();
+    eventually("there is a place again", || ask(&mut corsair.connect()).status == 200);
+}
+
+#[test]
+fn a_trusted_proxy_has_any_number_of_connections() {
+    let origin = Origin::echo();
+    let arguments = ["--max-connections-per-client=1", "--trusted-proxy=loopback"];
+    let corsair = Corsair::reverse(origin.address(), &arguments);
+    let mut clients = [(); 4].map(|()| corsair.connect());
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(client.response().status, 200);
+    }
+}
+
 /// A redis server on a port of its own.
 struct Redis {
     child: Child,

@@ -178,6 +178,26 @@ fn what_holds_for_the_life_of_the_process_is_named_and_kept() {
 }
 
 #[test]
+fn a_reload_that_could_take_more_memory_than_may_be_is_refused() {
+    let origin = Origin::always(answer("200 OK", "", "x"));
+    let before = format!("max_memory = \"48m\"\n{}", numbered(&origin, 1));
+    let scene = Scene::start(&before);
+    let more = format!(
+        "{}[limit.a]\nrate = \"1/1s\"\nkeys = 1000000\n",
+        before.replace("upstream = \"web\"", "upstream = \"web\"\nlimit = [\"a\"]")
+    );
+    let told = scene.reload(&more, "reload refused");
+    assert!(
+        told.contains("max_memory: ") && told.contains("restart the process, so that it serves fewer"),
+        "{told}"
+    );
+    assert_eq!(number(&mut scene.corsair.connect(), "/").as_deref(), Some("1"));
+    let next = before.replace("x-number = \"1\"", "x-number = \"2\"");
+    scene.reload(&next, "reloaded generation=2");
+    assert_eq!(number(&mut scene.corsair.connect(), "/").as_deref(), Some("2"));
+}
+
+#[test]
 fn a_file_that_is_watched_is_read_when_its_content_changes() {
     let origin = Origin::always(answer("200 OK", "", "x"));
     let scene = Scene::start(&format!("watch = true\n{}", numbered(&origin, 1)));

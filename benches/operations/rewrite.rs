@@ -49,6 +49,7 @@ fn client() -> Client {
         secure: false,
         loopback_listener: false,
         listener: ListenerId::FIRST,
+        refusal: None,
         handshake: None,
     }
 }

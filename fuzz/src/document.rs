@@ -75,12 +75,7 @@ impl Document<'_> {
             let (name, value) = way.split_once(" = ").unwrap_or((way, "{}"));
             self.line(name, value);
         }
-        for name in NAMES.iter().take(limits) {
-            self.header(Some("limit"), name);
-            let rate = self.pick(&["\"200/1m\"", "\"1/1h\"", "\"10/s\"", "\"1000000/1s\""]);
-            self.line("rate", rate);
-            self.settings("limit.", "limit.NAME.");
-        }
+        self.limits(limits);
         for _ in 0..self.below(3) {
             self.header(Some("[listen]"), "");
             let address =
@@ -133,6 +128,16 @@ impl Document<'_> {
         if accesses > 0 && self.one_in(2) {
             let name = NAMES[self.below(accesses)];
             self.line("access", &format!("[\"{name}\"]"));
+        }
+    }
+
+    /// So many limits.
+    fn limits(&mut self, limits: usize) {
+        for name in NAMES.iter().take(limits) {
+            self.header(Some("limit"), name);
+            let rate = self.pick(&["\"200/1m\"", "\"1/1h\"", "\"10/s\"", "\"1000000/1s\""]);
+            self.line("rate", rate);
+            self.settings("limit.", "limit.NAME.");
         }
     }
 
@@ -258,6 +263,7 @@ impl Document<'_> {
             (_, "PERCENT") => &["100%"],
             (Key::Workers, _) => &["1", "2", "auto"],
             (Key::LimitFields, _) => &["10", "1024"],
+            (Key::MaxMemory, "SIZE") => &["1g", "300m"],
             (Key::MaxConnections, _) => &["1", "100"],
             (_, "N") => &["1", "3", "16"],
             (_, "SIZE") => &["4k", "16k", "4096"],

@@ -44,7 +44,7 @@ _corsair() {
 
     case "${cmd}" in
         corsair)
-            opts="-c -l -u -v -q -h -V --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --rate-limit --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help --version check explain status reload generate help version"
+            opts="-c -l -u -v -q -h -V --config --watch --listen --workers --max-connections --max-connections-per-client --max-memory --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --rate-limit --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help --version check explain status reload generate help version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -97,6 +97,14 @@ _corsair() {
                     return 0
                     ;;
                 --max-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-connections-per-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -463,7 +471,7 @@ _corsair() {
             return 0
             ;;
         corsair__subcmd__check)
-            opts="-c -l -u -v -q -h --print --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --rate-limit --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help"
+            opts="-c -l -u -v -q -h --print --config --watch --listen --workers --max-connections --max-connections-per-client --max-memory --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --rate-limit --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -516,6 +524,14 @@ _corsair() {
                     return 0
                     ;;
                 --max-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-connections-per-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -882,7 +898,7 @@ _corsair() {
             return 0
             ;;
         corsair__subcmd__explain)
-            opts="-c -l -u -v -q -h --origin --method --header --credentials --upgrade --json --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --rate-limit --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help"
+            opts="-c -l -u -v -q -h --origin --method --header --credentials --upgrade --json --config --watch --listen --workers --max-connections --max-connections-per-client --max-memory --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --rate-limit --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -947,6 +963,14 @@ _corsair() {
                     return 0
                     ;;
                 --max-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-connections-per-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -2,14 +2,18 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{Config, ConfigFault, LeadsTo, Settings, compile::compile, machine::Machine, printed};
+use crate::{
+    config::{Config, ConfigFault, LeadsTo, Settings, compile::compile, machine::Machine, printed},
+    server::fit,
+};
 
 /// That all is fine, and what is effective, which with `print` is a configuration file; and every warning.
 ///
 /// # Errors
 /// Everything that is wrong.
 pub fn check(settings: &Settings, print: bool) -> Result<(String, Vec<ConfigFault>), Vec<ConfigFault>> {
-    let (config, warnings) = compile(settings, Machine::claim(), None)?;
+    let (mut config, warnings) = compile(settings, Machine::claim(), None)?;
+    fit(&mut config).map_err(|fault| vec![fault])?;
     // Where a server is may be a secret, too.
     let text = if print { printed::printed(settings) } else { settings.without_secrets(&summary(&config)) };
     Ok((text, warnings))

@@ -116,6 +116,10 @@ settings! {
             "Threads, or auto for one per usable core";
         MaxConnections = "max_connections", flag "max-connections": Value("N"),
             "Client connections at a time; by default 9 for every 20 file descriptors";
+        MaxConnectionsPerClient = "max_connections_per_client", flag "max-connections-per-client": Value("N") = "0",
+            "Those of one client (its /64 of IPv6) at a time, trusted proxies excepted; 0 for any number";
+        MaxMemory = "max_memory", flag "max-memory": Value("SIZE|off") = "off",
+            "Memory that the process may take: as many connections are served as fit, others are told with a 503";
         DrainDelay = "drain_delay", flag "drain-delay": Value("DURATION") = "0s",
             "How long to go on serving after TERM before the drain begins";
         DrainTimeout = "drain_timeout", flag "drain-timeout": Value("DURATION") = "30s",

@@ -5,8 +5,6 @@ pub(super) const MESSAGE: &str = "is not there yet; leave it out";
 
 /// Tables and settings of the root, of `[access.NAME]`, `[cors]`, `[gateway]`, `[[listen]]`, `[[route]]` and `[upstream.NAME]`.
 const LATER: &[&str] = &[
-    "max_connections_per_client",
-    "max_memory",
     "forward",
     "access.signed",
     "access.jwt",

@@ -11,6 +11,10 @@ pub struct Process {
     pub workers: NonZeroUsize,
     /// Client connections at a time, over all workers.
     pub max_connections: usize,
+    /// Those of one client at a time; `None`: any number. A reload changes it.
+    pub max_connections_per_client: Option<u32>,
+    /// Anonymous memory that the process may take, in bytes.
+    pub max_memory: Option<u64>,
     /// Bodies that each worker may splice at a time.
     pub pipes: usize,
     /// Attempts to connect that may run beside the first one of their request, over all workers.
@@ -64,6 +68,12 @@ pub(super) fn read(machine: Machine, reader: &mut Reader<'_>) -> Process {
     Process {
         workers,
         max_connections,
+        max_connections_per_client: reader.value(Key::MaxConnectionsPerClient, |text| {
+            values::count(text, 0..=1_000_000).map(|most| u32::try_from(most).ok().filter(|most| *most > 0))
+        }),
+        max_memory: reader.value(Key::MaxMemory, |text| {
+            values::or_word(text, "off", |text| values::size_within(text, LEAST_MEMORY..=u64::MAX))
+        }),
         races: machine.descriptors.saturating_sub(max_connections.saturating_mul(2)) / 8,
         lookups: (machine.descriptors / FILES_FOR_A_LOOKUP / workers).clamp(4, 64),
         pipes: pipes(machine, max_connections, workers),
@@ -82,6 +92,7 @@ pub(super) fn kept(mut process: Process, before: &Process, reader: &mut Reader<'
     let differs = [
         (Key::Workers, process.workers != before.workers),
         (Key::MaxConnections, process.max_connections != before.max_connections),
+        (Key::MaxMemory, process.max_memory != before.max_memory),
         (Key::User, process.run_as != before.run_as),
         (Key::Watch, process.watch != before.watch),
     ];
@@ -90,12 +101,28 @@ pub(super) fn kept(mut process: Process, before: &Process, reader: &mut Reader<'
     }
     process.workers = before.workers;
     process.max_connections = before.max_connections;
+    process.max_memory = before.max_memory;
     process.run_as.clone_from(&before.run_as);
     process.watch = before.watch;
     (process.pipes, process.races, process.lookups) = (before.pipes, before.races, before.lookups);
     process.largest_head = before.largest_head;
     process
 }
+
+impl Process {
+    /// Connections beside those that are served, to be told that there is no memory for them; without a bound on that
+    /// they wait instead.
+    #[must_use]
+    pub fn reserve(&self) -> usize {
+        self.max_memory.map_or(0, |_| RESERVE_OF_A_WORKER * self.workers.get())
+    }
+}
+
+/// The least that can be promised: the program itself, and a few connections.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+/// Connections that each worker can tell at a time that there is no memory for them.
+const RESERVE_OF_A_WORKER: usize = 8;
 
 fn run_as(reader: &mut Reader<'_>) -> Option<RunAs> {
     // Empty in a file is nobody.

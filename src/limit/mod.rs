@@ -18,6 +18,7 @@
 //! | 7 | A rate that is shared is divided among as many processes as are known | experience | `limit::table::tests::a_shared_rate_is_divided_among_as_many_as_are_known` |
 //! | 8 | A limit is asked last: neither a preflight nor what CORS, a method, access or the size of a body refuses takes a place in it, and what another limit refuses takes none either | Fetch, "CORS-preflight fetch" | `rate_limits::what_is_refused_before_takes_no_place`, `rate_limits::all_limits_must_admit_and_one_that_refuses_costs_nothing_at_the_others` |
 //! | 9 | A 429 says when to come again, in fields that scripts can read | RFC 6585 §4; RFC 9110 §10.2.3 | `rate_limits::too_many_requests_are_a_429_that_a_page_can_read` |
+//! | 10 | A client network has so many connections at most; who is let in by a trusted proxy is counted by who they are, and the proxy itself is not | experience | `limit::connections::tests::so_many_of_one_network_and_as_many_of_another`, `limit::connections::tests::hardly_anybody_is_taken_for_more_than_they_have`, `rate_limits::a_client_has_so_many_connections_and_another_one_is_told` |
 
 mod rate;
 
@@ -27,7 +28,10 @@ mod places;
 
 mod table;
 
+mod connections;
+
 pub use self::{
+    connections::ConnectionsByClient,
     key::{Asked, CountedBy, Person},
     rate::{Exceeded, Rate},
     table::{Counted, Limit, Limited, Running, Shared, State},

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, rc::Rc};
 
-use crate::{config::ListenerId, tls::ServerHandshake};
+use crate::{config::ListenerId, error::Error, tls::ServerHandshake};
 
 /// Who sends the request, and how it reached us.
 #[derive(Clone, Debug)]
@@ -18,6 +18,28 @@ pub struct Client {
     pub loopback_listener: bool,
     /// The listener that it came to.
     pub listener: ListenerId,
+    /// Why nothing is served on the connection.
+    pub refusal: Option<Refusal>,
     /// What its handshake has told; `None` where there was none.
     pub handshake: Option<Rc<ServerHandshake>>,
+}
+
+/// Why a connection is only told that it is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// What it would take is not there.
+    Memory,
+    /// Its client has as many as it may have.
+    Connections,
+}
+
+impl Refusal {
+    /// What its request is told.
+    #[must_use]
+    pub const fn error(self) -> Error {
+        match self {
+            Self::Memory => Error::MemoryLimit,
+            Self::Connections => Error::TooManyConnections,
+        }
+    }
 }

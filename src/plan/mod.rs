@@ -83,7 +83,7 @@ pub use self::{
     asker::Asker,
     attempts::{AttemptEnd, Attempts, Step},
     body::{BodyProgress, request_body_limits, response_body_limits},
-    client::Client,
+    client::{Client, Refusal},
     date::Date,
     identity::{Identity, RequestId},
     request::{is_counted, request},

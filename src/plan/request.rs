@@ -63,7 +63,7 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
             Action::Respond(answer) => answer == Answer::LastHop,
             Action::Exchange(_) => false,
         };
-    if is_last {
+    if is_last || client.refusal.is_some() {
         plan.persistence = Persistence::Close;
     }
     (plan, action)
@@ -120,6 +120,9 @@ fn action(
     let taker = taker.as_mut().map_err(|error| *error)?;
     if plan.cors.edge_status(config.policy(route.policy)).is_some() {
         return Ok(Action::Respond(Answer::Cors));
+    }
+    if let Some(refusal) = client.refusal {
+        return Err(refusal.error());
     }
     let found = mem::replace(&mut taker.found, Err(Error::Internal))?;
     if !route.methods.admit(request.method_name()) {

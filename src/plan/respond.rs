@@ -133,6 +133,8 @@ impl Responder<'_> {
                 error,
                 Error::ConnectionLimit
                     | Error::VerificationsBusy
+                    | Error::MemoryLimit
+                    | Error::TooManyConnections
                     | Error::RateLimited
                     | Error::ConcurrencyLimited
             ) {
@@ -211,9 +213,13 @@ const fn added(error: Option<Error>) -> &'static [&'static str] {
         Some(Error::CredentialsMissing | Error::CredentialsRefused) => {
             &["Date", "Via", "Proxy-Status", "X-Request-Id", "WWW-Authenticate"]
         }
-        Some(Error::ConnectionLimit | Error::VerificationsBusy | Error::ConcurrencyLimited) => {
-            &["Date", "Via", "Proxy-Status", "X-Request-Id", "Retry-After"]
-        }
+        Some(
+            Error::ConnectionLimit
+            | Error::VerificationsBusy
+            | Error::MemoryLimit
+            | Error::TooManyConnections
+            | Error::ConcurrencyLimited,
+        ) => &["Date", "Via", "Proxy-Status", "X-Request-Id", "Retry-After"],
         Some(Error::RateLimited) => &[
             "Date",
             "Via",

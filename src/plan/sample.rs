@@ -37,6 +37,7 @@ pub(crate) fn client() -> Client {
         secure: false,
         loopback_listener: false,
         listener: ListenerId::FIRST,
+        refusal: None,
         handshake: None,
     }
 }

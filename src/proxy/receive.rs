@@ -56,6 +56,8 @@ pub(crate) struct Receiver<'a, 'c> {
     pub(crate) idle: &'a mut IdleSlot<'c>,
     /// For how long the first byte is waited for.
     pub(crate) patience: Duration,
+    /// Its request is only refused: then its head has no more time than its first byte.
+    pub(crate) is_refused: bool,
     /// The connection leaves the runtime once it has been idle for long.
     pub(crate) may_leave: bool,
     /// What has come; none while nothing has.
@@ -162,7 +164,8 @@ impl Receiver<'_, '_> {
                 Poll::Pending => {
                     self.buffer = Some(buffer);
                     let begun = *self.progress.begun.get_or_insert_with(Instant::now);
-                    let patience = self.snapshot().config.timeouts.head;
+                    let patience =
+                        if self.is_refused { self.patience } else { self.snapshot().config.timeouts.head };
                     return self.timer.poll_until(cx, begun + patience).map(|()| Wait::Expired);
                 }
             }

@@ -55,14 +55,25 @@ impl Connections {
         let mut idle = core.idle.slot();
         let mut early = None;
         let after = loop {
-            let Connection { stream, timer, bound, .. } = &mut *connection;
+            let Connection { stream, timer, bound, client, .. } = &mut *connection;
+            let is_refused = client.refusal.is_some();
             // What belongs to it could not be kept outside of the runtime.
             let may_leave = can_leave && bound.is_empty();
             let (buffer, progress) = (early.take(), HeadProgress::default());
             let idle = &mut idle;
             let snapshot = None;
-            let mut receiver =
-                Receiver { core, may_leave, stream, timer, idle, patience, buffer, progress, snapshot };
+            let mut receiver = Receiver {
+                core,
+                may_leave,
+                is_refused,
+                stream,
+                timer,
+                idle,
+                patience,
+                buffer,
+                progress,
+                snapshot,
+            };
             let received = receiver.receive().await;
             let snapshot = receiver.snapshot.take();
             match received {

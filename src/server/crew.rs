@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, io, rc::Rc, sync::Arc, thread, time::Duration};
 
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
+    sync::{mpsc, watch},
     time::Instant,
 };
 
@@ -22,8 +22,8 @@ use crate::{
     plan::Identity,
     proxy::{core::descriptors, snapshot::Published},
     worker::{
-        self, Assignment, Event, GroupId, Handover, MailboxHome, Newcomers, Order, Report, Reports, Seat,
-        Stop,
+        self, Assignment, Capacity, Event, GroupId, Handover, MailboxHome, Newcomers, Order, Report, Reports,
+        Seat, Stop,
     },
 };
 
@@ -51,7 +51,7 @@ struct Means {
     published: Arc<Published>,
     identity: Arc<Identity>,
     access_log: Option<Rc<AccessLog>>,
-    permits: Arc<Semaphore>,
+    capacity: Arc<Capacity>,
     descriptors: Arc<Descriptors>,
     newcomers: Arc<Newcomers>,
     reports: mpsc::UnboundedSender<Report>,
@@ -104,7 +104,7 @@ impl Crew {
             published: Published::new(Arc::clone(config)),
             identity: Arc::new(Identity::random()),
             access_log,
-            permits: Arc::new(Semaphore::new(config.process.max_connections.min(Semaphore::MAX_PERMITS))),
+            capacity: Capacity::of(&config.process),
             descriptors: descriptors(config),
             newcomers: Arc::default(),
             reports: sender,
@@ -303,7 +303,7 @@ impl Crew {
             let _ = sender.send(Order::Answer);
         }
         member.orders = sender;
-        let Means { published, identity, access_log, permits, descriptors, newcomers, reports, .. } =
+        let Means { published, identity, access_log, capacity, descriptors, newcomers, reports, .. } =
             &self.means;
         let reports = Reports { worker: index, sender: reports.clone() };
         let assignment = Assignment {
@@ -313,7 +313,7 @@ impl Crew {
             access_log: access_log.as_ref().map(|log| log.handle()),
             loans,
             seat: (member.seat.clone(), mailbox),
-            permits: Arc::clone(permits),
+            capacity: Arc::clone(capacity),
             descriptors: Arc::clone(descriptors),
             newcomers: Arc::clone(newcomers),
             orders,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::net::listen::ListenError;
+use crate::{config::ConfigFault, net::listen::ListenError};
 
 /// Why the process cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum ServeError {
     /// The user to become is none, or cannot be become.
     #[error("--user: {0}")]
     User(String),
+    /// What may be taken of memory is too little.
+    #[error("{0}")]
+    Memory(ConfigFault),
     /// The group to become is none.
     #[error("--group: {0}")]
     Group(String),
@@ -31,6 +34,6 @@ impl ServeError {
     /// Whether what was asked for cannot be done, rather than that something failed.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::AccessLog(_) | Self::User(_) | Self::Group(_))
+        matches!(self, Self::AccessLog(_) | Self::Memory(_) | Self::User(_) | Self::Group(_))
     }
 }

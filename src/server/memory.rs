@@ -4,10 +4,11 @@ use crate::{
     admin,
     admission::Way,
     config::{
-        AccessLog, Config, Endpoint, LeadsTo, Place, Redirects, Resolution, Route, Upstream, UpstreamId,
+        AccessLog, Config, ConfigFault, Endpoint, LeadsTo, Place, Redirects, Resolution, Route, Upstream,
+        UpstreamId,
     },
     http1::fields::Field,
-    limit::{Shared, State},
+    limit::{ConnectionsByClient, Shared, State},
     net::{
         dns::{LOOKUP_MEMORY, LOOKUPS_OF_GOOD, MAX_NAMES, NAME_MEMORY},
         handshake::{HANDSHAKES, TLS_MEMORY, UNPROVEN_MEMORY},
@@ -39,6 +40,63 @@ const VERIFIER_MEMORY: usize = 256 << 10;
 
 /// What a connection to a redis server takes, in bytes, with what waits in it.
 const REDIS_MEMORY: usize = 64 << 10;
+
+/// What the program takes without traffic, in bytes: itself, and each of its workers.
+const OWN_MEMORY: (usize, usize) = (6 << 20, 1 << 20);
+
+/// The fewest connections that are worth to be served.
+const FEWEST: usize = 8;
+
+/// Lets as many connections be served as fit into `max_memory`, if there is such a bound.
+///
+/// # Errors
+/// Hardly any do; it says what is needed.
+pub fn fit(config: &mut Config) -> Result<(), ConfigFault> {
+    let Some(bound) = config.process.max_memory else { return Ok(()) };
+    let (mut fewest, mut most) = (FEWEST.min(config.process.max_connections), config.process.max_connections);
+    let mut takes = |connections| {
+        config.process.max_connections = connections;
+        own(config) + MemoryBound::of(config).total()
+    };
+    let needed = takes(fewest);
+    if needed > bound {
+        let message = format!(
+            "{bound} bytes are too few: {fewest} connections of this configuration can take {needed}; allow more, or \
+             lower --limit-head, --limit-buffer, --workers or keys of [limit.NAME]"
+        );
+        return Err(ConfigFault { key: "max_memory".into(), message, place: None });
+    }
+    while fewest < most {
+        let middle = fewest + (most - fewest).div_ceil(2);
+        if takes(middle) > bound {
+            most = middle - 1;
+        } else {
+            fewest = middle;
+        }
+    }
+    config.process.max_connections = fewest;
+    Ok(())
+}
+
+/// Whether what `next` can take fits into the bound that holds for the life of the process.
+///
+/// # Errors
+/// It does not.
+pub(super) fn fits(next: &Config) -> Result<(), String> {
+    let takes = own(next) + MemoryBound::of(next).total();
+    match next.process.max_memory {
+        Some(bound) if takes > bound => Err(format!(
+            "max_memory: {} connections of this configuration can take {takes} bytes, and {bound} are allowed; restart \
+             the process, so that it serves fewer",
+            next.process.max_connections
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn own(config: &Config) -> u64 {
+    product(1, OWN_MEMORY.0) + product(config.process.workers.get(), OWN_MEMORY.1)
+}
 
 /// The most user memory that traffic can take, in bytes, by what takes it. What corsair takes without traffic comes
 /// beside it, and so do files that the operator gives it to read.
@@ -74,7 +132,8 @@ impl MemoryBound {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let workers = config.process.workers.get();
-        let most = config.process.max_connections;
+        // Those that are only told that there is no memory take as much as others.
+        let most = config.process.max_connections + config.process.reserve();
         let client_chains = client_tls(config).any(ServerTls::asks_for_certificates);
         let https =
             |upstream: &Upstream| upstream.endpoints.iter().any(|server| server.scheme == Scheme::Https);
@@ -101,7 +160,7 @@ impl MemoryBound {
             },
             // Those of the workers, and the sums over them.
             counters: product(workers + 1, counters(config)),
-            limits: limits(config),
+            limits: limits(config) + product(1, ConnectionsByClient::memory(config.process.max_connections)),
             admin: if config.admin.listen.is_some() {
                 product(1, admin::MEMORY_OF_CONNECTIONS + admin::answer_memory(config))
             } else {
@@ -323,6 +382,32 @@ mod tests {
             let config = sample::compiled(&sample::file(&text, &[]));
             assert_eq!(names(&config, MAX_NAMES), 3 * each, "{upstream}");
         }
+    }
+
+    #[test]
+    fn as_many_connections_are_served_as_fit() {
+        let fitted = |typed: &str| {
+            let mut config = config(&["--upstream=http://127.0.0.1:1", "--workers=2", typed]);
+            config.process.max_connections = 5_000;
+            fit(&mut config).map(|()| config)
+        };
+        let served = |typed: &str| fitted(typed).expect("some fit").process.max_connections;
+        assert_eq!((served("--max-memory=off"), served("--max-memory=4g")), (5_000, 5_000));
+        let config = fitted("--max-memory=64m").expect("some fit");
+        assert!((100..1_000).contains(&config.process.max_connections), "{}", config.process.max_connections);
+        let takes = own(&config) + MemoryBound::of(&config).total();
+        assert!((62 << 20..=64 << 20).contains(&takes), "{takes}");
+        assert!(fits(&config).is_ok());
+        let mut more = config;
+        more.limits.buffer = 1 << 20;
+        assert!(fits(&more).is_err_and(|fault| fault.starts_with("max_memory: ")));
+        let fault = fitted("--max-memory=16m").map(|config| config.process.max_connections);
+        assert!(
+            fault
+                .as_ref()
+                .is_err_and(|fault| fault.to_string().starts_with("max_memory: 16777216 bytes are too few"))
+                || fault.is_ok_and(|connections| connections < 100)
+        );
     }
 
     #[test]

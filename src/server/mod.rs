@@ -53,6 +53,7 @@
 //! | 29 | A socket file that nobody listens on makes room for a listener; one that somebody listens on, and a file that is no socket, are never removed | experience | `unix_listener::what_a_killed_process_has_left_makes_room`, `unix_listener::a_socket_that_is_listened_on_is_left_alone`, `unix_listener::a_file_that_is_no_socket_is_never_removed`, `net::unix::tests::a_socket_that_somebody_has_stays_theirs_also_with_a_full_queue` |
 //! | 30 | The file of a Unix socket is removed when its listener is taken back and when the process ends for good, and by nobody while another process has the socket, be that a successor or a service manager | experience | `unix_listener::the_file_is_gone_when_the_process_stops`, `unix_listener::a_reload_adds_a_unix_socket_and_takes_it_back`, `unix_listener::an_upgrade_takes_unix_sockets_along_and_the_last_process_removes_their_files`, `unix_listener::an_upgrade_that_fails_leaves_the_file_and_one_that_drops_the_listener_removes_it`, `unix_listener::a_unix_socket_of_a_service_manager_is_served_and_stays_its_own`, `unix_listener::a_socket_of_another_program_by_the_same_name_is_not_removed` |
 //! | 31 | Only this machine reaches a Unix socket: it counts as loopback | experience | `unix_listener::a_gateway_on_a_unix_socket_is_one_on_loopback` |
+//! | 32 | With `max_memory` as many connections are served as fit into it, and a newcomer beyond them is told so; a configuration that could take more is refused | experience | `memory::with_a_bound_on_memory_newcomers_without_a_place_are_told_so`, `server::memory::tests::as_many_connections_are_served_as_fit`, `reload::a_reload_that_could_take_more_memory_than_may_be_is_refused` |
 
 mod fault;
 
@@ -106,7 +107,11 @@ use self::{
     signals::Signals,
     upgrade::Program,
 };
-pub use self::{fault::ServeError, memory::MemoryBound, reload::Origin};
+pub use self::{
+    fault::ServeError,
+    memory::{MemoryBound, fit},
+    reload::Origin,
+};
 use crate::{
     config::{self, Config},
     observe::{
@@ -124,7 +129,8 @@ const LOG_FLUSH: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// See [`ServeError`].
-pub fn run(config: Config, origin: Origin) -> Result<ExitCode, ServeError> {
+pub fn run(mut config: Config, origin: Origin) -> Result<ExitCode, ServeError> {
+    fit(&mut config).map_err(ServeError::Memory)?;
     // First, while nothing else has descriptors or threads.
     let mut inherited = Inherited::from_environment();
     let program = Program::of_this_process().map_err(ServeError::Start)?;

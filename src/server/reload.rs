@@ -7,7 +7,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
-use super::{crew::Crew, memory::MemoryBound, notify};
+use super::{
+    crew::Crew,
+    memory::{MemoryBound, fits},
+    notify,
+};
 use crate::config::{
     Config, ConfigFault, Settings,
     compile::compile,
@@ -66,6 +70,7 @@ fn apply(
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    fits(&next).map_err(|fault| vec![fault])?;
     match crew.reconfigure(&next) {
         Ok((generation, changes)) => {
             *config = next;

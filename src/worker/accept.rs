@@ -4,13 +4,12 @@ use std::{
     cell::{Cell, RefCell},
     pin::pin,
     rc::Rc,
-    sync::Arc,
     time::Duration,
 };
 
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -21,7 +20,7 @@ use super::{
 };
 use crate::{
     net::listen::{Accepted, Acceptor},
-    plan::Client,
+    plan::{Client, Refusal},
 };
 
 /// Accepts until the listener is taken back or the process stops; then what is queued already, unless a successor
@@ -40,15 +39,19 @@ pub(super) async fn accept(
         loop {
             // Accepted first: a permit that waits with an idle listener would be missing at a busy one.
             let accepted = acceptor.accept(|| worker.relieve()).await;
-            if let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned() {
+            if let Some(permit) = worker.capacity.place() {
                 give(accepted, permit);
                 continue;
             }
             in_hand.set(Some(accepted));
             // Boxed: rare.
-            let Some(permit) = Box::pin(make_and_take(&worker)).await else { return };
-            if let Some(accepted) = in_hand.take() {
-                give(accepted, permit);
+            let Some(place) = Box::pin(place(&worker)).await else { return };
+            match (in_hand.take(), place) {
+                (Some(accepted), Place::Served(permit)) => give(accepted, permit),
+                (Some(accepted), Place::Refused(permit)) => {
+                    admit(&worker, terms.borrow().clone(), accepted, permit, Some(Refusal::Memory));
+                }
+                (None, _) => {}
             }
         }
     };
@@ -60,10 +63,10 @@ pub(super) async fn accept(
     };
     if told == Some(Stop::Drain) {
         // Places are for those that ask for nothing but an end.
-        while let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned()
+        while let Some(permit) = worker.capacity.place()
             && let Some(accepted) = in_hand.take().or_else(|| acceptor.try_drain())
         {
-            admit(&worker, terms.borrow().clone(), accepted, permit);
+            admit(&worker, terms.borrow().clone(), accepted, permit, None);
         }
         return;
     }
@@ -81,22 +84,49 @@ pub(super) async fn accept(
 
 /// A place for one more connection; nothing when the process ends.
 async fn permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
-    if let Ok(permit) = Arc::clone(&worker.permits).try_acquire_owned() {
+    if let Some(permit) = worker.capacity.place() {
         return Some(permit);
     }
     Box::pin(make_and_take(worker)).await
 }
 
+/// A place for a connection.
+enum Place {
+    Served(OwnedSemaphorePermit),
+    /// It is only told that it is not served.
+    Refused(OwnedSemaphorePermit),
+}
+
+/// A place for one more connection. Where memory is bounded it is given up soon: then the connection is told so, and those
+/// behind it too, without waiting as long again.
+async fn place(worker: &Worker) -> Option<Place> {
+    if !worker.capacity.refuses() {
+        return make_and_take(worker).await.map(Place::Served);
+    }
+    let now = Instant::now();
+    if worker.full_until.get().is_none_or(|until| until <= now) {
+        if let Ok(permit) = timeout(ROOM_WAIT, make_and_take(worker)).await {
+            return permit.map(Place::Served);
+        }
+        worker.full_until.set(Some(Instant::now() + ROOM_WAIT));
+    } else if worker.end_longest_idle()
+        && let Some(permit) = worker.capacity.place()
+    {
+        return Some(Place::Served(permit));
+    }
+    worker.capacity.reserved().await.map(Place::Refused)
+}
+
 /// Waits for a place, and has idle connections make room (rule 11 of [`worker`](super)).
 async fn make_and_take(worker: &Worker) -> Option<OwnedSemaphorePermit> {
     let _waiting = worker.newcomers.arrive();
-    let mut place = pin!(Arc::clone(&worker.permits).acquire_owned());
+    let mut place = pin!(worker.capacity.next_place());
     loop {
         if !worker.end_longest_idle() {
             worker.newcomers.call();
         }
         if let Ok(permit) = timeout(ROOM_WAIT, &mut place).await {
-            return permit.ok();
+            return permit;
         }
     }
 }
@@ -106,7 +136,7 @@ const ROOM_WAIT: Duration = Duration::from_millis(10);
 
 /// Serves a connection here, or hands it over to a worker that has clearly less to do.
 fn assign(worker: &Rc<Worker>, terms: Terms, accepted: Accepted, permit: OwnedSemaphorePermit) {
-    let Some(other) = worker.seat.better() else { return admit(worker, terms, accepted, permit) };
+    let Some(other) = worker.seat.better() else { return admit(worker, terms, accepted, permit, None) };
     let (socket, address) = accepted;
     // Fails only for a socket that the runtime has lost.
     let Ok(socket) = socket.detach() else { return };
@@ -143,11 +173,17 @@ fn admit_handover(worker: &Rc<Worker>, handover: Handover) {
     let Handover { socket, address, terms, permit } = handover;
     // A socket that the runtime cannot watch is closed, as it would be at an accept.
     if let Ok(socket) = socket.attach() {
-        admit(worker, terms, (socket, address), permit);
+        admit(worker, terms, (socket, address), permit, None);
     }
 }
 
-fn admit(worker: &Rc<Worker>, terms: Terms, accepted: Accepted, permit: OwnedSemaphorePermit) {
+fn admit(
+    worker: &Rc<Worker>,
+    terms: Terms,
+    accepted: Accepted,
+    permit: OwnedSemaphorePermit,
+    refusal: Option<Refusal>,
+) {
     let ((socket, address), Terms { listener, proxy_protocol, tls, loopback }) = (accepted, terms);
     let client = Client {
         address,
@@ -155,11 +191,12 @@ fn admit(worker: &Rc<Worker>, terms: Terms, accepted: Accepted, permit: OwnedSem
         secure: tls.is_some(),
         loopback_listener: loopback,
         listener,
+        refusal,
         handshake: None,
     };
     let ticket = Ticket::new(worker, client, permit);
     let snapshot = worker.core.snapshot();
     socket.bound_unix_buffer(snapshot.config.limits.socket_buffer);
-    let patience = snapshot.config.timeouts.head;
+    let patience = ticket.patience(&snapshot.config);
     serve_arrival(worker, Arrival { socket, proxy_protocol, tls, ticket, patience });
 }

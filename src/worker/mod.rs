@@ -33,6 +33,8 @@
 
 mod newcomers;
 
+mod capacity;
+
 mod handover;
 
 mod tasks;
@@ -55,7 +57,7 @@ use std::{io, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     runtime::{Builder, LocalOptions},
-    sync::{Semaphore, mpsc, watch},
+    sync::{mpsc, watch},
     task::{JoinHandle, spawn_local},
     time::timeout,
 };
@@ -68,6 +70,7 @@ use self::{
     upkeep::{give_back, give_up, sweep},
 };
 pub use self::{
+    capacity::Capacity,
     handover::{Handover, Mailbox, MailboxHome, Seat, Terms},
     listening::Reports,
     newcomers::Newcomers,
@@ -94,8 +97,8 @@ pub struct Assignment {
     pub loans: Vec<Loan>,
     /// Its seat among the workers, and what they hand over to it.
     pub seat: (Seat<Handover>, Mailbox<Handover>),
-    /// Client connections that the process may still accept.
-    pub permits: Arc<Semaphore>,
+    /// How many client connections there may be.
+    pub capacity: Arc<Capacity>,
     /// What its connections to upstreams may take of the descriptors of the process.
     pub descriptors: Arc<Descriptors>,
     /// Those that wait for such a permit.
@@ -126,7 +129,7 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
         access_log,
         loans,
         seat,
-        permits,
+        capacity,
         descriptors,
         newcomers,
         mut orders,
@@ -136,7 +139,7 @@ async fn serve(assignment: Assignment) -> io::Result<()> {
     let (seat, mailbox) = seat;
     let core = Core::among(published, identity, counters, access_log, descriptors);
     let drain_timeout = core.process.drain_timeout;
-    let worker = Worker::new(core, seat, permits, newcomers)?;
+    let worker = Worker::new(core, seat, capacity, newcomers)?;
     let _end = LetGo(Rc::clone(&worker));
     let mut listening = Listening::new(Rc::clone(&worker), stop.clone(), reports.clone());
     for loan in loans {

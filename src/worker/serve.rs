@@ -65,7 +65,7 @@ async fn open(
 ) -> Opened {
     let (deadline, is_trusted) = {
         let config = &worker.core.snapshot().config;
-        (Instant::now() + config.timeouts.head, config.trust.proxies.trusts_peer(ticket.peer()))
+        (Instant::now() + ticket.patience(config), config.trust.proxies.trusts_peer(ticket.peer()))
     };
     if proxy_protocol && is_trusted {
         let received = timeout_at(deadline, proxy_header::receive(&mut socket, ticket.peer()));

@@ -3,23 +3,24 @@
 use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit},
     time::Instant,
 };
 
 use super::{
+    capacity::Capacity,
     handover::{Handover, Seat},
     newcomers::Newcomers,
     tasks::WaitingTasks,
 };
 use crate::{
-    config::ListenerId,
+    config::{Config, ListenerId},
     net::{parked::ParkedSet, socket::Socket},
     observe::metrics::Leg,
-    plan::Client,
+    plan::{Client, Refusal},
     proxy::{core::Core, serve::Connections},
     tls::{ServerHandshake, ServerTls},
-    trust::Source,
+    trust::{ClientNetwork, Source},
 };
 
 /// What one worker's tasks share beside the core.
@@ -35,10 +36,12 @@ pub(super) struct Worker {
     pub(super) parked: ParkedSet<Ticket>,
     /// Tasks whose connections have ended.
     pub(super) tasks: WaitingTasks<Arrival>,
-    /// Client connections that the process may still accept.
-    pub(super) permits: Arc<Semaphore>,
+    /// How many client connections there may be.
+    pub(super) capacity: Arc<Capacity>,
     /// Those that wait for such a permit, at all workers.
     pub(super) newcomers: Arc<Newcomers>,
+    /// Until when nobody is waited for who would make room.
+    pub(super) full_until: Cell<Option<Instant>>,
     /// A connection has ended, and with it a descriptor is free.
     pub(super) freed: Rc<Notify>,
     /// A task that it cannot do without has panicked.
@@ -53,7 +56,7 @@ impl Worker {
     pub(super) fn new(
         core: Rc<Core>,
         seat: Seat<Handover>,
-        permits: Arc<Semaphore>,
+        capacity: Arc<Capacity>,
         newcomers: Arc<Newcomers>,
     ) -> io::Result<Rc<Self>> {
         Ok(Rc::new(Self {
@@ -63,8 +66,9 @@ impl Worker {
             connections: Cell::new(0),
             parked: ParkedSet::new()?,
             tasks: WaitingTasks::default(),
-            permits,
+            capacity,
             newcomers,
+            full_until: Cell::new(None),
             freed: Rc::new(Notify::new()),
             broken: Notify::new(),
         }))
@@ -104,6 +108,9 @@ impl Worker {
 /// How long a connection that is not parked has its place at least when its request has been answered.
 const MOMENT: Duration = Duration::from_millis(50);
 
+/// How long the head of a request may take that is only refused: others want to hear the same.
+const REFUSAL_WAIT: Duration = Duration::from_secs(1);
+
 /// What a connection has from its accept to its end. It is kept for every parked one, which all are plain: what a
 /// handshake has told is none of it.
 pub(super) struct Ticket {
@@ -112,15 +119,30 @@ pub(super) struct Ticket {
     secure: bool,
     loopback_listener: bool,
     listener: ListenerId,
+    refusal: Option<Refusal>,
+    /// Whether it counts among those of its client.
+    is_counted: bool,
     /// Counts it for so long.
-    _guard: Guard,
+    guard: Guard,
 }
 
 impl Ticket {
-    /// Counts one more connection, for which `permit` was taken.
+    /// Counts one more connection, for which `permit` was taken. Where its client has as many as it may have, it is told so.
     pub(super) fn new(worker: &Rc<Worker>, client: Client, permit: OwnedSemaphorePermit) -> Self {
-        let Client { address, anonymous, secure, loopback_listener, listener, handshake: _ } = client;
-        Self { address, anonymous, secure, loopback_listener, listener, _guard: Guard::new(worker, permit) }
+        let Client { address, anonymous, secure, loopback_listener, listener, refusal, handshake: _ } =
+            client;
+        let mut ticket = Self {
+            address,
+            anonymous,
+            secure,
+            loopback_listener,
+            listener,
+            refusal,
+            is_counted: false,
+            guard: Guard::new(worker, permit),
+        };
+        ticket.count();
+        ticket
     }
 
     /// The peer, as far as it is known.
@@ -128,19 +150,53 @@ impl Ticket {
         self.address
     }
 
+    /// How long its first head may take, and what comes before it.
+    pub(super) fn patience(&self, config: &Config) -> Duration {
+        let head = config.timeouts.head;
+        if self.refusal.is_some() { head.min(REFUSAL_WAIT) } else { head }
+    }
+
     /// Learns for whom its peer, a trusted proxy, has made the connection.
-    pub(super) const fn is_for(&mut self, source: Source) {
+    pub(super) fn is_for(&mut self, source: Source) {
         match source {
             Source::Proxy => {}
-            Source::Client(client) => self.address = Some(client),
+            Source::Client(client) => {
+                self.address = Some(client);
+                self.count();
+            }
             Source::Unnamed => self.anonymous = true,
         }
     }
 
     /// Who has it, and what the handshake has told of them.
     pub(super) fn client(&self, handshake: Option<ServerHandshake>) -> Client {
-        let Self { address, anonymous, secure, loopback_listener, listener, .. } = *self;
-        Client { address, anonymous, secure, loopback_listener, listener, handshake: handshake.map(Rc::new) }
+        let Self { address, anonymous, secure, loopback_listener, listener, refusal, .. } = *self;
+        let handshake = handshake.map(Rc::new);
+        Client { address, anonymous, secure, loopback_listener, listener, refusal, handshake }
+    }
+
+    /// Counts it among those of its client, if there may not be any number of them. A proxy that is trusted comes for many.
+    fn count(&mut self) {
+        let (worker, Some(address)) = (&self.guard.worker, self.address) else { return };
+        let config = &worker.core.snapshot().config;
+        let Some(most) = config.process.max_connections_per_client.filter(|_| !self.is_counted) else {
+            return;
+        };
+        if config.trust.proxies.trusts_peer(Some(address)) {
+            return;
+        }
+        self.is_counted = worker.capacity.by_client.enter(ClientNetwork::of(address.ip()), most);
+        if !self.is_counted && self.refusal.is_none() {
+            self.refusal = Some(Refusal::Connections);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(address) = self.address.filter(|_| self.is_counted) {
+            self.guard.worker.capacity.by_client.leave(ClientNetwork::of(address.ip()));
+        }
     }
 }
 
@@ -179,7 +235,7 @@ impl Drop for Guard {
         self.worker.connections.set(self.worker.connections.get() - 1);
         self.worker.core.counters.connection_closed(Leg::Client);
         self.worker.publish();
-        self.worker.permits.add_permits(1);
+        self.worker.capacity.free();
         self.worker.freed.notify_waiters();
     }
 }
@@ -204,16 +260,18 @@ mod tests {
     fn a_panic_ends_one_connection_is_counted_and_frees_its_slot() {
         in_worker(async {
             let metrics = Metrics::new();
-            let permits = Arc::new(Semaphore::new(2));
-            let core = Core::new(Arc::new(config(REVERSE)), Arc::new(identity()), metrics.register(), None);
+            let mut config = config(REVERSE);
+            config.process.max_connections = 2;
+            let capacity = Capacity::of(&config.process);
+            let core = Core::new(Arc::new(config), Arc::new(identity()), metrics.register(), None);
             let (seat, _home) = Seat::among(1).pop().unwrap();
-            let worker = Worker::new(core, seat, Arc::clone(&permits), Arc::default()).unwrap();
+            let worker = Worker::new(core, seat, Arc::clone(&capacity), Arc::default()).unwrap();
             let ticket = || {
-                let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
+                let permit = capacity.place().unwrap();
                 Ticket::new(&worker, client(), permit)
             };
             let (other, doomed) = (ticket(), ticket());
-            assert_eq!((worker.connections.get(), permits.available_permits()), (2, 0));
+            assert_eq!((worker.connections.get(), capacity.available()), (2, 0));
             let freed = worker.freed.notified();
             let task = spawn_local(async move {
                 let _doomed = doomed;
@@ -223,11 +281,11 @@ mod tests {
             freed.await;
             let counts = metrics.snapshot();
             assert_eq!((counts.panics(), counts.connections(Leg::Client)), (1, 1));
-            assert_eq!((worker.connections.get(), permits.available_permits()), (1, 1));
+            assert_eq!((worker.connections.get(), capacity.available()), (1, 1));
             drop(other);
             let counts = metrics.snapshot();
             assert_eq!((counts.panics(), counts.connections(Leg::Client)), (1, 0), "an end is no panic");
-            assert_eq!((worker.connections.get(), permits.available_permits()), (0, 2));
+            assert_eq!((worker.connections.get(), capacity.available()), (0, 2));
         });
     }
 }

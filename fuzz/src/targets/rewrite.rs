@@ -215,6 +215,7 @@ pub fn check(data: &[u8]) {
         secure,
         loopback_listener: false,
         listener: ListenerId::FIRST,
+        refusal: None,
         handshake: None,
     };
     CONFIGS.with(|configs| {

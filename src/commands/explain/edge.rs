@@ -64,6 +64,7 @@ impl<'a> Edge<'a> {
             loopback_listener: listener.is_loopback(),
             listener: page.listener,
             // A browser goes on only where the certificate is for the host that it asks for.
+            refusal: None,
             handshake: None,
         };
         Self { config, client, identity: Identity::random(), date: Date::of(SystemTime::UNIX_EPOCH) }

@@ -291,7 +291,7 @@ fn a_worker_that_dies_is_started_anew_with_its_sockets_and_its_places() {
                     scene.during(is_answered(client)).await;
                 }
                 assert_eq!(scene.metrics.snapshot().connections(Leg::Client), 3);
-                assert_eq!(scene.crew.means.permits.available_permits(), 0);
+                assert_eq!(scene.crew.means.capacity.available(), 0);
             }
             scene.crew.members[0].orders.send(Order::Panic { in_task }).unwrap();
             let error = timeout(PATIENCE, scene.crew.tend()).await.unwrap();

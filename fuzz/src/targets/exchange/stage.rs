@@ -259,6 +259,7 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
         secure: false,
         loopback_listener: play.mode == Mode::Follow,
         listener: ListenerId::FIRST,
+        refusal: None,
         handshake: None,
     };
     let door = DOOR.try_clone().and_then(TcpListener::from_std).expect("the door");

@@ -1,0 +1,100 @@
+//! How many client connections the process may have, for all workers together.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{config::Process, limit::ConnectionsByClient};
+
+/// How many client connections the process may have.
+#[derive(Debug)]
+pub struct Capacity {
+    /// Those that it may still accept, the reserve among them.
+    permits: Arc<Semaphore>,
+    /// For those that are only told that there is no room; 0 where they wait instead.
+    reserve: usize,
+    /// Who has how many.
+    pub(super) by_client: ConnectionsByClient,
+}
+
+impl Capacity {
+    /// That of a process.
+    #[must_use]
+    pub fn of(process: &Process) -> Arc<Self> {
+        let most = process.max_connections.saturating_add(process.reserve()).min(Semaphore::MAX_PERMITS);
+        Arc::new(Self {
+            permits: Arc::new(Semaphore::new(most)),
+            reserve: process.reserve(),
+            by_client: ConnectionsByClient::new(process.max_connections),
+        })
+    }
+
+    /// Whether there is a reserve.
+    pub(super) const fn refuses(&self) -> bool {
+        self.reserve > 0
+    }
+
+    /// A place; nothing where there is none at once.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        // Two workers may look at the same time: then one takes of the reserve, which is as large for that.
+        if self.reserve > 0 && self.permits.available_permits() <= self.reserve {
+            return None;
+        }
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+
+    /// Waits for a place. Cancel safe.
+    pub(super) async fn next_place(&self) -> Option<OwnedSemaphorePermit> {
+        let all = u32::try_from(self.reserve + 1).ok()?;
+        let mut permits = Arc::clone(&self.permits).acquire_many_owned(all).await.ok()?;
+        permits.split(1)
+    }
+
+    /// A place of the reserve.
+    pub(super) async fn reserved(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).acquire_owned().await.ok()
+    }
+
+    /// A place that was forgotten is free again.
+    pub(super) fn free(&self) {
+        self.permits.add_permits(1);
+    }
+
+    /// How many are free, the reserve among them.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        self.permits.available_permits()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::sample::config;
+
+    #[tokio::test]
+    async fn the_reserve_is_for_those_that_are_refused() {
+        let mut process =
+            config(&["--upstream=http://127.0.0.1:1", "--workers=1", "--max-memory=1g"]).process;
+        process.max_connections = 2;
+        let capacity = Capacity::of(&process);
+        let held = [capacity.place().expect("one"), capacity.next_place().await.expect("two")];
+        assert!(capacity.place().is_none() && capacity.refuses());
+        assert_eq!(capacity.available(), process.reserve());
+        let reserved = capacity.reserved().await;
+        assert!(reserved.is_some() && capacity.place().is_none());
+        drop(held);
+        assert!(capacity.place().is_some());
+    }
+
+    #[tokio::test]
+    async fn without_one_all_places_are_for_everybody() {
+        let mut process = config(&["--upstream=http://127.0.0.1:1"]).process;
+        process.max_connections = 1;
+        let capacity = Capacity::of(&process);
+        let place = capacity.place().expect("the only one");
+        assert!(capacity.place().is_none() && !capacity.refuses());
+        drop(place);
+        assert!(capacity.next_place().await.is_some());
+    }
+}
