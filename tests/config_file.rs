@@ -691,6 +691,7 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "tls.key" | "key" => quoted(&authority.1),
         "tls.server_name" => "\"api.internal\"".to_owned(),
         "resource_policy" => "\"same-site\"".to_owned(),
+        "preset" => "\"mcp\"".to_owned(),
         "name" => "\"api\"".to_owned(),
         "host" => "\"api.example.com\"".to_owned(),
         "upstream" => "\"api\"".to_owned(),

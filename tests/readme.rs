@@ -1,4 +1,5 @@
-//! The README tells the truth: its commands run, its answers come, its flags exist.
+//! The README tells the truth, and the pages of the manual that show commands with their answers: these run, those come, and
+//! flags exist.
 //!
 //! Fenced blocks are taken in order. A `corsair` command starts the real binary, a `curl` command asks the
 //! one that was started last, and the block behind it shows what must come: `http` lines are lines of the
@@ -30,9 +31,12 @@ struct Block {
     lines: Vec<String>,
 }
 
-fn blocks() -> Vec<Block> {
+/// Pages of the manual that are run as the README is.
+const PAGES: [&str; 1] = [include_str!("../docs/mcp.md")];
+
+fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
-    let mut lines = README.lines();
+    let mut lines = page.lines();
     while let Some(line) = lines.next() {
         let Some(language) = line.strip_prefix("```") else { continue };
         let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
@@ -260,8 +264,22 @@ fn refuse(arguments: &[String], text: &str) {
 
 #[test]
 fn every_command_of_the_readme_does_what_it_says() {
+    let compared = run(README);
+    assert!(compared > 5, "only {compared} answers are shown");
+}
+
+#[test]
+fn every_command_of_a_page_that_shows_answers_does_what_it_says() {
+    for page in PAGES {
+        let compared = run(page);
+        assert!(compared > 1, "only {compared} answers are shown: {page}");
+    }
+}
+
+/// Runs all that a page shows; how many answers it shows.
+fn run(page: &str) -> usize {
     let mut stage = Stage::new();
-    let blocks = blocks();
+    let blocks = blocks(page);
     let mut compared = 0;
     for (index, block) in blocks.iter().enumerate() {
         match block.language.as_str() {
@@ -282,13 +300,16 @@ fn every_command_of_the_readme_does_what_it_says() {
             other => panic!("nobody checks blocks of {other:?}"),
         }
     }
-    assert!(compared > 5, "only {compared} answers are shown");
+    compared
 }
 
 #[test]
 fn the_readme_names_the_two_commands_and_the_checks_run_the_same() {
-    let commands: Vec<String> =
-        blocks().into_iter().filter(|block| block.language == "sh").flat_map(|block| block.lines).collect();
+    let commands: Vec<String> = blocks(README)
+        .into_iter()
+        .filter(|block| block.language == "sh")
+        .flat_map(|block| block.lines)
+        .collect();
     for command in ["cargo run --release", "cargo test"] {
         assert!(commands.iter().any(|line| line == command), "{command}");
     }

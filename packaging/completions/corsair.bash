@@ -45,6 +45,7 @@ _corsair() {
     case "${cmd}" in
         corsair)
             opts="-c -l -u -v -q -h -V --config --watch --listen --workers --max-connections --max-connections-per-client --max-memory --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --rate-limit --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help --version check explain status reload generate help version"
+            opts="-c -l -u -v -q -h -V --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --preset --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --tls-cert --tls-key --ca-file --insecure-upstream --upstream --mcp --llm --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help --version check explain status reload generate help version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -188,6 +189,10 @@ _corsair() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --preset)
+                    COMPREPLY=($(compgen -W "mcp llm" -- "${cur}"))
+                    return 0
+                    ;;
                 --gateway)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -213,10 +218,6 @@ _corsair() {
                     return 0
                     ;;
                 --allow-host)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -274,6 +275,14 @@ _corsair() {
                     return 0
                     ;;
                 -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mcp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --llm)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -472,6 +481,7 @@ _corsair() {
             ;;
         corsair__subcmd__check)
             opts="-c -l -u -v -q -h --print --config --watch --listen --workers --max-connections --max-connections-per-client --max-memory --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --rate-limit --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help"
+            opts="-c -l -u -v -q -h --print --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --preset --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --tls-cert --tls-key --ca-file --insecure-upstream --upstream --mcp --llm --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -615,6 +625,10 @@ _corsair() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --preset)
+                    COMPREPLY=($(compgen -W "mcp llm" -- "${cur}"))
+                    return 0
+                    ;;
                 --gateway)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -640,10 +654,6 @@ _corsair() {
                     return 0
                     ;;
                 --allow-host)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -701,6 +711,14 @@ _corsair() {
                     return 0
                     ;;
                 -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mcp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --llm)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -899,6 +917,7 @@ _corsair() {
             ;;
         corsair__subcmd__explain)
             opts="-c -l -u -v -q -h --origin --method --header --credentials --upgrade --json --config --watch --listen --workers --max-connections --max-connections-per-client --max-memory --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --rate-limit --tls-cert --tls-key --ca-file --insecure-upstream --upstream --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help"
+            opts="-c -l -u -v -q -h --origin --method --header --credentials --upgrade --json --config --watch --listen --workers --max-connections --drain-delay --drain-timeout --user --group --half-close --trusted-proxy --allow-origin --deny-origin --allow-credentials --allow-method --allow-header --expose-header --max-age --private-network --upstream-headers --preflight --refuse-other-origins --timing --resource-policy --no-verdict --preset --gateway --allow-target --deny-target --require-header --open --redirects --allow-host --tls-cert --tls-key --ca-file --insecure-upstream --upstream --mcp --llm --set-request-header --remove-request-header --set-response-header --remove-response-header --host-header --rewrite --eject-failures --eject-status --eject-min-time --dns-server --hosts-file --limit-head --limit-fields --limit-response-head --limit-trailers --limit-chunk-extensions --limit-interim --limit-linger --limit-body --limit-replay --limit-buffer --limit-socket-buffer --timeout-head --timeout-keep-alive --timeout-body-idle --timeout-min-rate --timeout-connect --timeout-response --timeout-upstream-idle --timeout-send --timeout-tunnel-idle --timeout-tunnel-half-closed --timeout-linger --access-log --log-format --redact-query --allow-query --log-level --admin --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1054,6 +1073,10 @@ _corsair() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --preset)
+                    COMPREPLY=($(compgen -W "mcp llm" -- "${cur}"))
+                    return 0
+                    ;;
                 --gateway)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1079,10 +1102,6 @@ _corsair() {
                     return 0
                     ;;
                 --allow-host)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1140,6 +1159,14 @@ _corsair() {
                     return 0
                     ;;
                 -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mcp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --llm)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

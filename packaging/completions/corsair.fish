@@ -1,6 +1,7 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_corsair_global_optspecs
     string join \n c/config= watch= l/listen= workers= max-connections= max-connections-per-client= max-memory= drain-delay= drain-timeout= user= group= half-close= trusted-proxy= allow-origin= deny-origin= allow-credentials= allow-method= allow-header= expose-header= max-age= private-network= upstream-headers= preflight= refuse-other-origins= timing= resource-policy= no-verdict= gateway= allow-target= deny-target= require-header= open= redirects= allow-host= rate-limit= tls-cert= tls-key= ca-file= insecure-upstream= u/upstream= set-request-header= remove-request-header= set-response-header= remove-response-header= host-header= rewrite= eject-failures= eject-status= eject-min-time= dns-server= hosts-file= limit-head= limit-fields= limit-response-head= limit-trailers= limit-chunk-extensions= limit-interim= limit-linger= limit-body= limit-replay= limit-buffer= limit-socket-buffer= timeout-head= timeout-keep-alive= timeout-body-idle= timeout-min-rate= timeout-connect= timeout-response= timeout-upstream-idle= timeout-send= timeout-tunnel-idle= timeout-tunnel-half-closed= timeout-linger= access-log= log-format= redact-query= allow-query= log-level= admin= v/verbose q/quiet= h/help V/version
+    string join \n c/config= watch= l/listen= workers= max-connections= drain-delay= drain-timeout= user= group= half-close= trusted-proxy= allow-origin= deny-origin= allow-credentials= allow-method= allow-header= expose-header= max-age= private-network= upstream-headers= preflight= refuse-other-origins= timing= resource-policy= no-verdict= preset= gateway= allow-target= deny-target= require-header= open= redirects= allow-host= tls-cert= tls-key= ca-file= insecure-upstream= u/upstream= mcp= llm= set-request-header= remove-request-header= set-response-header= remove-response-header= host-header= rewrite= eject-failures= eject-status= eject-min-time= dns-server= hosts-file= limit-head= limit-fields= limit-response-head= limit-trailers= limit-chunk-extensions= limit-interim= limit-linger= limit-body= limit-replay= limit-buffer= limit-socket-buffer= timeout-head= timeout-keep-alive= timeout-body-idle= timeout-min-rate= timeout-connect= timeout-response= timeout-upstream-idle= timeout-send= timeout-tunnel-idle= timeout-tunnel-half-closed= timeout-linger= access-log= log-format= redact-query= allow-query= log-level= admin= v/verbose q/quiet= h/help V/version
 end
 
 function __fish_corsair_needs_command
@@ -41,7 +42,7 @@ complete -c corsair -n "__fish_corsair_needs_command" -l allow-origin -d 'Origin
 complete -c corsair -n "__fish_corsair_needs_command" -l deny-origin -d 'Origin whose requests are refused whatever else allows them; spelled like an allowed one; repeatable' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-credentials -d 'Let those origins send cookies and authorization; needs a list of origins [default: false]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-method -d 'Methods that a preflight grants [default: any]' -r
-complete -c corsair -n "__fish_corsair_needs_command" -l allow-header -d 'Request headers that a preflight grants [default: any]' -r
+complete -c corsair -n "__fish_corsair_needs_command" -l allow-header -d 'Request headers that a preflight grants: names, or NAME-* for all that begin so [default: any]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l expose-header -d 'Response headers that scripts may read [default: all]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l max-age -d 'How long a browser may remember a preflight [default: 10m]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l private-network -d 'Grant private network access when a preflight asks for it [default: false]' -r
@@ -53,6 +54,8 @@ complete -c corsair -n "__fish_corsair_needs_command" -l refuse-other-origins -d
 complete -c corsair -n "__fish_corsair_needs_command" -l timing -d 'Send Timing-Allow-Origin to allowed origins [default: false]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l resource-policy -d 'Send Cross-Origin-Resource-Policy: cross-origin, same-site or same-origin; unset by default' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l no-verdict -d 'Leave out the Corsair-Cors header that explains the verdict [default: false]' -r
+complete -c corsair -n "__fish_corsair_needs_command" -l preset -d 'What browser clients of an MCP server or of an OpenAI-style API need, where nothing else is said here' -r -f -a "mcp\t''
+llm\t''"
 complete -c corsair -n "__fish_corsair_needs_command" -l gateway -d 'Forms to serve: query (/?url=…), path (/https://host/…); both by default unless there is an --upstream' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-target -d 'Targets: public, private, loopback, any, HOST, HOST:PORT, *.example.com, a network; repeatable [default: public]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l deny-target -d 'Targets refused whatever else allows them; repeatable' -r
@@ -62,12 +65,13 @@ complete -c corsair -n "__fish_corsair_needs_command" -l redirects -d 'Redirects
 rewrite\t''
 pass\t''"
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-host -d 'Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable [default: localhost,127.0.0.1,[::1]]' -r
-complete -c corsair -n "__fish_corsair_needs_command" -l rate-limit -d 'How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l tls-cert -d 'Certificate chain of the listeners (PEM), with which they speak TLS; repeatable, chosen by name, else the first' -r -F
 complete -c corsair -n "__fish_corsair_needs_command" -l tls-key -d 'Private key of that certificate (PEM); repeatable, in the order of the certificates' -r -F
 complete -c corsair -n "__fish_corsair_needs_command" -l ca-file -d 'Certificates trusted beside the public ones towards upstreams (PEM)' -r -F
 complete -c corsair -n "__fish_corsair_needs_command" -l insecure-upstream -d 'Trust any certificate of an upstream [default: false]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -s u -l upstream -d 'Where to send requests: http://HOST:PORT/PREFIX or https://…; repeatable, balanced' -r
+complete -c corsair -n "__fish_corsair_needs_command" -l mcp -d 'The same for one MCP server, with --preset mcp; its path is the client\'s to give, and is told at start' -r
+complete -c corsair -n "__fish_corsair_needs_command" -l llm -d 'The same for one OpenAI-style API, with --preset llm' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l set-request-header -d 'Field that the upstream gets in place of what the client sent; ${VARIABLE} keeps a secret out of ps; repeatable' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l remove-request-header -d 'Field that the upstream does not get; repeatable' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l set-response-header -d 'Field that the client gets in place of what the upstream sent under that name; repeatable' -r
@@ -136,7 +140,7 @@ complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-origin -
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l deny-origin -d 'Origin whose requests are refused whatever else allows them; spelled like an allowed one; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-credentials -d 'Let those origins send cookies and authorization; needs a list of origins [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-method -d 'Methods that a preflight grants [default: any]' -r
-complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-header -d 'Request headers that a preflight grants [default: any]' -r
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-header -d 'Request headers that a preflight grants: names, or NAME-* for all that begin so [default: any]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l expose-header -d 'Response headers that scripts may read [default: all]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l max-age -d 'How long a browser may remember a preflight [default: 10m]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l private-network -d 'Grant private network access when a preflight asks for it [default: false]' -r
@@ -148,6 +152,8 @@ complete -c corsair -n "__fish_corsair_using_subcommand check" -l refuse-other-o
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l timing -d 'Send Timing-Allow-Origin to allowed origins [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l resource-policy -d 'Send Cross-Origin-Resource-Policy: cross-origin, same-site or same-origin; unset by default' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l no-verdict -d 'Leave out the Corsair-Cors header that explains the verdict [default: false]' -r
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l preset -d 'What browser clients of an MCP server or of an OpenAI-style API need, where nothing else is said here' -r -f -a "mcp\t''
+llm\t''"
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l gateway -d 'Forms to serve: query (/?url=…), path (/https://host/…); both by default unless there is an --upstream' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-target -d 'Targets: public, private, loopback, any, HOST, HOST:PORT, *.example.com, a network; repeatable [default: public]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l deny-target -d 'Targets refused whatever else allows them; repeatable' -r
@@ -157,12 +163,13 @@ complete -c corsair -n "__fish_corsair_using_subcommand check" -l redirects -d '
 rewrite\t''
 pass\t''"
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-host -d 'Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable [default: localhost,127.0.0.1,[::1]]' -r
-complete -c corsair -n "__fish_corsair_using_subcommand check" -l rate-limit -d 'How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l tls-cert -d 'Certificate chain of the listeners (PEM), with which they speak TLS; repeatable, chosen by name, else the first' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l tls-key -d 'Private key of that certificate (PEM); repeatable, in the order of the certificates' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l ca-file -d 'Certificates trusted beside the public ones towards upstreams (PEM)' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l insecure-upstream -d 'Trust any certificate of an upstream [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -s u -l upstream -d 'Where to send requests: http://HOST:PORT/PREFIX or https://…; repeatable, balanced' -r
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l mcp -d 'The same for one MCP server, with --preset mcp; its path is the client\'s to give, and is told at start' -r
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l llm -d 'The same for one OpenAI-style API, with --preset llm' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l set-request-header -d 'Field that the upstream gets in place of what the client sent; ${VARIABLE} keeps a secret out of ps; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l remove-request-header -d 'Field that the upstream does not get; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l set-response-header -d 'Field that the client gets in place of what the upstream sent under that name; repeatable' -r
@@ -227,7 +234,7 @@ complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-origin
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l deny-origin -d 'Origin whose requests are refused whatever else allows them; spelled like an allowed one; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-credentials -d 'Let those origins send cookies and authorization; needs a list of origins [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-method -d 'Methods that a preflight grants [default: any]' -r
-complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-header -d 'Request headers that a preflight grants [default: any]' -r
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-header -d 'Request headers that a preflight grants: names, or NAME-* for all that begin so [default: any]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l expose-header -d 'Response headers that scripts may read [default: all]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l max-age -d 'How long a browser may remember a preflight [default: 10m]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l private-network -d 'Grant private network access when a preflight asks for it [default: false]' -r
@@ -239,6 +246,8 @@ complete -c corsair -n "__fish_corsair_using_subcommand explain" -l refuse-other
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l timing -d 'Send Timing-Allow-Origin to allowed origins [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l resource-policy -d 'Send Cross-Origin-Resource-Policy: cross-origin, same-site or same-origin; unset by default' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l no-verdict -d 'Leave out the Corsair-Cors header that explains the verdict [default: false]' -r
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l preset -d 'What browser clients of an MCP server or of an OpenAI-style API need, where nothing else is said here' -r -f -a "mcp\t''
+llm\t''"
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l gateway -d 'Forms to serve: query (/?url=…), path (/https://host/…); both by default unless there is an --upstream' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-target -d 'Targets: public, private, loopback, any, HOST, HOST:PORT, *.example.com, a network; repeatable [default: public]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l deny-target -d 'Targets refused whatever else allows them; repeatable' -r
@@ -248,12 +257,13 @@ complete -c corsair -n "__fish_corsair_using_subcommand explain" -l redirects -d
 rewrite\t''
 pass\t''"
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-host -d 'Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable [default: localhost,127.0.0.1,[::1]]' -r
-complete -c corsair -n "__fish_corsair_using_subcommand explain" -l rate-limit -d 'How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l tls-cert -d 'Certificate chain of the listeners (PEM), with which they speak TLS; repeatable, chosen by name, else the first' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l tls-key -d 'Private key of that certificate (PEM); repeatable, in the order of the certificates' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l ca-file -d 'Certificates trusted beside the public ones towards upstreams (PEM)' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l insecure-upstream -d 'Trust any certificate of an upstream [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -s u -l upstream -d 'Where to send requests: http://HOST:PORT/PREFIX or https://…; repeatable, balanced' -r
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l mcp -d 'The same for one MCP server, with --preset mcp; its path is the client\'s to give, and is told at start' -r
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l llm -d 'The same for one OpenAI-style API, with --preset llm' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l set-request-header -d 'Field that the upstream gets in place of what the client sent; ${VARIABLE} keeps a secret out of ps; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l remove-request-header -d 'Field that the upstream does not get; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l set-response-header -d 'Field that the client gets in place of what the upstream sent under that name; repeatable' -r

@@ -28,6 +28,7 @@ use super::{
     route::{self, LeadsTo, Route, RouteParts},
     routes::Routes,
     settings::{Part, Section, Settings},
+    shorthand,
     timeouts::{self, Timeouts},
     trust,
     upstream::{HostHeader, Upstream, UpstreamId},
@@ -99,11 +100,8 @@ fn read<'a>(
     warn_of_what_is_out_of_reach(&listeners, &gateway, !routes.is_empty(), reader);
     warn_of_idle_flags(&gateway, &upstreams, &parents, &limit_tables, reader);
     warn_of_a_shared_origin(&gateway, !routes.is_empty(), reader);
-    if routes.is_empty() && gateway.forms.is_none() && !upstreams.of_flags {
-        reader.fault_of_several(
-            "nothing is served: add a [[route]] that leads to an upstream, or [gateway]".into(),
-        );
-    }
+    let serves = !routes.is_empty() || gateway.forms.is_some() || upstreams.of_flags;
+    refuse_to_serve_nothing(serves, reader);
     let example_fields = example_fields(&policies.settings, &gateway, &asked_hosts(reader));
     let gateway_admits = (gateway_policy, admits(&gateway, gateway_access, &limit_tables, reader));
     let own = own_routes(gateway_admits, &timeouts, &limits);
@@ -111,6 +109,8 @@ fn read<'a>(
         (reader.places("gateway.", "gateway"), route_places(&routes, reader));
     let bounds = (&timeouts, &limits, process.largest_head);
     let routes = compiled(own, routes, (&policies, &accesses, &limit_tables, &upstreams), bounds, reader);
+    let gateway_asks = gateway.forms.is_some() && policies.asks_for_host(gateway_policy);
+    ask_for_hosts(&listeners, routes.as_ref(), gateway_asks, reader);
     upstreams.warn_of_idle_ones(reader);
     policies.warn_of_idle_ones(reader);
     accesses.warn_of_idle_ones(reader);
@@ -139,6 +139,7 @@ fn read<'a>(
         files: settings.files(),
         file: settings.file.clone(),
         example_fields,
+        client_path: shorthand::client_path(reader),
         places: Places { policies: policy_places, gateway: gateway_places, routes: route_places },
     })
 }
@@ -153,6 +154,41 @@ fn admits<'a>(
     let asks = !access.ids().is_empty();
     let named = limit_tables.find(Key::GatewayLimit, &gateway.limit, asks, reader);
     (access, if gateway.forms.is_some() { named.and(limit_tables.of_flag()) } else { named })
+}
+
+/// Where others reach a listener, nobody but the operator knows under which names. What a preset is for trusts who gets
+/// to it, and a page under any other name that leads there would be no other origin.
+fn ask_for_hosts(
+    listeners: &[Listener],
+    routes: Option<&Routes>,
+    gateway_asks: bool,
+    reader: &mut Reader<'_>,
+) {
+    let routes_ask = routes.is_some_and(|routes| routes.typed().any(|route| route.asks_for_host));
+    let is_asked = |listener: &&Listener| listener.gateway && gateway_asks || listener.routes && routes_ask;
+    let nameless = |listener: &&Listener| !listener.is_loopback() && listener.required_hosts.is_none();
+    let addresses: Vec<String> = listeners
+        .iter()
+        .filter(is_asked)
+        .filter(nameless)
+        .map(|listener| listener.address.to_string())
+        .collect();
+    if !addresses.is_empty() {
+        let message = format!(
+            "is missing: others reach {}, and a preset asks for the names under which browsers come there, such as \
+             mcp.example.com",
+            addresses.join(" and ")
+        );
+        reader.fault(Key::AllowHost, message);
+    }
+}
+
+fn refuse_to_serve_nothing(serves: bool, reader: &mut Reader<'_>) {
+    if !serves {
+        reader.fault_of_several(
+            "nothing is served: add a [[route]] that leads to an upstream, or [gateway]".into(),
+        );
+    }
 }
 
 /// The routes that nobody has typed.
@@ -256,8 +292,9 @@ fn compiled<'a>(
             }),
         };
         let route = leads_to.and_then(|leads_to| parts.route(leads_to, policy, admits, bounds));
-        routes = routes.zip(route).map(|(mut routes, route)| {
-            routes.push(route);
+        routes = routes.zip(route).map(|(mut routes, (host, path, mut route))| {
+            route.asks_for_host = policies.asks_for_host(policy);
+            routes.push((host, path, route));
             routes
         });
     }

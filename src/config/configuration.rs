@@ -61,6 +61,8 @@ pub struct Config {
     pub file: Option<Arc<Source>>,
     /// Field lines that an example request needs to be let in, such as `Origin: https://app.example.com`.
     pub example_fields: Vec<Box<str>>,
+    /// The path of the URL that clients are given, where there is but one.
+    pub client_path: Option<Box<str>>,
     /// Where what decides was typed.
     pub(super) places: Places,
 }

@@ -14,6 +14,7 @@ use super::{
     environment, intent,
     keys::{Key, Kind, Row},
     settings::{Settings, Typed, TypedAt},
+    shorthand,
     subcommands::{Argument, FlagsOf, OwnFlag, SUBCOMMANDS, Subcommand},
 };
 
@@ -28,6 +29,7 @@ pub fn parse_command(
 ) -> Result<(Command, Settings), clap::Error> {
     let (command, mut settings) = typed(arguments)?;
     environment::add(std::env::vars_os(), &mut settings);
+    shorthand::expand(&mut settings);
     Ok((command, settings))
 }
 

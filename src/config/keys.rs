@@ -145,7 +145,7 @@ settings! {
         AllowMethod = "cors.allow_methods", flag "allow-method": List("METHOD") = "any",
             "Methods that a preflight grants";
         AllowHeader = "cors.allow_headers", flag "allow-header": List("NAME") = "any",
-            "Request headers that a preflight grants";
+            "Request headers that a preflight grants: names, or NAME-* for all that begin so";
         ExposeHeader = "cors.expose_headers", flag "expose-header": List("NAME") = "all",
             "Response headers that scripts may read";
         MaxAge = "cors.max_age", flag "max-age": Value("DURATION") = "10m",
@@ -166,6 +166,8 @@ settings! {
             "Leave out the Corsair-Cors header that explains the verdict";
         ReportOnly = "cors.report_only": Switch = "false",
             "Decide, count and log, but change nothing";
+        Preset = "cors.preset", flag "preset": Value("mcp|llm"),
+            "What browser clients of an MCP server or of an OpenAI-style API need, where nothing else is said here";
     }
     "Gateway" {
         GatewayQuery = "gateway.query": Value("url|off") = "url",
@@ -258,6 +260,10 @@ settings! {
     "Upstream" {
         Upstream = "upstream.servers", flag "upstream" short 'u': List("URL"),
             "Where to send requests: http://HOST:PORT/PREFIX or https://…; repeatable, balanced";
+        Mcp, flag "mcp": Value("URL"),
+            "The same for one MCP server, with --preset mcp; its path is the client's to give, and is told at start";
+        Llm, flag "llm": Value("URL"),
+            "The same for one OpenAI-style API, with --preset llm";
         RouteName = "route.name": Value("NAME"),
             "What it is called in the log; by default its host and path";
         RouteHost = "route.host": Value("HOST"),
@@ -522,6 +528,7 @@ impl Key {
                 | Self::DenyTarget
                 | Self::RequireHeader
                 | Self::AllowHost
+                | Self::Preset
                 | Self::TrustedProxies
         )
     }

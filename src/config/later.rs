@@ -9,7 +9,6 @@ const LATER: &[&str] = &[
     "access.signed",
     "access.jwt",
     "access.forward",
-    "cors.preset",
     "gateway.cookies",
     "gateway.redirect_same_origin",
     "gateway.target",

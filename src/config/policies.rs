@@ -33,6 +33,8 @@ struct Named<'a> {
     policy: Option<CorsPolicy>,
     /// Whether any origin was to be let in.
     is_any_origin: bool,
+    /// Whether requests must be for a host that was named.
+    asks_for_host: bool,
     is_used: Cell<bool>,
     /// Where its settings were typed.
     places: TablePlaces,
@@ -41,31 +43,19 @@ struct Named<'a> {
 impl<'a> Policies<'a> {
     /// What is typed.
     pub(super) fn read(reader: &mut Reader<'a>) -> Self {
-        let settings = policy::settings(reader);
-        let policy = policy::policy(&settings, reader);
-        let is_any_origin = is_any(&settings);
-        let places = reader.places(BEGIN, "cors");
-        let is_used = Cell::new(true);
-        let mut list = vec![Named { name: "default", table: None, policy, is_any_origin, is_used, places }];
+        let (settings, own) = Named::read("default", None, reader);
+        let mut list = vec![own];
         let tables = reader.parts(Part::Policy);
         if tables.len() > MOST {
             reader.fault_of_several(format!("there are {} policies; at most {MOST} can be", tables.len()));
         }
         for table in tables.into_iter().take(MOST) {
             let named = reader.within(table, |reader| {
-                let settings = policy::settings(reader);
                 let name = reader.name().unwrap_or_default();
                 if name == "default" {
                     reader.fault_of_several("[policy.default] is [cors]; write it there".to_owned());
                 }
-                Named {
-                    name,
-                    table: Some(table),
-                    policy: policy::policy(&settings, reader),
-                    is_any_origin: is_any(&settings),
-                    is_used: Cell::new(false),
-                    places: reader.places(BEGIN, ""),
-                }
+                Named::read(name, Some(table), reader).1
             });
             list.push(named);
         }
@@ -93,6 +83,12 @@ impl<'a> Policies<'a> {
     pub(super) fn is_list(&self, id: PolicyId) -> bool {
         self.named(id)
             .is_some_and(|named| named.policy.as_ref().map_or(!named.is_any_origin, CorsPolicy::is_list))
+    }
+
+    /// Whether one of them is by a preset, so that requests must be for a host that was named: a page whose name was
+    /// bound to this machine would be no other origin, and needs no `Origin` to ask with GET.
+    pub(super) fn asks_for_host(&self, id: PolicyId) -> bool {
+        self.named(id).is_some_and(|named| named.asks_for_host)
     }
 
     /// How a setting of one of them is spelled.
@@ -141,8 +137,23 @@ impl<'a> Policies<'a> {
     }
 }
 
-fn is_any(settings: &CorsSettings) -> bool {
-    settings.allow_origins.iter().any(|origin| origin == "*")
+impl<'a> Named<'a> {
+    /// That of a table, or of `[cors]`, with what is typed of it.
+    fn read(name: &'a str, table: Option<&'a Section>, reader: &mut Reader<'a>) -> (CorsSettings, Self) {
+        let typed = policy::settings(reader);
+        let policy = policy::policy(&typed, reader);
+        let (settings, preset) = typed;
+        let own = Self {
+            name,
+            table,
+            policy,
+            is_any_origin: settings.allow_origins.iter().any(|origin| origin == "*"),
+            asks_for_host: preset.is_some(),
+            is_used: Cell::new(table.is_none()),
+            places: reader.places(BEGIN, if table.is_none() { "cors" } else { "" }),
+        };
+        (settings, own)
+    }
 }
 
 #[cfg(test)]

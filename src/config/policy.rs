@@ -3,7 +3,7 @@
 //! What the values mean is decided where they are compiled, in [`cors`](crate::cors); its faults come back here to be
 //! noted under the setting that was typed.
 
-use super::{keys::Key, reader::Reader, values};
+use super::{keys::Key, preset::Preset, reader::Reader, values};
 use crate::cors::{CorsPolicy, CorsSettings, PolicyFault, Preflight, ResourcePolicy, UpstreamHeaders};
 
 /// A policy by its place among all of a configuration.
@@ -21,8 +21,16 @@ impl PolicyId {
     }
 }
 
-/// The policy in its own terms.
-pub(super) fn settings(reader: &mut Reader<'_>) -> CorsSettings {
+/// The policy in its own terms, and the preset that stands in for what was not typed.
+pub(super) fn settings(reader: &mut Reader<'_>) -> (CorsSettings, Option<Preset>) {
+    let preset = reader.optional(Key::Preset, |text| match text {
+        "" => Err("is empty; give a value, or leave it out".to_owned()),
+        _ => values::choice(text, &Preset::CHOICES),
+    });
+    (reader.with_preset(preset, typed), preset)
+}
+
+fn typed(reader: &mut Reader<'_>) -> CorsSettings {
     CorsSettings {
         allow_origins: reader.list(Key::AllowOrigin),
         deny_origins: reader.list(Key::DenyOrigin),
@@ -54,11 +62,20 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> CorsSettings {
 }
 
 /// The policy; `None` if it is faulty.
-pub(super) fn policy(settings: &CorsSettings, reader: &mut Reader<'_>) -> Option<CorsPolicy> {
+pub(super) fn policy(
+    (settings, preset): &(CorsSettings, Option<Preset>),
+    reader: &mut Reader<'_>,
+) -> Option<CorsPolicy> {
+    let is_open = preset.is_some() && settings.allow_origins.iter().any(|origin| origin == "*");
+    if is_open {
+        let message = "\"*\" would let any page use a server that takes whoever reaches it for its user; name the origins, or \
+                       leave the preset out";
+        reader.fault_of_member(Key::AllowOrigin, "*", message);
+    }
     match CorsPolicy::compile(settings) {
         Ok((policy, warnings)) => {
             warnings.into_iter().for_each(|PolicyFault { key, message }| reader.warn(setting(key), message));
-            Some(policy)
+            (!is_open).then_some(policy)
         }
         Err(faults) => {
             faults
@@ -87,7 +104,7 @@ mod tests {
 
     #[test]
     fn each_word_of_the_cors_policy_reaches_its_field() {
-        let (defaults, _) = sample::faults(&[], settings);
+        let ((defaults, _), _) = sample::faults(&[], settings);
         assert_eq!((defaults.allow_origins, defaults.allow_methods), (vec!["*".into()], vec!["any".into()]));
         assert_eq!(
             (defaults.allow_headers, defaults.expose_headers),
@@ -116,7 +133,7 @@ mod tests {
             (Key::ResourcePolicy, "same-site"),
             (Key::Verdict, "true"),
         ];
-        let (typed, faults) = sample::faults(&typed, settings);
+        let ((typed, _), faults) = sample::faults(&typed, settings);
         assert_eq!(faults, Vec::<String>::new());
         assert_eq!(typed.allow_origins, ["https://a.example", "https://b.example", "null"]);
         assert_eq!(

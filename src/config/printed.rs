@@ -8,6 +8,7 @@ use super::{
     health::KEYS as HEALTH,
     keys::{Key, Kind},
     parent_proxy::without_credentials,
+    preset,
     settings::{Part, Section, Settings, Typed, TypedAt},
     source::Place,
     upstreams, values,
@@ -241,6 +242,8 @@ impl Printer<'_> {
             // everywhere, and that there is an answer.
             Key::AllowHost | Key::RespondStatus | Key::RespondContentType => None,
             Key::RouteUpstream => Some(upstreams::DEFAULT),
+            // What stands in for them is said by the preset.
+            _ if self.settings.has(Key::Preset) && preset::speaks_of(key) => None,
             _ => key.row().default,
         }
     }

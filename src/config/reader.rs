@@ -8,6 +8,7 @@ use super::{
     keys::{Key, Kind},
     notes::{self, ConfigFault, Notes},
     places::TablePlaces,
+    preset::Preset,
     settings::{Part, Section, Settings, Typed, TypedAt},
     source::Place,
     values,
@@ -21,6 +22,8 @@ pub(super) struct Reader<'a> {
     notes: Notes,
     /// What variables stand for in the values of flags.
     secrets: Vec<String>,
+    /// What stands in for what is not typed, before the defaults of the settings do.
+    preset: Option<Preset>,
     /// What was read, in that order. A setting has one reader: a test looks for those with none or two.
     pub(super) read: Vec<Key>,
 }
@@ -34,6 +37,7 @@ impl<'a> Reader<'a> {
             section: settings.root(),
             notes,
             secrets: settings.secrets.clone(),
+            preset: None,
             read: Vec::new(),
         }
     }
@@ -53,6 +57,14 @@ impl<'a> Reader<'a> {
         let outer = std::mem::replace(&mut self.section, section);
         let value = read(self);
         self.section = outer;
+        value
+    }
+
+    /// Reads with other defaults.
+    pub(super) fn with_preset<T>(&mut self, preset: Option<Preset>, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.preset = preset;
+        let value = read(self);
+        self.preset = None;
         value
     }
 
@@ -177,7 +189,7 @@ impl<'a> Reader<'a> {
 
     /// The value of a setting that has a default.
     pub(super) fn value<T>(&mut self, key: Key, read: impl Fn(&str) -> Result<T, String>) -> T {
-        self.typed(key, |typed| read(typed.text.trim())).unwrap_or_else(|| default(key, read))
+        self.typed(key, |typed| read(typed.text.trim())).unwrap_or_else(|| self.default(key, read))
     }
 
     /// The value of a setting that has no default; `None` where nothing was typed, or where that is faulty.
@@ -199,7 +211,7 @@ impl<'a> Reader<'a> {
                 | (Kind::Value(_) | Kind::List(_) | Kind::Switch | Kind::Count | Kind::Fields(_), _) => on,
             })
         });
-        typed.unwrap_or_else(|| default(key, values::boolean))
+        typed.unwrap_or_else(|| self.default(key, values::boolean))
     }
 
     /// The members of a list, those of its default where nothing was typed; none where that is faulty.
@@ -208,7 +220,7 @@ impl<'a> Reader<'a> {
         let mut members = Vec::new();
         let typed = self.all(key);
         if typed.is_empty() {
-            return values::list(key.row().default).unwrap_or_default();
+            return values::list(self.default_text(key)).unwrap_or_default();
         }
         let is_of_file = |typed: &&Typed| matches!(typed.at, TypedAt::File(_));
         // In a file a list is written as one: a comma is nothing but a comma there.
@@ -290,6 +302,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn default_text(&self, key: Key) -> Option<&'static str> {
+        self.preset.and_then(|preset| preset.default_of(key)).or(key.row().default)
+    }
+
+    /// The default of `key`, which its own reader understands: a test reads all of them.
+    fn default<T>(&self, key: Key, read: impl Fn(&str) -> Result<T, String>) -> T {
+        let text = self.default_text(key).unwrap_or_default();
+        read(text).unwrap_or_else(|fault| unreachable!("the default of {key:?}: {fault}"))
+    }
+
     /// What was typed for `key` as `read` understands it; `None` where nothing was, or where it is faulty.
     fn typed<T>(&mut self, key: Key, read: impl FnOnce(&Typed) -> Result<T, String>) -> Option<T> {
         self.read.push(key);
@@ -334,12 +356,6 @@ impl<'a> Reader<'a> {
         let key = self.spelled(key);
         self.notes.faults.push(ConfigFault { key, message: message.to_owned(), place: Some(place) });
     }
-}
-
-/// The default of `key`, which its own reader understands: a test reads all of them.
-fn default<T>(key: Key, read: impl Fn(&str) -> Result<T, String>) -> T {
-    let text = key.row().default.unwrap_or_default();
-    read(text).unwrap_or_else(|fault| unreachable!("the default of {key:?}: {fault}"))
 }
 
 #[cfg(test)]

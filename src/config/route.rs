@@ -42,6 +42,8 @@ pub struct Route {
     pub leads_to: LeadsTo,
     /// Who may read the answers.
     pub policy: PolicyId,
+    /// Whether requests must be for a host of the listener's `allow_hosts`.
+    pub asks_for_host: bool,
     /// Methods that it serves; all of them where none are named.
     pub methods: Methods,
     /// Who is let in.
@@ -191,6 +193,7 @@ impl RouteParts {
             prefix: path.as_str().into(),
             leads_to,
             policy,
+            asks_for_host: false,
             methods: self.methods,
             access,
             limit,
@@ -222,6 +225,7 @@ impl Route {
             prefix: Box::default(),
             leads_to,
             policy,
+            asks_for_host: false,
             methods: Methods::default(),
             access,
             limit,

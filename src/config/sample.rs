@@ -158,7 +158,7 @@ pub(super) fn described(config: &Config) -> String {
 
 /// The settings of a policy where nothing is typed.
 pub(crate) fn cors_defaults() -> CorsSettings {
-    policy::settings(&mut Reader::new(&Settings::default()))
+    policy::settings(&mut Reader::new(&Settings::default())).0
 }
 
 /// The names of the files of a certificate and its key, which last as long as their folder.

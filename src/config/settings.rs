@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use super::{
     keys::{Key, Kind, Row},
     notes::{self, ConfigFault, Notes},
+    preset,
     source::{Place, Source},
 };
 
@@ -231,6 +232,7 @@ impl Section {
 
     /// The same; where nothing was typed, as in a file if there `is_file`.
     pub(super) fn spelled_where(&self, key: Key, is_file: bool) -> String {
+        let key = preset::flag_behind(key, |flag| self.has(flag)).unwrap_or(key);
         let at = self.typed(key).last().map(|typed| &typed.at);
         spelled(key, at, self.spelling.as_ref().map(|(begins, instead)| (*begins, instead.as_str())), is_file)
     }

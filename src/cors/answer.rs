@@ -363,8 +363,10 @@ fn write_allowed_preflight<'a>(
     }
     match policy.headers {
         _ if !answer.headers => {}
-        Allowed::Listed(_) => out.lines(&policy.rendered.allow_headers),
-        Allowed::Any => {
+        Allowed::Listed(_) if !policy.rendered.allow_headers.is_empty() => {
+            out.lines(&policy.rendered.allow_headers);
+        }
+        Allowed::Listed(_) | Allowed::Any => {
             // Each line was found to be a list of tokens, so it can stand as it is.
             let asked = request.values(FieldId::AccessControlRequestHeaders);
             let mut allowed = out.list_field(b"Access-Control-Allow-Headers");

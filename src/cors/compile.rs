@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use super::{
     origin::{Admission, OriginEntries, OriginList, Wildcard, canonical, is_canonical, is_loopback},
     pattern::{Pattern, union},
-    policy::{Allowed, CorsPolicy, CorsSettings, Origins, PolicyFault, Preflight, Rendered, UpstreamHeaders},
+    policy::{
+        Allowed, CorsPolicy, CorsSettings, Origins, PolicyFault, Preflight, Rendered, UpstreamHeaders, family,
+    },
 };
 use crate::{http1::fields::is_token, uri::is_public_suffix};
 
@@ -354,6 +356,13 @@ fn compile_names(key: &'static str, all: &str, names: &[String], findings: &mut 
             findings.fault(key, format!("\"{name}\" is no name; write \"{all}\" alone, or a list of names"));
         } else if !is_token(name.as_bytes()) {
             findings.fault(key, format!("\"{}\" is no name; it must be a token", name.escape_debug()));
+        } else if key == EXPOSE && family(name.as_bytes()).is_some() {
+            findings.fault(
+                key,
+                format!(
+                    "\"{name}\" exposes nothing: browsers know no such names; write \"all\", or the names"
+                ),
+            );
         } else if !listed.iter().any(|known| **known == *name.as_bytes()) {
             listed.push(name.as_bytes().into());
         }
@@ -403,7 +412,11 @@ fn render(policy: &CorsPolicy, settings: &CorsSettings, exposed: &Allowed) -> Re
     // Even where any origin is allowed, one that is none is refused.
     line(&mut refused_preflight, "Vary", &format!("Origin, {asked}"));
     let mut allow_headers = String::new();
-    list_line(&mut allow_headers, "Access-Control-Allow-Headers", &policy.headers);
+    let has_families =
+        matches!(&policy.headers, Allowed::Listed(names) if names.iter().any(|name| family(name).is_some()));
+    if !has_families {
+        list_line(&mut allow_headers, "Access-Control-Allow-Headers", &policy.headers);
+    }
     Rendered {
         allowed_explained: bytes(allowed.clone() + verdict),
         allowed: bytes(allowed),
@@ -490,6 +503,20 @@ mod tests {
     fn warnings(settings: &CorsSettings) -> Vec<String> {
         let (_, warnings) = CorsPolicy::compile(settings).unwrap();
         warnings.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn no_such_entry_is_exposed() {
+        let compiled = |change: fn(&mut CorsSettings)| {
+            let mut settings = CorsSettings::default();
+            change(&mut settings);
+            CorsPolicy::compile(&settings).map(|_| ()).map_err(|faults| faults[0].to_string())
+        };
+        assert_eq!(
+            compiled(|settings| settings.expose_headers = strings(&["X-A", "X-B-*"])),
+            Err("expose_headers: \"X-B-*\" exposes nothing: browsers know no such names; write \"all\", or the names".into())
+        );
+        assert_eq!(compiled(|settings| settings.allow_headers = strings(&["X-A", "X-B-*"])), Ok(()));
     }
 
     #[test]

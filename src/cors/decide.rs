@@ -446,6 +446,25 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_ends_in_a_dash_and_a_star_allows_all_fields_that_begin_so() {
+        let policy = listed(|settings| settings.allow_headers = strings(&["X-Stainless-*", "a*", "Accept"]));
+        for (asked, expected) in [
+            ("x-stainless-lang, X-STAINLESS-OS, accept", "preflight allowed 204"),
+            ("a*", "preflight allowed 204"),
+            ("x-stainless-", "preflight refused 403 header not allowed: x-stainless-"),
+            ("x-stainless", "preflight refused 403 header not allowed: x-stainless"),
+            ("ab", "preflight refused 403 header not allowed: ab"),
+        ] {
+            let fields = [
+                ("Origin", GOOD),
+                ("Access-Control-Request-Method", "POST"),
+                ("Access-Control-Request-Headers", asked),
+            ];
+            assert_eq!(outcome(&policy, "OPTIONS", &fields, false), expected, "{asked}");
+        }
+    }
+
+    #[test]
     fn a_preflight_is_refused_for_its_origin_its_method_or_a_field() {
         let strict = listed(|settings| {
             settings.allow_methods = strings(&["PUT", "PATCH"]);

@@ -9,7 +9,7 @@ use super::{
     origin::{Admission, OriginList, is_one_value},
     reason::Reason,
 };
-use crate::http1::fields::FieldId;
+use crate::http1::fields::{FieldId, starts_with_ignore_case};
 
 /// A policy as it was typed: the keys of `[cors]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct CorsSettings {
     pub allow_credentials: bool,
     /// Methods, case-sensitive; or `"any"` alone. GET, HEAD and POST are always allowed.
     pub allow_methods: Vec<String>,
-    /// Names of request fields; or `"any"` alone.
+    /// Names of request fields, and `NAME-*` for all that begin so; or `"any"` alone.
     pub allow_headers: Vec<String>,
     /// Names of response fields that scripts may read; or `"all"` alone.
     pub expose_headers: Vec<String>,
@@ -143,6 +143,11 @@ pub(super) enum Allowed {
     Listed(Box<[Box<[u8]>]>),
 }
 
+/// What all names begin with that an entry such as `X-Stainless-*` stands for.
+pub(super) fn family(entry: &[u8]) -> Option<&[u8]> {
+    entry.strip_suffix(b"*").filter(|begin| begin.ends_with(b"-"))
+}
+
 /// Whole field lines, rendered once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rendered {
@@ -156,7 +161,7 @@ pub(super) struct Rendered {
     pub(super) preflight: Box<[u8]>,
     /// `Vary` of a refused preflight.
     pub(super) refused_preflight: Box<[u8]>,
-    /// `Access-Control-Allow-Headers` of a list.
+    /// `Access-Control-Allow-Headers` of a list; nothing where an entry stands for several names.
     pub(super) allow_headers: Box<[u8]>,
     /// The verdict on an allowed request, if it is on.
     pub(super) verdict: Box<[u8]>,
@@ -294,7 +299,10 @@ impl CorsPolicy {
     pub(super) fn allows_header(&self, header: &[u8]) -> bool {
         match &self.headers {
             Allowed::Any => true,
-            Allowed::Listed(names) => names.iter().any(|name| name.eq_ignore_ascii_case(header)),
+            Allowed::Listed(names) => names.iter().any(|name| match family(name) {
+                Some(begin) => header.len() > begin.len() && starts_with_ignore_case(header, begin),
+                None => name.eq_ignore_ascii_case(header),
+            }),
         }
     }
 }

@@ -133,6 +133,9 @@ fn routed(
         Taken::Ambiguous => return nowhere(Error::PathAmbiguous),
     };
     let settings = config.route(route);
+    if settings.asks_for_host && !listener.allow_hosts.admits(host) {
+        return nowhere(Error::HostNotAllowed);
+    }
     match settings.leads_to {
         LeadsTo::Upstream(upstream) => {
             let rest = rest.filter(|_| settings.strip_prefix);

@@ -60,6 +60,11 @@ fn started(config: &Config, addresses: &[ListenAddress], admin: Option<&ListenAd
         upstreams = (!config.upstreams.is_empty()).then(|| all_servers(config)),
         policy = config.cors().describe(),
         credentials = config.cors().allows_credentials(),
+        client = config
+            .listeners()
+            .zip(addresses)
+            .next()
+            .and_then(|((_, listener), address)| client_url(config, listener, address)),
         memory_bound,
         workers = config.process.workers.get(),
         max_connections = config.process.max_connections,
@@ -87,6 +92,9 @@ fn banner(
     line("cors", config.cors().describe());
     if let Some(((_, listener), address)) = config.listeners().zip(addresses).next() {
         line("try", &command(config, listener, address));
+        if let Some(url) = client_url(config, listener, address) {
+            line("client", &url);
+        }
     }
     if let Some(admin) = admin {
         line("admin", &admin.url(false));
@@ -169,6 +177,19 @@ fn command(config: &Config, listener: &Listener, address: &ListenAddress) -> Str
     let scheme = if listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
     let url = format!("{}://{authority}{target}", scheme.as_str());
     format!("curl -i{insecure} {header}{option}{fields}{}", quoted(&url))
+}
+
+/// What a client is to be given; nothing where that is its user's to know.
+fn client_url(config: &Config, listener: &Listener, address: &ListenAddress) -> Option<String> {
+    let path = config.client_path.as_ref()?;
+    Some(format!("{}{path}", base(listener, address)?))
+}
+
+/// The URL of a listener without a path; nothing where no page gets to it.
+fn base(listener: &Listener, address: &ListenAddress) -> Option<String> {
+    let ListenAddress::Tcp(_) = address else { return None };
+    let scheme = if listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    Some(format!("{}://{}", scheme.as_str(), reachable(address).1))
 }
 
 /// Whether what comes from this machine has to begin with a PROXY header.
@@ -297,6 +318,29 @@ mod tests {
         ] {
             let banner = banner_of(arguments, &[address]);
             assert!(banner.contains(&format!("  try      {expected}\n")), "{banner}");
+        }
+    }
+
+    #[test]
+    fn the_client_of_one_server_is_told_its_url() {
+        for (arguments, address, expected) in [
+            (
+                &["--mcp", "http://127.0.0.1:9001/mcp"][..],
+                "127.0.0.1:41234",
+                Some("http://127.0.0.1:41234/mcp"),
+            ),
+            (&["--llm", "https://api.example.com/v1"], "[::1]:41234", Some("http://[::1]:41234/v1")),
+            (
+                &["--mcp", "http://127.0.0.1:9001", "-l", ":80", "--allow-host", "a.example"],
+                "0.0.0.0:80",
+                Some("http://127.0.0.1:80/"),
+            ),
+            (&["--mcp", "http://127.0.0.1:9001", "-l", "unix:/run/c.sock"], "unix:/run/c.sock", None),
+            (&["-u", "http://127.0.0.1:9001/v1"], "127.0.0.1:41234", None),
+        ] {
+            let banner = banner_of(arguments, &[address]);
+            let told = banner.lines().find_map(|line| line.strip_prefix("  client   "));
+            assert_eq!(told, expected, "{banner}");
         }
     }
 

@@ -85,7 +85,8 @@ fn what_the_manual_names_exists_and_its_files_are_accepted() {
     for page in manual() {
         assert_eq!(faults(&page, &program), [""; 0], "in {}", page.path.display());
         files += page.blocks.iter().filter(|(info, _)| info == "toml").count();
-        let is_known = |info: &str| ["toml", "toml fragment", "sh", "ini", "text", "json"].contains(&info);
+        let is_known =
+            |info: &str| ["toml", "toml fragment", "sh", "ini", "text", "json", "http", "js"].contains(&info);
         let odd = page.blocks.iter().find(|(info, _)| !is_known(info));
         assert_eq!(odd, None, "a block in {} of a kind that nobody looks at", page.path.display());
     }

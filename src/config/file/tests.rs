@@ -190,8 +190,6 @@ fn what_is_planned_is_told_to_be() {
         ("[access.staff]\nsigned.keys = {}", "f:2:1: access.staff.signed"),
         ("[access.staff]\njwt = {}", "f:2:1: access.staff.jwt"),
         ("[access.staff.forward]", "f:1:15: access.staff.forward"),
-        ("[cors]\npreset = \"llm\"", "f:2:1: cors.preset"),
-        ("[policy.a]\npreset = \"llm\"", "f:2:1: policy.a.preset"),
         ("[gateway]\ncookies = \"pass\"", "f:2:1: gateway.cookies"),
         ("[[gateway.target]]", "f:1:11: gateway.target"),
         ("[forward]\nconnect_ports = []", "f:1:2: forward"),
