@@ -749,6 +749,8 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
             ("[[upstream.NAME.servers]]", _) => ("[gateway]\n", "url = \"http://127.0.0.1:9001\"\n"),
             ("[upstream.NAME]", _) => ("[gateway]\n", "servers = [\"http://127.0.0.1:9001\"]\n"),
             ("[[listen]]", "address") | ("[[listen.tls.certificates]]", _) => ("", ""),
+            ("[[gateway.target]]", "host") => ("", ""),
+            ("[[gateway.target]]", _) => ("", "host = \"api.example.org\"\n"),
             ("[[listen]]", _) => ("", "address = \"127.0.0.1:3000\"\n"),
             ("", "group") => ("user = \"nobody\"\n", ""),
             _ => ("", ""),

@@ -32,7 +32,10 @@ struct Block {
 }
 
 /// Pages of the manual that are run as the README is.
-const PAGES: [&str; 1] = [include_str!("../docs/mcp.md")];
+const PAGES: [&str; 2] = [include_str!("../docs/mcp.md"), include_str!("../docs/protect-an-api-key.md")];
+
+/// A variable that files of theirs name, and what it holds.
+const TOKEN: (&str, &str) = ("API_TOKEN", "s3cret");
 
 fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
@@ -109,7 +112,8 @@ impl Stage {
     fn take_file(&mut self, lines: &[String]) {
         let text = lines.join("\n");
         let mut settings = Settings::default();
-        file::add(&Source::new(Path::new("corsair.toml"), &text), &mut settings);
+        let known = text.replace(&format!("${{{}}}", TOKEN.0), TOKEN.1);
+        file::add(&Source::new(Path::new("corsair.toml"), &known), &mut settings);
         let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
         match compile(&settings, machine, None) {
             Ok((_, warnings)) => assert!(warnings.is_empty(), "{warnings:?}"),
@@ -124,6 +128,7 @@ impl Stage {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         if let Some(shown) = shown {
             let mut command = command(&arguments);
+            command.env(TOKEN.0, TOKEN.1);
             command.current_dir(self.folder.path());
             let ended = Corsair::command_to_end(command);
             let (is_well, code) = match shown {
@@ -145,7 +150,9 @@ impl Stage {
         let text = self.placed(&fs::read_to_string(&path).unwrap()).replace("127.0.0.1:3000", "127.0.0.1:0");
         let placed = self.folder.path().join("placed.toml");
         fs::write(&placed, text).unwrap();
-        self.corsair = Some(Corsair::listening(command(&["-c", placed.to_str().unwrap()]), 1));
+        let mut command = command(&["-c", placed.to_str().unwrap()]);
+        command.env(TOKEN.0, TOKEN.1);
+        self.corsair = Some(Corsair::listening(command, 1));
         self.answer = None;
     }
 

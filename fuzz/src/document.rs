@@ -57,6 +57,13 @@ impl Document<'_> {
             self.access(accesses);
             self.limit(limits);
             self.settings("gateway.", "gateway.");
+            for _ in 0..self.below(3) {
+                self.header(Some("[gateway.target]"), "");
+                let host =
+                    self.pick(&["\"api.example.org\"", "\"http://127.0.0.1:9\"", "\"*.example.com:8443\""]);
+                self.line("host", host);
+                self.settings("gateway.target.", "gateway.target.");
+            }
         }
         for name in NAMES.iter().take(policies) {
             self.header(Some("policy"), name);
@@ -171,7 +178,8 @@ impl Document<'_> {
             let Some(own) = name.strip_prefix(begins) else { continue };
             let is_deeper = begins.is_empty() && own.contains('.')
                 || own.starts_with("tls.certificates")
-                || own.starts_with("servers.");
+                || own.starts_with("servers.")
+                || own.starts_with("target.");
             let is_written = matches!(
                 key,
                 Key::Listen
@@ -186,6 +194,7 @@ impl Document<'_> {
                     | Key::LimitKeys
                     | Key::RoutePath
                     | Key::GatewayCors
+                    | Key::GatewayTarget
                     | Key::RespondStatus
                     | Key::RespondLocation
                     | Key::RespondBody

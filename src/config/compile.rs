@@ -100,6 +100,7 @@ fn read<'a>(
     warn_of_what_is_out_of_reach(&listeners, &gateway, !routes.is_empty(), reader);
     warn_of_idle_flags(&gateway, &upstreams, &parents, &limit_tables, reader);
     warn_of_a_shared_origin(&gateway, !routes.is_empty(), reader);
+    warn_of_secrets_for_anybody(&gateway, &gateway_access, (&policies, gateway_policy), reader);
     let serves = !routes.is_empty() || gateway.forms.is_some() || upstreams.of_flags;
     refuse_to_serve_nothing(serves, reader);
     let example_fields = example_fields(&policies.settings, &gateway, &asked_hosts(reader));
@@ -493,6 +494,24 @@ fn warn_of_a_shared_origin(gateway: &GatewayParts, has_routes: bool, reader: &mu
         let message = "its targets share the origin of the application behind --upstream, so that their scripts, styles, \
                        frames and documents are refused; a corsair of its own, on another listener, is safer";
         reader.warn(Key::GatewayForms, message);
+    }
+}
+
+/// What is added for a target is used by whoever may ask for it: where that is any page, a page has the key as good as in its hands.
+fn warn_of_secrets_for_anybody<'a>(
+    gateway: &GatewayParts,
+    access: &AccessList,
+    (policies, policy): (&Policies<'a>, PolicyId),
+    reader: &mut Reader<'a>,
+) {
+    let adds = gateway.targets.as_ref().is_some_and(|targets| !targets.is_empty());
+    if adds && !access.binds_programs && !policies.is_list(policy) {
+        let origins = policies.spelled(policy, Key::AllowOrigin, reader);
+        if let Some(table) = reader.parts(Part::Target).first().copied() {
+            let message =
+                format!("any page can use what is added for its targets; name the origins in {origins}");
+            reader.within(table, |reader| reader.warn_of_table("gateway.target".to_owned(), &message));
+        }
     }
 }
 

@@ -112,6 +112,7 @@ impl Table {
             Part::Limit => "limit.",
             Part::Upstream => "upstream.",
             Part::Server => "upstream.servers.",
+            Part::Target => "gateway.target.",
             Part::Route => "route.",
         };
         Self { begins, within: Within::Part(part) }
@@ -155,7 +156,7 @@ impl Table {
 
 /// Whether a setting stands in tables of which there may be several.
 fn is_of_part(name: &str) -> bool {
-    [Part::Listen, Part::Access, Part::Limit, Part::Upstream, Part::Route]
+    [Part::Listen, Part::Access, Part::Limit, Part::Upstream, Part::Target, Part::Route]
         .iter()
         .any(|part| name.starts_with(Table::of(*part).begins))
 }
@@ -193,7 +194,7 @@ impl Walk<'_> {
                 }
             } else {
                 // It may be the name of a secret, mistyped.
-                if kind.within == Within::Part(Part::Access) {
+                if [Part::Access, Part::Target].map(Within::Part).contains(&kind.within) {
                     self.hidden.push(value.span());
                 }
                 self.unknown(name, kind, path, &own, section);
@@ -300,6 +301,10 @@ impl Walk<'_> {
                         );
                         self.fault(name.span(), &spelled, message);
                         continue;
+                    }
+                    // The table may be written out, each field on a line of its own.
+                    if key.is_secret() {
+                        self.hidden.push(value.span());
                     }
                     for (text, span) in self.texts(value, &spelled) {
                         let text = format!("{}: {text}", name.get_ref());
@@ -432,12 +437,13 @@ impl Walk<'_> {
 }
 
 /// Where tables of which there may be several stand, and what they are called there.
-const PARTS: [(Within, &str, Part); 7] = [
+const PARTS: [(Within, &str, Part); 8] = [
     (Within::Root, "listen", Part::Listen),
     (Within::Root, "policy", Part::Policy),
     (Within::Root, "access", Part::Access),
     (Within::Root, "limit", Part::Limit),
     (Within::Root, "upstream", Part::Upstream),
+    (Within::Root, "gateway.target", Part::Target),
     (Within::Root, "route", Part::Route),
     (Within::Part(Part::Listen), "tls.certificates", Part::Certificate),
 ];

@@ -2,12 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{keys::Key, parent_proxy::ParentProxies, reader::Reader, settings::Part, values};
+use super::{
+    gateway_target::{self, TargetEdits},
+    keys::Key,
+    parent_proxy::ParentProxies,
+    reader::Reader,
+    settings::Part,
+    values,
+};
 use crate::{
     access::{RuleFault, TargetRules},
     gateway::GatewayForms,
-    http1::{edits::fault_of_set, fields},
+    http1::{
+        edits::{Edits, fault_of_set},
+        fields,
+    },
     tls::ClientTls,
+    uri::TargetUrl,
 };
 
 /// The gateway, and who may use it for what.
@@ -27,8 +38,18 @@ pub struct Gateway {
     pub only_origins: bool,
     /// How TLS is spoken to targets.
     pub tls: ClientTls,
+    /// What is changed of requests for some targets; the first that is for one counts.
+    pub targets: Vec<TargetEdits>,
     /// What targets are asked through; `None`: nothing.
     pub parents: Option<Arc<ParentProxies>>,
+}
+
+impl Gateway {
+    /// What is changed of requests for this target.
+    #[must_use]
+    pub fn edits_of(&self, target: &TargetUrl) -> Option<&Edits> {
+        self.targets.iter().find(|own| own.pattern.covers(target)).map(|own| &own.edits)
+    }
 }
 
 /// What becomes of a target's redirect.
@@ -55,6 +76,8 @@ pub(super) struct GatewayParts {
     pub(super) require_headers: Vec<Box<str>>,
     /// Fields that may be set.
     pub(super) set_headers: Vec<Box<str>>,
+    /// What is added for some targets; `None`: faulty.
+    pub(super) targets: Option<Vec<TargetEdits>>,
     /// Published knowingly.
     pub(super) open: bool,
     /// The name of its policy.
@@ -73,9 +96,9 @@ impl GatewayParts {
         tls: Option<ClientTls>,
         parents: Option<Arc<ParentProxies>>,
     ) -> Option<Option<Gateway>> {
-        let Self { forms, rules, redirects, require_headers, set_headers, .. } = self;
+        let Self { forms, rules, redirects, require_headers, set_headers, targets, .. } = self;
         let Some(forms) = forms else { return Some(None) };
-        let (rules, tls) = (rules?, tls?);
+        let (rules, targets, tls) = (rules?, targets?, tls?);
         Some(Some(Gateway {
             forms,
             rules,
@@ -84,6 +107,7 @@ impl GatewayParts {
             set_headers,
             only_origins,
             tls,
+            targets,
             parents,
         }))
     }
@@ -118,6 +142,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
             Some(reason) => Err(format!("\"{name}\" {reason}")),
             None => Ok(name.into()),
         }),
+        targets: gateway_target::read(reader),
         open: reader.switch(Key::Open),
         cors: reader.value(Key::GatewayCors, |text| Ok(text.to_owned())),
         access: reader.list(Key::GatewayAccess),

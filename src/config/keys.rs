@@ -196,6 +196,14 @@ settings! {
             "Tables [limit.NAME] that must all admit what the gateway serves";
         Redirects = "gateway.redirects", flag "redirects": Value("follow|rewrite|pass") = "follow",
             "Redirects of a target: followed here, rewritten to this gateway, or passed";
+        GatewayTarget = "gateway.target.host": Value("HOST"),
+            "Target that something is added for: api.example.org (https, port 443), http://…, …:8443, *.example.com";
+        TargetSetHeader = "gateway.target.request_headers.set": Fields("'NAME: VALUE'"),
+            "Field that it gets in place of what the client sent, such as a key that no page is to know";
+        TargetAddHeader = "gateway.target.request_headers.add": Fields("'NAME: VALUE'"),
+            "Field that it gets beside what the client sent";
+        TargetRemoveHeader = "gateway.target.request_headers.remove": List("NAME"),
+            "Field that it does not get";
         AllowHost = "listen.allow_hosts", flag "allow-host": List("HOST") = "localhost,127.0.0.1,[::1]",
             "Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable";
     }
@@ -507,7 +515,7 @@ impl Key {
     /// Whether its values are told to nobody, wherever they were typed.
     #[must_use]
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::AccessBearerTokens)
+        matches!(self, Self::AccessBearerTokens | Self::TargetSetHeader | Self::TargetAddHeader)
     }
 
     fn begins_with(self, table: &str) -> bool {

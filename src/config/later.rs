@@ -11,7 +11,6 @@ const LATER: &[&str] = &[
     "access.forward",
     "gateway.cookies",
     "gateway.redirect_same_origin",
-    "gateway.target",
 ];
 
 /// Whether a setting of this name is planned.

@@ -90,8 +90,6 @@ mod upstream;
 
 mod upstreams;
 
-mod gateway;
-
 mod limits;
 
 mod timeouts;
@@ -99,6 +97,10 @@ mod timeouts;
 mod route;
 
 mod routes;
+
+mod gateway_target;
+
+mod gateway;
 
 mod dns;
 
@@ -147,6 +149,7 @@ pub use self::{
     ejection::Ejection,
     endpoint::{Endpoint, Place, Share},
     gateway::{Gateway, Redirects},
+    gateway_target::TargetEdits,
     health::HealthCheck,
     keys::{Flag, Key, Kind, Row},
     limit::{LimitId, LimitList},

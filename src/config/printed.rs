@@ -19,10 +19,11 @@ use crate::routing::{HostPattern, PathPrefix};
 const TABLES: [&str; 8] = ["", "timeouts.", "limits.", "dns.", "proxy.", "log.", "cors.", "gateway."];
 
 /// The tables of a file that there may be several of: what stands in their brackets, and what their settings begin with.
-const PARTS: [(Part, &str, &[&str]); 6] = [
+const PARTS: [(Part, &str, &[&str]); 7] = [
     (Part::Policy, "policy", &["cors."]),
     (Part::Access, "access", &["access."]),
     (Part::Limit, "limit", &["limit."]),
+    (Part::Target, "[gateway.target]", &["gateway.target."]),
     (Part::Listen, "[listen]", &["listen."]),
     (Part::Upstream, "upstream", &["upstream."]),
     (Part::Route, "[route]", &["route.", "timeouts.", "limits."]),
@@ -110,7 +111,12 @@ impl Printer<'_> {
             Part::Listen => root.has(Key::Listen),
             Part::Upstream => root.has(Key::Upstream) && section.name.as_deref() == Some(upstreams::DEFAULT),
             Part::Route => root.has(Key::Upstream) && takes_everything(section),
-            Part::Policy | Part::Access | Part::Limit | Part::Certificate | Part::Server => false,
+            Part::Policy
+            | Part::Access
+            | Part::Limit
+            | Part::Target
+            | Part::Certificate
+            | Part::Server => false,
         }
     }
 
@@ -137,6 +143,7 @@ impl Printer<'_> {
             | Part::Policy
             | Part::Access
             | Part::Limit
+            | Part::Target
             | Part::Certificate
             | Part::Server => {}
         }
@@ -186,7 +193,7 @@ impl Printer<'_> {
         let is_within = |name: &'static str| {
             let own = name.strip_prefix(begins)?;
             let is_deeper = begins.is_empty() && own.contains('.')
-                || ["tls.certificates.", "servers."].iter().any(|part| own.starts_with(part));
+                || ["tls.certificates.", "servers.", "target."].iter().any(|part| own.starts_with(part));
             (!is_deeper).then_some((name, own))
         };
         for key in Key::ALL {
@@ -276,7 +283,7 @@ fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
             });
             format!("[{}]", members.collect::<Vec<_>>().join(", "))
         }
-        Kind::Fields(_) => fields(typed),
+        Kind::Fields(_) => fields(typed, key.is_secret()),
         Kind::Opposite if !is_default => {
             let is_flag = typed.last().is_some_and(|typed| !matches!(typed.at, TypedAt::File(_)));
             (is_on() != is_flag).to_string()
@@ -290,7 +297,7 @@ fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
 }
 
 /// Fields as a table of names, each with its values.
-fn fields(typed: &[Typed]) -> String {
+fn fields(typed: &[Typed], are_secret: bool) -> String {
     let mut fields: Vec<(&str, Vec<String>)> = Vec::new();
     for typed in typed {
         let Some((name, value)) = typed.text.split_once(':') else { continue };
@@ -300,7 +307,7 @@ fn fields(typed: &[Typed]) -> String {
             Some(raw) => raw.to_owned(),
             // Behind a flag, too, it names variables.
             None if !is_in_file && value.contains("${") => basic(value.trim()),
-            None if is_secret(name) => quoted("***"),
+            None if are_secret || is_secret(name) => quoted("***"),
             None => quoted(value.trim()),
         };
         match fields.iter_mut().find(|(known, _)| *known == name) {

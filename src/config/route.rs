@@ -318,7 +318,7 @@ const OF_NO_ROUTE: [Key; 6] = [
 ];
 
 /// What is changed of the fields of a head; nothing where nothing is, or where it is faulty.
-fn edits(edited: Edited, [set, add, remove]: [Key; 3], reader: &mut Reader<'_>) -> Option<Edits> {
+pub(super) fn edits(edited: Edited, [set, add, remove]: [Key; 3], reader: &mut Reader<'_>) -> Option<Edits> {
     let (setting, adding, removing) = (reader.fields(set), reader.fields(add), reader.list(remove));
     match Edits::compile(edited, &setting, &adding, &removing) {
         Ok(edits) => (!edits.is_empty()).then_some(edits),

@@ -61,6 +61,8 @@ pub enum Part {
     Upstream,
     /// A member of `servers` of an upstream that is written as a table.
     Server,
+    /// `[[gateway.target]]`.
+    Target,
     /// `[[route]]`.
     Route,
 }

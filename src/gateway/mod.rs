@@ -39,6 +39,8 @@
 //! | 25 | CORS binds browsers only: where a list of origins is all that restricts, requests without one of them are refused | experience | `gateway::published_for_some_origins_it_serves_nobody_else`, `plan::route::tests::a_gateway_that_only_origins_restrict_serves_nothing_without_one_of_them` |
 //! | 26 | Hosts that the operator names are asked for on every listener, of the application too | experience | `gateway::hosts_that_were_named_are_asked_for_on_every_listener`, `plan::route::tests::hosts_that_were_typed_are_asked_for_everywhere` |
 //! | 27 | Where the operator lists names, a page sets those fields of a request that a browser keeps from scripts, and no other; credentials among them go to no other origin behind a redirect | experience | `gateway::set_fields::tests::a_name_that_is_listed_takes_the_place_of_the_browsers_own`, `gateway::a_page_sets_fields_that_the_operator_lists` |
+//! | 28 | What an operator adds for a target goes there and nowhere else: it is asked for anew at each hop, never sent with TRACE, and nothing that leaves corsair for the client, its log or its admin listener holds a value of it | Fetch, "HTTP-redirect fetch"; RFC 9110 §9.3.8 | `gateway::pattern::tests::a_target_is_meant_by_its_scheme_its_host_and_its_port`, `gateway_targets::what_is_added_for_a_target_takes_the_place_of_what_came`, `gateway_targets::at_a_redirect_each_target_gets_its_own`, `gateway_targets::a_trace_brings_nothing_back`, `gateway_targets::no_byte_that_leaves_corsair_holds_the_secret` |
+//! | 29 | It is sent for whom the answer may be shown to, and for programs: a page whose origin is not allowed uses no secret, and neither does what it loads without asking | Fetch, "CORS check"; Fetch Metadata, "Sec-Fetch-Site" | `plan::route::tests::nothing_is_added_for_a_page_that_may_not_read_the_answer`, `gateway_targets::a_page_that_may_not_read_uses_no_secret` |
 
 mod texts;
 
@@ -52,10 +54,13 @@ mod parse;
 
 mod redirect;
 
+mod pattern;
+
 pub use self::{
     fields::{Passage, RENAMED_CHALLENGE, passage, tells_of_the_client},
     form::{Form, GatewayForms, Naming},
     parse::{GatewayRequest, is_path_of_other_tools, parse},
+    pattern::TargetPattern,
     redirect::{Hop, HopMethod, next_hop, to_gateway_location},
     set_fields::{SetField, SetFields},
     texts::{HEALTHY, INVALID, MISSING, MISSING_HTML, NOT_FOUND, USAGE},

@@ -146,7 +146,7 @@ fn action(
             let mut target = taker.target.take().ok_or(Error::Internal)?;
             // What lets somebody in here is nothing to a target.
             target.without_credentials |= route.access.reads_credentials;
-            route::admit(request, plan.cors, config, client, &target, upgrade)?;
+            route::admit(request, plan.cors, config, client, &mut target, upgrade)?;
             (Destination::Target(target), None)
         }
         Found::Upstream(upstream, rest) => (Destination::Upstream(upstream), rest),

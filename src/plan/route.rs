@@ -153,7 +153,8 @@ fn routed(
     }
 }
 
-/// Whether the gateway serves this request to that target; asked before anything is resolved.
+/// Whether the gateway serves this request to that target, and whether what is added for it is for who asks; asked before
+/// anything is resolved.
 ///
 /// # Errors
 /// [`Error::DestinationRefused`], [`Error::OriginRequired`], [`Error::FieldRequired`], [`Error::TargetInvalid`] for a
@@ -163,10 +164,11 @@ pub(super) fn admit(
     cors: CorsDecision,
     config: &Config,
     client: &Client,
-    target: &Target,
+    target: &mut Target,
     upgrade: bool,
 ) -> Result<(), Error> {
     let Some(gateway) = &config.gateway else { return Err(Error::Internal) };
+    target.is_for_asker = !gateway.targets.is_empty() && may_use_what_is_added(request, cors);
     if acts_as_our_origin(request, config) {
         return Err(Error::DestinationRefused);
     }
@@ -183,6 +185,23 @@ pub(super) fn admit(
         ));
     }
     admit_target(gateway, &target.url).map(|_| ())
+}
+
+/// Whether a request may carry what the operator adds for its target (rule 29 of [`gateway`]): a page could have the target
+/// do something without reading the answer, and with TRACE read the request.
+fn may_use_what_is_added(request: Request<'_>, cors: CorsDecision) -> bool {
+    let may_read = match cors {
+        CorsDecision::Allow { .. } | CorsDecision::SameOrigin => true,
+        // A page that loads an image, or sends somebody there, names no origin.
+        CorsDecision::NotCors => {
+            sec_fetch(request, b"sec-fetch-site").all(|site| [&b"same-origin"[..], b"none"].contains(&site))
+        }
+        CorsDecision::Preflight(_)
+        | CorsDecision::MalformedPreflight { .. }
+        | CorsDecision::Refuse(_)
+        | CorsDecision::Withhold(_) => false,
+    };
+    may_read && request.head.method != Method::Trace
 }
 
 /// What runs as the origin that it was loaded from, whatever page has loaded it (Fetch, "request destination").

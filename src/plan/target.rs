@@ -6,6 +6,7 @@ use crate::{
     error::Error,
     gateway::{Form, Hop, HopMethod, Naming, next_hop, to_gateway_location},
     http1::{
+        edits::Edits,
         fields::FieldId,
         head::{Method, Response},
     },
@@ -35,6 +36,8 @@ pub struct Target {
     pub without_credentials: bool,
     /// WebSockets alone go there.
     pub is_websocket: bool,
+    /// What is added for it by the operator is for who asks.
+    pub is_for_asker: bool,
 }
 
 /// What becomes of a response that may redirect.
@@ -83,7 +86,14 @@ impl Target {
             without_body: false,
             without_credentials: omits_credentials,
             is_websocket,
+            is_for_asker: false,
         }
+    }
+
+    /// What the operator changes of the request for it.
+    #[must_use]
+    pub fn edits<'a>(&self, gateway: &'a Gateway) -> Option<&'a Edits> {
+        if self.is_for_asker { gateway.edits_of(&self.url) } else { None }
     }
 
     /// The method that this target is asked with, when the client's is `asked`.

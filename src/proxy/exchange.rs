@@ -503,7 +503,7 @@ impl<'a> Job<'a> {
             (Destination::Target(target), _) => {
                 let gateway = self.snapshot.config.gateway.as_ref().ok_or(Error::Internal)?;
                 let onward = Onward::to_target(target, &gateway.set_headers, self.plan.framing);
-                (onward, target.url.authority())
+                (Onward { edits: target.edits(gateway), ..onward }, target.url.authority())
             }
             (Destination::Upstream(_), Some(server)) => {
                 let framing = self.plan.framing;

@@ -6,7 +6,7 @@ use crate::config::{Key, Kind, Row, printed::quoted};
 
 /// Where the names of settings stand in a file, in its order: what they begin with, the table that holds them there,
 /// and what it is for.
-const TABLES: [(&str, &str, &str); 16] = [
+const TABLES: [(&str, &str, &str); 17] = [
     ("", "", "What holds for the whole process"),
     ("timeouts.", "[timeouts]", "Every wait; a route may have its own"),
     ("limits.", "[limits]", "Every bound; a route may have its own"),
@@ -27,6 +27,11 @@ const TABLES: [(&str, &str, &str); 16] = [
         "gateway.",
         "[gateway]",
         "Requests that name their target themselves; without this table there are none",
+    ),
+    (
+        "gateway.target.",
+        "[[gateway.target]]",
+        "What is added for a target that no page is to know, such as a key; the first that is for it counts; repeatable",
     ),
     (
         "access.",

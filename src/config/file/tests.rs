@@ -191,7 +191,6 @@ fn what_is_planned_is_told_to_be() {
         ("[access.staff]\njwt = {}", "f:2:1: access.staff.jwt"),
         ("[access.staff.forward]", "f:1:15: access.staff.forward"),
         ("[gateway]\ncookies = \"pass\"", "f:2:1: gateway.cookies"),
-        ("[[gateway.target]]", "f:1:11: gateway.target"),
         ("[forward]\nconnect_ports = []", "f:1:2: forward"),
     ] {
         assert_eq!(faults(text), [format!("{key}: {}", later::MESSAGE)], "{text}");
@@ -208,6 +207,7 @@ fn an_empty_list_that_would_let_in_is_a_fault_and_no_other() {
         let (table, own) = [
             ("access.", "[access.a]"),
             ("limit.", "[limit.a]"),
+            ("gateway.target.", "[[gateway.target]]"),
             ("listen.", "[[listen]]"),
             ("route.", "[[route]]"),
             ("upstream.", "[upstream.a]"),

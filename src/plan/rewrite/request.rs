@@ -157,6 +157,8 @@ pub fn request(
     for field in end_to_end(bytes, &head.fields) {
         match set.map_or(SetField::Untouched, |set| set.passage(field)) {
             SetField::Untouched => {}
+            // What the operator says of a field is the last word.
+            SetField::Named(name) if drops(FieldId::of(name.as_bytes()), name.as_bytes()) => continue,
             SetField::Named(name) => {
                 writer.field(name.as_bytes(), field.value.of(bytes));
                 continue;

@@ -315,3 +315,40 @@ fn a_gateway_that_only_origins_restrict_serves_nothing_without_one_of_them() {
         assert_eq!(routed(&config(arguments), &client(), &head).1, "http://t.example/", "{arguments:?}");
     }
 }
+
+#[test]
+fn nothing_is_added_for_a_page_that_may_not_read_the_answer() {
+    let text = "[gateway]\nallow_targets = [\"any\"]\n[cors]\nallow_origins = [\"https://app.example.com\"]\n\
+                [[gateway.target]]\nhost = \"t.example\"\nrequest_headers.set.authorization = \"Bearer s3cret\"";
+    let config = crate::config::sample::compiled(&crate::config::sample::file(text, &[]));
+    let local = Client { loopback_listener: true, ..client() };
+    for (method, target, lines, expected) in [
+        ("GET", "https://t.example/a", "", true),
+        ("POST", "https://t.example/a", "\r\nOrigin: https://app.example.com", true),
+        ("POST", "https://t.example/a", "\r\nOrigin: https://evil.example", false),
+        ("GET", "https://t.example/a", "\r\nOrigin: null", false),
+        (
+            "GET",
+            "https://t.example/a",
+            "\r\nOrigin: https://app.example.com\r\nOrigin: https://app.example.com",
+            false,
+        ),
+        ("POST", "https://t.example/a", "\r\nOrigin: http://localhost", true),
+        // An image, a link; the address that was typed.
+        ("GET", "https://t.example/a", "\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors", false),
+        ("GET", "https://t.example/a", "\r\nSec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate", false),
+        ("GET", "https://t.example/a", "\r\nSec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate", true),
+        ("GET", "https://t.example/a", "\r\nSec-Fetch-Site: same-origin", true),
+        ("TRACE", "https://t.example/a", "", false),
+        ("GET", "http://t.example/a", "", false),
+        ("GET", "https://t.example:8443/a", "", false),
+        ("GET", "https://u.example/a", "", false),
+    ] {
+        let head = format!("{method} /{target} HTTP/1.1\r\nHost: localhost{lines}\r\n\r\n");
+        let (_, action) = planned(&config, &local, &head);
+        let Action::Exchange(exchange) = action else { panic!("{head}: {action:?}") };
+        let target = exchange.gateway_target().expect("a target");
+        let edits = target.edits(config.gateway.as_ref().expect("a gateway"));
+        assert_eq!(edits.is_some(), expected, "{head}");
+    }
+}
