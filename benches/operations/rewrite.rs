@@ -7,7 +7,7 @@ use corsair::{
     http1::{framing::Framing, head::Request},
     plan::{
         self, Action, Client, Date, Destination, Exchange, Identity, Plan,
-        rewrite::{self, Forwarding, GatewayAnswer, Homeward, Location, Onward, Sender},
+        rewrite::{self, CookiesHome, Forwarding, GatewayAnswer, Homeward, Location, Onward, Sender},
     },
 };
 
@@ -98,7 +98,11 @@ impl Planned {
 
     fn gateway(&self) -> Option<GatewayAnswer<'_>> {
         let target = self.exchange.gateway_target()?;
-        Some(GatewayAnswer { final_url: target.url.as_str(), location: Location::Kept })
+        Some(GatewayAnswer {
+            final_url: target.url.as_str(),
+            location: Location::Kept,
+            cookies: CookiesHome::Dropped,
+        })
     }
 }
 

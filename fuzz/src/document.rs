@@ -290,7 +290,7 @@ impl Document<'_> {
             (_, "HOST") => &["localhost", "app.example.com", "*"],
             (_, "TARGET") => &["public", "api.example.org", "10.0.0.0/8", "loopback"],
             (_, word) => {
-                const WORDS: [&str; 17] = [
+                const WORDS: [&str; 19] = [
                     "auto",
                     "off",
                     "on",
@@ -304,6 +304,8 @@ impl Document<'_> {
                     "follow",
                     "rewrite",
                     "pass",
+                    "strip",
+                    "isolate",
                     "upstream",
                     "websocket",
                     "none",

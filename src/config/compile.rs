@@ -11,7 +11,7 @@ use super::{
     configuration::Config,
     dns,
     endpoint::Place as UpstreamPlace,
-    gateway::{self, GatewayParts},
+    gateway::{self, Cookies, GatewayParts},
     keys::Key,
     limit::{LimitList, LimitTables},
     limits::{self, Limits},
@@ -34,7 +34,11 @@ use super::{
     upstream::{HostHeader, Upstream, UpstreamId},
     upstreams::{self, Upstreams},
 };
-use crate::{cors::CorsSettings, tls::ClientTls, uri::Scheme};
+use crate::{
+    cors::{CorsPolicy, CorsSettings},
+    tls::ClientTls,
+    uri::Scheme,
+};
 
 /// The configuration that `settings` ask for on this `machine`, with what deserves a warning. Where it follows another
 /// one, its listeners keep the places that they had `before`.
@@ -100,6 +104,7 @@ fn read<'a>(
     warn_of_what_is_out_of_reach(&listeners, &gateway, !routes.is_empty(), reader);
     warn_of_idle_flags(&gateway, &upstreams, &parents, &limit_tables, reader);
     warn_of_a_shared_origin(&gateway, !routes.is_empty(), reader);
+    warn_of_cookies(&gateway, !routes.is_empty(), policies.get(gateway_policy), reader);
     warn_of_secrets_for_anybody(&gateway, &gateway_access, (&policies, gateway_policy), reader);
     let serves = !routes.is_empty() || gateway.forms.is_some() || upstreams.of_flags;
     refuse_to_serve_nothing(serves, reader);
@@ -494,6 +499,27 @@ fn warn_of_a_shared_origin(gateway: &GatewayParts, has_routes: bool, reader: &mu
         let message = "its targets share the origin of the application behind --upstream, so that their scripts, styles, \
                        frames and documents are refused; a corsair of its own, on another listener, is safer";
         reader.warn(Key::GatewayForms, message);
+    }
+}
+
+/// Browsers send and keep cookies of another origin only where they are told that they may.
+fn warn_of_cookies(
+    gateway: &GatewayParts,
+    has_routes: bool,
+    policy: Option<&CorsPolicy>,
+    reader: &mut Reader<'_>,
+) {
+    if gateway.forms.is_none() || gateway.cookies == Cookies::Strip {
+        return;
+    }
+    if policy.is_some_and(|policy| !policy.allows_credentials()) {
+        let message = "is of no use to pages: without allow_credentials of their policy they send no cookies, and keep none";
+        reader.warn(Key::GatewayCookies, message);
+    }
+    if gateway.cookies == Cookies::Pass && has_routes {
+        let message =
+            "sends the cookies of the application beside it to every target; isolate keeps them apart";
+        reader.warn(Key::GatewayCookies, message);
     }
 }
 

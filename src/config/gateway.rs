@@ -29,6 +29,8 @@ pub struct Gateway {
     pub rules: TargetRules,
     /// What becomes of a target's redirect.
     pub redirects: Redirects,
+    /// What becomes of cookies.
+    pub cookies: Cookies,
     /// Names of fields of which a request must carry one; empty asks for none.
     pub require_headers: Vec<Box<str>>,
     /// Names of fields that a page may set for a target.
@@ -63,6 +65,17 @@ pub enum Redirects {
     Pass,
 }
 
+/// What becomes of the cookies of targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookies {
+    /// They go neither way.
+    Strip,
+    /// They go back to the target that has set them, and to no other.
+    Isolate,
+    /// They go both ways as they are.
+    Pass,
+}
+
 /// The gateway's settings, understood one by one. They are read even where there is no gateway, so that a
 /// fault in them does not wait for the day when there is.
 pub(super) struct GatewayParts {
@@ -72,6 +85,8 @@ pub(super) struct GatewayParts {
     pub(super) rules: Option<TargetRules>,
     /// What becomes of redirects.
     pub(super) redirects: Redirects,
+    /// What becomes of cookies.
+    pub(super) cookies: Cookies,
     /// Fields of which one is required.
     pub(super) require_headers: Vec<Box<str>>,
     /// Fields that may be set.
@@ -96,13 +111,14 @@ impl GatewayParts {
         tls: Option<ClientTls>,
         parents: Option<Arc<ParentProxies>>,
     ) -> Option<Option<Gateway>> {
-        let Self { forms, rules, redirects, require_headers, set_headers, targets, .. } = self;
+        let Self { forms, rules, redirects, cookies, require_headers, set_headers, targets, .. } = self;
         let Some(forms) = forms else { return Some(None) };
         let (rules, targets, tls) = (rules?, targets?, tls?);
         Some(Some(Gateway {
             forms,
             rules,
             redirects,
+            cookies,
             require_headers,
             set_headers,
             only_origins,
@@ -127,10 +143,12 @@ pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
         })
         .ok();
     let choices = [("follow", Redirects::Follow), ("rewrite", Redirects::Rewrite), ("pass", Redirects::Pass)];
+    let cookies = [("strip", Cookies::Strip), ("isolate", Cookies::Isolate), ("pass", Cookies::Pass)];
     GatewayParts {
         forms,
         rules,
         redirects: reader.value(Key::Redirects, |text| values::choice(text, &choices)),
+        cookies: reader.value(Key::GatewayCookies, |text| values::choice(text, &cookies)),
         require_headers: reader.members(Key::RequireHeader, |name| {
             if fields::is_token(name.as_bytes()) {
                 Ok(name.into())

@@ -9,7 +9,6 @@ const LATER: &[&str] = &[
     "access.signed",
     "access.jwt",
     "access.forward",
-    "gateway.cookies",
     "gateway.redirect_same_origin",
 ];
 

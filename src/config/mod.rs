@@ -148,7 +148,7 @@ pub use self::{
     dns::Dns,
     ejection::Ejection,
     endpoint::{Endpoint, Place, Share},
-    gateway::{Gateway, Redirects},
+    gateway::{Cookies, Gateway, Redirects},
     gateway_target::TargetEdits,
     health::HealthCheck,
     keys::{Flag, Key, Kind, Row},

@@ -12,7 +12,7 @@
 //!
 //! | | rule | source | test |
 //! |---|---|---|---|
-//! | 1 | Cookies go neither to a target nor to the browser | RFC 6265 §8.5 | `gateway::cookies_are_stripped_both_ways` |
+//! | 1 | Cookies go neither to a target nor to the browser, unless the operator says otherwise | RFC 6265 §8.5 | `gateway::cookies_are_stripped_both_ways`, `gateway_cookies::passed_cookies_go_both_ways_as_they_are` |
 //! | 2 | A target learns neither the page nor its origin | experience | `gateway::origin_and_referer_are_not_sent_to_the_target` |
 //! | 3 | Fields that act on an origin are dropped, in interim responses and in a 101 too: of what belongs to the platform, only what is known to be harmless leaves | experience | `gateway::fields::tests::what_acts_on_an_origin_stays_and_what_describes_a_message_leaves`, `gateway::fields::tests::a_field_that_the_platform_adds_to_one_of_its_families_stays`, `plan::rewrite::tests::responses::a_target_cannot_act_on_the_gateways_origin`, `gateway::a_target_cannot_act_on_the_gateways_own_origin`, `plan::response::tests::a_target_cannot_act_on_the_gateways_origin_by_switching_or_in_advance` |
 //! | 4 | What a browser could take for a document of this origin is put into a sandbox, an unknown, missing, listed or doubled type above all | CSP 3, `sandbox`; MIME Sniffing | `plan::rewrite::tests::responses::what_is_known_to_be_inert_is_not_guessed_at`, `plan::rewrite::tests::responses::what_a_browser_could_take_for_a_document_is_put_into_a_sandbox`, `plan::rewrite::tests::responses::a_target_that_names_no_media_type_is_sandboxed_for_browsers_guess`, `plan::rewrite::tests::responses::of_a_list_of_media_types_browsers_take_the_last` |
@@ -41,6 +41,9 @@
 //! | 27 | Where the operator lists names, a page sets those fields of a request that a browser keeps from scripts, and no other; credentials among them go to no other origin behind a redirect | experience | `gateway::set_fields::tests::a_name_that_is_listed_takes_the_place_of_the_browsers_own`, `gateway::a_page_sets_fields_that_the_operator_lists` |
 //! | 28 | What an operator adds for a target goes there and nowhere else: it is asked for anew at each hop, never sent with TRACE, and nothing that leaves corsair for the client, its log or its admin listener holds a value of it | Fetch, "HTTP-redirect fetch"; RFC 9110 §9.3.8 | `gateway::pattern::tests::a_target_is_meant_by_its_scheme_its_host_and_its_port`, `gateway_targets::what_is_added_for_a_target_takes_the_place_of_what_came`, `gateway_targets::at_a_redirect_each_target_gets_its_own`, `gateway_targets::a_trace_brings_nothing_back`, `gateway_targets::no_byte_that_leaves_corsair_holds_the_secret` |
 //! | 29 | It is sent for whom the answer may be shown to, and for programs: a page whose origin is not allowed uses no secret, and neither does what it loads without asking | Fetch, "CORS check"; Fetch Metadata, "Sec-Fetch-Site" | `plan::route::tests::nothing_is_added_for_a_page_that_may_not_read_the_answer`, `gateway_targets::a_page_that_may_not_read_uses_no_secret` |
+//! | 30 | Isolated cookies bear the mark of their target, scheme and port included; a target gets those of its mark under its own names, and an application beside it none of a target's | RFC 6265 §8.5, §8.6 | `gateway::cookies::tests::a_mark_is_scheme_host_and_port_and_part_of_a_name`, `gateway::cookies::tests::a_target_gets_its_own_under_the_names_that_it_gave_them`, `gateway_cookies::isolated_cookies_come_back_to_their_target_alone`, `gateway_cookies::an_application_beside_gets_none_of_a_targets_cookies` |
+//! | 31 | They have no `Domain`, a place of their own where their target has one, and over TLS `SameSite=None; Secure; Partitioned`; what a name such as `__Host-` promises is so, or the cookie is dropped, and that is told | RFC 6265bis §4.1.3, §5.7 | `gateway::cookies::tests::a_cookie_is_of_its_target_alone_and_keeps_what_it_promises`, `gateway_cookies::over_tls_they_can_be_used_by_pages_of_other_sites`, `gateway_cookies::a_cookie_that_cannot_be_kept_is_told` |
+//! | 32 | What is set on a redirect that is followed counts for the hops behind it, and reaches the browser with the answer; of all together no more than a number and a size that are fixed | Fetch, "HTTP-redirect fetch" | `gateway::cookies::tests::what_is_set_on_the_way_counts_and_what_is_deleted_is_gone`, `gateway::cookies::tests::a_jar_has_its_bounds`, `gateway_cookies::what_a_hop_sets_counts_for_the_next_and_reaches_the_browser` |
 
 mod texts;
 
@@ -50,6 +53,8 @@ mod set_fields;
 
 mod form;
 
+mod cookies;
+
 mod parse;
 
 mod redirect;
@@ -57,6 +62,7 @@ mod redirect;
 mod pattern;
 
 pub use self::{
+    cookies::{Jar, Scope, SetCookie, cookies_for, cookies_of_no_target},
     fields::{Passage, RENAMED_CHALLENGE, passage, tells_of_the_client},
     form::{Form, GatewayForms, Naming},
     parse::{GatewayRequest, is_path_of_other_tools, parse},

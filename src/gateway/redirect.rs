@@ -6,7 +6,10 @@ use std::borrow::Cow;
 
 use url::{Position, Url, form_urlencoded};
 
-use super::form::{Form, Naming, OMITS_CREDENTIALS};
+use super::{
+    cookies::SetCookie,
+    form::{Form, Naming, OMITS_CREDENTIALS},
+};
 use crate::{
     error::Error,
     http1::{fields::trim, head::Method},
@@ -33,6 +36,8 @@ pub struct Hop {
     pub drop_body_fields: bool,
     /// Whether `Authorization` and `Cookie` are left out, because the origin changed.
     pub cross_origin: bool,
+    /// Cookies that the redirect has set, where they are kept.
+    pub set_cookies: Vec<SetCookie>,
 }
 
 /// Where a response leads; nothing when it is no redirect, or has no `Location` that leads to an http or
@@ -62,6 +67,7 @@ pub fn next_hop(
         target,
         method: if to_get { HopMethod::Get } else { HopMethod::Keep },
         drop_body_fields,
+        set_cookies: Vec::new(),
     }))
 }
 

@@ -24,6 +24,13 @@ impl Date {
         Self(line.bytes)
     }
 
+    /// The time, to the second.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        let value = self.0.get(6..LEN - 2).and_then(|value| str::from_utf8(value).ok()).unwrap_or_default();
+        httpdate::parse_http_date(value).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
     /// Writes the field.
     pub fn write(&self, writer: &mut HeadWriter<'_>) {
         writer.lines(&self.0);
@@ -58,7 +65,11 @@ mod tests {
             (784_111_777, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"),
             (253_402_300_799, "Date: Fri, 31 Dec 9999 23:59:59 GMT\r\n"),
         ] {
-            assert_eq!(Date::of(UNIX_EPOCH + Duration::from_secs(seconds)).0, line.as_bytes());
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(
+                (Date::of(time).0, Date::of(time).time()),
+                (line.as_bytes().try_into().unwrap(), time)
+            );
         }
     }
 }

@@ -90,5 +90,5 @@ pub use self::{
     respond::{Recipient, Responder, reason},
     response::{Arrived, ResponseContext, ResponsePlan, Seen},
     silence::{Heard, Silence},
-    target::{Target, admit_target},
+    target::{CookiesOnward, Target, admit_target},
 };

@@ -8,14 +8,14 @@ use super::{
     body::response_body_limits,
     date::Date,
     identity::Identity,
-    rewrite::{self, GatewayAnswer, Homeward, Location, Renaming},
+    rewrite::{self, CookiesHome, GatewayAnswer, Homeward, Location, Renaming},
     target::Redirected,
 };
 use crate::{
-    config::{Config, Endpoint, Route},
+    config::{Config, Cookies, Endpoint, Route},
     cors::CorsDecision,
     error::Error,
-    gateway::Hop,
+    gateway::{Hop, Scope, SetCookie},
     http1::{
         body::{BodyLimits, Recode},
         connection::{ConnectionOptions, Persistence},
@@ -205,7 +205,22 @@ impl<'a> ResponseContext<'a> {
             Some(target) => target.redirected(response, self.method, self.has_body && !seen.body_kept)?,
             None => Redirected::No,
         };
-        if let Redirected::Follow(hop) = redirected {
+        let place;
+        let cookies = match self.exchange.gateway_target() {
+            Some(target) if target.cookies == Cookies::Isolate => {
+                place = format!("/{}", target.url.origin());
+                let path = self.is_below(&place, request).then_some(&*place);
+                let scope = Scope { secure: self.secure, path, now: seen.date.time() };
+                CookiesHome::Isolated(&target.url, scope, target.jar.as_deref())
+            }
+            Some(target) if target.cookies == Cookies::Pass => CookiesHome::Passed,
+            Some(_) | None => CookiesHome::Dropped,
+        };
+        if let Redirected::Follow(mut hop) = redirected {
+            if let CookiesHome::Isolated(target, scope, _) = cookies {
+                let set = response.values(FieldId::SetCookie);
+                hop.set_cookies = set.filter_map(|value| SetCookie::read(target, &scope, value)).collect();
+            }
             return Ok(Arrived::Redirect(hop));
         }
         let location = match &redirected {
@@ -221,16 +236,23 @@ impl<'a> ResponseContext<'a> {
             framing: plan.client_framing(),
             declared: self.declared(response.head.status, declared),
             connection: plan.persistence.option(),
-            gateway: self
-                .exchange
-                .gateway_target()
-                .map(|target| GatewayAnswer { final_url: target.url.as_str(), location }),
+            gateway: self.exchange.gateway_target().map(|target| GatewayAnswer {
+                final_url: target.url.as_str(),
+                location,
+                cookies,
+            }),
             renaming: self.renaming(request),
             edits: self.route.response_headers.as_ref(),
             identity: self.identity,
             date: &seen.date,
         };
         Ok(Arrived::Final { written: rewrite::response(response, &homeward, out)?, plan })
+    }
+
+    /// Whether the client has asked for something below this path, spelled as it is here.
+    fn is_below(&self, place: &str, request: Request<'_>) -> bool {
+        let [path, _] = self.exchange.target.origin_form(request);
+        path.strip_prefix(place.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     }
 
     /// What names the application's answer has for what the client knows by others.

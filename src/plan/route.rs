@@ -6,7 +6,7 @@ use super::{
     target::{Target, admit_target},
 };
 use crate::{
-    config::{Config, Gateway, LeadsTo, Listener, RouteId, Routes, Taken, UpstreamId},
+    config::{Config, Cookies, Gateway, LeadsTo, Listener, RouteId, Routes, Taken, UpstreamId},
     cors::CorsDecision,
     error::Error,
     gateway::{self, GatewayRequest},
@@ -98,7 +98,7 @@ fn beside_gateway(
     let mut named = None;
     let found = match asked {
         Ok(GatewayRequest::Target(url, naming)) => {
-            let mut target = Target::named(url, naming, gateway.redirects);
+            let mut target = Target::named(url, naming, gateway);
             target.without_credentials |= !is_script_with_credentials(request, config);
             named = Some(target);
             Ok(Found::Target)
@@ -168,7 +168,8 @@ pub(super) fn admit(
     upgrade: bool,
 ) -> Result<(), Error> {
     let Some(gateway) = &config.gateway else { return Err(Error::Internal) };
-    target.is_for_asker = !gateway.targets.is_empty() && may_use_what_is_added(request, cors);
+    let is_asked_for = !gateway.targets.is_empty() || gateway.cookies == Cookies::Isolate;
+    target.is_for_asker = is_asked_for && may_use_what_is_kept(request, cors);
     if acts_as_our_origin(request, config) {
         return Err(Error::DestinationRefused);
     }
@@ -187,9 +188,9 @@ pub(super) fn admit(
     admit_target(gateway, &target.url).map(|_| ())
 }
 
-/// Whether a request may carry what the operator adds for its target (rule 29 of [`gateway`]): a page could have the target
+/// Whether a request may carry what is kept for its target (rule 29 of [`gateway`]): a page could have the target
 /// do something without reading the answer, and with TRACE read the request.
-fn may_use_what_is_added(request: Request<'_>, cors: CorsDecision) -> bool {
+fn may_use_what_is_kept(request: Request<'_>, cors: CorsDecision) -> bool {
     let may_read = match cors {
         CorsDecision::Allow { .. } | CorsDecision::SameOrigin => true,
         // A page that loads an image, or sends somebody there, names no origin.

@@ -2,9 +2,9 @@
 
 use crate::{
     access::NameVerdict,
-    config::{Gateway, Parent, Redirects},
+    config::{Cookies, Gateway, Parent, Redirects},
     error::Error,
-    gateway::{Form, Hop, HopMethod, Naming, next_hop, to_gateway_location},
+    gateway::{Form, Hop, HopMethod, Jar, Naming, next_hop, to_gateway_location},
     http1::{
         edits::Edits,
         fields::FieldId,
@@ -36,8 +36,27 @@ pub struct Target {
     pub without_credentials: bool,
     /// WebSockets alone go there.
     pub is_websocket: bool,
-    /// What is added for it by the operator is for who asks.
+    /// What is added for it by the operator, and what cookies it has set, is for who asks.
     pub is_for_asker: bool,
+    /// The origin has changed since the client named its target: the browser's cookies are for that one.
+    pub without_cookies: bool,
+    /// What becomes of cookies.
+    pub cookies: Cookies,
+    /// Cookies that were set on the way.
+    pub jar: Option<Box<Jar>>,
+}
+
+/// Which of a request's cookies go on.
+#[derive(Clone, Copy, Debug)]
+pub enum CookiesOnward<'a> {
+    /// All of them.
+    AsTheyCame,
+    /// None.
+    None,
+    /// Those that this target has set.
+    Of(&'a Target),
+    /// Those that no target has set.
+    OfNoTarget,
 }
 
 /// What becomes of a response that may redirect.
@@ -75,18 +94,21 @@ pub fn admit_target<'a>(
 impl Target {
     /// The target that a request names.
     #[must_use]
-    pub const fn named(url: TargetUrl, naming: Naming, redirects: Redirects) -> Self {
+    pub const fn named(url: TargetUrl, naming: Naming, gateway: &Gateway) -> Self {
         let Naming { form, omits_credentials, is_websocket } = naming;
         Self {
             url,
             form,
-            redirects,
+            redirects: gateway.redirects,
             hops: 0,
             get: false,
             without_body: false,
             without_credentials: omits_credentials,
             is_websocket,
             is_for_asker: false,
+            without_cookies: omits_credentials,
+            cookies: gateway.cookies,
+            jar: None,
         }
     }
 
@@ -94,6 +116,16 @@ impl Target {
     #[must_use]
     pub fn edits<'a>(&self, gateway: &'a Gateway) -> Option<&'a Edits> {
         if self.is_for_asker { gateway.edits_of(&self.url) } else { None }
+    }
+
+    /// Which cookies go there.
+    #[must_use]
+    pub const fn cookies_onward(&self) -> CookiesOnward<'_> {
+        match self.cookies {
+            Cookies::Pass if !self.without_cookies => CookiesOnward::AsTheyCame,
+            Cookies::Isolate if self.is_for_asker => CookiesOnward::Of(self),
+            Cookies::Strip | Cookies::Isolate | Cookies::Pass => CookiesOnward::None,
+        }
     }
 
     /// The method that this target is asked with, when the client's is `asked`.
@@ -151,6 +183,10 @@ impl Target {
         self.get |= hop.method == HopMethod::Get;
         self.without_body |= hop.drop_body_fields;
         self.without_credentials |= hop.cross_origin;
+        self.without_cookies |= hop.cross_origin;
+        for cookie in hop.set_cookies {
+            self.jar.get_or_insert_default().keep(cookie);
+        }
         self.url = hop.target;
     }
 }

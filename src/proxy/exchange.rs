@@ -507,7 +507,8 @@ impl<'a> Job<'a> {
             }
             (Destination::Upstream(_), Some(server)) => {
                 let framing = self.plan.framing;
-                (Onward::to_server(server, self.route, exchange, request, framing), &*server.authority)
+                let onward = Onward::to_server(server, self.route, exchange, request, framing);
+                (onward.beside(self.snapshot.config.gateway.as_ref()), &*server.authority)
             }
             (Destination::Upstream(_), None) => return Err(Error::Internal),
         };

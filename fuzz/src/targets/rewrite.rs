@@ -14,7 +14,7 @@ use corsair::{
     },
     plan::{
         self, Action, Client, Date, Destination, Exchange, Identity, Plan,
-        rewrite::{self, GatewayAnswer, Homeward, Location, Onward, Renaming},
+        rewrite::{self, CookiesHome, GatewayAnswer, Homeward, Location, Onward, Renaming},
     },
 };
 
@@ -489,7 +489,7 @@ fn goes_home(
         framing,
         declared,
         connection: is_old.then_some(b"close"),
-        gateway: target.map(|final_url| GatewayAnswer { final_url, location: Location::Kept }),
+        gateway: target.map(|final_url| GatewayAnswer { final_url, location: Location::Kept, cookies: CookiesHome::Dropped }),
         renaming,
         edits: None,
         identity,

@@ -190,7 +190,6 @@ fn what_is_planned_is_told_to_be() {
         ("[access.staff]\nsigned.keys = {}", "f:2:1: access.staff.signed"),
         ("[access.staff]\njwt = {}", "f:2:1: access.staff.jwt"),
         ("[access.staff.forward]", "f:1:15: access.staff.forward"),
-        ("[gateway]\ncookies = \"pass\"", "f:2:1: gateway.cookies"),
         ("[forward]\nconnect_ports = []", "f:1:2: forward"),
     ] {
         assert_eq!(faults(text), [format!("{key}: {}", later::MESSAGE)], "{text}");

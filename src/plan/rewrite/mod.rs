@@ -24,5 +24,5 @@ pub use self::{
     rename::Renaming,
     request::{Onward, Sender, request},
     response::{Homeward, interim, response},
-    target::{GatewayAnswer, Location},
+    target::{CookiesHome, GatewayAnswer, Location},
 };

@@ -7,9 +7,9 @@ use super::{
     forwarding::{Chain, Forwarding},
 };
 use crate::{
-    config::{Endpoint, Parent, Route},
+    config::{Cookies, Endpoint, Gateway, Parent, Route},
     error::Error,
-    gateway::{SetField, SetFields, tells_of_the_client},
+    gateway::{SetField, SetFields, cookies_for, cookies_of_no_target, tells_of_the_client},
     http1::{
         edits::Edits,
         emit::HeadWriter,
@@ -21,7 +21,7 @@ use crate::{
         action::Exchange,
         asker::Asker,
         identity::{Identity, RequestId, hexadecimal},
-        target::Target,
+        target::{CookiesOnward, Target},
     },
 };
 
@@ -36,11 +36,13 @@ pub struct Onward<'a> {
     pub host: &'a [u8],
     /// How the body is framed.
     pub framing: Framing,
-    /// The browser's `Cookie`, `Origin` and `Referer` stay here: they belong to the origin that all targets share.
+    /// The browser's `Origin` and `Referer` stay here: they belong to the origin that all targets share.
     /// Nor is a target told who the client is, and what the gateway is called.
     pub is_gateway: bool,
     /// Names of fields that a page may set there.
     pub set_fields: &'a [Box<str>],
+    /// Which cookies go there.
+    pub cookies: CookiesOnward<'a>,
     /// No credentials go there.
     pub without_credentials: bool,
     /// A redirect has dropped the body, and the fields that describe it.
@@ -61,6 +63,7 @@ impl<'a> Onward<'a> {
             host: target.url.authority().as_bytes(),
             framing: if target.without_body { Framing::None } else { framing },
             is_gateway: true,
+            cookies: target.cookies_onward(),
             set_fields,
             without_credentials: target.without_credentials,
             without_body: target.without_body,
@@ -92,11 +95,24 @@ impl<'a> Onward<'a> {
             host,
             framing,
             is_gateway: false,
+            cookies: CookiesOnward::AsTheyCame,
             set_fields: &[],
             without_credentials: false,
             without_body: false,
             edits: route.request_headers.as_ref(),
             parent: None,
+        }
+    }
+
+    /// The same beside a gateway, the cookies of whose targets are nobody else's: a browser knows cookies by host, and by no
+    /// port.
+    #[must_use]
+    pub fn beside(self, gateway: Option<&Gateway>) -> Self {
+        match gateway {
+            Some(gateway) if gateway.cookies == Cookies::Isolate => {
+                Self { cookies: CookiesOnward::OfNoTarget, ..self }
+            }
+            Some(_) | None => self,
         }
     }
 
@@ -153,6 +169,7 @@ pub fn request(
     // What the operator sets or removes is not made here either.
     let mut request_id = drops(FieldId::XRequestId, b"x-request-id");
     let mut traceparent = drops(FieldId::Traceparent, b"traceparent");
+    let mut are_cookies_said = drops(FieldId::Cookie, b"cookie");
     let set = SetFields::of(request, onward.set_fields, onward.without_credentials);
     for field in end_to_end(bytes, &head.fields) {
         match set.map_or(SetField::Untouched, |set| set.passage(field)) {
@@ -160,6 +177,7 @@ pub fn request(
             // What the operator says of a field is the last word.
             SetField::Named(name) if drops(FieldId::of(name.as_bytes()), name.as_bytes()) => continue,
             SetField::Named(name) => {
+                are_cookies_said |= name.eq_ignore_ascii_case("cookie");
                 writer.field(name.as_bytes(), field.value.of(bytes));
                 continue;
             }
@@ -175,7 +193,8 @@ pub fn request(
             FieldId::Host | FieldId::ContentLength => false,
             id if id.is_forwarding() => false,
             FieldId::Expect => head.version == Version::Http11 && !onward.without_body,
-            FieldId::Cookie | FieldId::Origin | FieldId::Referer => !onward.is_gateway,
+            FieldId::Cookie => matches!(onward.cookies, CookiesOnward::AsTheyCame),
+            FieldId::Origin | FieldId::Referer => !onward.is_gateway,
             FieldId::Authorization => !onward.without_credentials,
             FieldId::ContentType
             | FieldId::ContentEncoding
@@ -204,6 +223,9 @@ pub fn request(
             writer.parsed_field(bytes, field);
         }
     }
+    if !are_cookies_said {
+        cookies(&mut writer, request, onward);
+    }
     hop(&mut writer, request, exchange.upgrade, onward);
     if !onward.is_gateway {
         sender.tell(&mut writer, request, onward);
@@ -213,17 +235,33 @@ pub fn request(
         writer.field(b"X-Request-Id", &sender.request_id.text());
     }
     if !traceparent {
-        // Neither may be zero (W3C Trace Context, "trace-id", "parent-id").
-        let (trace, span) = (
-            hexadecimal::<32>(fastrand::u128(..).max(1)),
-            hexadecimal::<16>(fastrand::u64(..).max(1).into()),
-        );
-        writer.lines_in_parts([b"traceparent: 00-", &trace, b"-", &span, b"-00\r\n"]);
+        trace(&mut writer);
     }
     if let Some(edits) = onward.edits {
         writer.lines(edits.lines());
     }
     writer.finish().map_err(|_| Error::RequestHeadTooLarge)
+}
+
+/// Writes the cookies that go on, where they are told apart by whose they are.
+fn cookies(writer: &mut HeadWriter<'_>, request: Request<'_>, onward: &Onward<'_>) {
+    let sent = || request.values(FieldId::Cookie);
+    let cookies = match onward.cookies {
+        CookiesOnward::AsTheyCame | CookiesOnward::None => return,
+        CookiesOnward::Of(target) => cookies_for(&target.url, sent(), target.jar.as_deref()),
+        CookiesOnward::OfNoTarget => cookies_of_no_target(sent()),
+    };
+    if let Some(cookies) = cookies {
+        writer.computed_field(b"Cookie", &cookies);
+    }
+}
+
+/// Writes the beginning of a trace.
+fn trace(writer: &mut HeadWriter<'_>) {
+    // Neither may be zero (W3C Trace Context, "trace-id", "parent-id").
+    let (trace, span) =
+        (hexadecimal::<32>(fastrand::u128(..).max(1)), hexadecimal::<16>(fastrand::u64(..).max(1).into()));
+    writer.lines_in_parts([b"traceparent: 00-", &trace, b"-", &span, b"-00\r\n"]);
 }
 
 /// Writes what is of this hop alone, and how the body is framed.

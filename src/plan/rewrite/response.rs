@@ -103,7 +103,11 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     let all_leave = target.is_none() && homeward.edits.is_none();
     let leaves: Option<&dyn Fn(&Field) -> bool> = (!all_leave).then_some(&leaves);
     let written = homeward.edits.map(Edits::written).unwrap_or_default();
-    let transit = Transit { leaves, drops_cookies: target.is_some(), added: written };
+    let transit = Transit {
+        leaves,
+        drops_cookies: target.as_ref().is_some_and(TargetFields::drops_cookies),
+        added: written,
+    };
     write_response_fields(
         homeward.cors,
         homeward.policy,

@@ -2,11 +2,12 @@
 //! targets share (rules 3, 4, 17 and 19 of [`gateway`](crate::gateway)).
 
 use crate::{
-    gateway::{Passage, RENAMED_CHALLENGE, passage},
+    gateway::{Jar, Passage, RENAMED_CHALLENGE, Scope, SetCookie, passage},
     http1::{
         emit::HeadWriter,
         fields::{self, Field, FieldId},
     },
+    uri::TargetUrl,
 };
 
 /// What becomes of the `Location` of a gateway's target.
@@ -20,6 +21,17 @@ pub enum Location<'a> {
     Dropped,
 }
 
+/// What becomes of the cookies that a gateway's target sets.
+#[derive(Clone, Copy, Debug)]
+pub enum CookiesHome<'a> {
+    /// They go no further.
+    Dropped,
+    /// They go on as they are.
+    Passed,
+    /// They become those of this target alone, beside those that were set on the way.
+    Isolated(&'a TargetUrl, Scope<'a>, Option<&'a Jar>),
+}
+
 /// What a gateway adds to and changes in its target's response.
 #[derive(Clone, Copy, Debug)]
 pub struct GatewayAnswer<'a> {
@@ -27,6 +39,8 @@ pub struct GatewayAnswer<'a> {
     pub final_url: &'a str,
     /// What becomes of `Location`.
     pub location: Location<'a>,
+    /// What becomes of its cookies.
+    pub cookies: CookiesHome<'a>,
 }
 
 /// The fields of a target's response on their way: what has been seen of them.
@@ -36,12 +50,34 @@ pub(super) struct TargetFields<'a> {
     inert: Option<bool>,
     nosniff: bool,
     challenged: bool,
+    /// Cookies for the browser, where they are isolated.
+    jar: Jar,
+    /// Whether one of them could not be kept.
+    has_dropped_cookie: bool,
 }
 
 impl<'a> TargetFields<'a> {
     /// Before the first of them.
-    pub(super) const fn of(answer: GatewayAnswer<'a>) -> Self {
-        Self { answer, inert: None, nosniff: false, challenged: false }
+    pub(super) fn of(answer: GatewayAnswer<'a>) -> Self {
+        let jar = match answer.cookies {
+            CookiesHome::Isolated(.., Some(jar)) => jar.clone(),
+            CookiesHome::Isolated(.., None) | CookiesHome::Dropped | CookiesHome::Passed => Jar::default(),
+        };
+        Self { answer, inert: None, nosniff: false, challenged: false, jar, has_dropped_cookie: false }
+    }
+
+    /// Whether cookies were dropped that the target or the browser has sent.
+    pub(super) const fn drops_cookies(&self) -> bool {
+        match self.answer.cookies {
+            CookiesHome::Dropped => true,
+            CookiesHome::Passed => false,
+            CookiesHome::Isolated(..) => self.has_dropped_cookie,
+        }
+    }
+
+    fn isolate(&mut self, target: &TargetUrl, scope: &Scope<'_>, value: &[u8]) {
+        let is_kept = SetCookie::read(target, scope, value).is_some_and(|cookie| self.jar.keep(cookie));
+        self.has_dropped_cookie |= !is_kept;
     }
 
     /// Whether a field goes on as it is; where another takes its place, that is written.
@@ -49,6 +85,14 @@ impl<'a> TargetFields<'a> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "all others have their passage")]
         match field.id {
             FieldId::XFinalUrl => false,
+            FieldId::SetCookie => match self.answer.cookies {
+                CookiesHome::Dropped => false,
+                CookiesHome::Passed => true,
+                CookiesHome::Isolated(target, scope, _) => {
+                    self.isolate(target, &scope, field.value.of(bytes));
+                    false
+                }
+            },
             FieldId::Location => match self.answer.location {
                 Location::Kept => true,
                 Location::Rewritten(location) => {
@@ -79,6 +123,9 @@ impl<'a> TargetFields<'a> {
 
     /// Writes what is added behind the last of them.
     pub(super) fn finish(&self, writer: &mut HeadWriter<'_>) {
+        for cookie in self.jar.lines() {
+            writer.computed_field(b"Set-Cookie", cookie);
+        }
         writer.computed_field(b"X-Final-URL", self.answer.final_url.as_bytes());
         // Without a media type browsers guess one.
         if self.inert != Some(true) {

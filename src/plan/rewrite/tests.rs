@@ -20,6 +20,7 @@ use crate::{
         client::Client,
         identity::RequestId,
         sample::{OWN_ID, REVERSE, Written, client, config, identity},
+        target::CookiesOnward,
     },
     trust::{Trust, TrustRule, TrustedHeaders, TrustedProxies},
 };
@@ -65,6 +66,7 @@ fn edited_head(
             target: [b"", path, rest],
             host: authority.map_or(b"upstream.example".as_slice(), |authority| authority.of(head.bytes)),
             framing: Framing::of_request(head).unwrap(),
+            cookies: CookiesOnward::AsTheyCame,
             is_gateway: false,
             set_fields: &[],
             without_credentials: false,
@@ -412,6 +414,7 @@ fn a_gateway_keeps_the_browsers_secrets_here() {
         ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location", "Trailer", "Expect"];
     let written = sent_by(head, |way| {
         way.onward.is_gateway = true;
+        way.onward.cookies = CookiesOnward::None;
         way.onward.host = b"t.example";
         way.onward.target = [b"/y?z", b"", b""];
     });
@@ -424,6 +427,7 @@ fn a_gateway_keeps_the_browsers_secrets_here() {
     }
     let written = sent_by(head, |way| {
         way.onward.is_gateway = true;
+        way.onward.cookies = CookiesOnward::None;
         way.onward.method = Some(b"GET");
         way.onward.without_body = true;
         way.onward.without_credentials = true;
@@ -441,6 +445,7 @@ fn a_target_is_told_neither_who_asks_nor_what_the_gateway_is_called() {
                 X-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nTrue-Client-IP: 6.6.6.6\r\nX-Kept: 1";
     let written = sent_by(head, |way| {
         way.onward.is_gateway = true;
+        way.onward.cookies = CookiesOnward::None;
         way.onward.host = b"t.example";
     });
     let names: Vec<&str> = written.fields.iter().map(|(name, _)| name.as_str()).collect();

@@ -59,8 +59,11 @@ fn received(arguments: &[&str], origin: Option<&str>, lines: &str) -> Written {
     Written::response(&homeward_head(arguments, origin, upstream.as_bytes(), None, Framing::Chunked))
 }
 
-const TARGET: GatewayAnswer<'_> =
-    GatewayAnswer { final_url: "https://t.example/x", location: Location::Kept };
+const TARGET: GatewayAnswer<'_> = GatewayAnswer {
+    final_url: "https://t.example/x",
+    location: Location::Kept,
+    cookies: CookiesHome::Dropped,
+};
 
 fn from_target(lines: &str) -> Written {
     let upstream = format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n");
