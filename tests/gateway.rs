@@ -908,3 +908,28 @@ fn hosts_that_were_named_are_asked_for_on_every_listener() {
             .all(|host| host.starts_with("app.example")))
     );
 }
+
+#[test]
+fn a_page_that_asks_for_its_own_origin_is_sent_there() {
+    let origin = Origin::echo();
+    let own = format!("http://{}", origin.address());
+    let corsair = gateway(&["--redirect-same-origin"]);
+    for (method, status) in [("GET", 302), ("HEAD", 302), ("POST", 307), ("PUT", 307)] {
+        for form in ["/", "/?url="] {
+            let mut client = corsair.connect();
+            client.send(format!(
+                "{method} {form}{own}/a?b=1 HTTP/1.1\r\nHost: localhost\r\nOrigin: {own}\r\nContent-Length: 0\r\n\r\n"
+            ));
+            let response = client.response_to(method);
+            assert_eq!(response.status, status, "{method} {form}");
+            assert_eq!(response.field("location"), Some(&*format!("{own}/a?b=1")), "{method} {form}");
+            assert_eq!(response.field("access-control-allow-origin"), Some("*"));
+        }
+    }
+    assert_eq!(origin.connections(), 0);
+    for fields in ["Origin: https://app.example.com\r\n", ""] {
+        assert_eq!(corsair.get(&format!("/{own}/a"), fields).status, 200, "{fields}");
+    }
+    let without = gateway(&[]);
+    assert_eq!(without.get(&format!("/{own}/a"), &format!("Origin: {own}\r\n")).status, 200);
+}

@@ -468,8 +468,14 @@ fn warn_of_idle_flags(
         }
     }
     if gateway.forms.is_none() {
-        const OF_THE_GATEWAY: [Key; 5] =
-            [Key::AllowTarget, Key::DenyTarget, Key::RequireHeader, Key::Open, Key::Redirects];
+        const OF_THE_GATEWAY: [Key; 6] = [
+            Key::AllowTarget,
+            Key::DenyTarget,
+            Key::RequireHeader,
+            Key::Open,
+            Key::Redirects,
+            Key::RedirectSameOrigin,
+        ];
         for key in OF_THE_GATEWAY.into_iter().filter(|key| *key != Key::Open || gateway.open) {
             let add = if reader.has_file() { "[gateway]" } else { "--gateway query,path" };
             warn_if_typed(

@@ -29,6 +29,8 @@ pub struct Gateway {
     pub rules: TargetRules,
     /// What becomes of a target's redirect.
     pub redirects: Redirects,
+    /// Whether a page that asks for something of its own origin is sent there.
+    pub redirect_same_origin: bool,
     /// What becomes of cookies.
     pub cookies: Cookies,
     /// Names of fields of which a request must carry one; empty asks for none.
@@ -85,6 +87,8 @@ pub(super) struct GatewayParts {
     pub(super) rules: Option<TargetRules>,
     /// What becomes of redirects.
     pub(super) redirects: Redirects,
+    /// Whether pages are sent to their own origin.
+    pub(super) redirect_same_origin: bool,
     /// What becomes of cookies.
     pub(super) cookies: Cookies,
     /// Fields of which one is required.
@@ -111,6 +115,7 @@ impl GatewayParts {
         tls: Option<ClientTls>,
         parents: Option<Arc<ParentProxies>>,
     ) -> Option<Option<Gateway>> {
+        let redirect_same_origin = self.redirect_same_origin;
         let Self { forms, rules, redirects, cookies, require_headers, set_headers, targets, .. } = self;
         let Some(forms) = forms else { return Some(None) };
         let (rules, targets, tls) = (rules?, targets?, tls?);
@@ -118,6 +123,7 @@ impl GatewayParts {
             forms,
             rules,
             redirects,
+            redirect_same_origin,
             cookies,
             require_headers,
             set_headers,
@@ -148,6 +154,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
         forms,
         rules,
         redirects: reader.value(Key::Redirects, |text| values::choice(text, &choices)),
+        redirect_same_origin: reader.switch(Key::RedirectSameOrigin),
         cookies: reader.value(Key::GatewayCookies, |text| values::choice(text, &cookies)),
         require_headers: reader.members(Key::RequireHeader, |name| {
             if fields::is_token(name.as_bytes()) {

@@ -204,6 +204,8 @@ settings! {
             "Field that it gets beside what the client sent";
         TargetRemoveHeader = "gateway.target.request_headers.remove": List("NAME"),
             "Field that it does not get";
+        RedirectSameOrigin = "gateway.redirect_same_origin", flag "redirect-same-origin": Switch = "false",
+            "Send a page that asks for something of its own origin there, instead of fetching it";
         GatewayCookies = "gateway.cookies": Value("strip|isolate|pass") = "strip",
             "Cookies of targets: stripped both ways, kept for their target alone, or passed as they are";
         AllowHost = "listen.allow_hosts", flag "allow-host": List("HOST") = "localhost,127.0.0.1,[::1]",

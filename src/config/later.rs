@@ -9,7 +9,6 @@ const LATER: &[&str] = &[
     "access.signed",
     "access.jwt",
     "access.forward",
-    "gateway.redirect_same_origin",
 ];
 
 /// Whether a setting of this name is planned.

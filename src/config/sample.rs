@@ -78,11 +78,12 @@ pub(crate) fn compiled(settings: &Settings) -> Config {
 /// All of a configuration, to be compared with another.
 pub(super) fn described(config: &Config) -> String {
     let gateway = config.gateway.as_ref().map(|gateway| {
+        let redirect_same_origin = gateway.redirect_same_origin;
         let Gateway { forms, redirects, cookies, require_headers, only_origins, parents, targets, .. } = gateway;
         let targets: Vec<String> =
             targets.iter().map(|own| format!("{own:?} {:?}", own.edits.lines())).collect();
         let rules = gateway.rules.describe();
-        format!("{forms:?} {redirects:?} {cookies:?} {require_headers:?} {only_origins} {parents:?} {rules} {targets:?}")
+        format!("{forms:?} {redirects:?} {redirect_same_origin} {cookies:?} {require_headers:?} {only_origins} {parents:?} {rules} {targets:?}")
     });
     let lines = |edits: &Option<Edits>| edits.as_ref().map(|edits| format!("{edits:?} {:?}", edits.lines()));
     let routes = [Routes::NOTHING, Routes::GATEWAY].into_iter().map(|id| config.route(id));

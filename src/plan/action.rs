@@ -16,6 +16,7 @@ use crate::{
     },
     limit::Limited,
     routing::Rest,
+    uri::TargetUrl,
 };
 
 /// What is decided about a request, whatever is done about it.
@@ -64,7 +65,7 @@ pub enum Action {
 }
 
 /// Answers that corsair makes itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// What CORS ends here: a preflight, or a request that it refuses; the decision says which.
     Cors,
@@ -74,6 +75,8 @@ pub enum Answer {
     LastHop,
     /// What the route always answers.
     Fixed,
+    /// To where the page gets without the gateway: this URL is of its own origin.
+    ToOwnOrigin(Box<TargetUrl>),
     /// A refusal.
     Fault(Error),
     /// A refusal by a limit.

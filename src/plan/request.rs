@@ -58,9 +58,9 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
         .unwrap_or_else(|error| Action::Respond(Answer::Fault(error)));
     // After a CONNECT that became no tunnel, its sender may go on as if it had (RFC 9112 §9.6).
     let is_last = request.head.method == Method::Connect
-        || match action {
+        || match &action {
             Action::Respond(Answer::Fault(error)) => error.closes(),
-            Action::Respond(answer) => answer == Answer::LastHop,
+            Action::Respond(answer) => *answer == Answer::LastHop,
             Action::Exchange(_) => false,
         };
     if is_last || client.refusal.is_some() {
@@ -147,6 +147,9 @@ fn action(
             // What lets somebody in here is nothing to a target.
             target.without_credentials |= route.access.reads_credentials;
             route::admit(request, plan.cors, config, client, &mut target, upgrade)?;
+            if !upgrade && route::is_of_the_page(request, config, &target.url) {
+                return Ok(Action::Respond(Answer::ToOwnOrigin(Box::new(target.url))));
+            }
             (Destination::Target(target), None)
         }
         Found::Upstream(upstream, rest) => (Destination::Upstream(upstream), rest),
@@ -164,7 +167,7 @@ fn action(
 #[must_use]
 pub fn is_counted(request: Request<'_>, plan: &Plan, action: &Action) -> bool {
     let comes = match action {
-        Action::Exchange(_) | Action::Respond(Answer::Fixed) => true,
+        Action::Exchange(_) | Action::Respond(Answer::Fixed | Answer::ToOwnOrigin(_)) => true,
         Action::Respond(
             Answer::Cors | Answer::Healthcheck | Answer::LastHop | Answer::Fault(_) | Answer::Limited(_),
         ) => false,

@@ -97,14 +97,14 @@ impl Responder<'_> {
     /// buffers rules out.
     pub fn write(
         &self,
-        answer: Answer,
+        answer: &Answer,
         recipient: Recipient<'_>,
         persistence: Persistence,
         out: &mut [u8],
     ) -> (usize, u16) {
         let (status, error) = self.verdict(answer, recipient);
         let fixed = match &self.route.leads_to {
-            LeadsTo::Respond(fixed) if answer == Answer::Fixed => Some(fixed),
+            LeadsTo::Respond(fixed) if *answer == Answer::Fixed => Some(fixed),
             LeadsTo::Respond(_) | LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Upstream(_) => None,
         };
         let body = match fixed {
@@ -123,7 +123,7 @@ impl Responder<'_> {
                 writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
             } else if error == Error::MethodNotServed {
                 writer.field(b"Allow", self.route.methods.allow().as_bytes());
-            } else if let Answer::Limited(Limited::Rate { burst, retry_after, reset }) = answer {
+            } else if let Answer::Limited(Limited::Rate { burst, retry_after, reset }) = *answer {
                 let mut number = itoa::Buffer::new();
                 writer.field(b"Retry-After", number.format(retry_after).as_bytes());
                 writer.field(b"RateLimit-Limit", number.format(burst).as_bytes());
@@ -146,6 +146,9 @@ impl Responder<'_> {
         }
         if let Some(location) = fixed.and_then(|fixed| fixed.location.as_ref()) {
             writer.field(b"Location", location.as_bytes());
+        }
+        if let Answer::ToOwnOrigin(url) = answer {
+            writer.computed_field(b"Location", url.as_str().as_bytes());
         }
         if !matches!(status, 204 | 304) {
             writer.field(b"Content-Type", body.media_type.as_bytes());
@@ -188,7 +191,7 @@ impl Responder<'_> {
     }
 
     /// The status, and the error that it stands for, if it does.
-    fn verdict(&self, answer: Answer, recipient: Recipient<'_>) -> (u16, Option<Error>) {
+    fn verdict(&self, answer: &Answer, recipient: Recipient<'_>) -> (u16, Option<Error>) {
         match (answer, recipient) {
             (Answer::Cors, Recipient::Request(_, cors)) => match cors.edge_status(self.policy) {
                 Some(400) => (400, Some(Error::RequestHead(""))),
@@ -201,7 +204,14 @@ impl Responder<'_> {
                 LeadsTo::Respond(fixed) => (fixed.status, None),
                 LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Upstream(_) => (500, Some(Error::Internal)),
             },
-            (Answer::Fault(error), _) => (error.status(), Some(error)),
+            // With another method a 302 may become GET (RFC 9110 §15.4.3).
+            (Answer::ToOwnOrigin(_), Recipient::Request(request, _))
+                if !matches!(request.head.method, Method::Get | Method::Head) =>
+            {
+                (307, None)
+            }
+            (Answer::ToOwnOrigin(_), _) => (302, None),
+            (Answer::Fault(error), _) => (error.status(), Some(*error)),
             (Answer::Limited(limited), _) => (limited.error().status(), Some(limited.error())),
         }
     }
@@ -240,10 +250,10 @@ struct Body<'a> {
 }
 
 impl Body<'static> {
-    fn of(answer: Answer, error: Option<Error>, recipient: Recipient<'_>) -> Self {
+    fn of(answer: &Answer, error: Option<Error>, recipient: Recipient<'_>) -> Self {
         let text = |text: String| Self { media_type: TEXT, text: text.into() };
         let Some(error) = error else {
-            let healthy = answer == Answer::Healthcheck;
+            let healthy = *answer == Answer::Healthcheck;
             return text(if healthy { gateway::HEALTHY.to_owned() } else { String::new() });
         };
         let accept = match recipient {
@@ -257,7 +267,7 @@ impl Body<'static> {
             (Error::TargetMissing, _) => text(format!("{}\n{}\n", gateway::MISSING, gateway::USAGE)),
             (Error::TargetInvalid(reason), _) => text(format!("{}\n{reason}\n", gateway::INVALID)),
             (Error::RouteNotFound, _) => text(gateway::NOT_FOUND.to_owned()),
-            (_, Recipient::Request(request, cors)) if answer == Answer::Cors => {
+            (_, Recipient::Request(request, cors)) if *answer == Answer::Cors => {
                 let mut detail = String::new();
                 if let Some(reason) = cors.reason() {
                     // Writing to a string cannot fail.

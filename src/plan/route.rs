@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     config::{Config, Cookies, Gateway, LeadsTo, Listener, RouteId, Routes, Taken, UpstreamId},
-    cors::CorsDecision,
+    cors::{CorsDecision, is_same_origin},
     error::Error,
     gateway::{self, GatewayRequest},
     http1::{
@@ -17,6 +17,7 @@ use crate::{
         target::RequestTarget,
     },
     routing::Rest,
+    uri::{Scheme, TargetUrl},
 };
 
 /// What a route leads to.
@@ -186,6 +187,16 @@ pub(super) fn admit(
         ));
     }
     admit_target(gateway, &target.url).map(|_| ())
+}
+
+/// Whether the target is of the origin of the page that asks, where such a page is sent there (rule 33 of [`gateway`]).
+pub(super) fn is_of_the_page(request: Request<'_>, config: &Config, target: &TargetUrl) -> bool {
+    let mut origins = request.values(FieldId::Origin);
+    config.gateway.as_ref().is_some_and(|gateway| gateway.redirect_same_origin)
+        && origins.next().is_some_and(|origin| {
+            is_same_origin(origin, target.scheme() == Scheme::Https, target.authority().as_bytes())
+        })
+        && origins.next().is_none()
 }
 
 /// Whether a request may carry what is kept for its target (rule 29 of [`gateway`]): a page could have the target

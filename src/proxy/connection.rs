@@ -76,7 +76,7 @@ impl Connection {
         let request_id = RequestId::random();
         let recipient = Recipient::Unknown(origin);
         let (size, _) = responder(&core, config, Routes::NOTHING, request_id).write(
-            Answer::Fault(error),
+            &Answer::Fault(error),
             recipient,
             Persistence::Close,
             out.spare(),

@@ -229,7 +229,7 @@ impl Turn<'_, '_> {
             Answer::Fault(error) => Some(error),
             Answer::Limited(limited) => Some(limited.error()),
             Answer::Cors => self.plan.cors.reason().map(|_| Error::CorsRefused),
-            Answer::Healthcheck | Answer::LastHop | Answer::Fixed => None,
+            Answer::Healthcheck | Answer::LastHop | Answer::Fixed | Answer::ToOwnOrigin(_) => None,
         };
         let mut out = core.buffers.take();
         let (size, status) = {
@@ -237,7 +237,7 @@ impl Turn<'_, '_> {
             let request = Request { bytes: inbound.all(), head: self.head };
             let recipient = Recipient::Request(request, self.plan.cors);
             responder(&core, &self.snapshot.config, self.plan.route, self.outcome.request_id).write(
-                answer,
+                &answer,
                 recipient,
                 persistence,
                 out.spare(),

@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     http1::{fields::FieldId, head::Request},
     observe::access_log::redacted,
-    plan::{Action, Destination, Plan},
+    plan::{Action, Answer, Destination, Plan},
 };
 
 /// One line for a request that CORS refuses, with the reason (`-v`).
@@ -70,6 +70,8 @@ pub(super) fn decision(request: Request<'_>, plan: &Plan, action: &Action, confi
 fn tell_decision(request: Request<'_>, plan: &Plan, action: &Action, config: &Config) {
     let route = config.route(plan.route);
     let destination = match action {
+        // Its URL may hold secrets.
+        Action::Respond(Answer::ToOwnOrigin(_)) => "answered here: ToOwnOrigin".to_owned(),
         Action::Respond(answer) => format!("answered here: {answer:?}"),
         Action::Exchange(exchange) => match &exchange.destination {
             Destination::Upstream(id) => config.upstream(*id).name.to_string(),

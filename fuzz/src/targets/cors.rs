@@ -351,7 +351,7 @@ fn own_answers_are_readable(
     let responder = Responder { request_id: RequestId::random(), policy, route, identity: &identity, date };
     let mut room = vec![0; 64 << 10];
     let recipient = Recipient::Request(request, decision);
-    let (len, status) = responder.write(Answer::Fault(error), recipient, Persistence::Close, &mut room);
+    let (len, status) = responder.write(&Answer::Fault(error), recipient, Persistence::Close, &mut room);
     let Read::Complete(head, end) = head::response(&room[..len], usize::MAX) else {
         panic!("{}", shown(&room[..len]));
     };

@@ -101,7 +101,7 @@ impl<'a> Edge<'a> {
         };
         let reason = plan.cors.reason();
         let (status, fields, error) = match &action {
-            Action::Respond(answer) => self.respond(*answer, request, &plan),
+            Action::Respond(answer) => self.respond(answer, request, &plan),
             Action::Exchange(exchange) => self.exchange(exchange, request, &plan),
         };
         Answered { route: plan.route, status, fields, reason, error, access, head: bytes }
@@ -125,7 +125,7 @@ impl<'a> Edge<'a> {
     fn refuse(&self, head: Vec<u8>, error: Error) -> Answered {
         let origin = head.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Origin: "));
         let recipient = Recipient::Unknown(origin.map(<[u8]>::trim_ascii));
-        let (status, fields) = self.written(Answer::Fault(error), recipient, Routes::NOTHING);
+        let (status, fields) = self.written(&Answer::Fault(error), recipient, Routes::NOTHING);
         Answered {
             route: Routes::NOTHING,
             status: Some(status),
@@ -137,20 +137,20 @@ impl<'a> Edge<'a> {
         }
     }
 
-    fn respond(&self, answer: Answer, request: Request<'_>, plan: &Plan) -> Outcome {
+    fn respond(&self, answer: &Answer, request: Request<'_>, plan: &Plan) -> Outcome {
         let (status, fields) = self.written(answer, Recipient::Request(request, plan.cors), plan.route);
         let error = match answer {
-            Answer::Fault(error) => Some(error),
+            Answer::Fault(error) => Some(*error),
             Answer::Limited(limited) => Some(limited.error()),
             Answer::Cors => plan.cors.reason().map(|_| Error::CorsRefused),
-            Answer::Healthcheck | Answer::LastHop | Answer::Fixed => None,
+            Answer::Healthcheck | Answer::LastHop | Answer::Fixed | Answer::ToOwnOrigin(_) => None,
         };
         (Some(status), fields, error)
     }
 
     fn written(
         &self,
-        answer: Answer,
+        answer: &Answer,
         recipient: Recipient<'_>,
         route: RouteId,
     ) -> (u16, Vec<(String, String)>) {
@@ -187,7 +187,7 @@ impl<'a> Edge<'a> {
             Ok(Arrived::Interim { .. } | Arrived::Redirect(_) | Arrived::Switch { .. }) => {
                 (None, Vec::new(), None)
             }
-            Err(error) => self.respond(Answer::Fault(error), request, plan),
+            Err(error) => self.respond(&Answer::Fault(error), request, plan),
         }
     }
 }

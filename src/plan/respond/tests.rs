@@ -44,7 +44,7 @@ fn write(
         Err(origin) => Recipient::Unknown(*origin),
     };
     let mut out = vec![0; room];
-    let (len, status) = responder.write(answer, recipient, persistence, &mut out);
+    let (len, status) = responder.write(&answer, recipient, persistence, &mut out);
     out.truncate(len);
     (out, status)
 }
@@ -241,9 +241,9 @@ fn preflights_are_answered_by_the_policy() {
 #[test]
 fn an_answer_that_does_not_fit_is_not_begun() {
     let answer = Answer::Fault(Error::Dns);
-    let (whole, _) = write(REVERSE, answer, Ok(("GET", "")), Persistence::Close, ROOM);
+    let (whole, _) = write(REVERSE, answer.clone(), Ok(("GET", "")), Persistence::Close, ROOM);
     for room in (0..whole.len()).step_by(7) {
-        let (out, status) = write(REVERSE, answer, Ok(("GET", "")), Persistence::Close, room);
+        let (out, status) = write(REVERSE, answer.clone(), Ok(("GET", "")), Persistence::Close, room);
         assert_eq!((out.len(), status), (0, 502), "{room}");
     }
 }

@@ -352,3 +352,31 @@ fn nothing_is_added_for_a_page_that_may_not_read_the_answer() {
         assert_eq!(edits.is_some(), expected, "{head}");
     }
 }
+
+#[test]
+fn a_page_is_sent_to_its_own_origin_where_that_is_wanted() {
+    for (origin, target, expected) in [
+        ("https://t.example", "https://t.example/a?b", true),
+        ("https://t.example", "https://T.example:443/a", true),
+        ("http://t.example:8080", "http://t.example:8080/", true),
+        ("https://t.example", "http://t.example/", false),
+        ("https://t.example:8443", "https://t.example/", false),
+        ("https://a.t.example", "https://t.example/", false),
+        ("null", "https://t.example/", false),
+        ("https://t.example\r\nOrigin: https://t.example", "https://t.example/", false),
+    ] {
+        let head = format!("GET /{target} HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}");
+        for (arguments, is_wanted) in [(&[ANY[0], "--redirect-same-origin"][..], true), (ANY, false)] {
+            let (_, to) = routed(&config(arguments), &client(), &head);
+            assert_eq!(to.starts_with("ToOwnOrigin"), expected && is_wanted, "{head}: {to}");
+        }
+    }
+    // It is asked of CORS first, and a WebSocket follows no redirect.
+    let wanted = config(&[ANY[0], "--redirect-same-origin"]);
+    let upgrade = "GET /https://t.example/ HTTP/1.1\r\nHost: localhost\r\nOrigin: https://t.example\r\n\
+                   Connection: upgrade\r\nUpgrade: websocket";
+    assert_eq!(routed(&wanted, &client(), upgrade).1, "https://t.example/");
+    let preflight = "OPTIONS /https://t.example/ HTTP/1.1\r\nHost: localhost\r\nOrigin: https://t.example\r\n\
+                     Access-Control-Request-Method: PUT";
+    assert_eq!(routed(&wanted, &client(), preflight).1, "Cors");
+}
