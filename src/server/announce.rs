@@ -60,11 +60,7 @@ fn started(config: &Config, addresses: &[ListenAddress], admin: Option<&ListenAd
         upstreams = (!config.upstreams.is_empty()).then(|| all_servers(config)),
         policy = config.cors().describe(),
         credentials = config.cors().allows_credentials(),
-        client = config
-            .listeners()
-            .zip(addresses)
-            .next()
-            .and_then(|((_, listener), address)| client_url(config, listener, address)),
+        client = client(config, addresses),
         memory_bound,
         workers = config.process.workers.get(),
         max_connections = config.process.max_connections,
@@ -92,9 +88,9 @@ fn banner(
     line("cors", config.cors().describe());
     if let Some(((_, listener), address)) = config.listeners().zip(addresses).next() {
         line("try", &command(config, listener, address));
-        if let Some(url) = client_url(config, listener, address) {
-            line("client", &url);
-        }
+    }
+    if let Some(client) = client(config, addresses) {
+        line("client", &client);
     }
     if let Some(admin) = admin {
         line("admin", &admin.url(false));
@@ -179,17 +175,45 @@ fn command(config: &Config, listener: &Listener, address: &ListenAddress) -> Str
     format!("curl -i{insecure} {header}{option}{fields}{}", quoted(&url))
 }
 
-/// What a client is to be given; nothing where that is its user's to know.
-fn client_url(config: &Config, listener: &Listener, address: &ListenAddress) -> Option<String> {
-    let path = config.client_path.as_ref()?;
-    Some(format!("{}{path}", base(listener, address)?))
+/// What to write into the code of a client: how the gateway is called, or the URL of the only server; nothing where that is its
+/// user's to know.
+fn client(config: &Config, addresses: &[ListenAddress]) -> Option<String> {
+    let serves = |listener: &Listener| match config.gateway {
+        Some(_) => listener.gateway,
+        None => listener.routes,
+    };
+    let ((_, listener), address) =
+        config.listeners().zip(addresses).find(|((_, listener), _)| serves(listener))?;
+    let base = base(config, listener, address)?;
+    let Some(gateway) = &config.gateway else {
+        return config.client_path.as_ref().map(|path| format!("{base}{path}"));
+    };
+    let url = match gateway.forms {
+        GatewayForms { query: true, .. } => format!("\"{base}/?url=\" + encodeURIComponent(url)"),
+        GatewayForms { query: false, .. } => format!("\"{base}/\" + url"),
+    };
+    // Browsers send this one by themselves.
+    let is_sent = |name: &str| name.eq_ignore_ascii_case("origin");
+    let headers = match gateway.require_headers.first() {
+        Some(name) if !gateway.require_headers.iter().any(|name| is_sent(name)) => {
+            format!(", {{ headers: {{ \"{name}\": \"example\" }} }}")
+        }
+        Some(_) | None => String::new(),
+    };
+    Some(format!("fetch({url}{headers})"))
 }
 
-/// The URL of a listener without a path; nothing where no page gets to it.
-fn base(listener: &Listener, address: &ListenAddress) -> Option<String> {
-    let ListenAddress::Tcp(_) = address else { return None };
+/// The URL of a listener without a path, by a name that it asks for if it asks for some; nothing where no page gets to it.
+fn base(config: &Config, listener: &Listener, address: &ListenAddress) -> Option<String> {
+    let ListenAddress::Tcp(socket) = address else { return None };
     let scheme = if listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
-    Some(format!("{}://{}", scheme.as_str(), reachable(address).1))
+    let host = config.example_fields.iter().find_map(|field| field.strip_prefix("Host: "));
+    let authority = match host {
+        Some(host) if socket.port() == scheme.default_port() || host.contains(':') => host.to_owned(),
+        Some(host) => format!("{host}:{}", socket.port()),
+        None => reachable(address).1,
+    };
+    Some(format!("{}://{authority}", scheme.as_str()))
 }
 
 /// Whether what comes from this machine has to begin with a PROXY header.
@@ -270,8 +294,9 @@ mod tests {
             lines[4],
             "  try      curl -i -H 'Origin: https://app.example.com' 'http://127.0.0.1:41234/?url=https://example.com/'"
         );
-        assert_eq!(lines[5], "  memory   at most 422 MiB for 9000 connections, however large the bodies");
-        assert_eq!(lines.len(), 6);
+        assert_eq!(lines[5], "  client   fetch(\"http://127.0.0.1:41234/?url=\" + encodeURIComponent(url))");
+        assert_eq!(lines[6], "  memory   at most 422 MiB for 9000 connections, however large the bodies");
+        assert_eq!(lines.len(), 7);
     }
 
     #[test]
@@ -333,7 +358,12 @@ mod tests {
             (
                 &["--mcp", "http://127.0.0.1:9001", "-l", ":80", "--allow-host", "a.example"],
                 "0.0.0.0:80",
-                Some("http://127.0.0.1:80/"),
+                Some("http://a.example/"),
+            ),
+            (
+                &["--mcp", "http://127.0.0.1:9001/mcp", "-l", ":8080", "--allow-host", "a.example"],
+                "0.0.0.0:8080",
+                Some("http://a.example:8080/mcp"),
             ),
             (&["--mcp", "http://127.0.0.1:9001", "-l", "unix:/run/c.sock"], "unix:/run/c.sock", None),
             (&["-u", "http://127.0.0.1:9001/v1"], "127.0.0.1:41234", None),
@@ -341,6 +371,26 @@ mod tests {
             let banner = banner_of(arguments, &[address]);
             let told = banner.lines().find_map(|line| line.strip_prefix("  client   "));
             assert_eq!(told, expected, "{banner}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_a_gateway_is_told_how_to_call_it() {
+        let query = "fetch(\"http://127.0.0.1:41234/?url=\" + encodeURIComponent(url)";
+        for (arguments, expected) in [
+            (&[][..], format!("{query})")),
+            (&["--gateway", "query", "-u", "http://127.0.0.1:9001"], format!("{query})")),
+            (&["--gateway", "path"], "fetch(\"http://127.0.0.1:41234/\" + url)".to_owned()),
+            (&["--require-header", "X-A,Origin"], format!("{query})")),
+            (&["--require-header", "X-A"], format!("{query}, {{ headers: {{ \"X-A\": \"example\" }} }})")),
+            (
+                &["--allow-host", "dev.test"],
+                "fetch(\"http://dev.test:41234/?url=\" + encodeURIComponent(url))".to_owned(),
+            ),
+        ] {
+            let banner = banner_of(arguments, &["127.0.0.1:41234"]);
+            let told = banner.lines().find_map(|line| line.strip_prefix("  client   "));
+            assert_eq!(told, Some(&*expected), "{banner}");
         }
     }
 
