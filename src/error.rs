@@ -89,6 +89,12 @@ pub enum Error {
     ClientRefused,
     /// The page that asks is of a site that may not.
     SiteRefused,
+    /// The route wants a signed URL, and the last parameters of this one are no signature.
+    SignatureMissing,
+    /// The signature is of another URL, method or host, or of no key that is known.
+    SignatureRefused,
+    /// The signature is right, and the time over that it was made for.
+    SignatureExpired,
     /// So many passwords wait to be verified that this one cannot, or has waited too long.
     VerificationsBusy,
     /// All memory of `max_memory` is spoken for.
@@ -190,6 +196,9 @@ impl Error {
         Self::CredentialsRefused,
         Self::ClientRefused,
         Self::SiteRefused,
+        Self::SignatureMissing,
+        Self::SignatureRefused,
+        Self::SignatureExpired,
         Self::VerificationsBusy,
         Self::MemoryLimit,
         Self::TooManyConnections,
@@ -249,7 +258,10 @@ impl Error {
             | Self::OriginRequired
             | Self::CorsRefused
             | Self::ClientRefused
-            | Self::SiteRefused => Row(403, Proxy, "http_request_denied"),
+            | Self::SiteRefused
+            | Self::SignatureMissing
+            | Self::SignatureRefused
+            | Self::SignatureExpired => Row(403, Proxy, "http_request_denied"),
             Self::CredentialsMissing | Self::CredentialsRefused => Row(401, Proxy, "http_request_denied"),
             Self::VerificationsBusy => Row(503, Proxy, "http_request_denied"),
             Self::MemoryLimit => Row(503, Proxy, "http_request_denied"),
@@ -384,6 +396,13 @@ impl fmt::Display for Error {
             Self::CredentialsRefused => "these credentials are not right; WWW-Authenticate says which are wanted",
             Self::ClientRefused => "this is not served to clients of your network",
             Self::SiteRefused => "this is not served to pages of other sites",
+            Self::SignatureMissing => {
+                "this needs a signed URL, whose last parameters are corsair-key, corsair-expires and corsair-signature"
+            }
+            Self::SignatureRefused => {
+                "the signature of this URL is not right: it is for another URL, method or host, or its key is not known"
+            }
+            Self::SignatureExpired => "the time is over that this URL was signed for; ask for a new one",
             Self::VerificationsBusy => "too many passwords are being verified; try again soon",
             Self::MemoryLimit => "all memory that may be taken is in use; try again soon",
             Self::TooManyConnections => {

@@ -3,7 +3,7 @@
 use std::{
     io::{IsTerminal, Write},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use corsair::{
@@ -57,6 +57,16 @@ fn main() -> ExitCode {
                     let colours = diagnostics::output_has_colours();
                     printed(&if question.json { explanation.json() } else { explanation.text(colours) });
                     ExitCode::from(if explanation.readable { 0 } else { UNREADABLE })
+                }
+                Err(faults) => refused(&faults),
+            }
+        }
+        Command::Sign(signing) => {
+            file::read(&mut settings);
+            match commands::sign(&settings, &signing, SystemTime::now()) {
+                Ok((url, warnings)) => {
+                    commands::report(&[], &warnings, diagnostics::has_colours());
+                    printed(&url)
                 }
                 Err(faults) => refused(&faults),
             }

@@ -15,6 +15,7 @@ use std::{
 };
 
 use corsair::{
+    admission::{Keys, Link},
     config::{Config, ListenerId, compile::compile, file, flags, machine::Machine},
     net::{Descriptors, listen::ListeningSocket},
     observe::metrics::Metrics,
@@ -209,15 +210,18 @@ fn the_keep_alive_fast_path_allocates_nothing() {
 
 /// Who is let in is asked without an allocation.
 fn check_access() {
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
     let folder = tempfile::tempdir().unwrap();
     let (users, named) = (folder.path().join("users"), folder.path().join("corsair.toml"));
     let hash = bcrypt::hash_with_salt("pw", 4, [7; 16]).unwrap();
     std::fs::write(&users, format!("ann:{hash}\n")).unwrap();
     let text = format!(
         "[access.office]\nclients.allow = [\"127.0.0.0/8\"]\n[access.page]\nfetch_site = {{}}\n\
+         [access.links]\nsigned.keys = {{ k1 = \"{KEY}\" }}\n\
          [access.robots]\nbearer.tokens = [\"one\", \"two\"]\n[access.staff]\nbasic.file = {users:?}\n\
          [upstream.web]\nservers = [\"http://{}\"]\n\
          [[route]]\npath = \"/robots\"\nupstream = \"web\"\naccess = [\"office\", \"page\", \"robots\"]\n\
+         [[route]]\npath = \"/files\"\nupstream = \"web\"\naccess = [\"links\"]\n\
          [[route]]\npath = \"/staff\"\nupstream = \"web\"\naccess = [\"staff\"]\n",
         origin()
     );
@@ -227,8 +231,18 @@ fn check_access() {
     let token =
         "GET /robots HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer two\r\nSec-Fetch-Site: same-origin\r\n\r\n";
     let password = "GET /staff HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YW5uOnB3\r\n\r\n";
-    for (name, request) in [("a GET with a token", token), ("a GET with a password that is known", password)]
-    {
+    let link = Link { method: b"GET", authority: (b"a", false), target: [b"/files/x", b""] };
+    let signature = Keys::of([("k1", KEY)]).unwrap().sign("k1", &link, u64::MAX).unwrap();
+    let link = format!("GET /files/x?{signature} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let upstream = format!("--upstream=http://{}", origin());
+    let flags: &[&str] = &[&upstream, "--token=one,two", "--access-log=off"];
+    let in_query = "GET /a?corsair-token=two&b HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (name, arguments, request) in [
+        ("a GET with a token", arguments, token),
+        ("a GET with a password that is known", arguments, password),
+        ("a GET of a signed link", arguments, &link),
+        ("a GET with a token in its query", flags, in_query),
+    ] {
         check(Row { name, arguments, request, status: "200", body: 5, allowed: 0, alone: false });
     }
 }

@@ -37,7 +37,7 @@ fn an_open_gateway_says_how_to_restrict_it() {
         faults(&["-l", ":8080"], &[]),
         [
             "corsair: a gateway on 0.0.0.0:8080 would let anyone reach any site through this machine; restrict it with \
-          --allow-origin or --allow-target, or publish it knowingly with --open"
+          --allow-origin, --allow-target or --token, or publish it knowingly with --open"
         ]
     );
 }

@@ -703,6 +703,7 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "trusted_proxies" => "[\"loopback\"]".to_owned(),
         "clients.allow" | "clients.deny" => "[\"10.0.0.0/8\"]".to_owned(),
         "bearer.tokens" => "[\"${PATH}\"]".to_owned(),
+        "signed.keys" => "{ k1 = \"0123456789abcdef0123456789abcdef\" }".to_owned(),
         "bearer.file" => quoted(&folder.join("tokens")),
         "basic.file" => quoted(&folder.join("users")),
         "basic.realm" => "\"staff\"".to_owned(),

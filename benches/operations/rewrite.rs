@@ -3,6 +3,7 @@
 use std::{hint::black_box, time::UNIX_EPOCH};
 
 use corsair::{
+    admission::Shown,
     config::{Config, ListenerId},
     http1::{framing::Framing, head::Request},
     plan::{
@@ -57,8 +58,9 @@ fn client() -> Client {
 fn decide(arguments: &[&str], text: &str) -> Operation {
     let (config, asked, identity, client) =
         (config(arguments), Asked::new(text), Identity::random(), client());
+    let shown = Shown::nothing(UNIX_EPOCH);
     Box::new(move || {
-        black_box(plan::request(black_box(asked.request()), &config, &client, &identity.id));
+        black_box(plan::request(black_box(asked.request()), &shown, &config, &client, &identity.id));
     })
 }
 
@@ -76,7 +78,8 @@ impl Planned {
     fn new(arguments: &[&str], text: &str) -> Self {
         let (config, asked, identity, client) =
             (config(arguments), Asked::new(text), Identity::random(), client());
-        let (plan, action) = plan::request(asked.request(), &config, &client, &identity.id);
+        let shown = Shown::nothing(UNIX_EPOCH);
+        let (plan, action) = plan::request(asked.request(), &shown, &config, &client, &identity.id);
         let Action::Exchange(exchange) = action else { panic!("{text:?}: {action:?}") };
         Self { config, asked, plan, exchange, client, identity }
     }

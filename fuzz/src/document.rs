@@ -77,6 +77,8 @@ impl Document<'_> {
                 "bearer.tokens = [\"one\", \"${PATH}\"]",
                 "bearer = { tokens = [\"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"] }",
                 "fetch_site = {}",
+                "signed.keys = { k1 = \"0123456789abcdef0123456789abcdef\" }",
+                "signed = { keys = { k1 = \"${PATH}\" } }",
                 "fetch_site.safe = \"same-site\"",
             ]);
             let (name, value) = way.split_once(" = ").unwrap_or((way, "{}"));

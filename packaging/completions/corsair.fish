@@ -61,6 +61,7 @@ complete -c corsair -n "__fish_corsair_needs_command" -l gateway -d 'Forms to se
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-target -d 'Targets: public, private, loopback, any, HOST, HOST:PORT, *.example.com, a network; repeatable [default: public]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l deny-target -d 'Targets refused whatever else allows them; repeatable' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l require-header -d 'Refuse requests that carry none of these headers, such as Origin; repeatable' -r
+complete -c corsair -n "__fish_corsair_needs_command" -l token -d 'Token to be shown by whoever uses the gateway, or --upstream; ${VARIABLE} keeps it out of ps; repeatable' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l open -d 'Publish the gateway to everybody, knowingly [default: false]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l redirects -d 'Redirects of a target: followed here, rewritten to this gateway, or passed [default: follow]' -r -f -a "follow\t''
 rewrite\t''
@@ -122,6 +123,7 @@ complete -c corsair -n "__fish_corsair_needs_command" -f -a "check" -d 'Tell all
 complete -c corsair -n "__fish_corsair_needs_command" -f -a "explain" -d 'Tell what becomes of a page\'s request; corsair explain --help says more'
 complete -c corsair -n "__fish_corsair_needs_command" -f -a "status" -d 'Tell what a running corsair does (--watch: again and again)'
 complete -c corsair -n "__fish_corsair_needs_command" -f -a "reload" -d 'Have it read its configuration again, and tell what is wrong with that'
+complete -c corsair -n "__fish_corsair_needs_command" -f -a "sign" -d 'Print a signed URL, which lets in whoever has it until it --expires'
 complete -c corsair -n "__fish_corsair_needs_command" -f -a "generate" -d 'Print a file that goes with corsair; corsair generate --help lists them'
 complete -c corsair -n "__fish_corsair_needs_command" -f -a "help" -d 'Print this, or what a command takes'
 complete -c corsair -n "__fish_corsair_needs_command" -f -a "version" -d 'Print the version'
@@ -160,6 +162,7 @@ complete -c corsair -n "__fish_corsair_using_subcommand check" -l gateway -d 'Fo
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-target -d 'Targets: public, private, loopback, any, HOST, HOST:PORT, *.example.com, a network; repeatable [default: public]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l deny-target -d 'Targets refused whatever else allows them; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l require-header -d 'Refuse requests that carry none of these headers, such as Origin; repeatable' -r
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l token -d 'Token to be shown by whoever uses the gateway, or --upstream; ${VARIABLE} keeps it out of ps; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l open -d 'Publish the gateway to everybody, knowingly [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l redirects -d 'Redirects of a target: followed here, rewritten to this gateway, or passed [default: follow]' -r -f -a "follow\t''
 rewrite\t''
@@ -255,6 +258,7 @@ complete -c corsair -n "__fish_corsair_using_subcommand explain" -l gateway -d '
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-target -d 'Targets: public, private, loopback, any, HOST, HOST:PORT, *.example.com, a network; repeatable [default: public]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l deny-target -d 'Targets refused whatever else allows them; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l require-header -d 'Refuse requests that carry none of these headers, such as Origin; repeatable' -r
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l token -d 'Token to be shown by whoever uses the gateway, or --upstream; ${VARIABLE} keeps it out of ps; repeatable' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l open -d 'Publish the gateway to everybody, knowingly [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l redirects -d 'Redirects of a target: followed here, rewritten to this gateway, or passed [default: follow]' -r -f -a "follow\t''
 rewrite\t''
@@ -321,6 +325,12 @@ complete -c corsair -n "__fish_corsair_using_subcommand status" -s h -l help -d 
 complete -c corsair -n "__fish_corsair_using_subcommand reload" -s c -l config -d 'Configuration file (TOML); what flags and variables say wins' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand reload" -l admin -d 'Address that shows metrics, health, state and a page with all of it: 127.0.0.1:9900 or unix:/PATH; off by default' -r
 complete -c corsair -n "__fish_corsair_using_subcommand reload" -s h -l help -d 'Print this help'
+complete -c corsair -n "__fish_corsair_using_subcommand sign" -l key -d 'Key of [access.NAME] that signs it' -r
+complete -c corsair -n "__fish_corsair_using_subcommand sign" -l access -d 'Table that has the key, where several have one of that name' -r
+complete -c corsair -n "__fish_corsair_using_subcommand sign" -l expires -d 'How long it lets in, from now on: 10m, 1h, 30d' -r
+complete -c corsair -n "__fish_corsair_using_subcommand sign" -l method -d 'Method that it is asked with; GET, the default, covers HEAD' -r
+complete -c corsair -n "__fish_corsair_using_subcommand sign" -s c -l config -d 'Configuration file (TOML); what flags and variables say wins' -r -F
+complete -c corsair -n "__fish_corsair_using_subcommand sign" -s h -l help -d 'Print this help'
 complete -c corsair -n "__fish_corsair_using_subcommand generate" -s h -l help -d 'Print this help'
 complete -c corsair -n "__fish_corsair_using_subcommand help" -s h -l help -d 'Print this help'
 complete -c corsair -n "__fish_corsair_using_subcommand version" -s h -l help -d 'Print this help'

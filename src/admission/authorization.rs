@@ -31,6 +31,11 @@ pub fn bearer(request: Request<'_>) -> Result<&[u8], Error> {
     if is_token { Ok(token) } else { Err(Error::CredentialsRefused) }
 }
 
+/// All tokens in `Authorization`, however many fields there are.
+pub(super) fn bearers(request: Request<'_>) -> impl Iterator<Item = &[u8]> {
+    request.values(FieldId::Authorization).filter_map(|value| behind_scheme(value, b"bearer"))
+}
+
 /// User and password of a request (RFC 7617 §2), decoded to `room`.
 ///
 /// # Errors
@@ -59,12 +64,13 @@ fn of_scheme<'a>(request: Request<'a>, scheme: &[u8]) -> Result<&'a [u8], Error>
     if values.next().is_some() {
         return Err(Error::CredentialsRefused);
     }
+    behind_scheme(value, scheme).ok_or(Error::CredentialsMissing)
+}
+
+fn behind_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     let end = memchr::memchr(b' ', value).unwrap_or(value.len());
     let (name, rest) = value.split_at(end);
-    if !name.eq_ignore_ascii_case(scheme) {
-        return Err(Error::CredentialsMissing);
-    }
-    Ok(rest.trim_ascii_start())
+    name.eq_ignore_ascii_case(scheme).then(|| rest.trim_ascii_start())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Who is let in: what a request must show before a route or the gateway takes it.
 //!
-//! An [`AccessTable`] is one way in, `[access.NAME]` of a file: a network of the client, a token, a password, or a page of
-//! the right site. [`judge`] asks all those that a route names. It decides about everything but passwords that nobody has
+//! An [`AccessTable`] is one way in, `[access.NAME]` of a file: a network of the client, a token, a password, a page of the
+//! right site, or a link that was signed. [`judge`] asks all those that a route names. It decides about everything but passwords that nobody has
 //! shown before: to verify one is made to take long, so that it leaves an [`Attempt`] for somebody who has the time. Files
 //! are read elsewhere; no socket, no clock and no task may enter this room, and nothing here writes a credential anywhere.
 //!
@@ -23,6 +23,10 @@
 //! | 12 | A file that cannot be read at a reload leaves in force what was read last, and is told; at the start it is a fault | experience | `access::a_file_is_read_anew_at_a_reload_and_kept_where_it_cannot_be` |
 //! | 13 | No credential and no name of a user reaches a log, an error, what is printed or what is explained | experience | `access::no_credential_reaches_a_log`, `config::access::tests::tokens_are_told_to_nobody` |
 //! | 14 | Who was let in is a user or the bearer of a token, so that they can be counted | experience | `admission::table::tests::who_was_let_in_is_a_user_or_a_token_and_nobody_where_none_is_asked_for` |
+//! | 15 | What a request shows in its target is no part of that for anybody else: it is taken out before the target is read, whatever becomes of the request. A token goes no further in any form | experience | `admission::shown::tests::a_token_is_taken_out_wherever_it_stands_in_the_query`, `admission::shown::tests::nothing_of_a_token_is_left_and_everything_else_is`, `admission::shown::tests::a_signature_is_taken_out_and_stands_last_without_the_token`, `signed::what_a_link_is_signed_by_reaches_no_log`, `signed::a_token_lets_into_the_gateway_from_each_of_its_places_and_goes_no_further`, `signed::a_token_restricts_the_upstream_of_flags_which_sees_nothing_of_it` |
+//! | 16 | A link is signed for one method (GET covers HEAD), host, path and query, until a time, in parts that cannot run into each other; a signature has one spelling and stands last | RFC 2104 | `admission::signed::tests::a_signature_is_of_one_method_host_target_and_time`, `admission::signed::tests::no_part_runs_into_the_next`, `admission::signed::tests::a_signature_is_the_last_three_parameters_in_their_order`, `signed::a_signed_link_lets_in_until_its_time_and_its_refusals_are_readable`, `signed::a_method_is_signed_and_a_host_is_that_which_the_client_asks` |
+//! | 17 | That a time is over is told only of what was signed; a wrong signature, a wrong key and another link are told alike | experience | `admission::signed::tests::a_signature_is_of_one_method_host_target_and_time`, `signed::a_signed_link_lets_in_until_its_time_and_its_refusals_are_readable` |
+//! | 18 | A token of `--token` is read from `X-Corsair-Token`, else from the query, else from `Authorization`, which is somebody else's where one of the others is there; several in one place are wrong | experience | `admission::table::tests::a_token_is_shown_in_one_of_three_places`, `signed::without_its_token_a_gateway_answers_401_that_a_page_can_read` |
 
 mod authorization;
 
@@ -34,13 +38,19 @@ mod clients;
 
 mod site;
 
+mod signed;
+
+mod shown;
+
 mod table;
 
 pub use self::{
     authorization::{MAX_CREDENTIALS, basic, bearer},
     clients::ClientRules,
+    shown::{Shown, Takes},
+    signed::{Keys, Link, MAX_KEY, MAX_KEYS, MIN_KEY, Signature},
     site::{Site, SiteRules},
-    table::{AccessTable, Admission, Asked, Challenges, Way, attempt, judge, person},
+    table::{AccessTable, Admission, Asked, Challenges, Way, attempt, judge, person, token_in_authorization},
     tokens::{MAX_TOKENS, Tokens},
     users::{Attempt, HIGHEST_COST, MAX_USERS, Users},
 };

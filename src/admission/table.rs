@@ -3,13 +3,18 @@
 use std::{net::IpAddr, sync::Arc};
 
 use super::{
-    authorization::{MAX_CREDENTIALS, basic, bearer},
+    authorization::{MAX_CREDENTIALS, basic, bearer, bearers},
     clients::ClientRules,
+    shown::Shown,
+    signed::{Keys, Link},
     site::SiteRules,
     tokens::Tokens,
     users::{Attempt, Users},
 };
-use crate::{error::Error, http1::head::Request};
+use crate::{
+    error::Error,
+    http1::{fields::FieldId, head::Request},
+};
 
 /// A way in, by its name.
 #[derive(Debug)]
@@ -29,6 +34,10 @@ pub enum Way {
     FetchSite(SiteRules),
     /// A token (RFC 6750).
     Bearer(Arc<Tokens>),
+    /// A token of `--token`, wherever a client can put one.
+    Token(Tokens),
+    /// A link that was signed.
+    Signed(Keys),
     /// A password (RFC 7617), and what is protected by it.
     Basic(Arc<Users>, Box<str>),
 }
@@ -42,6 +51,10 @@ pub struct Asked<'a> {
     pub client: Option<IpAddr>,
     /// The authority that it is for, as the client knows it.
     pub authority: &'a [u8],
+    /// Whether the client came over TLS.
+    pub secure: bool,
+    /// What it shows in its target, and when it came.
+    pub shown: &'a Shown,
 }
 
 /// What the tables that a route names say of a request. A number is the place of one of them among these.
@@ -84,8 +97,8 @@ impl AccessTable {
     #[must_use]
     pub fn challenges(&self) -> Challenges {
         match &self.way {
-            Way::Clients(_) | Way::FetchSite(_) => Challenges::default(),
-            Way::Bearer(_) => {
+            Way::Clients(_) | Way::FetchSite(_) | Way::Signed(_) => Challenges::default(),
+            Way::Bearer(_) | Way::Token(_) => {
                 let missing = format!("Bearer realm=\"{}\"", self.name);
                 let refused = format!("{missing}, error=\"invalid_token\"").into();
                 Challenges { missing: missing.into(), refused }
@@ -106,8 +119,9 @@ impl Way {
         match self {
             Self::Clients(_) => 0,
             Self::FetchSite(_) => 1,
-            Self::Bearer(_) => 2,
-            Self::Basic(..) => 3,
+            Self::Bearer(_) | Self::Token(_) => 2,
+            Self::Signed(_) => 3,
+            Self::Basic(..) => 4,
         }
     }
 
@@ -118,6 +132,8 @@ impl Way {
             Self::Clients(_) => None,
             Self::FetchSite(_) => Some("Sec-Fetch-Site"),
             Self::Bearer(_) | Self::Basic(..) => Some("Authorization"),
+            Self::Token(_) => Some("X-Corsair-Token"),
+            Self::Signed(_) => Some("corsair-signature"),
         }
     }
 
@@ -127,7 +143,7 @@ impl Way {
         match self {
             Self::Clients(rules) => rules.restrict(),
             Self::FetchSite(_) => false,
-            Self::Bearer(_) | Self::Basic(..) => true,
+            Self::Bearer(_) | Self::Token(_) | Self::Signed(_) | Self::Basic(..) => true,
         }
     }
 
@@ -172,7 +188,7 @@ pub fn judge<'t>(
 }
 
 /// Whether it admits a request; if not by now, its password is to be verified.
-fn admits(way: &Way, Asked { request, client, authority }: Asked<'_>) -> Result<bool, Error> {
+fn admits(way: &Way, Asked { request, client, authority, secure, shown }: Asked<'_>) -> Result<bool, Error> {
     match way {
         Way::Clients(rules) if rules.admit(client) => Ok(true),
         Way::Clients(_) => Err(Error::ClientRefused),
@@ -182,12 +198,46 @@ fn admits(way: &Way, Asked { request, client, authority }: Asked<'_>) -> Result<
             let token = bearer(request)?;
             if tokens.admit(token) { Ok(true) } else { Err(Error::CredentialsRefused) }
         }
+        Way::Token(tokens) => {
+            let mut room = [0; MAX_CREDENTIALS];
+            let token = token(request, shown, &mut room)?;
+            if tokens.admit(token) { Ok(true) } else { Err(Error::CredentialsRefused) }
+        }
+        Way::Signed(keys) => {
+            let signature = shown.signature(request)?;
+            keys.verify(&Link::of(request, (authority, secure))?, signature, shown.time()).map(|()| true)
+        }
         Way::Basic(users, _) => {
             let mut room = [0; MAX_CREDENTIALS];
             let (user, password) = basic(request, &mut room)?;
             Ok(users.remember(user, password))
         }
     }
+}
+
+/// The token of a request: of its own field, else of its target, else of `Authorization`, which may be for somebody else
+/// where one of the others is there.
+///
+/// # Errors
+/// [`Error::CredentialsMissing`] without one, and [`Error::CredentialsRefused`] for several in one place.
+fn token<'a>(
+    request: Request<'a>,
+    shown: &Shown,
+    room: &'a mut [u8; MAX_CREDENTIALS],
+) -> Result<&'a [u8], Error> {
+    let mut own = request.values(FieldId::XCorsairToken);
+    match (own.next(), own.next()) {
+        (Some(token), None) => Ok(token),
+        (Some(_), Some(_)) => Err(Error::CredentialsRefused),
+        (None, _) => shown.token(request, room)?.map_or_else(|| bearer(request), Ok),
+    }
+}
+
+/// Whether `Authorization` holds a token of this way in, which is for nobody else then.
+#[must_use]
+pub fn token_in_authorization(way: &Way, request: Request<'_>) -> bool {
+    let Way::Token(tokens) = way else { return false };
+    bearers(request).any(|token| tokens.admit(token))
 }
 
 /// The password of a request, to be verified for a table that has left it so.
@@ -200,13 +250,27 @@ pub fn attempt(way: &Way, request: Request<'_>) -> Option<Attempt> {
 }
 
 /// Tells who a request shows to be that this table has let in, as bytes; nothing where it knows nobody.
-pub fn person(table: &AccessTable, request: Request<'_>, tell: &mut dyn FnMut(&[u8])) {
+pub fn person(table: &AccessTable, request: Request<'_>, shown: &Shown, tell: &mut dyn FnMut(&[u8])) {
     match &table.way {
         Way::Clients(_) | Way::FetchSite(_) => {}
         Way::Bearer(_) => {
             if let Ok(token) = bearer(request) {
                 tell(table.name.as_bytes());
                 tell(token);
+            }
+        }
+        Way::Token(_) => {
+            let mut room = [0; MAX_CREDENTIALS];
+            if let Ok(token) = token(request, shown, &mut room) {
+                tell(table.name.as_bytes());
+                tell(token);
+            }
+        }
+        // Whoever has the link.
+        Way::Signed(_) => {
+            if let Ok(signature) = shown.signature(request) {
+                tell(table.name.as_bytes());
+                tell(signature.mac);
             }
         }
         Way::Basic(..) => {
@@ -221,8 +285,13 @@ pub fn person(table: &AccessTable, request: Request<'_>, tell: &mut dyn FnMut(&[
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
-    use crate::{admission::site::Site, http1::sample};
+    use crate::{
+        admission::{shown::Takes, site::Site},
+        http1::sample,
+    };
 
     fn tables() -> [AccessTable; 4] {
         let hash = bcrypt::hash_with_salt("pw", 4, [7; 16]).expect("a hash");
@@ -239,9 +308,20 @@ mod tests {
     }
 
     fn judged(tables: &[&AccessTable], client: &str, fields: &str) -> (Admission, Option<Error>) {
-        let request = sample::request(format!("GET / HTTP/1.1\r\nHost: h.example\r\n{fields}\r\n"));
-        let client = client.parse().ok();
-        judge(tables.iter().copied(), Asked { request: request.request(), client, authority: b"h.example" })
+        judged_of(tables, client, "/", fields)
+    }
+
+    fn judged_of(
+        tables: &[&AccessTable],
+        client: &str,
+        target: &str,
+        fields: &str,
+    ) -> (Admission, Option<Error>) {
+        let mut parsed = sample::request(format!("GET {target} HTTP/1.1\r\nHost: h.example\r\n{fields}\r\n"));
+        let takes = Takes { signatures: true, tokens: true };
+        let shown = Shown::take(&mut parsed.bytes, &mut parsed.head, takes, SystemTime::UNIX_EPOCH);
+        let (request, client, authority) = (parsed.request(), client.parse().ok(), &b"h.example"[..]);
+        judge(tables.iter().copied(), Asked { request, client, authority, secure: false, shown: &shown })
     }
 
     #[test]
@@ -285,13 +365,75 @@ mod tests {
                 "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: {authorization}\r\n\r\n"
             ));
             let mut told = Vec::new();
-            person(table, request.request(), &mut |bytes| told.extend_from_slice(bytes));
+            let shown = Shown::nothing(SystemTime::UNIX_EPOCH);
+            person(table, request.request(), &shown, &mut |bytes| told.extend_from_slice(bytes));
             told
         };
         assert_eq!(of(staff, "Basic YW5uOnB3"), b"staffann");
         assert_eq!(of(staff, "Basic YW5uOnh4"), b"staffann", "whatever the password");
         assert_eq!(of(robots, "Bearer t"), b"robotst");
         assert!(of(office, "Basic YW5uOnB3").is_empty() && of(page, "Bearer t").is_empty());
+    }
+
+    #[test]
+    fn a_token_is_shown_in_one_of_three_places() {
+        let table = AccessTable { name: "token".into(), way: Way::Token(Tokens::of(["t"]).expect("tokens")) };
+        let (missing, refused) = (Some(Error::CredentialsMissing), Some(Error::CredentialsRefused));
+        for (target, fields, expected) in [
+            ("/", "", missing),
+            ("/", "X-Corsair-Token: t\r\n", None),
+            ("/", "x-corsair-token:  t \r\n", None),
+            ("/", "X-Corsair-Token: u\r\n", refused),
+            ("/", "X-Corsair-Token:\r\n", refused),
+            ("/", "X-Corsair-Token: t\r\nX-Corsair-Token: t\r\n", refused),
+            ("/", "Authorization: Bearer t\r\n", None),
+            ("/", "Authorization: Bearer u\r\n", refused),
+            ("/", "Authorization: Basic dDp0\r\n", missing),
+            ("/?corsair-token=t", "", None),
+            ("/?corsair-token=%74", "", None),
+            ("/?corsair-token=u", "", refused),
+            ("/?corsair-token=", "", refused),
+            ("/?corsair-token=t&corsair-token=t", "", refused),
+            // Where it stands in its own place, others are for somebody else.
+            ("/", "X-Corsair-Token: t\r\nAuthorization: Bearer u\r\n", None),
+            ("/", "X-Corsair-Token: u\r\nAuthorization: Bearer t\r\n", refused),
+            ("/?corsair-token=t", "Authorization: Basic dDp0\r\n", None),
+            ("/?corsair-token=u", "X-Corsair-Token: t\r\n", None),
+        ] {
+            assert_eq!(judged_of(&[&table], "", target, fields).1, expected, "{target} {fields}");
+        }
+        assert_eq!(table.challenges().of(Error::CredentialsMissing), Some("Bearer realm=\"token\""));
+        for (fields, expected) in [
+            ("", false),
+            ("X-Corsair-Token: t\r\n", false),
+            ("Authorization: Bearer t\r\n", true),
+            ("Authorization: Bearer u\r\n", false),
+            ("Authorization: Bearer u\r\nAuthorization: bearer  t\r\n", true),
+        ] {
+            let parsed = sample::request(format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
+            assert_eq!(token_in_authorization(&table.way, parsed.request()), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_admitted_by_the_signature_of_its_target() {
+        let keys = Keys::of([("k1", "0123456789abcdef0123456789abcdef")]).expect("a key");
+        let link = Link { method: b"GET", authority: (b"h.example", false), target: [b"/a?b", b""] };
+        let signed = keys.sign("k1", &link, 100).expect("a key");
+        let over = keys.sign("k1", &link, 0).expect("a key");
+        let table = AccessTable { name: "links".into(), way: Way::Signed(keys) };
+        for (target, expected) in [
+            (format!("/a?b&{signed}"), None),
+            (format!("http://h.example/a?b&{signed}"), None),
+            (format!("/a?b&{over}"), Some(Error::SignatureExpired)),
+            (format!("/a?c&{signed}"), Some(Error::SignatureRefused)),
+            (format!("/a?b&{signed}&c"), Some(Error::SignatureMissing)),
+            ("/a?b".to_owned(), Some(Error::SignatureMissing)),
+        ] {
+            assert_eq!(judged_of(&[&table], "", &target, "").1, expected, "{target}");
+        }
+        assert_eq!(table.challenges(), Challenges::default());
+        assert!(table.way.binds_programs() && !table.way.reads_credentials());
     }
 
     #[test]

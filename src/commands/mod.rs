@@ -16,11 +16,14 @@ mod status;
 
 mod reload;
 
+mod sign;
+
 pub use self::{
     check::check,
     explain::{Explanation, explain},
     generate::generate,
     reload::{ReloadEnd, reload},
     report::report,
+    sign::sign,
     status::status,
 };

@@ -10,13 +10,18 @@ use super::{
     source::text,
     values,
 };
-use crate::admission::{AccessTable, Challenges, ClientRules, Site, SiteRules, Tokens, Users, Way};
+use crate::admission::{
+    AccessTable, Challenges, ClientRules, Keys, Site, SiteRules, Takes, Tokens, Users, Way,
+};
 
 /// The most of them that there can be.
 const MOST: usize = u16::MAX as usize;
 
 /// The ways in that a table may have, by the names of their tables in it.
-const WAYS: [&str; 4] = ["clients", "bearer", "basic", "fetch_site"];
+const WAYS: [&str; 5] = ["clients", "bearer", "basic", "fetch_site", "signed"];
+
+/// What the table of `--token` is called in log and metrics.
+const OF_FLAGS: &str = "token";
 
 /// The longest realm, in bytes: it stands in answers.
 const MAX_REALM: usize = 128;
@@ -48,6 +53,8 @@ pub struct AccessList {
     pub challenges: Challenges,
     /// Whether one of them reads credentials.
     pub reads_credentials: bool,
+    /// Whether one of them takes its token out of a request.
+    pub takes_token: bool,
     /// Whether they keep programs out, too.
     pub(super) binds_programs: bool,
 }
@@ -67,7 +74,8 @@ pub(super) struct Accesses<'a> {
 
 struct Named<'a> {
     name: &'a str,
-    table: &'a Section,
+    /// `None`: it is made by a flag, and stands last.
+    table: Option<&'a Section>,
     /// `None`: faulty.
     access: Option<Access>,
     is_used: Cell<bool>,
@@ -89,20 +97,25 @@ impl<'a> Accesses<'a> {
             reader.within(table, |reader| {
                 let name = reader.name().unwrap_or_default();
                 let known = before.iter().find(|known| *known.table.name == *name);
-                Named { name, table, access: access(name, known, reader), is_used: Cell::new(false) }
+                let access = access(name, known, reader);
+                Named { name, table: Some(table), access, is_used: Cell::new(false) }
             })
         });
-        Self { list: named.collect() }
+        let mut list: Vec<Named<'_>> = named.collect();
+        list.extend(of_flags(&list, reader));
+        Self { list }
     }
 
-    /// Those of the names that `key` gives.
+    /// Those of the names that `key` gives; of the gateway, what flags say as well.
     pub(super) fn find(&self, key: Key, names: &[String], reader: &mut Reader<'_>) -> AccessList {
         let mut found: Vec<(AccessId, &AccessTable)> = Vec::new();
         // What cannot be understood was meant to keep somebody out.
         let mut is_faulty = false;
         for name in names {
-            let Some((named, id)) = self.list.iter().zip(0..).find(|(named, _)| named.name == name) else {
-                let known = self.list.iter().map(|named| named.name);
+            let is_typed = |named: &Named<'_>| named.table.is_some();
+            let mut typed = self.list.iter().zip(0..).filter(|(named, _)| is_typed(named));
+            let Some((named, id)) = typed.find(|(named, _)| named.name == name) else {
+                let known = self.list.iter().filter(|named| is_typed(named)).map(|named| named.name);
                 reader.fault_of_member(key, name, unknown_name("access", name, known));
                 is_faulty = true;
                 continue;
@@ -126,19 +139,33 @@ impl<'a> Accesses<'a> {
                 (Some(_), _) => reader.fault_of_member(key, name, format!("\"{name}\" is named twice")),
             }
         }
-        found.sort_by_key(|(_, table)| table.way.rank());
-        let asking = found.iter().find(|(_, table)| table.way.reads_credentials());
-        AccessList {
-            ids: found.iter().map(|(id, _)| *id).collect(),
-            challenges: asking.map(|(_, table)| table.challenges()).unwrap_or_default(),
-            reads_credentials: asking.is_some(),
-            binds_programs: is_faulty || found.iter().any(|(_, table)| table.way.binds_programs()),
+        if key == Key::GatewayAccess {
+            self.add_that_of_flags(&mut found, &mut is_faulty);
+        }
+        AccessList::of(found, is_faulty)
+    }
+
+    /// What flags say of who may use what they serve.
+    pub(super) fn of_flags(&self) -> AccessList {
+        let (mut found, mut is_faulty) = (Vec::new(), false);
+        self.add_that_of_flags(&mut found, &mut is_faulty);
+        AccessList::of(found, is_faulty)
+    }
+
+    fn add_that_of_flags<'t>(&'t self, found: &mut Vec<(AccessId, &'t AccessTable)>, is_faulty: &mut bool) {
+        let Some((named, id)) = self.list.iter().zip(0..).find(|(named, _)| named.table.is_none()) else {
+            return;
+        };
+        match &named.access {
+            Some(Access { table, .. }) => found.push((AccessId(id), table)),
+            None => *is_faulty = true,
         }
     }
 
     /// Warns of those that nothing names.
     pub(super) fn warn_of_idle_ones(&self, reader: &mut Reader<'a>) {
-        for Named { name, table, .. } in self.list.iter().filter(|named| !named.is_used.get()) {
+        let idle = self.list.iter().filter(|named| !named.is_used.get());
+        for (name, table) in idle.filter_map(|named| Some((named.name, named.table?))) {
             reader.within(table, |reader| {
                 let message =
                     "lets nobody in and keeps nobody out: no route names it, and the gateway does not";
@@ -153,6 +180,49 @@ impl<'a> Accesses<'a> {
     }
 }
 
+impl AccessList {
+    fn of(mut found: Vec<(AccessId, &AccessTable)>, is_faulty: bool) -> Self {
+        found.sort_by_key(|(_, table)| table.way.rank());
+        let any = |is: fn(&Way) -> bool| found.iter().any(|(_, table)| is(&table.way));
+        let challenges = found.iter().map(|(_, table)| table.challenges());
+        Self {
+            ids: found.iter().map(|(id, _)| *id).collect(),
+            challenges: challenges.into_iter().find(|one| *one != Challenges::default()).unwrap_or_default(),
+            reads_credentials: any(Way::reads_credentials),
+            takes_token: any(|way| matches!(way, Way::Token(_))),
+            binds_programs: is_faulty || any(Way::binds_programs),
+        }
+    }
+}
+
+/// What these tables have taken out of request targets.
+pub(super) fn takes(tables: &[Access]) -> Takes {
+    let any = |is: fn(&Way) -> bool| tables.iter().any(|access| is(&access.table.way));
+    Takes {
+        signatures: any(|way| matches!(way, Way::Signed(_))),
+        tokens: any(|way| matches!(way, Way::Token(_))),
+    }
+}
+
+/// The table that `--token` makes beside those of a file.
+fn of_flags<'a>(typed: &[Named<'a>], reader: &mut Reader<'a>) -> Option<Named<'a>> {
+    let tokens = reader.secrets(Key::Token);
+    if !reader.has(Key::Token) {
+        return None;
+    }
+    if let Some(table) = typed.iter().find(|named| named.name == OF_FLAGS).and_then(|named| named.table) {
+        let message =
+            format!("[access.{OF_FLAGS}] is what --token is called in log and metrics; give it another name");
+        reader.within(table, |reader| reader.fault_of_several(message));
+    }
+    // What is wrong with a list that has none has been told.
+    let made = (!tokens.is_empty()).then(|| Tokens::of(tokens.iter().map(String::as_str)));
+    let tokens = made.and_then(|made| made.map_err(|(_, fault)| reader.fault(Key::Token, fault)).ok());
+    let table = |tokens| AccessTable { name: OF_FLAGS.into(), way: Way::Token(tokens) };
+    let access = tokens.map(|tokens| Access { table: table(tokens), file: None });
+    Some(Named { name: OF_FLAGS, table: None, access, is_used: Cell::new(true) })
+}
+
 /// What is typed of one table.
 struct Typed {
     allow: Vec<ipnet::IpNet>,
@@ -162,6 +232,7 @@ struct Typed {
     user_file: Option<PathBuf>,
     realm: Option<Box<str>>,
     sites: SiteRules,
+    keys: Vec<(String, String)>,
 }
 
 fn typed(reader: &mut Reader<'_>) -> Typed {
@@ -182,12 +253,13 @@ fn typed(reader: &mut Reader<'_>) -> Typed {
             r#unsafe: reader.value(Key::AccessSiteUnsafe, |text| values::choice(text, &sites)),
             safe: reader.value(Key::AccessSiteSafe, |text| values::choice(text, &sites)),
         },
+        keys: reader.fields(Key::AccessSignedKeys),
     }
 }
 
 /// The table that is being read; `None` where it is faulty.
 fn access(name: &str, before: Option<&Access>, reader: &mut Reader<'_>) -> Option<Access> {
-    let Typed { allow, deny, tokens, token_file, user_file, realm, sites } = typed(reader);
+    let Typed { allow, deny, tokens, token_file, user_file, realm, sites, keys } = typed(reader);
     let ways: Vec<&str> = WAYS.into_iter().filter(|way| reader.has_table(way)).collect();
     let [way] = *ways else {
         let message = match &*ways {
@@ -243,6 +315,7 @@ fn access(name: &str, before: Option<&Access>, reader: &mut Reader<'_>) -> Optio
             let users = of_file(Key::AccessBasicFile, file.as_ref()?, before, reader, read)?;
             Way::Basic(users, realm.unwrap_or_else(|| name.into()))
         }
+        "signed" => Way::Signed(signed(&keys, reader)?),
         _ => Way::FetchSite(sites),
     };
     Some(Access { table: AccessTable { name: name.into(), way }, file })
@@ -255,6 +328,18 @@ fn clients(allow: Vec<ipnet::IpNet>, deny: Vec<ipnet::IpNet>, reader: &mut Reade
         return None;
     }
     Some(Way::Clients(ClientRules::new(allow, deny)))
+}
+
+fn signed(keys: &[(String, String)], reader: &mut Reader<'_>) -> Option<Keys> {
+    if keys.is_empty() {
+        reader.fault_of_table("signed", "has no keys: write keys = { k1 = \"${KEY}\" }");
+        return None;
+    }
+    let keys = Keys::of(keys.iter().map(|(name, key)| (name.as_str(), key.as_str())));
+    keys.map_err(|(name, fault)| {
+        reader.fault_of_field(Key::AccessSignedKeys, name, format!("\"{name}\" {fault}"));
+    })
+    .ok()
 }
 
 /// Tokens that stand in the file of the configuration itself; what is wrong with one does not tell it.
@@ -368,7 +453,7 @@ mod tests {
     #[test]
     fn a_table_has_one_way_in_and_every_fault_says_what_to_write() {
         for (table, expected) in [
-            ("", "f:1:9: [access.a] lets nobody in: write one of clients, bearer, basic, fetch_site"),
+            ("", "f:1:9: [access.a] lets nobody in: write one of clients, bearer, basic, fetch_site, signed"),
             (
                 "fetch_site = {}\nclients.deny = [\"10.0.0.0/8\"]",
                 "f:1:9: [access.a] has clients and fetch_site: a table is one way in; write a table for each, and name \
@@ -404,6 +489,22 @@ mod tests {
                 "fetch_site.unsafe = \"same-orign\"",
                 "f:2:21: access.a.fetch_site.unsafe: \"same-orign\" is none of any, same-origin, same-site, \
                  none-or-same-site; did you mean same-origin?",
+            ),
+            ("signed = {}", "f:2:10: access.a.signed: has no keys: write keys = { k1 = \"${KEY}\" }"),
+            ("signed.keys = {}", "f:2:1: access.a.signed: has no keys: write keys = { k1 = \"${KEY}\" }"),
+            (
+                "signed.keys = { k0 = \"0123456789abcdef0123456789abcdef\", k1 = \"hunter2\" }",
+                "f:2:63: access.a.signed.keys: \"k1\" is shorter than 32 bytes, and could be guessed from a link; make one \
+                 with openssl rand -base64 32",
+            ),
+            (
+                "signed.keys = { \"k 1\" = \"0123456789abcdef0123456789abcdef\" }",
+                "f:2:25: access.a.signed.keys: \"k 1\" is no name of a key; expected at most 64 letters, digits, dots, \
+                 dashes and underscores",
+            ),
+            (
+                "signed.keys = \"0123456789abcdef0123456789abcdef\"",
+                "f:2:15: access.a.signed.keys: is a table of fields: write { NAME = \"value\" }, not a text",
             ),
         ] {
             let (faults, _) =
@@ -455,6 +556,7 @@ mod tests {
             ("clients.deny = [\"10.0.0.0/8\"]", true),
             ("bearer.tokens = [\"t\"]", false),
             ("fetch_site = {}", true),
+            ("signed.keys = { k = \"0123456789abcdef0123456789abcdef\" }", false),
         ] {
             let text =
                 format!("[access.a]\n{way}\n[gateway]\naccess = [\"a\"]\n[[listen]]\naddress = \":80\"");
@@ -486,6 +588,135 @@ mod tests {
             printed.contains("bearer.tokens = [\"***\", \"${PATH}\"]") && !printed.contains("hunter"),
             "{printed}"
         );
+    }
+
+    #[test]
+    fn keys_are_told_to_nobody_however_their_table_is_written() {
+        for table in [
+            "signed = { keys = { k1 = \"hunter2hunter2hunter2hunter2hunter2\" } }",
+            "signed.keys.k1 = \"hunter2hunter2hunter2hunter2hunter2\"",
+            "[access.a.signed.keys]\nk1 = \"hunter2hunter2hunter2hunter2hunter2\"",
+        ] {
+            let settings = sample::file(&format!("[access.a]\n{table}\n{ROUTE}access = [\"a\"]"), &[]);
+            let shown = settings.file.as_ref().expect("a file").shown();
+            assert!(!shown.contains("hunter") && shown.contains("k1"), "{shown}");
+            let printed = crate::config::printed::printed(&settings);
+            assert!(
+                printed.contains("signed.keys = { \"k1\" = \"********************************\" }")
+                    && !printed.contains("hunter"),
+                "{printed}"
+            );
+            let again = sample::compiled(&sample::file(&printed, &[]));
+            assert!(again.takes.signatures && !again.takes.tokens);
+        }
+        let (faults, _) = sample::notes_of_file(
+            &format!("[access.a]\nsigned.keys = \"hunter2\"\n{ROUTE}access = [\"a\"]"),
+            &[],
+        );
+        assert!(faults.iter().all(|fault| !fault.contains("hunter2")), "{faults:?}");
+    }
+
+    #[test]
+    fn a_token_of_a_flag_restricts_the_gateway_and_what_flags_serve() {
+        let with = |text: &str, flags: &[(Key, &str)]| {
+            let flags = [&[(Key::Token, "t,u")], flags].concat();
+            sample::compiled(&sample::file(text, &flags))
+        };
+        let gateway = with("", &[]);
+        let list = &gateway.route(Routes::GATEWAY).access;
+        assert_eq!(names(&gateway, list), ["token"]);
+        assert!(list.takes_token && list.binds_programs && !list.reads_credentials && gateway.takes.tokens);
+        let both = with(
+            "[access.office]\nclients.allow = [\"10.0.0.0/8\"]\n[access.robots]\nbearer.tokens = [\"v\"]\n\
+             [gateway]\naccess = [\"robots\", \"office\"]",
+            &[],
+        );
+        assert_eq!(names(&both, &both.route(Routes::GATEWAY).access), ["office", "robots", "token"]);
+        let beside = with(&format!("{ROUTE}path = \"/own\"\n"), &[(Key::Upstream, "http://127.0.0.1:9001")]);
+        let routes = beside
+            .routes
+            .typed()
+            .map(|route| (route.leads_to.upstream().is_some(), route.access.ids().len()));
+        assert_eq!(routes.collect::<Vec<_>>(), [(false, 0), (true, 1)]);
+        let nobody = sample::compiled(&sample::file("", &[]));
+        assert!(nobody.route(Routes::GATEWAY).access.ids().is_empty() && !nobody.takes.tokens);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_token_of_a_flag_is_told_without_it() {
+        let variable = env!("CARGO_PKG_DESCRIPTION");
+        for (text, flags, fault, warning) in [
+            ("", &[(Key::Token, "")][..], Some("--token: is empty; give a value, or leave it out"), None),
+            (
+                "",
+                &[(Key::Token, "a,,b")],
+                Some("--token: has an empty member; expected a value before and after every comma"),
+                None,
+            ),
+            (
+                "",
+                &[(Key::Token, "hunter 2")],
+                Some("--token: is no token; expected visible ASCII without blanks, or sha256:HEX"),
+                None,
+            ),
+            (
+                "",
+                &[(Key::Token, "${CARGO_PKG_DESCRIPTION}")],
+                Some("--token: is no token; expected visible ASCII without blanks, or sha256:HEX"),
+                None,
+            ),
+            (
+                "",
+                &[(Key::Token, "${NO_SUCH_VARIABLE_HERE}")],
+                Some("--token: there is no environment variable NO_SUCH_VARIABLE_HERE; set it"),
+                None,
+            ),
+            ("", &[(Key::Token, "t"), (Key::Listen, ":80")], None, None),
+            (
+                "[[route]]\nrespond = {}",
+                &[(Key::Token, "t")],
+                Some(
+                    "--token: restricts nothing: there is neither a gateway nor an --upstream; name tables of [access] in the \
+                     access of each route instead",
+                ),
+                None,
+            ),
+            (
+                "[[route]]\nrespond = {}\n[gateway]",
+                &[(Key::Token, "t")],
+                None,
+                Some(
+                    "--token: restricts no [[route]] of the file; name tables of [access] in the access of each route instead",
+                ),
+            ),
+            (
+                "[gateway]\naccess = [\"token\"]",
+                &[(Key::Token, "t")],
+                Some("f:2:11: gateway.access: there is no access \"token\"; write a table [access.token]"),
+                None,
+            ),
+            (
+                "[access.token]\nbearer.tokens = [\"u\"]\n[gateway]\naccess = [\"token\"]",
+                &[(Key::Token, "t")],
+                Some(
+                    "f:1:9: [access.token] is what --token is called in log and metrics; give it another name",
+                ),
+                None,
+            ),
+        ] {
+            let (faults, warnings) = sample::notes_of_file(text, flags);
+            let told = |lines: &[String], expected: Option<&str>| {
+                lines.first().map(String::as_str) == expected && lines.len() <= 1
+            };
+            assert!(
+                told(&faults, fault) && told(&warnings, warning),
+                "{text} {flags:?}: {faults:#?} {warnings:#?}"
+            );
+            assert!(
+                !faults.iter().any(|fault| fault.contains("hunter") || fault.contains(variable)),
+                "{faults:?}"
+            );
+        }
     }
 
     #[test]

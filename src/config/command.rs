@@ -27,8 +27,25 @@ pub enum Command {
     },
     /// Have a running process read its configuration anew.
     Reload,
+    /// Sign a URL.
+    Sign(Signing),
     /// Print a file that goes with the program.
     Generate(Artifact),
+}
+
+/// A URL that is to be signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signing {
+    /// The URL, as clients will ask for it.
+    pub url: Option<String>,
+    /// The name of the key.
+    pub key: Option<String>,
+    /// The table of access that has it; `None`: the only one that has.
+    pub access: Option<String>,
+    /// For how long.
+    pub expires: Option<String>,
+    /// The method; `None`: GET.
+    pub method: Option<String>,
 }
 
 /// A request as a page would make it, of which is to be told what becomes of it.
@@ -53,18 +70,18 @@ pub struct Question {
 /// A word that a command line may begin with.
 pub(super) struct Word {
     pub(super) name: &'static str,
-    /// The command; `None`: it is planned.
-    pub(super) begins: Option<fn() -> Command>,
+    /// The command.
+    pub(super) begins: fn() -> Command,
 }
 
 /// All of them, but for those that are answered at once: help and version.
 pub(super) const WORDS: &[Word] = &[
-    Word { name: "check", begins: Some(|| Command::Check { print: false }) },
-    Word { name: "explain", begins: Some(|| Command::Explain(Question::default())) },
-    Word { name: "status", begins: Some(|| Command::Status { watch: false }) },
-    Word { name: "reload", begins: Some(|| Command::Reload) },
-    Word { name: "sign", begins: None },
-    Word { name: "generate", begins: Some(|| Command::Generate(Artifact::Config)) },
+    Word { name: "check", begins: || Command::Check { print: false } },
+    Word { name: "explain", begins: || Command::Explain(Question::default()) },
+    Word { name: "status", begins: || Command::Status { watch: false } },
+    Word { name: "reload", begins: || Command::Reload },
+    Word { name: "sign", begins: || Command::Sign(Signing::default()) },
+    Word { name: "generate", begins: || Command::Generate(Artifact::Config) },
 ];
 
 /// What an option of a command takes.
@@ -79,7 +96,7 @@ pub(super) enum Takes {
 impl Command {
     /// The command that this word begins.
     pub(super) fn of_word(word: &str) -> Option<Self> {
-        WORDS.iter().find(|known| known.name == word)?.begins.map(|begins| begins())
+        WORDS.iter().find(|known| known.name == word).map(|known| (known.begins)())
     }
 
     /// What the option `--NAME` of this command takes, if it has one.
@@ -89,7 +106,9 @@ impl Command {
             | (Self::Status { .. }, "watch")
             | (Self::Explain(_), "credentials" | "upgrade" | "json") => Some(Takes::Nothing),
             (Self::Explain(_), "origin") => Some(Takes::Value("ORIGIN")),
-            (Self::Explain(_), "method") => Some(Takes::Value("METHOD")),
+            (Self::Explain(_) | Self::Sign(_), "method") => Some(Takes::Value("METHOD")),
+            (Self::Sign(_), "key" | "access") => Some(Takes::Value("NAME")),
+            (Self::Sign(_), "expires") => Some(Takes::Value("DURATION")),
             (Self::Explain(_), "header") => Some(Takes::Value("NAME[: VALUE]")),
             _ => None,
         }
@@ -109,6 +128,10 @@ impl Command {
             (Self::Explain(question), "header") => question.headers.push(value),
             (Self::Explain(question), "origin") => return once(&mut question.origin, value),
             (Self::Explain(question), "method") => return once(&mut question.method, value),
+            (Self::Sign(signing), "method") => return once(&mut signing.method, value),
+            (Self::Sign(signing), "key") => return once(&mut signing.key, value),
+            (Self::Sign(signing), "access") => return once(&mut signing.access, value),
+            (Self::Sign(signing), "expires") => return once(&mut signing.expires, value),
             _ => {}
         }
         Ok(())
@@ -117,7 +140,7 @@ impl Command {
     /// Takes a word that belongs to no flag; whether it has a place for one.
     pub(super) fn operand(&mut self, word: &str) -> bool {
         match self {
-            Self::Explain(Question { url: url @ None, .. }) => {
+            Self::Explain(Question { url: url @ None, .. }) | Self::Sign(Signing { url: url @ None, .. }) => {
                 *url = Some(word.to_owned());
                 true
             }
@@ -126,6 +149,7 @@ impl Command {
             | Self::Explain(_)
             | Self::Status { .. }
             | Self::Reload
+            | Self::Sign(_)
             | Self::Generate(_) => false,
         }
     }
@@ -137,11 +161,18 @@ impl Command {
                 "explain",
                 "needs a URL: corsair explain --origin https://app.example.com http://127.0.0.1:3000/",
             )),
+            Self::Sign(
+                Signing { url: None, .. } | Signing { key: None, .. } | Signing { expires: None, .. },
+            ) => Some((
+                "sign",
+                "needs a key, a time and a URL: corsair sign -c FILE --key k1 --expires 1h https://proxy.example.com/a",
+            )),
             Self::Serve
             | Self::Check { .. }
             | Self::Explain(_)
             | Self::Status { .. }
             | Self::Reload
+            | Self::Sign(_)
             | Self::Generate(_) => None,
         }
     }
@@ -150,7 +181,12 @@ impl Command {
     pub(super) fn help(&self) -> Option<clap::Command> {
         match self {
             Self::Explain(_) => Some(explain_help()),
-            Self::Serve | Self::Check { .. } | Self::Status { .. } | Self::Reload | Self::Generate(_) => None,
+            Self::Serve
+            | Self::Check { .. }
+            | Self::Status { .. }
+            | Self::Reload
+            | Self::Sign(_)
+            | Self::Generate(_) => None,
         }
     }
 }
@@ -167,8 +203,7 @@ fn once(place: &mut Option<String>, value: String) -> Result<(), String> {
 
 /// The command that a word is a slip of.
 pub(super) fn nearest(word: &str) -> Option<&'static str> {
-    let there = WORDS.iter().filter(|known| known.begins.is_some()).map(|known| known.name);
-    values::nearest(word, there.chain(["help", "version"]))
+    values::nearest(word, WORDS.iter().map(|known| known.name).chain(["help", "version"]))
 }
 
 /// The help of `corsair explain`.

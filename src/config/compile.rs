@@ -6,7 +6,7 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use super::{
-    access::{AccessList, Accesses},
+    access::{AccessList, Accesses, takes},
     admin,
     configuration::Config,
     dns,
@@ -102,6 +102,7 @@ fn read<'a>(
     upstreams.refuse_loops(&listeners, reader);
     judge_parents(&parents, &listeners, gateway.forms.is_some() || upstreams.have_parents(), reader);
     warn_of_what_is_out_of_reach(&listeners, &gateway, !routes.is_empty(), reader);
+    judge_token(gateway.forms.is_some() || upstreams.of_flags, &routes, reader);
     warn_of_idle_flags(&gateway, &upstreams, &parents, &limit_tables, reader);
     warn_of_a_shared_origin(&gateway, !routes.is_empty(), reader);
     warn_of_cookies(&gateway, !routes.is_empty(), policies.get(gateway_policy), reader);
@@ -126,11 +127,13 @@ fn read<'a>(
         .map_err(|fault| reader.fault(Key::Listen, fault))
         .ok()?;
     let (policies, policy_places) = policies.into_compiled();
+    let access = accesses.into_compiled()?;
     Some(Config {
         process,
         listeners,
         policies: policies?,
-        access: accesses.into_compiled()?,
+        takes: takes(&access),
+        access,
         limit_tables: limit_tables.into_compiled()?,
         upstreams: probed(upstreams.into_compiled()?, routes.as_ref()?),
         routes: routes?,
@@ -284,7 +287,7 @@ fn compiled<'a>(
         let (leads_to, policy, admits, bounds) = match table {
             None => {
                 let to = upstreams.find(Key::Upstream, upstreams::DEFAULT, reader).map(LeadsTo::Upstream);
-                let admits = (AccessList::default(), limit_tables.of_flag());
+                let admits = (accesses.of_flags(), limit_tables.of_flag());
                 (to, PolicyId::DEFAULT, admits, (timeouts.clone(), limits.clone()))
             }
             Some(table) => reader.within(table, |reader| {
@@ -386,8 +389,7 @@ fn refuse_an_open_gateway<'a>(
         no_list = ", for those targets are no list".to_owned();
     }
     let mut ways = vec![policies.spelled(policy, Key::AllowOrigin, reader), reader.spelled(Key::AllowTarget)];
-    // No flag says it.
-    ways.extend(reader.has_file().then(|| reader.spelled(Key::GatewayAccess)));
+    ways.push(reader.spelled(if reader.has_file() { Key::GatewayAccess } else { Key::Token }));
     let last = ways.pop().unwrap_or_default();
     let message = format!(
         "a gateway on {} would let anyone reach any site through this machine{no_list}; restrict it with {} or {last}, or \
@@ -397,6 +399,21 @@ fn refuse_an_open_gateway<'a>(
         reader.spelled_with(Key::Open, "true"),
     );
     reader.fault_of_several(message);
+}
+
+/// What `--token` restricts is the gateway, and what flags serve.
+fn judge_token(has_effect: bool, routes: &[(Option<&Section>, RouteParts)], reader: &mut Reader<'_>) {
+    if !reader.has(Key::Token) {
+        return;
+    }
+    let instead = "name tables of [access] in the access of each route instead";
+    if !has_effect {
+        let message = format!("restricts nothing: there is neither a gateway nor an --upstream; {instead}");
+        reader.fault(Key::Token, message);
+    } else if routes.iter().any(|(table, _)| table.is_some()) {
+        let message = format!("restricts no [[route]] of the file; {instead}");
+        reader.warn(Key::Token, message);
+    }
 }
 
 /// A parent that is our own listener would ask itself for every destination, and one that nobody asks was meant to be asked.
@@ -668,7 +685,7 @@ mod tests {
         let refusal = |address: &str, no_list: &str| {
             format!(
                 "a gateway on {address} would let anyone reach any site through this machine{no_list}; restrict it \
-                 with --allow-origin or --allow-target, or publish it knowingly with --open"
+                 with --allow-origin, --allow-target or --token, or publish it knowingly with --open"
             )
         };
         for (arguments, address) in [

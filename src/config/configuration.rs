@@ -21,7 +21,12 @@ use super::{
     timeouts::Timeouts,
     upstream::{Upstream, UpstreamId},
 };
-use crate::{admission::AccessTable, cors::CorsPolicy, limit::Limit, trust::Trust};
+use crate::{
+    admission::{AccessTable, Takes},
+    cors::CorsPolicy,
+    limit::Limit,
+    trust::Trust,
+};
 
 /// All that the process does, decided.
 pub struct Config {
@@ -33,6 +38,8 @@ pub struct Config {
     pub(super) policies: Vec<CorsPolicy>,
     /// Ways in, of which routes name those that must admit.
     pub(super) access: Vec<Access>,
+    /// What is taken out of request targets, whatever route takes them.
+    pub takes: Takes,
     /// How often something may be asked for; routes name those that count for them.
     pub(super) limit_tables: Vec<Limit>,
     /// What is behind the reverse proxy.

@@ -285,7 +285,13 @@ impl Walk<'_> {
     ) {
         let spelled = spelled(section, own);
         if key.is_secret() {
-            self.hidden.push(value.span());
+            match value.get_ref() {
+                // A table of its own ends who knows where; names are no secrets.
+                DeValue::Table(members) => {
+                    self.hidden.extend(members.iter().map(|(_, value)| value.span()));
+                }
+                _ => self.hidden.push(value.span()),
+            }
         }
         // What a flag says of it counts, whatever stands here.
         if kind.within == Within::Root && self.settings.has(key) || self.is_broken(&value.span()) {

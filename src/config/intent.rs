@@ -49,7 +49,7 @@ const HABITS: &[(&[&str], Meant)] = &[
     (&["silent", "s"], Meant::Flag("quiet")),
     (&["log", "log-file", "logfile"], Meant::Flag("access-log")),
     (&["timeout"], Meant::Flag("timeout-response")),
-    (&["token", "forward"], Meant::NothingYet),
+    (&["forward"], Meant::NothingYet),
 ];
 
 /// What stands here for a name of somewhere else.
@@ -112,12 +112,7 @@ pub(super) fn of_word(word: &str) -> String {
         format!("belongs to no flag; write --upstream {word} to send requests there")
     } else if looks_like_a_port {
         format!("belongs to no flag; write --listen {}", listener(word))
-    } else if let Some(known) = WORDS.iter().find(|known| known.name == word) {
-        match known.begins {
-            Some(_) => format!("is a command, which comes first: corsair {word}"),
-            None => "there is no such command yet; corsair --help lists what is".to_owned(),
-        }
-    } else if ["help", "version"].contains(&word) {
+    } else if WORDS.iter().map(|known| known.name).chain(["help", "version"]).any(|known| known == word) {
         format!("is a command, which comes first: corsair {word}")
     } else if let Some(near) = command::nearest(word) {
         format!("belongs to no flag, and is no command; did you mean corsair {near}?")
@@ -228,7 +223,7 @@ mod tests {
         ] {
             assert_eq!(of_flag(name, value), format!("there is no such flag; {hint}"), "{name}");
         }
-        assert_eq!(of_flag("token", Some("x")), "is not there yet; corsair --help lists what is");
+        assert_eq!(of_flag("forward", Some("x")), "is not there yet; corsair --help lists what is");
         let target = of_flag("target", Some("http://b"));
         assert!(target.contains("--upstream http://b") && target.contains("--allow-target"), "{target}");
     }
@@ -245,7 +240,7 @@ mod tests {
             ("check", "comes first"),
             ("explain", "comes first"),
             ("status", "comes first"),
-            ("sign", "no such command yet"),
+            ("sign", "comes first"),
             ("help", "comes first"),
             ("explian", "did you mean corsair explain?"),
             ("chek", "did you mean corsair check?"),

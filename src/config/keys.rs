@@ -188,6 +188,8 @@ settings! {
             "Targets refused whatever else allows them; repeatable";
         RequireHeader = "gateway.require_headers", flag "require-header": List("NAME"),
             "Refuse requests that carry none of these headers, such as Origin; repeatable";
+        Token, flag "token": List("TOKEN"),
+            "Token to be shown by whoever uses the gateway, or --upstream; ${VARIABLE} keeps it out of ps; repeatable";
         SetHeaders = "gateway.set_headers": List("NAME"),
             "Headers that a page may set for a target with X-Corsair-Set-NAME, such as Referer";
         Open = "gateway.open", flag "open": Switch = "false",
@@ -220,6 +222,8 @@ settings! {
             "Tokens of which a request must bear one, as they are or as sha256:HEX; ${VARIABLE} keeps them out of the file";
         AccessBearerFile = "access.bearer.file": Value("FILE"),
             "File with such tokens instead, one in a line";
+        AccessSignedKeys = "access.signed.keys": Fields("NAME: KEY"),
+            "Keys by which URLs are signed that let in, each by its name; ${VARIABLE} keeps them out of the file";
         AccessBasicFile = "access.basic.file": Value("FILE"),
             "File with users and the hashes of their passwords, as htpasswd -B writes it";
         AccessBasicRealm = "access.basic.realm": Value("TEXT"),
@@ -500,6 +504,7 @@ impl Key {
                 | Self::RouteUpgrades
                 | Self::AccessClientsAllow
                 | Self::AccessBearerTokens
+                | Self::Token
         )
     }
 
@@ -519,7 +524,14 @@ impl Key {
     /// Whether its values are told to nobody, wherever they were typed.
     #[must_use]
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::AccessBearerTokens | Self::TargetSetHeader | Self::TargetAddHeader)
+        matches!(
+            self,
+            Self::AccessBearerTokens
+                | Self::AccessSignedKeys
+                | Self::Token
+                | Self::TargetSetHeader
+                | Self::TargetAddHeader
+        )
     }
 
     fn begins_with(self, table: &str) -> bool {
@@ -539,6 +551,7 @@ impl Key {
                 | Self::AllowTarget
                 | Self::DenyTarget
                 | Self::RequireHeader
+                | Self::Token
                 | Self::AllowHost
                 | Self::Preset
                 | Self::TrustedProxies

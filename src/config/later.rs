@@ -6,7 +6,6 @@ pub(super) const MESSAGE: &str = "is not there yet; leave it out";
 /// Tables and settings of the root, of `[access.NAME]`, `[cors]`, `[gateway]`, `[[listen]]`, `[[route]]` and `[upstream.NAME]`.
 const LATER: &[&str] = &[
     "forward",
-    "access.signed",
     "access.jwt",
     "access.forward",
 ];

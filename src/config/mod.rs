@@ -118,6 +118,8 @@ mod configuration;
 
 mod remedy;
 
+mod signing;
+
 mod command;
 
 mod intent;
@@ -143,7 +145,7 @@ pub use self::{
     admin::{Admin, admin_address},
     artifact::{Artifact, Shell},
     balancing::{BalanceRule, Balancing, HashKey},
-    command::{Command, Question},
+    command::{Command, Question, Signing},
     configuration::Config,
     dns::Dns,
     ejection::Ejection,
@@ -176,4 +178,5 @@ pub use self::{
     timeouts::Timeouts,
     unix_name::UnixName,
     upstream::{HostHeader, Upstream, UpstreamId},
+    values::duration,
 };

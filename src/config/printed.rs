@@ -13,7 +13,10 @@ use super::{
     source::Place,
     upstreams, values,
 };
-use crate::routing::{HostPattern, PathPrefix};
+use crate::{
+    admission::MIN_KEY,
+    routing::{HostPattern, PathPrefix},
+};
 
 /// The tables of a file that there is one of, by what their settings begin with.
 const TABLES: [&str; 8] = ["", "timeouts.", "limits.", "dns.", "proxy.", "log.", "cors.", "gateway."];
@@ -152,6 +155,9 @@ impl Printer<'_> {
     /// What is left of the flags.
     fn what_no_file_can_say(&self, text: &mut String) {
         let root = self.settings.root();
+        if root.has(Key::Token) {
+            let _ = write!(text, "\n# Only a flag can say {}.\n", root.spelled(Key::Token));
+        }
         if self.has_gateway() {
             for key in [Key::CaFile, Key::VerifyUpstream].into_iter().filter(|key| root.has(*key)) {
                 let _ = write!(
@@ -296,8 +302,8 @@ fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
     }
 }
 
-/// Fields as a table of names, each with its values.
-fn fields(typed: &[Typed], are_secret: bool) -> String {
+/// Fields as a table of names, each with its values; `all_are_secret` where no value may be told.
+fn fields(typed: &[Typed], all_are_secret: bool) -> String {
     let mut fields: Vec<(&str, Vec<String>)> = Vec::new();
     for typed in typed {
         let Some((name, value)) = typed.text.split_once(':') else { continue };
@@ -307,7 +313,9 @@ fn fields(typed: &[Typed], are_secret: bool) -> String {
             Some(raw) => raw.to_owned(),
             // Behind a flag, too, it names variables.
             None if !is_in_file && value.contains("${") => basic(value.trim()),
-            None if are_secret || is_secret(name) => quoted("***"),
+            // As long as a key must be: what is printed is accepted.
+            None if all_are_secret => quoted(&"*".repeat(MIN_KEY)),
+            None if is_secret(name) => quoted("***"),
             None => quoted(value.trim()),
         };
         match fields.iter_mut().find(|(known, _)| *known == name) {

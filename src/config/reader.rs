@@ -261,6 +261,19 @@ impl<'a> Reader<'a> {
         members
     }
 
+    /// The members of a list of secrets, with what variables in them stand for: arguments are shown to everybody on the
+    /// machine.
+    pub(super) fn secrets(&mut self, key: Key) -> Vec<String> {
+        let mut secrets = Vec::new();
+        for member in self.list(key) {
+            match interpolate(&member, &mut self.secrets) {
+                Ok(secret) => secrets.push(secret),
+                Err(message) => self.fault(key, message),
+            }
+        }
+        secrets
+    }
+
     /// The fields of a head, as names and values.
     pub(super) fn fields(&mut self, key: Key) -> Vec<(String, String)> {
         self.read.push(key);

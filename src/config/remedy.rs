@@ -132,9 +132,19 @@ impl Config {
             Way::Clients(_) => "come from a network that it allows",
             Way::FetchSite(_) => "ask from a page of a site that it allows",
             Way::Bearer(_) => "send one of its tokens, as Authorization: Bearer TOKEN",
+            Way::Token(_) => {
+                "send one of its tokens, as X-Corsair-Token: TOKEN, Authorization: Bearer TOKEN or ?corsair-token=TOKEN"
+            }
+            Way::Signed(_) => "ask for a URL that corsair sign has made, before its time is over",
             Way::Basic(..) => "send the name and the password of one of its users",
         };
-        let hint = format!("asked by access.{}: {what}", table.name);
+        let asking = match &table.way {
+            Way::Token(_) => "--token".to_owned(),
+            Way::Clients(_) | Way::FetchSite(_) | Way::Bearer(_) | Way::Signed(_) | Way::Basic(..) => {
+                format!("access.{}", table.name)
+            }
+        };
+        let hint = format!("asked by {asking}: {what}");
         Remedy { setting: Some(self.route_setting(route, key)), hint }
     }
 }

@@ -80,6 +80,7 @@ field_ids! {
     Vary = "vary",
     Via = "via",
     WwwAuthenticate = "www-authenticate",
+    XCorsairToken = "x-corsair-token",
     XFinalUrl = "x-final-url",
     XForwardedFor = "x-forwarded-for",
     XForwardedHost = "x-forwarded-host",

@@ -162,6 +162,11 @@ impl Buffer {
         &self.bytes[..self.end]
     }
 
+    /// The same, to be changed in place.
+    pub fn all_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.end]
+    }
+
     /// The bytes not yet used up.
     #[must_use]
     pub fn unread(&self) -> &[u8] {

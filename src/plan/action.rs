@@ -98,6 +98,17 @@ pub struct Exchange {
     pub upgrade: bool,
     /// `Max-Forwards` as it is to be sent on.
     pub max_forwards: Option<u32>,
+    /// What goes no further.
+    pub withheld: Withheld,
+}
+
+/// Fields that have let a request in and go no further (rule 15 of [`admission`](crate::admission)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Withheld {
+    /// `X-Corsair-Token`.
+    pub token: bool,
+    /// `Authorization`.
+    pub authorization: bool,
 }
 
 /// Where a request goes.

@@ -78,7 +78,7 @@ mod respond;
 pub(crate) mod sample;
 
 pub use self::{
-    action::{Action, Answer, Destination, Exchange, Plan, Service},
+    action::{Action, Answer, Destination, Exchange, Plan, Service, Withheld},
     affinity::affinity,
     asker::Asker,
     attempts::{AttemptEnd, Attempts, Step},

@@ -6,15 +6,15 @@
 use std::mem;
 
 use super::{
-    action::{Action, Answer, Destination, Exchange, Plan, Service},
+    action::{Action, Answer, Destination, Exchange, Plan, Service, Withheld},
     asker::Asker,
     client::Client,
     misdirected,
     route::{self, Found, Taker},
 };
 use crate::{
-    admission::{self, Admission, Asked},
-    config::{Config, Routes},
+    admission::{self, Admission, Asked, Shown},
+    config::{Config, Route, Routes},
     cors::{CorsDecision, decide, is_same_origin},
     error::Error,
     http1::{
@@ -27,9 +27,15 @@ use crate::{
     },
 };
 
-/// Decides about a request. `own_id` is how this process signs `Via`.
+/// Decides about a request, of whose target has been taken what it has `shown`. `own_id` is how this process signs `Via`.
 #[must_use]
-pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &[u8]) -> (Plan, Action) {
+pub fn request(
+    request: Request<'_>,
+    shown: &Shown,
+    config: &Config,
+    client: &Client,
+    own_id: &[u8],
+) -> (Plan, Action) {
     let options = ConnectionOptions::of(request.values(FieldId::Connection));
     let upgrade = is_websocket_upgrade(request, options);
     let addressed = addressed(request);
@@ -54,8 +60,9 @@ pub fn request(request: Request<'_>, config: &Config, client: &Client, own_id: &
         admission: Admission::NotAsked,
         fin_is_abort: !config.process.half_close || is_of_browser(request),
     };
-    let action = action(&mut plan, request, (addressed, &mut taker), config, client, own_id, upgrade)
-        .unwrap_or_else(|error| Action::Respond(Answer::Fault(error)));
+    let action =
+        action(&mut plan, (request, shown), (addressed, &mut taker), config, client, own_id, upgrade)
+            .unwrap_or_else(|error| Action::Respond(Answer::Fault(error)));
     // After a CONNECT that became no tunnel, its sender may go on as if it had (RFC 9112 §9.6).
     let is_last = request.head.method == Method::Connect
         || match &action {
@@ -99,7 +106,7 @@ fn is_of_browser(request: Request<'_>) -> bool {
 /// whatever else the route admits. A preflight is answered before it is asked for anything that it cannot carry.
 fn action(
     plan: &mut Plan,
-    request: Request<'_>,
+    (request, shown): (Request<'_>, &Shown),
     (addressed, taker): (Result<Addressed, Error>, &mut Result<Taker, Error>),
     config: &Config,
     client: &Client,
@@ -130,7 +137,7 @@ fn action(
     }
     if !route.access.ids().is_empty() && !matches!(found, Found::Healthcheck) && !is_preflight(request, plan)
     {
-        admit(plan, request, config, client)?;
+        admit(plan, request, shown, config, client)?;
     }
     if let (Framing::Length(length), Some(limit)) = (plan.framing, route.limits.body)
         && length > limit
@@ -139,13 +146,14 @@ fn action(
     }
     // A body would have to end before the tunnel begins, and nothing says when.
     let upgrade = upgrade && plan.framing == Framing::None && route.websockets;
+    let withheld = withheld(request, route, config);
     let (destination, rest) = match found {
         Found::Healthcheck => return Ok(Action::Respond(Answer::Healthcheck)),
         Found::Fixed => return Ok(Action::Respond(Answer::Fixed)),
         Found::Target => {
             let mut target = taker.target.take().ok_or(Error::Internal)?;
             // What lets somebody in here is nothing to a target.
-            target.without_credentials |= route.access.reads_credentials;
+            target.without_credentials |= route.access.reads_credentials || withheld.authorization;
             route::admit(request, plan.cors, config, client, &mut target, upgrade)?;
             if !upgrade && route::is_of_the_page(request, config, &target.url) {
                 return Ok(Action::Respond(Answer::ToOwnOrigin(Box::new(target.url))));
@@ -159,7 +167,17 @@ fn action(
         Some(0) => return Err(Error::MethodNotAllowed),
         more => more.map(|forwards| forwards - 1),
     };
-    Ok(Action::Exchange(Exchange { destination, target, rest, authority, upgrade, max_forwards }))
+    Ok(Action::Exchange(Exchange { destination, target, rest, authority, upgrade, max_forwards, withheld }))
+}
+
+/// What a token that lets in here leaves nothing of: not to an upstream either, which is told nothing of who may use it.
+fn withheld(request: Request<'_>, route: &Route, config: &Config) -> Withheld {
+    if !route.access.takes_token {
+        return Withheld::default();
+    }
+    let mut tables = route.access.ids().iter().map(|id| config.access(*id));
+    let authorization = tables.any(|table| admission::token_in_authorization(&table.way, request));
+    Withheld { token: true, authorization }
 }
 
 /// Whether limits count a request about which this was decided: what is refused or answered before takes no place in
@@ -185,13 +203,21 @@ fn is_preflight(request: Request<'_>, plan: &Plan) -> bool {
 }
 
 /// Asks the tables that the route names.
-fn admit(plan: &mut Plan, request: Request<'_>, config: &Config, client: &Client) -> Result<(), Error> {
-    let Asker { address, authority, .. } = plan.asker;
+fn admit(
+    plan: &mut Plan,
+    request: Request<'_>,
+    shown: &Shown,
+    config: &Config,
+    client: &Client,
+) -> Result<(), Error> {
+    let Asker { address, authority, secure, .. } = plan.asker;
     let asked = Asked {
         request,
         // The address of a balancer that names no client is not the client's.
         client: address.filter(|_| !client.anonymous).map(|address| address.ip()),
         authority: authority.map_or(&b""[..], |authority| authority.of(request.bytes)),
+        secure,
+        shown,
     };
     let tables = config.route(plan.route).access.ids().iter().map(|id| config.access(*id));
     let (admission, refused) = admission::judge(tables, asked);

@@ -1,5 +1,7 @@
 //! Exchanges for the tests of this room: a configuration, a request, and what was decided about it.
 
+use std::time::SystemTime;
+
 use super::{
     action::{Action, Destination, Exchange, Plan},
     client::Client,
@@ -9,6 +11,7 @@ use super::{
     target::Target,
 };
 use crate::{
+    admission::Shown,
     config::{Config, ListenerId, compile::compile, flags, machine::Machine},
     http1::{
         head::Fields,
@@ -51,7 +54,9 @@ pub(crate) fn identity() -> Identity {
 
 /// What is decided about a request.
 pub(crate) fn planned(config: &Config, client: &Client, text: &str) -> (Plan, Action) {
-    request(sample::request(text).request(), config, client, OWN_ID.as_bytes())
+    let mut parsed = sample::request(text);
+    let shown = Shown::take(&mut parsed.bytes, &mut parsed.head, config.takes, SystemTime::UNIX_EPOCH);
+    request(parsed.request(), &shown, config, client, OWN_ID.as_bytes())
 }
 
 /// An exchange, and all that is decided about it.

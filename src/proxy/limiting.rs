@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{core::Core, snapshot::Snapshot};
 use crate::{
-    admission,
+    admission::{self, Shown},
     config::{LimitId, Route},
     http1::head::{Request, RequestHead},
     limit::{Asked, Counted, Exceeded, Limit, Limited, Rate, Running, Shared},
@@ -68,6 +68,7 @@ pub(super) struct Limiting<'a> {
     pub(super) core: &'a Core,
     pub(super) snapshot: &'a Snapshot,
     pub(super) plan: &'a Plan,
+    pub(super) shown: &'a Shown,
     pub(super) client: &'a Client,
     /// Its head, and where that is.
     pub(super) came: (&'a RefCell<Buffer>, &'a RequestHead),
@@ -192,7 +193,7 @@ impl Limiting<'_> {
         let request = Request { bytes: inbound.all(), head };
         let person = |tell: &mut dyn FnMut(&[u8])| {
             let tables = route.access.ids().iter();
-            tables.for_each(|id| admission::person(config.access(*id), request, tell));
+            tables.for_each(|id| admission::person(config.access(*id), request, self.shown, tell));
         };
         // The address of a balancer that names no client is not the client's.
         let address = self.plan.asker.address.filter(|_| !self.client.anonymous);

@@ -21,7 +21,7 @@ use super::{
     tell,
 };
 use crate::{
-    admission::{self, Admission},
+    admission::{self, Admission, Shown},
     config::Route,
     error::Error,
     http1::{
@@ -77,18 +77,20 @@ pub(crate) async fn serve_requests(desk: Rc<Desk<Asked, Served>>) -> Infallible 
 async fn request(
     connection: &mut Connection,
     snapshot: Rc<Snapshot>,
-    buffer: Buffer,
-    head: RequestHead,
+    mut buffer: Buffer,
+    mut head: RequestHead,
     head_took: Option<Duration>,
 ) -> (After, Buffer) {
     let core = Rc::clone(&connection.core);
     let begun = Instant::now();
+    let time = core.clock.time(begun);
+    let shown = Shown::take(buffer.all_mut(), &mut head, snapshot.config.takes, time);
     let inbound = RefCell::new(buffer);
     let (mut plan, action) = {
         let inbound = inbound.borrow();
         let asked = Request { bytes: inbound.all(), head: &head };
         let config = &*snapshot.config;
-        let (plan, action) = plan::request(asked, config, &connection.client, &core.identity.id);
+        let (plan, action) = plan::request(asked, &shown, config, &connection.client, &core.identity.id);
         tell::decision(asked, &plan, &action, config);
         tell::refusal(asked, &plan, config);
         (plan, action)
@@ -108,7 +110,8 @@ async fn request(
         (action, Held::default())
     } else {
         let (client, came) = (&connection.client, (&inbound, &head));
-        let limiting = Limiting { core: &core, snapshot: &snapshot, plan: &plan, client, came, now: begun };
+        let (core, snapshot, plan) = (&*core, &*snapshot, &plan);
+        let limiting = Limiting { core, snapshot, plan, shown: &shown, client, came, now: begun };
         // Boxed, as what few requests need.
         let passed = match limits.asks_a_server {
             true => Box::pin(limiting.pass_at_servers(&action)).await,

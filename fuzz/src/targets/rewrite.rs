@@ -4,6 +4,7 @@
 use std::{net::IpAddr, time::UNIX_EPOCH};
 
 use corsair::{
+    admission::Shown,
     config::{Config, ListenerId, compile::compile, flags, machine::Machine},
     http1::{
         framing::Framing,
@@ -222,7 +223,7 @@ pub fn check(data: &[u8]) {
         IDENTITY.with(|identity| {
             let config = &configs[chosen];
             let request = Request { bytes: &bytes, head: &head };
-            let (plan, action) = plan::request(request, config, &client, &identity.id);
+            let (plan, action) = plan::request(request, &Shown::nothing(UNIX_EPOCH), config, &client, &identity.id);
             let (mut target, mut renaming) = (None, None);
             if let Action::Exchange(exchange) = &action {
                 goes_up(config, request, &plan, exchange, &client, identity);

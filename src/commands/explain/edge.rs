@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::page::PageRequest;
 use crate::{
-    admission::{self, Admission},
+    admission::{self, Admission, Shown},
     config::{AccessId, Config, ListenAddress, ListenerId, RouteId, Routes},
     cors::Reason,
     error::Error,
@@ -76,13 +76,15 @@ impl<'a> Edge<'a> {
 
     /// What becomes of the request with this head.
     pub(super) fn answer(&self, head: String) -> Answered {
-        let bytes = head.into_bytes();
-        let parsed = match self.parse(&bytes) {
+        let mut bytes = head.into_bytes();
+        let mut parsed = match self.parse(&bytes) {
             Ok(parsed) => parsed,
             Err(error) => return self.refuse(bytes, error),
         };
+        let shown = Shown::take(&mut bytes, &mut parsed, self.config.takes, SystemTime::now());
         let request = Request { bytes: &bytes, head: &parsed };
-        let (mut plan, mut action) = plan::request(request, self.config, &self.client, &self.identity.id);
+        let (mut plan, mut action) =
+            plan::request(request, &shown, self.config, &self.client, &self.identity.id);
         let asked = self.config.route(plan.route).access.ids();
         if let Admission::Unverified(at) = plan.admission
             && let Some(id) = asked.get(usize::from(at))

@@ -187,7 +187,6 @@ fn an_unknown_name_hears_the_nearest_one_in_any_table() {
 #[test]
 fn what_is_planned_is_told_to_be() {
     for (text, key) in [
-        ("[access.staff]\nsigned.keys = {}", "f:2:1: access.staff.signed"),
         ("[access.staff]\njwt = {}", "f:2:1: access.staff.jwt"),
         ("[access.staff.forward]", "f:1:15: access.staff.forward"),
         ("[forward]\nconnect_ports = []", "f:1:2: forward"),

@@ -45,6 +45,8 @@ pub struct Onward<'a> {
     pub cookies: CookiesOnward<'a>,
     /// No credentials go there.
     pub without_credentials: bool,
+    /// No token of ours goes there.
+    pub without_token: bool,
     /// A redirect has dropped the body, and the fields that describe it.
     pub without_body: bool,
     /// What the operator changes of the fields, of the client's and of corsair's own.
@@ -66,6 +68,7 @@ impl<'a> Onward<'a> {
             cookies: target.cookies_onward(),
             set_fields,
             without_credentials: target.without_credentials,
+            without_token: true,
             without_body: target.without_body,
             edits: None,
             parent: None,
@@ -97,7 +100,8 @@ impl<'a> Onward<'a> {
             is_gateway: false,
             cookies: CookiesOnward::AsTheyCame,
             set_fields: &[],
-            without_credentials: false,
+            without_credentials: exchange.withheld.authorization,
+            without_token: exchange.withheld.token,
             without_body: false,
             edits: route.request_headers.as_ref(),
             parent: None,
@@ -196,6 +200,7 @@ pub fn request(
             FieldId::Cookie => matches!(onward.cookies, CookiesOnward::AsTheyCame),
             FieldId::Origin | FieldId::Referer => !onward.is_gateway,
             FieldId::Authorization => !onward.without_credentials,
+            FieldId::XCorsairToken => !onward.without_token,
             FieldId::ContentType
             | FieldId::ContentEncoding
             | FieldId::ContentLanguage

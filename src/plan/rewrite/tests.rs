@@ -15,7 +15,7 @@ use crate::{
         target::RequestTarget,
     },
     plan::{
-        action::{Destination, Exchange},
+        action::{Destination, Exchange, Withheld},
         asker::Asker,
         client::Client,
         identity::RequestId,
@@ -60,6 +60,7 @@ fn edited_head(
             authority,
             upgrade: false,
             max_forwards: None,
+            withheld: Withheld::default(),
         },
         onward: Onward {
             method: None,
@@ -70,6 +71,7 @@ fn edited_head(
             is_gateway: false,
             set_fields: &[],
             without_credentials: false,
+            without_token: false,
             without_body: false,
             edits,
             parent: None,
