@@ -5,6 +5,8 @@
 
 pub mod address;
 
+pub mod authorization;
+
 pub mod origin;
 
 pub mod proxy_header;

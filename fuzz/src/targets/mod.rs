@@ -1,5 +1,7 @@
 //! The properties, one module each.
 
+pub mod authorization;
+
 pub mod chunked;
 
 pub mod config;
@@ -62,6 +64,7 @@ mod tests {
         gateway_target,
         origin,
         proxy_header,
+        authorization,
         cors,
         rewrite,
         routing,

@@ -61,7 +61,7 @@ const SURVIVES: [&str; 14] = [
 const NAMES_THE_UPSTREAM: [&str; 4] = ["content-location", "location", "refresh", "set-cookie"];
 
 /// Fields of a request that corsair sets itself, or that stay behind in some modes.
-const SET_IN_REQUESTS: [&str; 15] = [
+const SET_IN_REQUESTS: [&str; 16] = [
     "authorization",
     "content-length",
     "cookie",
@@ -73,6 +73,7 @@ const SET_IN_REQUESTS: [&str; 15] = [
     "referer",
     "traceparent",
     "via",
+    "x-corsair-token",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",
@@ -223,7 +224,8 @@ pub fn check(data: &[u8]) {
         IDENTITY.with(|identity| {
             let config = &configs[chosen];
             let request = Request { bytes: &bytes, head: &head };
-            let (plan, action) = plan::request(request, &Shown::nothing(UNIX_EPOCH), config, &client, &identity.id);
+            let (plan, action) =
+                plan::request(request, &Shown::nothing(UNIX_EPOCH), config, &client, &identity.id);
             let (mut target, mut renaming) = (None, None);
             if let Action::Exchange(exchange) = &action {
                 goes_up(config, request, &plan, exchange, &client, identity);
@@ -371,11 +373,11 @@ fn goes_up(
         assert_eq!(sent.lines.count(gone), 0, "{gone} in {text}");
     }
     if onward.is_gateway {
-        for private in ["cookie", "origin", "referer"] {
+        for private in ["cookie", "origin", "referer", "x-corsair-token"] {
             assert_eq!(sent.lines.count(private), 0, "{private} in {text}");
         }
     } else {
-        for passed in ["cookie", "origin", "authorization"] {
+        for passed in ["cookie", "origin", "authorization", "x-corsair-token"] {
             assert_eq!(sent.lines.all(passed), given.lines.all(passed), "{text}");
         }
     }
