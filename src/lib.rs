@@ -89,7 +89,7 @@
 //! | | [`gateway`] | which target a path names, where a redirect leads | yes |
 //! | | [`access`] | which hosts and addresses may be reached | yes |
 //! | | [`trust`] | whom to believe about a client, and what they say of it | yes |
-//! | | [`admission`] | who is let in: networks, tokens, passwords, sites of pages | yes |
+//! | | [`admission`] | who is let in: networks, tokens, passwords, sites of pages, signed links | yes |
 //! | | [`limit`] | how often somebody may ask, and how much at a time | yes |
 //! | 3 | [`tls`] | PEM files to rustls configurations | |
 //! | 4 | [`config`] | one table of settings; flags, environment and a file to one [`Config`](config::Config), valid by construction | |

@@ -136,6 +136,11 @@ fn a_signed_link_lets_in_until_its_time_and_its_refusals_are_readable() {
             assert_eq!(response.field("www-authenticate"), None, "{context}");
         }
     }
+    assert_eq!(scene.origin.seen().heads, heads, "nothing of it reached the upstream");
+    let page = format!("Referer: http://localhost{link}\r\n");
+    assert_eq!(scene.ask("GET", "/open", &page).status, 200);
+    assert!(!scene.origin.seen().requests.last().unwrap().fields.has("referer"), "nor a page of such a link");
+    let heads = scene.origin.seen().heads;
     let other_host = scene.corsair.ask(format!("GET {link} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"));
     assert_eq!(other_host.status, 403, "{other_host:?}");
     assert_eq!(scene.origin.seen().heads, heads, "nothing of it reached the upstream");
@@ -432,6 +437,13 @@ fn a_token_restricts_the_upstream_of_flags_which_sees_nothing_of_it() {
             None => assert_eq!(origin.seen().heads, heads, "{target} {fields}"),
         }
     }
+    // Of a page that was asked for so, browsers tell the application.
+    let page = "X-Corsair-Token: one-51c2\r\nReferer: https://h/?corsair-token=one-51c2&a\r\n";
+    assert_eq!(ask(&corsair, "/a.js", page).status, 200);
+    assert!(!origin.seen().requests.last().unwrap().fields.has("referer"));
+    let page = "X-Corsair-Token: one-51c2\r\nReferer: https://h/?a\r\n";
+    assert_eq!(ask(&corsair, "/a.js", page).status, 200);
+    assert_eq!(origin.seen().requests.last().unwrap().fields.get("referer"), Some("https://h/?a"));
     let credentials = "X-Corsair-Token: one-51c2\r\nAuthorization: Basic YTpi\r\n";
     assert_eq!(ask(&corsair, "/a", credentials).status, 200);
     let seen = origin.seen().requests.last().unwrap().fields.get("authorization").map(str::to_owned);

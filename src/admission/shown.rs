@@ -4,7 +4,10 @@ use std::{ops::Range, time::SystemTime};
 
 use percent_encoding::percent_decode;
 
-use super::{authorization::MAX_CREDENTIALS, signed::Signature};
+use super::{
+    authorization::MAX_CREDENTIALS,
+    signed::{MAC, Signature},
+};
 use crate::{
     error::Error,
     http1::{
@@ -33,6 +36,15 @@ pub struct Shown {
     /// There was more than one.
     tokens_are_several: bool,
     signature: Option<Span>,
+}
+
+impl Takes {
+    /// Whether a URL may hold any of it.
+    #[must_use]
+    pub fn any_of(self, url: &[u8]) -> bool {
+        let has = |parameter: &[u8]| memchr::memmem::find(url, parameter).is_some();
+        self.tokens && has(TOKEN) || self.signatures && has(MAC)
+    }
 }
 
 impl Shown {

@@ -36,7 +36,7 @@ const MAX_NAME: usize = 64;
 /// What the three parameters begin with, in their order.
 const NAME: &[u8] = b"corsair-key=";
 const EXPIRES: &[u8] = b"&corsair-expires=";
-const MAC: &[u8] = b"&corsair-signature=";
+pub(super) const MAC: &[u8] = b"&corsair-signature=";
 
 /// Bytes of a signature, and of how it is written.
 const MAC_LEN: usize = 32;

@@ -109,7 +109,8 @@ fn read<'a>(
     warn_of_secrets_for_anybody(&gateway, &gateway_access, (&policies, gateway_policy), reader);
     let serves = !routes.is_empty() || gateway.forms.is_some() || upstreams.of_flags;
     refuse_to_serve_nothing(serves, reader);
-    let example_fields = example_fields(&policies.settings, &gateway, &asked_hosts(reader));
+    let hosts = asked_hosts(reader);
+    let example_fields = example_fields(&policies.settings, &gateway, &hosts, reader.has(Key::Token));
     let gateway_admits = (gateway_policy, admits(&gateway, gateway_access, &limit_tables, reader));
     let own = own_routes(gateway_admits, &timeouts, &limits);
     let (gateway_places, route_places) =
@@ -581,7 +582,12 @@ fn asked_hosts(reader: &mut Reader<'_>) -> Vec<String> {
 }
 
 /// The fields that an example request needs to be let in, and to show what the policy does.
-fn example_fields(cors: &CorsSettings, gateway: &GatewayParts, hosts: &[String]) -> Vec<Box<str>> {
+fn example_fields(
+    cors: &CorsSettings,
+    gateway: &GatewayParts,
+    hosts: &[String],
+    has_token: bool,
+) -> Vec<Box<str>> {
     let origin = cors.allow_origins.iter().find_map(|origin| match origin.as_str() {
         "*" => Some("https://app.example.com"),
         "loopback" => Some("http://localhost:5173"),
@@ -592,6 +598,7 @@ fn example_fields(cors: &CorsSettings, gateway: &GatewayParts, hosts: &[String])
         origin.map(|origin| format!("Origin: {origin}").into()).into_iter().collect();
     let host = hosts.iter().find(|host| !host.contains('*'));
     fields.extend(host.map(|host| format!("Host: {host}").into()));
+    fields.extend(has_token.then(|| "X-Corsair-Token: TOKEN".into()));
     if gateway.forms.is_some() {
         let met = |name: &str| {
             fields
@@ -678,6 +685,13 @@ mod tests {
             );
             assert_eq!(config.gateway.as_ref().is_some(), is_gateway, "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn an_example_shows_a_place_for_the_token_and_not_the_token() {
+        let (config, _) = compiled(&["--token", "hunter2"]).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let fields: Vec<&str> = config.example_fields.iter().map(|field| &**field).collect();
+        assert_eq!(fields, ["Origin: https://app.example.com", "X-Corsair-Token: TOKEN"]);
     }
 
     #[test]

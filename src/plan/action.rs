@@ -109,6 +109,8 @@ pub struct Withheld {
     pub token: bool,
     /// `Authorization`.
     pub authorization: bool,
+    /// `Referer`, which names the URL of a page as its browser knows it.
+    pub referer: bool,
 }
 
 /// Where a request goes.

@@ -170,14 +170,15 @@ fn action(
     Ok(Action::Exchange(Exchange { destination, target, rest, authority, upgrade, max_forwards, withheld }))
 }
 
-/// What a token that lets in here leaves nothing of: not to an upstream either, which is told nothing of who may use it.
+/// What holds a token that lets in here, or what a page of ours was asked for by: no upstream is told how to get in.
 fn withheld(request: Request<'_>, route: &Route, config: &Config) -> Withheld {
-    if !route.access.takes_token {
-        return Withheld::default();
-    }
+    let token = route.access.takes_token;
     let mut tables = route.access.ids().iter().map(|id| config.access(*id));
-    let authorization = tables.any(|table| admission::token_in_authorization(&table.way, request));
-    Withheld { token: true, authorization }
+    Withheld {
+        token,
+        authorization: token && tables.any(|table| admission::token_in_authorization(&table.way, request)),
+        referer: request.values(FieldId::Referer).any(|url| config.takes.any_of(url)),
+    }
 }
 
 /// Whether limits count a request about which this was decided: what is refused or answered before takes no place in

@@ -18,7 +18,7 @@ use crate::{
         head::{Request, Version},
     },
     plan::{
-        action::Exchange,
+        action::{Exchange, Withheld},
         asker::Asker,
         identity::{Identity, RequestId, hexadecimal},
         target::{CookiesOnward, Target},
@@ -45,8 +45,8 @@ pub struct Onward<'a> {
     pub cookies: CookiesOnward<'a>,
     /// No credentials go there.
     pub without_credentials: bool,
-    /// No token of ours goes there.
-    pub without_token: bool,
+    /// What has let the request in.
+    pub withheld: Withheld,
     /// A redirect has dropped the body, and the fields that describe it.
     pub without_body: bool,
     /// What the operator changes of the fields, of the client's and of corsair's own.
@@ -68,7 +68,7 @@ impl<'a> Onward<'a> {
             cookies: target.cookies_onward(),
             set_fields,
             without_credentials: target.without_credentials,
-            without_token: true,
+            withheld: Withheld { token: true, authorization: false, referer: true },
             without_body: target.without_body,
             edits: None,
             parent: None,
@@ -100,8 +100,8 @@ impl<'a> Onward<'a> {
             is_gateway: false,
             cookies: CookiesOnward::AsTheyCame,
             set_fields: &[],
-            without_credentials: exchange.withheld.authorization,
-            without_token: exchange.withheld.token,
+            without_credentials: false,
+            withheld: exchange.withheld,
             without_body: false,
             edits: route.request_headers.as_ref(),
             parent: None,
@@ -198,9 +198,10 @@ pub fn request(
             id if id.is_forwarding() => false,
             FieldId::Expect => head.version == Version::Http11 && !onward.without_body,
             FieldId::Cookie => matches!(onward.cookies, CookiesOnward::AsTheyCame),
-            FieldId::Origin | FieldId::Referer => !onward.is_gateway,
-            FieldId::Authorization => !onward.without_credentials,
-            FieldId::XCorsairToken => !onward.without_token,
+            FieldId::Origin => !onward.is_gateway,
+            FieldId::Referer => !onward.is_gateway && !onward.withheld.referer,
+            FieldId::Authorization => !onward.without_credentials && !onward.withheld.authorization,
+            FieldId::XCorsairToken => !onward.withheld.token,
             FieldId::ContentType
             | FieldId::ContentEncoding
             | FieldId::ContentLanguage

@@ -71,7 +71,7 @@ fn edited_head(
             is_gateway: false,
             set_fields: &[],
             without_credentials: false,
-            without_token: false,
+            withheld: Withheld::default(),
             without_body: false,
             edits,
             parent: None,
