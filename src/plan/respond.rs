@@ -240,6 +240,9 @@ const fn added(error: Option<Error>) -> &'static [&'static str] {
             "RateLimit-Remaining",
             "RateLimit-Reset",
         ],
+        Some(Error::MethodNotAllowed | Error::MethodNotServed) => {
+            &["Date", "Via", "Proxy-Status", "X-Request-Id", "Allow"]
+        }
         _ => &["Date", "Via", "Proxy-Status", "X-Request-Id"],
     }
 }
