@@ -41,4 +41,6 @@ mod browser {
     mod gateway;
 
     mod admin;
+
+    mod why;
 }

@@ -333,14 +333,14 @@ fn refused(observed: &Observed, config: &Config, generation: u64) -> Vec<Refused
 }
 
 fn refused_request(config: &Config, refusal: &Refusal) -> RefusedRequest {
-    let Refusal { listener, route, obstacle, .. } = *refusal;
+    let Refusal { listener, route, obstacle, access, .. } = *refusal;
     let what = config::Refused {
         listener,
         route,
         head: &refusal.detail,
         origin: Some(&*refusal.origin).filter(|origin| !origin.is_empty()),
         host: &refusal.host,
-        access: None,
+        access,
     };
     let remedy = config.remedy(obstacle, &what);
     let (setting, hint) = remedy.map_or((None, String::new()), |remedy| (remedy.setting, remedy.hint));

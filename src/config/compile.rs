@@ -78,6 +78,7 @@ fn read<'a>(
     let hosts: Vec<String> = hosts.filter(|host| !host.is_every()).map(ToString::to_string).collect();
     let listeners_before = before.map_or(&[][..], |before| &before.listeners);
     let listeners = listen::read(&hosts, listeners_before, reader);
+    let dev = dev(&listeners, reader);
     let (trust, dns) = (trust::read(reader), dns::read(reader));
     let mut log = log::read(reader);
     let mut admin = admin::read(reader);
@@ -131,6 +132,7 @@ fn read<'a>(
     let access = accesses.into_compiled()?;
     Some(Config {
         process,
+        dev,
         listeners,
         policies: policies?,
         takes: takes(&access),
@@ -199,6 +201,19 @@ fn refuse_to_serve_nothing(serves: bool, reader: &mut Reader<'_>) {
             "nothing is served: add a [[route]] that leads to an upstream, or [gateway]".into(),
         );
     }
+}
+
+/// Whether pages are told why they are refused: that names files and settings, which is for who develops here.
+fn dev(listeners: &[Listener], reader: &mut Reader<'_>) -> bool {
+    let dev = reader.switch(Key::Dev);
+    if let Some(published) = listeners.iter().find(|listener| !listener.is_loopback()).filter(|_| dev) {
+        let message = format!(
+            "tells pages which settings refuse them, and others can reach {}; listen on this machine alone, or leave it out",
+            published.address
+        );
+        reader.fault(Key::Dev, message);
+    }
+    dev
 }
 
 /// The routes that nobody has typed.

@@ -32,6 +32,8 @@ use crate::{
 pub struct Config {
     /// What holds for the life of the process.
     pub process: Process,
+    /// Whether pages are told why they are refused, under `/__corsair/`.
+    pub dev: bool,
     /// What is served where, and what was.
     pub(crate) listeners: Vec<Listener>,
     /// Who may read the answers; the first is the one of `[cors]`.

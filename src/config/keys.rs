@@ -106,6 +106,8 @@ settings! {
             "Configuration file (TOML); what flags and variables say wins";
         Watch = "watch", flag "watch": Switch = "false",
             "Look every 2 s whether that file, a certificate or the hosts file has changed, and reload";
+        Dev = "dev", flag "dev": Switch = "false",
+            "For development on this machine: /__corsair/why.js tells pages why they are refused, /__corsair/ tries a route";
         Listen = "listen.address", flag "listen" short 'l': List("ADDRESS") = "127.0.0.1:3000",
             "Address to serve: 127.0.0.1:3000, :8080, [::]:443, unix:/PATH or unix:@NAME; repeatable";
         ListenServices = "listen.services": List("gateway|routes") = "gateway,routes",

@@ -23,6 +23,7 @@
 //! | 12 | Every setting has one reader, a default that is in the help, and a line in the sample that is accepted | experience | `config::compile::tests::every_setting_is_read_once`, `config::flags::tests::every_default_is_in_the_help_and_is_what_holds_when_nothing_is_typed`, `config_file::every_line_of_the_sample_is_accepted_in_its_table` |
 //! | 13 | Of what decides about a page it is known where it was typed, or where it would stand, and what to write; no value of it is told | experience | `config::places::tests::where_a_setting_was_typed_is_known_of_each_policy`, `config::places::tests::where_a_route_and_a_listener_stand_is_known`, `config::remedy::tests::a_remedy_says_what_to_write_where`, `explain::verdicts::the_line_of_the_file_that_decides_is_told` |
 //! | 14 | A preset stands in for what is not typed, and no more; where it does, any origin is a fault, and requests must be for a host that was named: on loopback for one of its own, elsewhere for one that the operator lists | Model Context Protocol, "Transports", security warning | `config::preset::tests::a_preset_stands_in_for_what_is_not_typed_and_what_is_typed_wins`, `config::preset::tests::any_origin_and_a_preset_is_a_fault`, `config::preset::tests::a_preset_that_others_reach_wants_the_names_under_which_they_do`, `presets::only_pages_and_programs_of_this_machine_get_to_a_server_behind_a_preset` |
+//! | 15 | Which setting refuses a page is told to pages on this machine alone | experience | `dev::where_others_can_reach_it_it_is_a_fault` |
 
 mod values;
 

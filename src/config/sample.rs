@@ -126,7 +126,7 @@ pub(super) fn described(config: &Config) -> String {
         if to.is_empty() { shown } else { shown.replace(&place, &to) }
     });
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {gateway:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {gateway:?} {:?} {:?} {:?}",
         config
             .listeners()
             .map(|(_, listener)| {
@@ -145,6 +145,7 @@ pub(super) fn described(config: &Config) -> String {
                 format!("{address} {proxy_protocol} {gateway} {routes} {hosts} {required:?}")
             })
             .collect::<Vec<_>>(),
+        config.dev,
         config.trust,
         config.timeouts,
         config.limits,

@@ -11,17 +11,21 @@ use std::{
 
 use super::access_log::redact;
 use crate::{
-    config::{ListenerId, Obstacle, RouteId, SecretNames},
+    config::{AccessId, ListenerId, Obstacle, RouteId, SecretNames},
     cors::{Reason, Stage},
     http1::span::Span,
 };
 
 /// Refusals that are kept of each worker.
 const KEPT: usize = 32;
+/// Requests of pages that are kept of all workers where they are told about.
+const RECENT: usize = 256;
 /// Bytes that are kept of each part of a request.
 const PART: usize = 256;
 /// What those of a worker take, in bytes.
 pub const MEMORY: usize = KEPT * (size_of::<Refusal>() + 5 * PART);
+/// What the recent ones of all workers take, in bytes.
+pub const RECENT_MEMORY: usize = RECENT * (size_of::<Refusal>() + 5 * PART);
 
 /// A request that was refused.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub struct Refusal {
     pub stage: Option<Stage>,
     /// Why; what a reason points at stands in `detail`.
     pub obstacle: Obstacle,
+    /// The table of access that refuses it.
+    pub access: Option<AccessId>,
     /// The method or the name of the field that is not allowed.
     pub detail: Vec<u8>,
     /// Its `Origin`.
@@ -65,6 +71,8 @@ pub struct Refused<'a> {
     pub stage: Option<Stage>,
     /// Why.
     pub obstacle: Obstacle,
+    /// The table of access that refuses it.
+    pub access: Option<AccessId>,
     /// The bytes of its head, in which a reason points at what it is about.
     pub head: &'a [u8],
     /// Its `Origin`.
@@ -87,11 +95,7 @@ impl Refusals {
     /// Writes one down, unless somebody is reading.
     pub fn add(&self, refused: &Refused<'_>) {
         let Ok(mut kept) = self.0.try_lock() else { return };
-        // What the oldest was written in serves the newest.
-        let mut refusal = if kept.len() >= KEPT { kept.pop_front() } else { None }
-            .unwrap_or_else(|| Refusal::blank(refused));
-        refusal.write(refused);
-        kept.push_back(refusal);
+        keep(&mut kept, KEPT, refused);
     }
 
     /// Those that are kept, the oldest first.
@@ -99,6 +103,47 @@ impl Refusals {
     pub fn list(&self) -> Vec<Refusal> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
+}
+
+/// The last requests of pages to any worker, and what stands in the way of each, or would if it was sent with
+/// credentials. Kept for who develops, and written by the requests themselves, which wait for each other here.
+#[derive(Debug, Default)]
+pub struct Recent(Mutex<VecDeque<Refusal>>);
+
+impl Recent {
+    /// Writes one down.
+    pub fn add(&self, refused: &Refused<'_>) {
+        keep(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), RECENT, refused);
+    }
+
+    /// The last one of `origin` for `target`, sent with `method` or asked for by a preflight, under this configuration.
+    #[must_use]
+    pub fn last(
+        &self,
+        (origin, method, target): (&[u8], &[u8], &[u8]),
+        secrets: &SecretNames,
+        generation: u64,
+    ) -> Option<Refusal> {
+        let mut shown = Vec::new();
+        put_redacted(&mut shown, target, secrets);
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |refusal: &&Refusal| {
+            refusal.generation == generation
+                && refusal.origin == origin
+                && refusal.target == shown
+                && (refusal.stage == Some(Stage::Preflight) || refusal.method == method)
+        };
+        kept.iter().rev().find(is_it).cloned()
+    }
+}
+
+/// Writes one down beside at most so many others.
+fn keep(kept: &mut VecDeque<Refusal>, most: usize, refused: &Refused<'_>) {
+    // What the oldest was written in serves the newest.
+    let mut refusal =
+        if kept.len() >= most { kept.pop_front() } else { None }.unwrap_or_else(|| Refusal::blank(refused));
+    refusal.write(refused);
+    kept.push_back(refusal);
 }
 
 impl Refusal {
@@ -112,6 +157,7 @@ impl Refusal {
             route: refused.route,
             stage: refused.stage,
             obstacle: refused.obstacle,
+            access: refused.access,
             detail: room(),
             origin: room(),
             host: room(),
@@ -132,11 +178,8 @@ impl Refusal {
         put(&mut self.origin, refused.origin);
         put(&mut self.host, refused.host);
         put(&mut self.method, refused.method);
-        self.target.clear();
-        redact(refused.target, refused.secrets, |piece| {
-            let room = PART.saturating_sub(self.target.len());
-            self.target.extend_from_slice(piece.get(..room).unwrap_or(piece));
-        });
+        put_redacted(&mut self.target, refused.target, refused.secrets);
+        self.access = refused.access;
         (self.time, self.generation, self.listener, self.route, self.stage) =
             (time, generation, listener, route, stage);
         // What it points at stands beside it from now on.
@@ -149,6 +192,15 @@ impl Refusal {
             }
         };
     }
+}
+
+/// As much of a target as is kept, without secrets, in place of what was there.
+fn put_redacted(part: &mut Vec<u8>, target: &[u8], secrets: &SecretNames) {
+    part.clear();
+    redact(target, secrets, |piece| {
+        let room = PART.saturating_sub(part.len());
+        part.extend_from_slice(piece.get(..room).unwrap_or(piece));
+    });
 }
 
 /// As much of `bytes` as is kept, in place of what was there.
@@ -170,6 +222,7 @@ mod tests {
             route: Routes::GATEWAY,
             stage: Some(Stage::Actual),
             obstacle: Obstacle::Policy(Reason::MethodNotAllowed(Span::new(3, 6))),
+            access: None,
             head: b"...PUT...",
             origin: b"https://evil.example",
             host: b"localhost",
@@ -190,6 +243,35 @@ mod tests {
         let Refusal { target, detail, obstacle, .. } = &list[0];
         assert_eq!((&target[..], &detail[..]), (&b"/3?token=***"[..], &b"PUT"[..]));
         assert_eq!(*obstacle, Obstacle::Policy(Reason::MethodNotAllowed(Span::new(0, 3))));
+    }
+
+    #[test]
+    fn a_page_finds_the_last_of_its_own_requests_by_what_it_has_asked_for() {
+        let recent = Recent::default();
+        for stage in [Stage::Actual, Stage::Preflight] {
+            recent.add(&Refused { stage: Some(stage), method: b"GET", ..refused(b"/a?token=x") });
+        }
+        for number in 0..RECENT - 2 {
+            recent.add(&refused(format!("/{number}").as_bytes()));
+        }
+        let last = |origin: &[u8], method: &[u8], target: &[u8], generation| {
+            let found = recent.last((origin, method, target), SecretNames::NONE, generation);
+            found.map(|refusal| refusal.stage)
+        };
+        let own = b"https://evil.example";
+        assert_eq!(last(own, b"PUT", b"/a?token=y", 1), Some(Some(Stage::Preflight)));
+        assert_eq!(last(own, b"PUT", b"/0", 1), Some(Some(Stage::Actual)));
+        for (origin, method, target, generation) in [
+            (&b"https://good.example"[..], &b"PUT"[..], &b"/0"[..], 1),
+            (own, b"GET", b"/0", 1),
+            (own, b"PUT", b"/b", 1),
+            (own, b"PUT", b"/0", 2),
+        ] {
+            assert_eq!(last(origin, method, target, generation), None);
+        }
+        recent.add(&refused(b"/c"));
+        recent.add(&refused(b"/c"));
+        assert_eq!(last(own, b"PUT", b"/a?token=x", 1), None, "the oldest go");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is to be done about a request.
 
-use super::{asker::Asker, body::BodyProgress, target::Target};
+use super::{asker::Asker, body::BodyProgress, local::Local, target::Target};
 use crate::{
     admission::Admission,
     config::{RouteId, UpstreamId},
@@ -77,6 +77,8 @@ pub enum Answer {
     Fixed,
     /// To where the page gets without the gateway: this URL is of its own origin.
     ToOwnOrigin(Box<TargetUrl>),
+    /// What is for who develops on this machine.
+    Local(Local),
     /// A refusal.
     Fault(Error),
     /// A refusal by a limit.

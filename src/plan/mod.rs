@@ -37,6 +37,7 @@
 //! | 26 | Upstreams are told in both families by whom a request came: the client, the proxies that are believed, and the peer of the connection last; what a client claims, nobody repeats | RFC 7239 §4 | `plan::rewrite::tests::a_chain_is_told_in_both_families_and_ends_with_the_peer`, `load_balancer::fields::what_is_told_is_passed_on_and_extended` |
 //! | 27 | An answer whose status is to be tried again is given to nobody while another server is usable, attempts are left and the budget pays, where the request is safe and has no body, or is a PUT or DELETE whose body has been kept; else it is the answer | RFC 9110 §9.2.2 | `plan::attempts::tests::an_answer_is_declined_for_what_is_safe_or_says_that_it_can_be_repeated`, `retries::a_put_or_a_delete_is_tried_again_with_its_body_where_that_was_kept`, `retries::a_status_that_is_tried_again_reaches_no_client_while_another_server_answers_better`, `retries::a_status_is_given_where_no_other_server_is_left_or_nothing_pays_for_another_attempt` |
 //! | 28 | A safe request without a body, to which nothing of an answer has come, is taken from a server that has answered nobody for the share that each attempt has of the time for a response, and sent to another usable one, if attempts are left and the budget pays, or it has been taken out; else it is waited for, as the last attempt is, until the time is over | RFC 9110 §9.2.2 | `plan::silence::tests::a_server_may_be_silent_for_a_share_of_the_time_for_a_response_and_every_answer_begins_it_anew`, `plan::attempts::tests::a_server_may_be_silent_for_a_share_only_while_an_attempt_is_left_that_may_be_made`, `retries::a_get_that_a_silent_server_has_is_answered_by_another_within_the_time_for_a_response`, `retries::where_all_servers_are_silent_one_more_is_asked_and_then_it_is_a_504`, `retries::a_slow_url_of_a_server_that_answers_others_is_waited_for`, `retries::a_server_that_has_begun_to_answer_is_waited_for`, `retries::where_nothing_pays_for_another_attempt_a_silent_server_is_waited_for`, `ejection::what_waits_at_a_server_that_is_out_goes_to_another_at_no_cost` |
+//! | 29 | Where pages are told why they are refused, what tells them is asked for before any route, refused to no page, and tells an origin of its own requests alone | experience | `plan::local::tests::what_is_there_is_served_for_the_methods_that_it_has`, `dev::with_it_the_page_and_the_scripts_are_served_to_everybody_on_this_machine`, `dev::an_origin_is_told_of_its_own_requests_alone`, `browser::why::the_console_of_a_page_says_why_it_is_refused_and_which_line_decides` |
 
 mod date;
 
@@ -49,6 +50,8 @@ mod asker;
 mod body;
 
 mod target;
+
+mod local;
 
 mod action;
 
@@ -86,6 +89,7 @@ pub use self::{
     client::{Client, Refusal},
     date::Date,
     identity::{Identity, RequestId},
+    local::Local,
     request::{is_counted, request},
     respond::{Recipient, Responder, reason},
     response::{Arrived, ResponseContext, ResponsePlan, Seen},

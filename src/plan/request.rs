@@ -49,8 +49,14 @@ pub fn request(
         let authority = asker.authority.map(|authority| authority.of(request.bytes));
         authority.is_some_and(|authority| is_own(origin, (asker.secure, authority), config, client))
     };
+    // What is told to pages that are refused is refused to none.
+    let is_local = matches!(taker, Ok(Taker { found: Ok(Found::Local(_)), .. }));
     let mut plan = Plan {
-        cors: decide(config.policy(config.route(route).policy), request, upgrade, is_own),
+        cors: if is_local {
+            CorsDecision::NotCors
+        } else {
+            decide(config.policy(config.route(route).policy), request, upgrade, is_own)
+        },
         method: request.head.method,
         framing: Framing::None,
         persistence: Persistence::asked(options, request.head.version),
@@ -150,6 +156,7 @@ fn action(
     let (destination, rest) = match found {
         Found::Healthcheck => return Ok(Action::Respond(Answer::Healthcheck)),
         Found::Fixed => return Ok(Action::Respond(Answer::Fixed)),
+        Found::Local(local) => return Ok(Action::Respond(Answer::Local(local))),
         Found::Target => {
             let mut target = taker.target.take().ok_or(Error::Internal)?;
             // What lets somebody in here is nothing to a target.
@@ -188,7 +195,12 @@ pub fn is_counted(request: Request<'_>, plan: &Plan, action: &Action) -> bool {
     let comes = match action {
         Action::Exchange(_) | Action::Respond(Answer::Fixed | Answer::ToOwnOrigin(_)) => true,
         Action::Respond(
-            Answer::Cors | Answer::Healthcheck | Answer::LastHop | Answer::Fault(_) | Answer::Limited(_),
+            Answer::Cors
+            | Answer::Healthcheck
+            | Answer::LastHop
+            | Answer::Local(_)
+            | Answer::Fault(_)
+            | Answer::Limited(_),
         ) => false,
     };
     comes && !is_preflight(request, plan)

@@ -7,6 +7,7 @@ use super::{
     action::Answer,
     date::Date,
     identity::{Identity, RequestId},
+    local::{Local, PAGE_POLICY},
 };
 use crate::{
     config::{LeadsTo, Route},
@@ -102,6 +103,9 @@ impl Responder<'_> {
         persistence: Persistence,
         out: &mut [u8],
     ) -> (usize, u16) {
+        if let Answer::Local(local) = answer {
+            return (self.write_local(local, local.text().len(), persistence, out), 200);
+        }
         let (status, error) = self.verdict(answer, recipient);
         let fixed = match &self.route.leads_to {
             LeadsTo::Respond(fixed) if *answer == Answer::Fixed => Some(fixed),
@@ -190,6 +194,34 @@ impl Responder<'_> {
         }
     }
 
+    /// Writes the head of what is for who develops on this machine, to `out`; its length. The body, of so many bytes,
+    /// follows from where it is. Any page may read it, and nothing keeps it.
+    pub fn write_local(
+        &self,
+        local: Local,
+        length: usize,
+        persistence: Persistence,
+        out: &mut [u8],
+    ) -> usize {
+        let mut writer = HeadWriter::new(out);
+        writer.status_line(200, reason(200).as_bytes());
+        self.date.write(&mut writer);
+        if let Some(connection) = persistence.option() {
+            writer.field(b"Connection", connection);
+        }
+        writer.field(b"Content-Type", local.media_type().as_bytes());
+        writer.field(b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
+        writer.lines(
+            b"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nAccess-Control-Allow-Origin: *\r\n\
+              Cross-Origin-Resource-Policy: cross-origin\r\n",
+        );
+        if local == Local::Page {
+            writer.field(b"Content-Security-Policy", PAGE_POLICY.as_bytes());
+        }
+        writer.lines(&self.identity.via);
+        writer.finish().unwrap_or(0)
+    }
+
     /// The status, and the error that it stands for, if it does.
     fn verdict(&self, answer: &Answer, recipient: Recipient<'_>) -> (u16, Option<Error>) {
         match (answer, recipient) {
@@ -199,7 +231,7 @@ impl Responder<'_> {
                 status => (status.unwrap_or(204), None),
             },
             (Answer::Cors | Answer::LastHop, _) => (204, None),
-            (Answer::Healthcheck, _) => (200, None),
+            (Answer::Healthcheck | Answer::Local(_), _) => (200, None),
             (Answer::Fixed, _) => match &self.route.leads_to {
                 LeadsTo::Respond(fixed) => (fixed.status, None),
                 LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Upstream(_) => (500, Some(Error::Internal)),

@@ -3,6 +3,7 @@
 use super::{
     action::Service,
     client::Client,
+    local::Local,
     target::{Target, admit_target},
 };
 use crate::{
@@ -27,6 +28,8 @@ pub(super) enum Found {
     Healthcheck,
     /// An answer that is always the same.
     Fixed,
+    /// What is for who develops on this machine.
+    Local(Local),
     /// The gateway's [`Taker::target`].
     Target,
     /// An upstream; what the prefix of the route leaves of the path, where that is all it gets.
@@ -60,6 +63,14 @@ pub(super) fn route(
     let listener = config.listener(client.listener);
     if listener.required_hosts.as_ref().is_some_and(|hosts| !hosts.admits(host)) {
         return Err(Error::HostNotAllowed);
+    }
+    // In absolute-form the path is another server's.
+    if config.dev
+        && target == RequestTarget::Origin
+        && let Some(found) = Local::named(target.origin_form(request)[0], request)
+    {
+        let found = found.map(Found::Local);
+        return Ok(Taker { service: Service::Local, route: Routes::NOTHING, found, target: None });
     }
     match config.gateway.as_ref().filter(|_| listener.gateway) {
         Some(gateway) => beside_gateway(request, target, host, config, gateway, client),

@@ -65,6 +65,8 @@ pub mod relay;
 
 mod receive;
 
+mod why;
+
 mod record;
 
 mod connection;

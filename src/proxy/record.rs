@@ -7,8 +7,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{core::Core, names::Naming, outcome::Outcome, snapshot::Snapshot};
+use super::{core::Core, names::Naming, outcome::Outcome, snapshot::Snapshot, why};
 use crate::{
+    admission::Admission,
     config::{Obstacle, RouteId, Routes, SecretNames},
     cors::{CorsDecision, Reason},
     error::{Error, Side},
@@ -170,25 +171,63 @@ pub(crate) fn note_refusal(
     outcome: &Outcome,
     request: Request<'_>,
 ) {
-    let obstacle = match (plan.cors.reason(), outcome.error) {
-        (Some(reason), _) => Obstacle::Policy(reason),
-        (None, Some(error)) if Obstacle::Error(error).key().is_some() => Obstacle::Error(error),
-        (None, _) => return,
+    let refused = |obstacle| refused(snapshot, client, plan, obstacle, request);
+    match (plan.cors.reason(), outcome.error) {
+        (Some(reason), _) => core.counters.refusals.add(&refused(Obstacle::Policy(reason))),
+        (None, Some(error)) => {
+            let obstacle = Obstacle::Error(error);
+            if obstacle.key().is_some() {
+                core.counters.refusals.add(&refused(obstacle));
+            }
+            // A browser that may not read an answer leaves it.
+            if snapshot.config.dev && !error.client_is_gone() {
+                core.counters.recent.add(&refused(obstacle));
+            }
+        }
+        (None, None) => {}
+    }
+}
+
+/// Writes down what stands in the way of a page as soon as that is known, for who develops: its request may last.
+pub(crate) fn note_obstacle(
+    core: &Core,
+    snapshot: &Snapshot,
+    client: &Client,
+    plan: &Plan,
+    request: Request<'_>,
+) {
+    if let Some(obstacle) = why::obstacle(&snapshot.config, plan) {
+        core.counters.recent.add(&refused(snapshot, client, plan, obstacle, request));
+    }
+}
+
+fn refused<'a>(
+    snapshot: &'a Snapshot,
+    client: &Client,
+    plan: &Plan,
+    obstacle: Obstacle,
+    request: Request<'a>,
+) -> Refused<'a> {
+    let refuses = match plan.admission {
+        Admission::Refused(at) | Admission::Failed(at) => Some(usize::from(at)),
+        Admission::NotAsked | Admission::Admitted | Admission::Unverified(_) => None,
     };
-    core.counters.refusals.add(&Refused {
+    let asked = snapshot.config.route(plan.route).access.ids();
+    Refused {
         time: SystemTime::now(),
         generation: snapshot.generation,
         listener: client.listener,
         route: plan.route,
         stage: plan.cors.stage(),
         obstacle,
+        access: refuses.and_then(|at| asked.get(at)).copied(),
         head: request.bytes,
         origin: request.value(FieldId::Origin).unwrap_or_default(),
         host: request.value(FieldId::Host).unwrap_or_default(),
         method: request.method_name(),
         target: request.target(),
         secrets: &snapshot.config.log.secrets,
-    });
+    }
 }
 
 /// The authority that a request is for: that of its target, if it has one, else the value of `Host` (RFC 9112 §3.2.2).

@@ -2,7 +2,9 @@
 //!
 //! Runs in a frame ([`super::frame`]): what is kept here is kept while a request is under way, and no longer.
 
-use std::{cell::RefCell, convert::Infallible, mem, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow, cell::RefCell, convert::Infallible, mem, pin::pin, rc::Rc, sync::Arc, time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -14,11 +16,11 @@ use super::{
     limiting::{Held, Limiting, Refused},
     names::{KeptNames, Naming},
     outcome::Outcome,
-    record::{Cells, Finished, note_refusal},
+    record::{Cells, Finished, note_obstacle, note_refusal},
     relay::{ClientSide, ExchangeState, Replay, TunnelLimits, tunnel},
     send::send,
     snapshot::Snapshot,
-    tell,
+    tell, why,
 };
 use crate::{
     admission::{self, Admission, Shown},
@@ -27,12 +29,12 @@ use crate::{
     http1::{
         body::{BodyReader, Recode},
         connection::Persistence,
-        head::{Request, RequestHead},
+        head::{Method, Request, RequestHead},
     },
     net::{buffer::Buffer, timer::Timer},
     observe::metrics::{Leg, PolicyCounters, RouteCounters, UpstreamCounters},
     plan::{
-        self, Action, Answer, Destination, Exchange, Plan, Recipient, affinity, request_body_limits,
+        self, Action, Answer, Destination, Exchange, Local, Plan, Recipient, affinity, request_body_limits,
         rewrite::Forwarding,
     },
 };
@@ -93,6 +95,9 @@ async fn request(
         let (plan, action) = plan::request(asked, &shown, config, &connection.client, &core.identity.id);
         tell::decision(asked, &plan, &action, config);
         tell::refusal(asked, &plan, config);
+        if config.dev {
+            note_obstacle(&core, &snapshot, &connection.client, &plan, asked);
+        }
         (plan, action)
     };
     let action = match plan.admission {
@@ -133,6 +138,8 @@ async fn request(
         outcome,
     };
     let ended = match action {
+        // Boxed, as hardly anybody asks for it.
+        Action::Respond(Answer::Local(local)) => Ended::Answered(Box::pin(turn.tell(local)).await),
         Action::Respond(answer) => Ended::Answered(turn.respond(answer).await),
         Action::Exchange(mut exchange) => pin!(turn.exchange(&mut exchange)).await,
     };
@@ -232,7 +239,11 @@ impl Turn<'_, '_> {
             Answer::Fault(error) => Some(error),
             Answer::Limited(limited) => Some(limited.error()),
             Answer::Cors => self.plan.cors.reason().map(|_| Error::CorsRefused),
-            Answer::Healthcheck | Answer::LastHop | Answer::Fixed | Answer::ToOwnOrigin(_) => None,
+            Answer::Healthcheck
+            | Answer::LastHop
+            | Answer::Fixed
+            | Answer::ToOwnOrigin(_)
+            | Answer::Local(_) => None,
         };
         let mut out = core.buffers.take();
         let (size, status) = {
@@ -252,6 +263,43 @@ impl Turn<'_, '_> {
         let patience = self.route.timeouts.send;
         match send(stream, Leg::Client, &out.spare()[..size], timer, patience).await {
             Ok(()) if persistence != Persistence::Close && size > 0 => After::KeepAlive,
+            Ok(()) => self.settled(After::closing(skippable.is_some())),
+            Err(error) => {
+                self.outcome.error = Some(error);
+                After::Reset
+            }
+        }
+    }
+
+    /// Tells who develops on this machine what is for them.
+    async fn tell(&mut self, local: Local) -> After {
+        let core = Rc::clone(&self.connection.core);
+        let skippable = self.plan.skippable(self.inbound.borrow().unread().len());
+        self.inbound.borrow_mut().consume(skippable.unwrap_or(0));
+        let persistence = skippable.map_or(Persistence::Close, |_| self.plan.persistence);
+        let mut out = core.buffers.take();
+        let (text, size) = {
+            let inbound = self.inbound.borrow();
+            let request = Request { bytes: inbound.all(), head: self.head };
+            let text = match local {
+                Local::Why => Cow::Owned(why::told(&core, self.snapshot, request)),
+                Local::Page | Local::PageScript | Local::Script => Cow::Borrowed(local.text()),
+            };
+            let size = responder(&core, &self.snapshot.config, self.plan.route, self.outcome.request_id)
+                .write_local(local, text.len(), persistence, out.spare());
+            (text, size)
+        };
+        let text = if self.plan.method == Method::Head { &[] } else { text.as_bytes() };
+        self.outcome.status = 200;
+        self.outcome.bytes_out += (size + text.len()) as u64;
+        let Connection { stream, timer, .. } = &mut *self.connection;
+        let patience = self.route.timeouts.send;
+        let sent = match send(stream, Leg::Client, &out.spare()[..size], timer, patience).await {
+            Ok(()) => send(stream, Leg::Client, text, timer, patience).await,
+            Err(error) => Err(error),
+        };
+        match sent {
+            Ok(()) if persistence != Persistence::Close => After::KeepAlive,
             Ok(()) => self.settled(After::closing(skippable.is_some())),
             Err(error) => {
                 self.outcome.error = Some(error);

@@ -14,7 +14,7 @@ use crate::{
         handshake::{HANDSHAKES, TLS_MEMORY, UNPROVEN_MEMORY},
         parked,
     },
-    observe::{access_log, metrics},
+    observe::{access_log, metrics, refusals::RECENT_MEMORY},
     proxy::{
         MAX_FREE_FRAMES,
         core::{BULK_STREAMS, MAX_FREE_FIELDS, buffer_size, idle_connections},
@@ -213,7 +213,8 @@ fn counters(config: &Config) -> usize {
     let upstreams = config.upstreams.len() + 1;
     let (routes, policies) = (config.routes.iter().count(), config.policy_ids().count());
     let (access, limits) = (config.access_tables().count(), config.limit_tables().len());
-    metrics::memory(routes, policies, access, limits, upstreams, servers + 1)
+    let recent = if config.dev { RECENT_MEMORY } else { 0 };
+    recent + metrics::memory(routes, policies, access, limits, upstreams, servers + 1)
 }
 
 /// What limits take.

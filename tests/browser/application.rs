@@ -108,6 +108,7 @@ fn serve(exchange: &mut Exchange<'_>, events: &Events) -> Then {
     let response = match what {
         "fields" => answer("200 OK", FIELDS, "x").into_bytes(),
         "own" => answer("200 OK", OWN_CORS, "x").into_bytes(),
+        "twice" => answer("200 OK", &OWN_CORS.repeat(2), "x").into_bytes(),
         "cookie" => cookie(&request, query),
         "status" => answer(&format!("{name} As Asked"), "Content-Type: text/plain\r\n", "the application's")
             .into_bytes(),

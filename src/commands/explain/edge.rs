@@ -145,7 +145,11 @@ impl<'a> Edge<'a> {
             Answer::Fault(error) => Some(*error),
             Answer::Limited(limited) => Some(limited.error()),
             Answer::Cors => plan.cors.reason().map(|_| Error::CorsRefused),
-            Answer::Healthcheck | Answer::LastHop | Answer::Fixed | Answer::ToOwnOrigin(_) => None,
+            Answer::Healthcheck
+            | Answer::LastHop
+            | Answer::Fixed
+            | Answer::ToOwnOrigin(_)
+            | Answer::Local(_) => None,
         };
         (Some(status), fields, error)
     }

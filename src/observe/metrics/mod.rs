@@ -57,7 +57,7 @@ use self::{
     histogram::{ADDED_BOUNDS, REQUEST_BOUNDS},
     named::Named,
 };
-use super::refusals::{self, Refusal, Refusals};
+use super::refusals::{self, Recent, Refusal, Refusals};
 use crate::error::Error;
 
 /// What one worker counts: one method for each event.
@@ -76,6 +76,8 @@ pub struct WorkerCounters {
     servers: Named<ServerCounters>,
     /// The last requests that were refused.
     pub refusals: Refusals,
+    /// The last requests of pages, of all workers; nobody writes to it but for who develops.
+    pub recent: Arc<Recent>,
 }
 
 /// What the counters of one worker take for so many names of the configuration, in bytes.
@@ -211,6 +213,7 @@ impl WorkerCounters {
 pub struct Metrics {
     // Locked when a worker starts and when somebody asks, never in between.
     workers: Mutex<Vec<Arc<WorkerCounters>>>,
+    recent: Arc<Recent>,
     log_dropped: OnceLock<Arc<AtomicU64>>,
     worker_restarts: AtomicU64,
 }
@@ -226,7 +229,8 @@ impl Metrics {
     /// go back.
     #[must_use]
     pub fn register(&self) -> Arc<WorkerCounters> {
-        let counters = Arc::new(WorkerCounters::default());
+        let counters =
+            Arc::new(WorkerCounters { recent: Arc::clone(&self.recent), ..WorkerCounters::default() });
         self.workers().push(Arc::clone(&counters));
         counters
     }
