@@ -75,6 +75,15 @@ pub(crate) const CHECKS: &[Check] = &[
         nginx: Fails("it is answered before any location is known"),
     },
     Check {
+        name: "a 429 is read, and when to ask again (too often)",
+        page: App,
+        script: "await status(`${api}/few/echo`); \
+                 const answer = await fetch(`${api}/few/echo`); \
+                 return [answer.status, Number(answer.headers.get('Retry-After')) > 0, (await answer.text()).length > 0];",
+        expected: "[429, true, true]",
+        nginx: Fails(LEFT_OUT),
+    },
+    Check {
         name: "a 431 is read (headers that are too long)",
         page: App,
         script: "const headers = { Authorization: 'a'.repeat(40000) }; \

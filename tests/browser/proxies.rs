@@ -74,6 +74,9 @@ basic = { file = "{folder}/users" }
 [access.office]
 clients = { allow = ["10.0.0.0/8"] }
 
+[limit.few]
+rate = "1/1h"
+
 [upstream.app]
 servers = ["http://{application}"]
 [upstream.sockets]
@@ -101,6 +104,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("token", "cors = \"listed\"\naccess = [\"token\"]"),
     ("password", "cors = \"listed\"\naccess = [\"password\"]"),
     ("office", "access = [\"office\"]"),
+    ("few", "limit = [\"few\"]"),
 ];
 
 /// What is pasted, with every method and every field that is commonly wanted.
@@ -142,6 +146,8 @@ http {
     scgi_temp_path {folder}/scgi;
     map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
     limit_conn_zone $server_port zone=one:1m;
+    limit_req_zone $server_port zone=few:1m rate=1r/m;
+    limit_req_status 429;
     server {
         listen 127.0.0.1:{port};
 "#;
@@ -154,6 +160,7 @@ const LOCATIONS: &[(&str, &str)] = &[
     ("password", "auth_basic staff; auth_basic_user_file {folder}/users;"),
     ("office", "allow 10.0.0.0/8; deny all;"),
     ("busy", "limit_conn one 1;"),
+    ("few", "limit_req zone=few;"),
 ];
 
 impl Proxy {
