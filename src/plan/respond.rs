@@ -104,7 +104,7 @@ impl Responder<'_> {
         out: &mut [u8],
     ) -> (usize, u16) {
         if let Answer::Local(local) = answer {
-            return (self.write_local(local, local.text().len(), persistence, out), 200);
+            return (self.write_local(*local, local.text().len(), persistence, out), 200);
         }
         let (status, error) = self.verdict(answer, recipient);
         let fixed = match &self.route.leads_to {
