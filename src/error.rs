@@ -85,6 +85,12 @@ pub enum Error {
     CredentialsMissing,
     /// What was shown instead is not right.
     CredentialsRefused,
+    /// What the forward proxy asks for to let somebody use it is missing (RFC 9110 §15.5.8).
+    ProxyCredentialsMissing,
+    /// What was shown to it instead is not right.
+    ProxyCredentialsRefused,
+    /// CONNECT does not lead to this port.
+    ConnectPortDenied,
     /// The client is not in the networks that may come.
     ClientRefused,
     /// The page that asks is of a site that may not.
@@ -194,6 +200,9 @@ impl Error {
         Self::CorsRefused,
         Self::CredentialsMissing,
         Self::CredentialsRefused,
+        Self::ProxyCredentialsMissing,
+        Self::ProxyCredentialsRefused,
+        Self::ConnectPortDenied,
         Self::ClientRefused,
         Self::SiteRefused,
         Self::SignatureMissing,
@@ -257,12 +266,16 @@ impl Error {
             | Self::DestinationRefused
             | Self::OriginRequired
             | Self::CorsRefused
+            | Self::ConnectPortDenied
             | Self::ClientRefused
             | Self::SiteRefused
             | Self::SignatureMissing
             | Self::SignatureRefused
             | Self::SignatureExpired => Row(403, Proxy, "http_request_denied"),
             Self::CredentialsMissing | Self::CredentialsRefused => Row(401, Proxy, "http_request_denied"),
+            Self::ProxyCredentialsMissing | Self::ProxyCredentialsRefused => {
+                Row(407, Proxy, "http_request_denied")
+            }
             Self::VerificationsBusy => Row(503, Proxy, "http_request_denied"),
             Self::MemoryLimit => Row(503, Proxy, "http_request_denied"),
             Self::TooManyConnections | Self::RateLimited | Self::ConcurrencyLimited => {
@@ -350,6 +363,7 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    #[expect(clippy::too_many_lines, reason = "a table, with a row for each error")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RequestHead(reason)
@@ -394,6 +408,13 @@ impl fmt::Display for Error {
             Self::CorsRefused => "the CORS policy does not allow this request",
             Self::CredentialsMissing => "this needs credentials; WWW-Authenticate says which",
             Self::CredentialsRefused => "these credentials are not right; WWW-Authenticate says which are wanted",
+            Self::ProxyCredentialsMissing => "this proxy needs credentials; Proxy-Authenticate says which",
+            Self::ProxyCredentialsRefused => {
+                "these credentials are not right; Proxy-Authenticate says which this proxy wants"
+            }
+            Self::ConnectPortDenied => {
+                "CONNECT does not lead to this port; the operator can add it to forward.connect_ports"
+            }
             Self::ClientRefused => "this is not served to clients of your network",
             Self::SiteRefused => "this is not served to pages of other sites",
             Self::SignatureMissing => {

@@ -147,6 +147,7 @@
 //! | change which route takes a request | [`routing`], and the slow look at all routes in `fuzz/src/reference/routing.rs` |
 //! | change what goes upstream or comes back | [`plan::rewrite`] |
 //! | change when a request is sent again, or how often | `plan/attempts.rs` |
+//! | change where the forward proxy leads | `plan/forward.rs`; how it connects, `proxy/connect.rs` |
 //! | change how a parent proxy is asked | `upstream/parent.rs`; for what, `config/parent_proxy.rs` |
 //! | change what a redirect does | `plan/target.rs` (what becomes of it), `gateway/redirect.rs` (where it leads) |
 //! | change a CORS rule | [`cors::decide()`] (what), `cors/answer.rs` (which fields), `tests/cors.rs` |

@@ -198,11 +198,13 @@ impl Stage {
     fn ask(&mut self, arguments: &[String]) {
         let corsair = self.corsair.as_ref().expect("a corsair command stands before this one");
         let (mut method, mut fields, mut url, mut socket) = ("GET", String::new(), None, None);
+        let mut is_forwarded = false;
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "-i" => {}
                 "--unix-socket" => socket = arguments.next(),
+                "-x" => is_forwarded = arguments.next().is_some_and(|proxy| proxy == "http://127.0.0.1:3000"),
                 "-X" => method = arguments.next().unwrap(),
                 "-H" => fields += &format!("{}\r\n", arguments.next().unwrap()),
                 _ if !argument.starts_with('-') && url.is_none() => url = Some(argument),
@@ -212,13 +214,16 @@ impl Stage {
         let host = if socket.is_some() { "http://localhost" } else { "http://127.0.0.1:" };
         let url = url.expect("a URL").strip_prefix(host).expect("a URL of this machine");
         let (_, target) = url.split_once('/').expect("a path");
-        let target = self.placed(target);
+        let target = match is_forwarded {
+            true => self.placed(&format!("http://127.0.0.1:{url}")),
+            false => self.placed(&format!("/{target}")),
+        };
         // A Host that is given stands for curl's own.
         let host = match fields.contains("Host: ") {
             true => String::new(),
             false => format!("Host: {}\r\n", corsair.address()),
         };
-        let request = format!("{method} /{target} HTTP/1.1\r\n{host}{fields}\r\n");
+        let request = format!("{method} {target} HTTP/1.1\r\n{host}{fields}\r\n");
         self.answer = Some(match socket {
             Some(path) => Client::connect_unix(&self.placed(path)).send(request).response_to(method),
             None => corsair.ask(request),

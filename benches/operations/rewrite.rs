@@ -91,6 +91,7 @@ impl Planned {
     fn onward(&self) -> Onward<'_> {
         match &self.exchange.destination {
             Destination::Target(target) => Onward::to_target(target, &[], self.plan.framing),
+            Destination::Forward(_) => unreachable!("there is no forward proxy"),
             Destination::Upstream(_) => {
                 let server = &self.config.upstreams[0].endpoints[0];
                 let route = self.config.route(self.plan.route);

@@ -65,26 +65,16 @@ impl Document<'_> {
                 self.settings("gateway.target.", "gateway.target.");
             }
         }
+        if self.one_in(4) {
+            self.header(Some("forward"), "");
+            self.access(accesses);
+            self.settings("forward.", "forward.");
+        }
         for name in NAMES.iter().take(policies) {
             self.header(Some("policy"), name);
             self.settings("cors.", "policy.NAME.");
         }
-        for name in NAMES.iter().take(accesses) {
-            self.header(Some("access"), name);
-            let way = self.pick(&[
-                "clients = { allow = [\"10.0.0.0/8\", \"::1\"] }",
-                "clients.deny = [\"192.0.2.1\"]",
-                "bearer.tokens = [\"one\", \"${PATH}\"]",
-                "bearer = { tokens = [\"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"] }",
-                "fetch_site = {}",
-                "signed.keys = { k1 = \"0123456789abcdef0123456789abcdef\" }",
-                "signed = { keys = { k1 = \"${PATH}\" } }",
-                "fetch_site.safe = \"same-site\"",
-            ]);
-            let (name, value) = way.split_once(" = ").unwrap_or((way, "{}"));
-            self.line(name, value);
-        }
-        self.limits(limits);
+        self.admission(accesses, limits);
         for _ in 0..self.below(3) {
             self.header(Some("[listen]"), "");
             let address =
@@ -130,6 +120,26 @@ impl Document<'_> {
                 self.settings(begins, "");
             }
         }
+    }
+
+    /// Tables of access and of limits.
+    fn admission(&mut self, accesses: usize, limits: usize) {
+        for name in NAMES.iter().take(accesses) {
+            self.header(Some("access"), name);
+            let way = self.pick(&[
+                "clients = { allow = [\"10.0.0.0/8\", \"::1\"] }",
+                "clients.deny = [\"192.0.2.1\"]",
+                "bearer.tokens = [\"one\", \"${PATH}\"]",
+                "bearer = { tokens = [\"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"] }",
+                "fetch_site = {}",
+                "signed.keys = { k1 = \"0123456789abcdef0123456789abcdef\" }",
+                "signed = { keys = { k1 = \"${PATH}\" } }",
+                "fetch_site.safe = \"same-site\"",
+            ]);
+            let (name, value) = way.split_once(" = ").unwrap_or((way, "{}"));
+            self.line(name, value);
+        }
+        self.limits(limits);
     }
 
     /// Which of so many tables of access must admit.
@@ -190,6 +200,7 @@ impl Document<'_> {
                     | Key::RouteCors
                     | Key::RouteAccess
                     | Key::GatewayAccess
+                    | Key::ForwardAccess
                     | Key::RouteLimit
                     | Key::GatewayLimit
                     | Key::LimitRate
@@ -267,6 +278,7 @@ impl Document<'_> {
             (Key::ProxyHttp | Key::ProxyHttps, _) => {
                 &["http://127.0.0.1:9", "http://u:p@parent.example:3128"]
             }
+            (Key::ForwardConnectPorts, _) => &["443", "8443"],
             (Key::NoProxy, _) => &["localhost", ".internal", "10.0.0.0/8", "host:8080"],
             (Key::UpstreamProxy, _) => &["none", "parent"],
             (Key::LimitKey, _) => &["client", "origin", "route", "header:x-a"],

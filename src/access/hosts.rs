@@ -260,6 +260,12 @@ impl AllowHosts {
         if faults.is_empty() { Ok(compiled) } else { Err(faults) }
     }
 
+    /// Whether a request with this Host value is for one of the names, and not merely answered because any is.
+    #[must_use]
+    pub fn names(&self, host_header: &[u8]) -> bool {
+        !self.any && self.admits(host_header)
+    }
+
     /// Whether a request with this Host value is answered. A missing port counts as both default ports,
     /// because the scheme is not known here.
     #[must_use]

@@ -185,8 +185,9 @@ fn add_upstreams(families: &mut Families, observed: &Observed) {
     let publication = observed.published.current();
     let config = &*publication.config;
     let metrics = &observed.metrics;
-    let targets = config.gateway.as_ref().map(|_| Routes::GATEWAY_NAME);
-    let names = config.upstreams.iter().map(|upstream| &*upstream.name).chain(targets);
+    let gateway = config.gateway.as_ref().map(|_| Routes::GATEWAY_NAME);
+    let targets = gateway.into_iter().chain(config.forward.as_ref().map(|_| Routes::FORWARD_NAME));
+    let names = config.upstreams.iter().map(|upstream| &*upstream.name).chain(targets.clone());
     let upstreams: Vec<_> = names.map(|name| (name, metrics.upstream(name))).collect();
     let servers = config.upstreams.iter().zip(&publication.servers).flat_map(|(upstream, servers)| {
         servers.endpoints().iter().map(|server| (&*upstream.name, &*server.shown))

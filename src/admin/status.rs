@@ -258,6 +258,7 @@ fn listeners(observed: &Observed, config: &Config) -> Vec<Listener> {
     let listeners = config.listeners().enumerate().map(|(place, (_, listener))| {
         let services = [
             ("gateway", listener.gateway && config.gateway.is_some()),
+            ("forward", listener.forward && config.forward.is_some()),
             ("routes", listener.routes && config.has_routes()),
         ];
         Listener {

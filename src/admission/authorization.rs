@@ -1,4 +1,4 @@
-//! `Authorization`: the credentials of one request.
+//! `Authorization`, and `Proxy-Authorization` for a forward proxy: the credentials of one request.
 
 use base64::{
     Engine as _,
@@ -20,15 +20,52 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// For whom credentials are meant, and so the field that they stand in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever serves what is asked for: `Authorization` (RFC 9110 §11.6.2).
+    #[default]
+    Server,
+    /// The proxy that leads there: `Proxy-Authorization` (RFC 9110 §11.7.2).
+    Proxy,
+}
+
+impl Audience {
+    const fn field(self) -> FieldId {
+        match self {
+            Self::Server => FieldId::Authorization,
+            Self::Proxy => FieldId::ProxyAuthorization,
+        }
+    }
+
+    /// What it comes to that there are none.
+    #[must_use]
+    pub const fn missing(self) -> Error {
+        match self {
+            Self::Server => Error::CredentialsMissing,
+            Self::Proxy => Error::ProxyCredentialsMissing,
+        }
+    }
+
+    /// What it comes to that they are not right.
+    #[must_use]
+    pub const fn refused(self) -> Error {
+        match self {
+            Self::Server => Error::CredentialsRefused,
+            Self::Proxy => Error::ProxyCredentialsRefused,
+        }
+    }
+}
+
 /// The token of a request (RFC 6750 §2.1): visible ASCII, whatever is in it.
 ///
 /// # Errors
-/// [`Error::CredentialsMissing`] without `Authorization`, and [`Error::CredentialsRefused`] where it holds none.
-pub fn bearer(request: Request<'_>) -> Result<&[u8], Error> {
-    let token = of_scheme(request, b"bearer")?;
+/// That it is [missing](Audience::missing) without the field, and [refused](Audience::refused) where that holds none.
+pub fn bearer(request: Request<'_>, audience: Audience) -> Result<&[u8], Error> {
+    let token = of_scheme(request, audience, b"bearer")?;
     let is_token =
         !token.is_empty() && token.len() <= MAX_CREDENTIALS && token.iter().all(u8::is_ascii_graphic);
-    if is_token { Ok(token) } else { Err(Error::CredentialsRefused) }
+    if is_token { Ok(token) } else { Err(audience.refused()) }
 }
 
 /// All tokens in `Authorization`, however many fields there are.
@@ -39,32 +76,33 @@ pub(super) fn bearers(request: Request<'_>) -> impl Iterator<Item = &[u8]> {
 /// User and password of a request (RFC 7617 §2), decoded to `room`.
 ///
 /// # Errors
-/// [`Error::CredentialsMissing`] without `Authorization`, and [`Error::CredentialsRefused`] where it holds none.
+/// That they are [missing](Audience::missing) without the field, and [refused](Audience::refused) where that holds none.
 pub fn basic<'a>(
     request: Request<'_>,
+    audience: Audience,
     room: &'a mut [u8; MAX_CREDENTIALS],
 ) -> Result<(&'a [u8], &'a [u8]), Error> {
-    let encoded = of_scheme(request, b"basic")?;
-    let length = BASE64.decode_slice(encoded, &mut room[..]).map_err(|_| Error::CredentialsRefused)?;
+    let encoded = of_scheme(request, audience, b"basic")?;
+    let length = BASE64.decode_slice(encoded, &mut room[..]).map_err(|_| audience.refused())?;
     let decoded = room.get(..length).unwrap_or_default();
     // Neither holds a control character, and so no NUL, at which bcrypt begins anew.
     if decoded.iter().any(u8::is_ascii_control) {
-        return Err(Error::CredentialsRefused);
+        return Err(audience.refused());
     }
-    let colon = memchr::memchr(b':', decoded).ok_or(Error::CredentialsRefused)?;
+    let colon = memchr::memchr(b':', decoded).ok_or(audience.refused())?;
     let (user, rest) = decoded.split_at(colon);
     Ok((user, rest.get(1..).unwrap_or_default()))
 }
 
 /// What stands behind the name of this scheme, in the one field that there is. Anybody else's scheme is no credential of
 /// ours, and told as a missing one.
-fn of_scheme<'a>(request: Request<'a>, scheme: &[u8]) -> Result<&'a [u8], Error> {
-    let mut values = request.values(FieldId::Authorization);
-    let value = values.next().ok_or(Error::CredentialsMissing)?;
+fn of_scheme<'a>(request: Request<'a>, audience: Audience, scheme: &[u8]) -> Result<&'a [u8], Error> {
+    let mut values = request.values(audience.field());
+    let value = values.next().ok_or(audience.missing())?;
     if values.next().is_some() {
-        return Err(Error::CredentialsRefused);
+        return Err(audience.refused());
     }
-    behind_scheme(value, scheme).ok_or(Error::CredentialsMissing)
+    behind_scheme(value, scheme).ok_or(audience.missing())
 }
 
 fn behind_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
@@ -89,8 +127,8 @@ mod tests {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut room = [0; MAX_CREDENTIALS];
         (
-            bearer(request.request()).map(text),
-            basic(request.request(), &mut room)
+            bearer(request.request(), Audience::Server).map(text),
+            basic(request.request(), Audience::Server, &mut room)
                 .map(|(user, password)| [text(user), text(password)].join("|")),
         )
     }
@@ -131,6 +169,24 @@ mod tests {
         assert_eq!(read(&format!("Authorization: Basic {}\r\n", "YTph".repeat(342))).1, Err(REFUSED));
     }
 
+    #[test]
+    fn a_proxy_reads_a_field_of_its_own() {
+        const BOTH: &str =
+            "Authorization: Bearer of-the-server\r\nProxy-Authorization: Bearer of-the-proxy\r\n";
+        let read = |fields: &str| {
+            let request = with(fields);
+            bearer(request.request(), Audience::Proxy)
+                .map(|token| String::from_utf8_lossy(token).into_owned())
+        };
+        assert_eq!(read(BOTH), Ok("of-the-proxy".to_owned()));
+        assert_eq!(read("Authorization: Bearer a\r\n"), Err(Error::ProxyCredentialsMissing));
+        assert_eq!(read("Proxy-Authorization: Basic a\r\n"), Err(Error::ProxyCredentialsMissing));
+        assert_eq!(read("Proxy-Authorization: Bearer\r\n"), Err(Error::ProxyCredentialsRefused));
+        assert_eq!(read(&BOTH.repeat(2)), Err(Error::ProxyCredentialsRefused));
+        let (request, mut room) = (with("Proxy-Authorization: Basic YW5uOnB3\r\n"), [0; MAX_CREDENTIALS]);
+        assert_eq!(basic(request.request(), Audience::Proxy, &mut room), Ok((&b"ann"[..], &b"pw"[..])));
+    }
+
     /// A decoder that goes byte by byte.
     fn slowly_decoded(text: &[u8]) -> Option<Vec<u8>> {
         let kept = text.len() - text.iter().rev().take_while(|byte| **byte == b'=').count();
@@ -161,7 +217,7 @@ mod tests {
             let (name, rest) = value.trim_matches([' ', '\t']).split_once(' ').unwrap_or((value.trim(), ""));
             let rest = rest.trim_start();
             let mut room = [0; MAX_CREDENTIALS];
-            let found = basic(request.request(), &mut room).ok().map(|(user, password)| (user.to_vec(), password.to_vec()));
+            let found = basic(request.request(), Audience::Server, &mut room).ok().map(|(user, password)| (user.to_vec(), password.to_vec()));
             let expected = Some(rest)
                 .filter(|_| name.eq_ignore_ascii_case("basic"))
                 .and_then(|rest| slowly_decoded(rest.as_bytes()))
@@ -171,7 +227,7 @@ mod tests {
                     Some((decoded[..colon].to_vec(), decoded[colon + 1..].to_vec()))
                 });
             prop_assert_eq!(found, expected);
-            let token = bearer(request.request()).ok();
+            let token = bearer(request.request(), Audience::Server).ok();
             let expected = name.eq_ignore_ascii_case("bearer") && !rest.is_empty() && !rest.contains(' ');
             prop_assert_eq!(token.map(<[u8]>::to_vec), expected.then(|| rest.as_bytes().to_vec()));
         }

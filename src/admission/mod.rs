@@ -27,6 +27,7 @@
 //! | 16 | A link is signed for one method (GET covers HEAD), host, path and query, until a time, in parts that cannot run into each other; a signature has one spelling and stands last | RFC 2104 | `admission::signed::tests::a_signature_is_of_one_method_host_target_and_time`, `admission::signed::tests::no_part_runs_into_the_next`, `admission::signed::tests::a_signature_is_the_last_three_parameters_in_their_order`, `signed::a_signed_link_lets_in_until_its_time_and_its_refusals_are_readable`, `signed::a_method_is_signed_and_a_host_is_that_which_the_client_asks` |
 //! | 17 | That a time is over is told only of what was signed; a wrong signature, a wrong key and another link are told alike | experience | `admission::signed::tests::a_signature_is_of_one_method_host_target_and_time`, `signed::a_signed_link_lets_in_until_its_time_and_its_refusals_are_readable` |
 //! | 18 | A token of `--token` is read from `X-Corsair-Token`, else from the query, else from `Authorization`, which is somebody else's where one of the others is there; several in one place are wrong | experience | `admission::table::tests::a_token_is_shown_in_one_of_three_places`, `signed::without_its_token_a_gateway_answers_401_that_a_page_can_read` |
+//! | 19 | To a forward proxy credentials are shown in `Proxy-Authorization`, which goes no further, and a refusal is a 407; preflights are asked as well, for browsers send it with them | RFC 9110 §11.7, §15.5.8; Fetch, "HTTP-network-or-cache fetch" | `admission::authorization::tests::a_proxy_reads_a_field_of_its_own`, `forward::who_may_use_it_shows_proxy_authorization_which_goes_no_further` |
 
 mod authorization;
 
@@ -45,7 +46,7 @@ mod shown;
 mod table;
 
 pub use self::{
-    authorization::{MAX_CREDENTIALS, basic, bearer},
+    authorization::{Audience, MAX_CREDENTIALS, basic, bearer},
     clients::ClientRules,
     shown::{Shown, Takes},
     signed::{Keys, Link, MAX_KEY, MAX_KEYS, MIN_KEY, Signature},

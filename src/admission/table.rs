@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use super::{
-    authorization::{MAX_CREDENTIALS, basic, bearer, bearers},
+    authorization::{Audience, MAX_CREDENTIALS, basic, bearer, bearers},
     clients::ClientRules,
     shown::Shown,
     signed::{Keys, Link},
@@ -55,6 +55,8 @@ pub struct Asked<'a> {
     pub secure: bool,
     /// What it shows in its target, and when it came.
     pub shown: &'a Shown,
+    /// For whom the credentials are that it is to show.
+    pub audience: Audience,
 }
 
 /// What the tables that a route names say of a request. A number is the place of one of them among these.
@@ -85,7 +87,7 @@ impl Admission {
     }
 }
 
-/// What `WWW-Authenticate` says in answers of a route.
+/// What `WWW-Authenticate` says in answers of a route, and `Proxy-Authenticate` in those of the forward proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Challenges {
     missing: Box<str>,
@@ -158,9 +160,9 @@ impl Challenges {
     /// What the answer to this error says.
     #[must_use]
     pub fn of(&self, error: Error) -> Option<&str> {
-        let challenge = if error == Error::CredentialsMissing {
+        let challenge = if matches!(error, Error::CredentialsMissing | Error::ProxyCredentialsMissing) {
             &self.missing
-        } else if error == Error::CredentialsRefused {
+        } else if matches!(error, Error::CredentialsRefused | Error::ProxyCredentialsRefused) {
             &self.refused
         } else {
             return None;
@@ -188,15 +190,16 @@ pub fn judge<'t>(
 }
 
 /// Whether it admits a request; if not by now, its password is to be verified.
-fn admits(way: &Way, Asked { request, client, authority, secure, shown }: Asked<'_>) -> Result<bool, Error> {
+fn admits(way: &Way, asked: Asked<'_>) -> Result<bool, Error> {
+    let Asked { request, client, authority, secure, shown, audience } = asked;
     match way {
         Way::Clients(rules) if rules.admit(client) => Ok(true),
         Way::Clients(_) => Err(Error::ClientRefused),
         Way::FetchSite(rules) if rules.admit(request, authority) => Ok(true),
         Way::FetchSite(_) => Err(Error::SiteRefused),
         Way::Bearer(tokens) => {
-            let token = bearer(request)?;
-            if tokens.admit(token) { Ok(true) } else { Err(Error::CredentialsRefused) }
+            let token = bearer(request, audience)?;
+            if tokens.admit(token) { Ok(true) } else { Err(audience.refused()) }
         }
         Way::Token(tokens) => {
             let mut room = [0; MAX_CREDENTIALS];
@@ -209,7 +212,7 @@ fn admits(way: &Way, Asked { request, client, authority, secure, shown }: Asked<
         }
         Way::Basic(users, _) => {
             let mut room = [0; MAX_CREDENTIALS];
-            let (user, password) = basic(request, &mut room)?;
+            let (user, password) = basic(request, audience, &mut room)?;
             Ok(users.remember(user, password))
         }
     }
@@ -242,19 +245,25 @@ pub fn token_in_authorization(way: &Way, request: Request<'_>) -> bool {
 
 /// The password of a request, to be verified for a table that has left it so.
 #[must_use]
-pub fn attempt(way: &Way, request: Request<'_>) -> Option<Attempt> {
+pub fn attempt(way: &Way, request: Request<'_>, audience: Audience) -> Option<Attempt> {
     let Way::Basic(users, _) = way else { return None };
     let mut room = [0; MAX_CREDENTIALS];
-    let (user, password) = basic(request, &mut room).ok()?;
+    let (user, password) = basic(request, audience, &mut room).ok()?;
     Some(users.attempt(user, password))
 }
 
 /// Tells who a request shows to be that this table has let in, as bytes; nothing where it knows nobody.
-pub fn person(table: &AccessTable, request: Request<'_>, shown: &Shown, tell: &mut dyn FnMut(&[u8])) {
+pub fn person(
+    table: &AccessTable,
+    request: Request<'_>,
+    shown: &Shown,
+    audience: Audience,
+    tell: &mut dyn FnMut(&[u8]),
+) {
     match &table.way {
         Way::Clients(_) | Way::FetchSite(_) => {}
         Way::Bearer(_) => {
-            if let Ok(token) = bearer(request) {
+            if let Ok(token) = bearer(request, audience) {
                 tell(table.name.as_bytes());
                 tell(token);
             }
@@ -275,7 +284,7 @@ pub fn person(table: &AccessTable, request: Request<'_>, shown: &Shown, tell: &m
         }
         Way::Basic(..) => {
             let mut room = [0; MAX_CREDENTIALS];
-            if let Ok((user, _)) = basic(request, &mut room) {
+            if let Ok((user, _)) = basic(request, audience, &mut room) {
                 tell(table.name.as_bytes());
                 tell(user);
             }
@@ -321,7 +330,8 @@ mod tests {
         let takes = Takes { signatures: true, tokens: true };
         let shown = Shown::take(&mut parsed.bytes, &mut parsed.head, takes, SystemTime::UNIX_EPOCH);
         let (request, client, authority) = (parsed.request(), client.parse().ok(), &b"h.example"[..]);
-        judge(tables.iter().copied(), Asked { request, client, authority, secure: false, shown: &shown })
+        let (secure, audience) = (false, Audience::Server);
+        judge(tables.iter().copied(), Asked { request, client, authority, secure, shown: &shown, audience })
     }
 
     #[test]
@@ -351,8 +361,13 @@ mod tests {
         let Way::Basic(users, _) = &staff.way else { panic!("users") };
         let right = "Authorization: Basic YW5uOnB3\r\n";
         let request = sample::request(format!("GET / HTTP/1.1\r\nHost: h\r\n{right}\r\n"));
-        assert!(attempt(&staff.way, request.request()).is_some_and(|attempt| attempt.verify()));
-        assert!(attempt(&robots.way, request.request()).is_none() && users.remember(b"ann", b"pw"));
+        assert!(
+            attempt(&staff.way, request.request(), Audience::Server).is_some_and(|attempt| attempt.verify())
+        );
+        assert!(
+            attempt(&robots.way, request.request(), Audience::Server).is_none()
+                && users.remember(b"ann", b"pw")
+        );
         assert_eq!(judged(&[staff], "", right), (Admitted, None), "it was verified before");
         assert_eq!(judged(&[staff], "", "Authorization: Basic YW5uOnh4\r\n"), (Unverified(0), None));
     }
@@ -366,7 +381,8 @@ mod tests {
             ));
             let mut told = Vec::new();
             let shown = Shown::nothing(SystemTime::UNIX_EPOCH);
-            person(table, request.request(), &shown, &mut |bytes| told.extend_from_slice(bytes));
+            let mut tell = |bytes: &[u8]| told.extend_from_slice(bytes);
+            person(table, request.request(), &shown, Audience::Server, &mut tell);
             told
         };
         assert_eq!(of(staff, "Basic YW5uOnB3"), b"staffann");

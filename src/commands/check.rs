@@ -33,6 +33,9 @@ fn summary(config: &Config) -> String {
         let policy = config.policy(config.route(crate::config::Routes::GATEWAY).policy);
         line("gateway", &format!("targets {}; {}", gateway.rules.describe(), policy.describe()));
     }
+    if let Some(forward) = &config.forward {
+        line("forward", &forward.describe().replace("forward proxy: ", ""));
+    }
     for route in config.routes.typed() {
         let to = match &route.leads_to {
             LeadsTo::Upstream(upstream) => {
@@ -42,7 +45,7 @@ fn summary(config: &Config) -> String {
                 format!("{} ({})", upstream.name, servers.join(", "))
             }
             LeadsTo::Respond(respond) => format!("answer {}", respond.status),
-            LeadsTo::Nothing | LeadsTo::Gateway => continue,
+            LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Forward => continue,
         };
         line("route", &format!("{} -> {to}; {}", route.name, config.policy(route.policy).describe()));
     }

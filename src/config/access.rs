@@ -1,4 +1,4 @@
-//! `[access.NAME]`: ways in, of which routes and the gateway name those that must admit a request.
+//! `[access.NAME]`: ways in, of which routes, the gateway and the forward proxy name those that must admit a request.
 
 use std::{cell::Cell, path::PathBuf, sync::Arc};
 
@@ -132,6 +132,8 @@ impl<'a> Accesses<'a> {
             match (found.iter().find(reads_the_same), table.way.field()) {
                 (None, _) => found.push((AccessId(id), table)),
                 (Some((_, other)), Some(field)) if other.name != table.name => {
+                    let is_proxys = key == Key::ForwardAccess && field == "Authorization";
+                    let field = if is_proxys { "Proxy-Authorization" } else { field };
                     let message =
                         format!("\"{name}\" reads {field}, and so does \"{}\": name one of them", other.name);
                     reader.fault_of_member(key, name, message);
@@ -168,7 +170,7 @@ impl<'a> Accesses<'a> {
         for (name, table) in idle.filter_map(|named| Some((named.name, named.table?))) {
             reader.within(table, |reader| {
                 let message =
-                    "lets nobody in and keeps nobody out: no route names it, and the gateway does not";
+                    "lets nobody in and keeps nobody out: no route names it, nor does a gateway or a forward proxy";
                 reader.warn_of_table(format!("access.{name}"), message);
             });
         }
@@ -542,7 +544,8 @@ mod tests {
             sample::notes_of_file(&format!("{tables}{ROUTE}access = [\"staff\", \"page\"]"), &[]);
         let idle = |at: &str, name: &str| {
             format!(
-                "f:{at}: access.{name}: lets nobody in and keeps nobody out: no route names it, and the gateway does not"
+                "f:{at}: access.{name}: lets nobody in and keeps nobody out: no route names it, nor does a gateway or a forward \
+                 proxy"
             )
         };
         assert_eq!((faults, warnings), (vec![], vec![idle("5:9", "robots"), idle("7:9", "idle")]));

@@ -11,6 +11,7 @@ use super::{
     configuration::Config,
     dns,
     endpoint::Place as UpstreamPlace,
+    forward::{self, ForwardParts},
     gateway::{self, Cookies, GatewayParts},
     keys::Key,
     limit::{LimitList, LimitTables},
@@ -20,7 +21,7 @@ use super::{
     machine::Machine,
     notes::{ConfigFault, Notes},
     parent_proxy::{self, ParentParts},
-    places::{Places, TablePlaces},
+    places::Places,
     policies::Policies,
     policy::PolicyId,
     process,
@@ -70,6 +71,7 @@ fn read<'a>(
     let accesses = Accesses::read(before.map_or(&[], |before| &before.access), reader);
     let limit_tables = LimitTables::read(before.map_or(&[], |before| &before.limit_tables), reader);
     let gateway = gateway::read(reader);
+    let forward = forward::read(reader);
     let (mut limits, timeouts) = (limits::read(reader), timeouts::read(reader));
     let parents = parent_proxy::read(reader);
     let upstreams = Upstreams::read(&tls_of(before), &parents, reader);
@@ -92,30 +94,27 @@ fn read<'a>(
         }
     }
 
-    let gateway_policy = policies.find(Key::GatewayCors, &gateway.cors, reader);
-    let gateway_access = accesses.find(Key::GatewayAccess, &gateway.access, reader);
-    let is_bound = gateway.open || gateway_access.binds_programs;
-    refuse_an_open_gateway(&listeners, &gateway, is_bound, (&policies, gateway_policy), reader);
-    let only_origins = !is_bound && gateway.rules.as_ref().is_some_and(|rules| !rules.is_list());
+    let admitted = published(&listeners, (&gateway, &forward), (&policies, &accesses, &limit_tables), reader);
+    let only_origins = admitted.only_origins;
     if listeners.iter().any(|listener| listener.tls.is_some()) {
         policies.warn_behind_tls(reader);
     }
     upstreams.refuse_loops(&listeners, reader);
-    judge_parents(&parents, &listeners, gateway.forms.is_some() || upstreams.have_parents(), reader);
-    warn_of_what_is_out_of_reach(&listeners, &gateway, !routes.is_empty(), reader);
+    let reach_targets = gateway.forms.is_some() || forward.is_on;
+    judge_parents(&parents, &listeners, reach_targets || upstreams.have_parents(), reader);
+    warn_of_what_is_out_of_reach(&listeners, (&gateway, &forward), !routes.is_empty(), reader);
     judge_token(gateway.forms.is_some() || upstreams.of_flags, &routes, reader);
-    warn_of_idle_flags(&gateway, &upstreams, &parents, &limit_tables, reader);
+    warn_of_idle_flags((&gateway, &forward), &upstreams, &parents, &limit_tables, reader);
     warn_of_a_shared_origin(&gateway, !routes.is_empty(), reader);
-    warn_of_cookies(&gateway, !routes.is_empty(), policies.get(gateway_policy), reader);
-    warn_of_secrets_for_anybody(&gateway, &gateway_access, (&policies, gateway_policy), reader);
-    let serves = !routes.is_empty() || gateway.forms.is_some() || upstreams.of_flags;
+    warn_of_cookies(&gateway, !routes.is_empty(), policies.get(admitted.gateway_policy), reader);
+    warn_of_secrets_for_anybody(&gateway, &admitted.gateway.0, (&policies, admitted.gateway_policy), reader);
+    let serves = !routes.is_empty() || reach_targets || upstreams.of_flags;
     refuse_to_serve_nothing(serves, reader);
     let hosts = asked_hosts(reader);
     let example_fields = example_fields(&policies.settings, &gateway, &hosts, reader.has(Key::Token));
-    let gateway_admits = (gateway_policy, admits(&gateway, gateway_access, &limit_tables, reader));
-    let own = own_routes(gateway_admits, &timeouts, &limits);
-    let (gateway_places, route_places) =
-        (reader.places("gateway.", "gateway"), route_places(&routes, reader));
+    let gateway_policy = admitted.gateway_policy;
+    let own = own_routes(admitted, &timeouts, &limits);
+    let places = places(&routes, reader);
     let bounds = (&timeouts, &limits, process.largest_head);
     let routes = compiled(own, routes, (&policies, &accesses, &limit_tables, &upstreams), bounds, reader);
     let gateway_asks = gateway.forms.is_some() && policies.asks_for_host(gateway_policy);
@@ -125,6 +124,7 @@ fn read<'a>(
     accesses.warn_of_idle_ones(reader);
     limit_tables.warn_of_idle_ones(reader);
     let gateway = gateway.gateway(only_origins, upstreams.tls.clone(), parents.shared())?;
+    let forward = forward.forward(parents.shared())?;
     let listeners = listen::in_place(listeners, listeners_before)
         .map_err(|fault| reader.fault(Key::Listen, fault))
         .ok()?;
@@ -141,6 +141,7 @@ fn read<'a>(
         upstreams: probed(upstreams.into_compiled()?, routes.as_ref()?),
         routes: routes?,
         gateway,
+        forward,
         timeouts,
         limits,
         trust,
@@ -152,8 +153,35 @@ fn read<'a>(
         file: settings.file.clone(),
         example_fields,
         client_path: shorthand::client_path(reader),
-        places: Places { policies: policy_places, gateway: gateway_places, routes: route_places },
+        places: Places { policies: policy_places, ..places },
     })
+}
+
+/// Whom gateway and forward proxy admit.
+struct Admitted {
+    gateway_policy: PolicyId,
+    gateway: (AccessList, LimitList),
+    forward: AccessList,
+    /// Nothing but the list of origins restricts who uses the gateway.
+    only_origins: bool,
+}
+
+/// Whom gateway and forward proxy admit; where that is everybody, they are published knowingly or not at all.
+fn published<'a>(
+    listeners: &[Listener],
+    (gateway, forward): (&GatewayParts, &ForwardParts),
+    (policies, accesses, limit_tables): (&Policies<'a>, &Accesses<'a>, &LimitTables<'a>),
+    reader: &mut Reader<'a>,
+) -> Admitted {
+    let gateway_policy = policies.find(Key::GatewayCors, &gateway.cors, reader);
+    let gateway_access = accesses.find(Key::GatewayAccess, &gateway.access, reader);
+    let forward_access = accesses.find(Key::ForwardAccess, &forward.access, reader);
+    let is_bound = gateway.open || gateway_access.binds_programs;
+    refuse_an_open_gateway(listeners, gateway, is_bound, (policies, gateway_policy), reader);
+    judge_an_open_forward_proxy(listeners, forward, &forward_access, reader);
+    let only_origins = !is_bound && gateway.rules.as_ref().is_some_and(|rules| !rules.is_list());
+    let gateway = admits(gateway, gateway_access, limit_tables, reader);
+    Admitted { gateway_policy, gateway, forward: forward_access, only_origins }
 }
 
 /// What must admit requests for the gateway: what it names, and what a flag says beside it.
@@ -217,18 +245,17 @@ fn dev(listeners: &[Listener], reader: &mut Reader<'_>) -> bool {
 }
 
 /// The routes that nobody has typed.
-fn own_routes(
-    (gateway_policy, gateway_admits): (PolicyId, (AccessList, LimitList)),
-    timeouts: &Timeouts,
-    limits: &Limits,
-) -> [Route; 2] {
+fn own_routes(admitted: Admitted, timeouts: &Timeouts, limits: &Limits) -> [Route; 3] {
+    let Admitted { gateway_policy, gateway, forward, .. } = admitted;
     let plain = |name, leads_to, policy, admits| {
         Route::plain(name, leads_to, policy, admits, timeouts.clone(), limits.clone())
     };
     let nothing = (AccessList::default(), LimitList::default());
     [
         plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, nothing),
-        plain("gateway", LeadsTo::Gateway, gateway_policy, gateway_admits),
+        plain(Routes::GATEWAY_NAME, LeadsTo::Gateway, gateway_policy, gateway),
+        // Its policy is asked of nothing.
+        plain(Routes::FORWARD_NAME, LeadsTo::Forward, PolicyId::DEFAULT, (forward, LimitList::default())),
     ]
 }
 
@@ -268,21 +295,19 @@ fn typed_routes<'a>(of_flags: bool, reader: &mut Reader<'a>) -> Vec<(Option<&'a 
     routes
 }
 
-/// Where the settings of these routes were typed.
-fn route_places<'a>(
-    routes: &[(Option<&'a Section>, RouteParts)],
-    reader: &mut Reader<'a>,
-) -> Vec<TablePlaces> {
-    let places = |(table, _): &(Option<&'a Section>, RouteParts)| match table {
+/// Where the settings of gateway, forward proxy and these routes were typed.
+fn places<'a>(routes: &[(Option<&'a Section>, RouteParts)], reader: &mut Reader<'a>) -> Places {
+    let [gateway, forward] = ["gateway", "forward"].map(|table| reader.places(&format!("{table}."), table));
+    let of_route = |(table, _): &(Option<&'a Section>, RouteParts)| match table {
         Some(table) => reader.within(table, |reader| reader.places("route.", "route")),
         None => reader.places("route.", "route"),
     };
-    routes.iter().map(places).collect()
+    Places { policies: Vec::new(), gateway, forward, routes: routes.iter().map(of_route).collect() }
 }
 
 /// All routes, with what each leads to; `None` where one is faulty.
 fn compiled<'a>(
-    own: [Route; 2],
+    own: [Route; 3],
     typed: Vec<(Option<&'a Section>, RouteParts)>,
     (policies, accesses, limit_tables, upstreams): (
         &Policies<'a>,
@@ -432,10 +457,44 @@ fn judge_token(has_effect: bool, routes: &[(Option<&Section>, RouteParts)], read
     }
 }
 
+/// A forward proxy that strangers can reach is for those whom a table of access lets in, or published knowingly, which is warned
+/// of. What targets it has does not matter: whoever is not meant to use it hides behind it.
+fn judge_an_open_forward_proxy(
+    listeners: &[Listener],
+    forward: &ForwardParts,
+    access: &AccessList,
+    reader: &mut Reader<'_>,
+) {
+    let published: Vec<String> = listeners
+        .iter()
+        .filter(|listener| listener.forward && !listener.is_loopback())
+        .map(|listener| listener.address.to_string())
+        .collect();
+    if !forward.is_on || access.binds_programs || published.is_empty() {
+        return;
+    }
+    let addresses = published.join(" and ");
+    if forward.open {
+        let key = if reader.has(Key::ForwardOpen) { Key::ForwardOpen } else { Key::Open };
+        let message = format!(
+            "anyone who reaches {addresses} can reach every target of the forward proxy through this machine, and in its name"
+        );
+        return reader.warn(key, message);
+    }
+    let nobody =
+        if access.ids().is_empty() { "" } else { ", for what it names binds pages or nobody at all" };
+    let open = if reader.has_file() { "forward.open = true" } else { "--open" };
+    let message = format!(
+        "a forward proxy on {addresses} would let anyone reach any site through this machine{nobody}; name those who may use it \
+         in forward.access, serve it on loopback alone, or publish it knowingly with {open}"
+    );
+    reader.fault_of_several(message);
+}
+
 /// A parent that is our own listener would ask itself for every destination, and one that nobody asks was meant to be asked.
 fn judge_parents(parents: &ParentParts, listeners: &[Listener], are_used: bool, reader: &mut Reader<'_>) {
     if reader.has_table("proxy") && !are_used {
-        let message = "has no effect: there is no gateway, and no upstream has proxy = \"parent\"";
+        let message = "has no effect: there is neither gateway nor forward proxy, and no upstream has proxy = \"parent\"";
         reader.warn_of_table("proxy".to_owned(), message);
     }
     for (key, scheme) in [(Key::ProxyHttp, Scheme::Http), (Key::ProxyHttps, Scheme::Https)] {
@@ -453,13 +512,16 @@ fn judge_parents(parents: &ParentParts, listeners: &[Listener], are_used: bool, 
 /// What no listener serves was meant to be served.
 fn warn_of_what_is_out_of_reach(
     listeners: &[Listener],
-    gateway: &GatewayParts,
+    (gateway, forward): (&GatewayParts, &ForwardParts),
     has_routes: bool,
     reader: &mut Reader<'_>,
 ) {
     let message = "cannot be reached: services of no [[listen]] names it";
     if gateway.forms.is_some() && !listeners.iter().any(|listener| listener.gateway) {
         reader.warn_of_table("gateway".to_owned(), message);
+    }
+    if forward.is_on && !listeners.iter().any(|listener| listener.forward) {
+        reader.warn_of_table("forward".to_owned(), message);
     }
     if has_routes && !listeners.iter().any(|listener| listener.routes) {
         reader.warn_of_table("route".to_owned(), message);
@@ -468,7 +530,7 @@ fn warn_of_what_is_out_of_reach(
 
 /// A flag that changes nothing in this mode was probably meant to change something.
 fn warn_of_idle_flags(
-    gateway: &GatewayParts,
+    (gateway, forward): (&GatewayParts, &ForwardParts),
     upstreams: &Upstreams<'_>,
     parents: &ParentParts,
     limit_tables: &LimitTables<'_>,
@@ -500,6 +562,21 @@ fn warn_of_idle_flags(
             );
         }
     }
+    if !forward.is_on {
+        for key in [
+            Key::ForwardConnectPorts,
+            Key::ForwardAllowTargets,
+            Key::ForwardDenyTargets,
+            Key::ForwardAccess,
+            Key::ForwardOpen,
+        ] {
+            warn_if_typed(
+                key,
+                "has no effect without a forward proxy; add [forward] or leave it out",
+                reader,
+            );
+        }
+    }
     if gateway.forms.is_none() {
         const OF_THE_GATEWAY: [Key; 6] = [
             Key::AllowTarget,
@@ -509,7 +586,16 @@ fn warn_of_idle_flags(
             Key::Redirects,
             Key::RedirectSameOrigin,
         ];
+        // What flags say of targets, they say of both.
+        let is_of_forward = |key: Key, reader: &Reader<'_>| {
+            forward.is_on
+                && matches!(key, Key::AllowTarget | Key::DenyTarget | Key::Open)
+                && reader.is_outside_of_a_file(key)
+        };
         for key in OF_THE_GATEWAY.into_iter().filter(|key| *key != Key::Open || gateway.open) {
+            if is_of_forward(key, reader) {
+                continue;
+            }
             let add = if reader.has_file() { "[gateway]" } else { "--gateway query,path" };
             warn_if_typed(
                 key,
@@ -522,7 +608,7 @@ fn warn_of_idle_flags(
                 warn_if_typed(key, "has no effect: no upstream is https", reader);
             }
         }
-        let names_nobody = upstreams.are_addresses() && !parents.are_named();
+        let names_nobody = upstreams.are_addresses() && !parents.are_named() && !forward.is_on;
         if names_nobody && !limit_tables.are_named() {
             for key in [Key::DnsServer, Key::HostsFile] {
                 warn_if_typed(key, "has no effect: no upstream is given by name", reader);

@@ -6,6 +6,7 @@ use super::{
     access::{Access, AccessId},
     admin::Admin,
     dns::Dns,
+    forward::Forward,
     gateway::Gateway,
     keys::Key,
     limit::LimitId,
@@ -50,6 +51,8 @@ pub struct Config {
     pub routes: Routes,
     /// The gateway, where there is one: what has one of its forms goes to the target that it names.
     pub gateway: Option<Gateway>,
+    /// The forward proxy, where there is one.
+    pub forward: Option<Forward>,
     /// Every wait, where a route has none of its own.
     pub timeouts: Timeouts,
     /// Every bound, where a route has none of its own.
@@ -124,6 +127,7 @@ impl Config {
         match route {
             Routes::NOTHING => None,
             Routes::GATEWAY => Some(&self.places.gateway),
+            Routes::FORWARD => Some(&self.places.forward),
             route => self.places.routes.get(Routes::typed_index(route)?),
         }
     }
@@ -183,6 +187,12 @@ impl Config {
     #[must_use]
     pub fn listener(&self, id: ListenerId) -> &Listener {
         &self.listeners[usize::from(id.0)]
+    }
+
+    /// Whether clients choose what is asked: through the gateway or the forward proxy.
+    #[must_use]
+    pub const fn reaches_chosen_targets(&self) -> bool {
+        self.gateway.is_some() || self.forward.is_some()
     }
 
     /// Whether there is an application beside the gateway.

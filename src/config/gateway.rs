@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    forward,
     gateway_target::{self, TargetEdits},
     keys::Key,
     parent_proxy::ParentProxies,
@@ -176,7 +177,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> GatewayParts {
 }
 
 /// The forms that a flag names, or those of the file; where neither speaks of a gateway, both, unless there is an
-/// upstream or a route to serve instead.
+/// upstream, a route or a forward proxy to serve instead.
 fn forms(reader: &mut Reader<'_>) -> Option<GatewayForms> {
     let bare_hosts = reader.switch(Key::BareHosts);
     let (query, path) = (
@@ -195,7 +196,8 @@ fn forms(reader: &mut Reader<'_>) -> Option<GatewayForms> {
     if bare_hosts && !has_paths {
         reader.warn(Key::BareHosts, "has no effect without the path form");
     }
-    let serves_others = reader.has(Key::Upstream)
+    let serves_others = forward::is_on(reader)
+        || reader.has(Key::Upstream)
         || [Part::Upstream, Part::Route].iter().any(|part| !reader.parts(*part).is_empty());
     if reader.has(Key::GatewayForms) {
         Some(GatewayForms {

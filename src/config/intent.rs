@@ -49,7 +49,6 @@ const HABITS: &[(&[&str], Meant)] = &[
     (&["silent", "s"], Meant::Flag("quiet")),
     (&["log", "log-file", "logfile"], Meant::Flag("access-log")),
     (&["timeout"], Meant::Flag("timeout-response")),
-    (&["forward"], Meant::NothingYet),
 ];
 
 /// What stands here for a name of somewhere else.
@@ -61,8 +60,6 @@ enum Meant {
     Port,
     /// Where requests go, or may go.
     Target,
-    /// It is planned.
-    NothingYet,
 }
 
 /// What to say of a flag that does not exist, `name` without its dashes, with what stood behind it.
@@ -70,7 +67,6 @@ pub(super) fn of_flag(name: &str, value: Option<&str>) -> String {
     let name = folded(name);
     let shown = value.map_or_else(String::new, |value| format!(" {value}"));
     let hint = match habit(&name) {
-        Some(Meant::NothingYet) => return "is not there yet; corsair --help lists what is".to_owned(),
         Some(Meant::Flag("verbose")) => "write -v, or -vv for everything".to_owned(),
         Some(Meant::Flag(flag)) => format!("write --{flag}{}", if takes_value(flag) { &shown } else { "" }),
         Some(Meant::Port) => format!("write --listen {}", listener(value.unwrap_or("8080"))),
@@ -90,7 +86,6 @@ pub(super) fn of_flag(name: &str, value: Option<&str>) -> String {
 pub(super) fn of_variable(name: &str, value: &str) -> Option<String> {
     let name = folded(name);
     let hint = match habit(&name) {
-        Some(Meant::NothingYet) => return None,
         Some(Meant::Flag(flag)) => format!("; set {}", variable(flag)),
         Some(Meant::Port) => format!("; set {}={}", variable("listen"), listener(value)),
         Some(Meant::Target) => {

@@ -110,7 +110,7 @@ settings! {
             "For development on this machine: /__corsair/why.js tells pages why they are refused, /__corsair/ tries a route";
         Listen = "listen.address", flag "listen" short 'l': List("ADDRESS") = "127.0.0.1:3000",
             "Address to serve: 127.0.0.1:3000, :8080, [::]:443, unix:/PATH or unix:@NAME; repeatable";
-        ListenServices = "listen.services": List("gateway|routes") = "gateway,routes",
+        ListenServices = "listen.services": List("gateway|forward|routes") = "gateway,forward,routes",
             "What may be reached there";
         ListenProxyProtocol = "listen.proxy_protocol": Switch = "false",
             "Whether trusted proxies must begin each connection with a PROXY header (version 1 or 2)";
@@ -214,6 +214,20 @@ settings! {
             "Cookies of targets: stripped both ways, kept for their target alone, or passed as they are";
         AllowHost = "listen.allow_hosts", flag "allow-host": List("HOST") = "localhost,127.0.0.1,[::1]",
             "Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable";
+    }
+    "Forward proxy" {
+        Forward, flag "forward": Switch = "false",
+            "Be a forward proxy: http requests that name a whole URL, and CONNECT; instead of the gateway, or beside others";
+        ForwardConnectPorts = "forward.connect_ports": List("PORT") = "443,80",
+            "Ports that CONNECT leads to";
+        ForwardAllowTargets = "forward.allow_targets": List("TARGET") = "public",
+            "Targets, as for a gateway; what --allow-target says holds here, too";
+        ForwardDenyTargets = "forward.deny_targets": List("TARGET"),
+            "Targets refused whatever else allows them; what --deny-target says holds here, too";
+        ForwardAccess = "forward.access": List("NAME"),
+            "Tables [access.NAME] that must all admit a request, of which they read Proxy-Authorization";
+        ForwardOpen = "forward.open": Switch = "false",
+            "Publish it to everybody, knowingly; --open says so of it, too";
     }
     "Access" {
         AccessClientsAllow = "access.clients.allow": List("NETWORK"),
@@ -503,6 +517,8 @@ impl Key {
                 | Self::ExposeHeader
                 | Self::AllowTarget
                 | Self::ListenServices
+                | Self::ForwardConnectPorts
+                | Self::ForwardAllowTargets
                 | Self::RouteUpgrades
                 | Self::AccessClientsAllow
                 | Self::AccessBearerTokens

@@ -3,9 +3,13 @@
 /// What is said of them.
 pub(super) const MESSAGE: &str = "is not there yet; leave it out";
 
-/// Tables and settings of the root, of `[access.NAME]`, `[cors]`, `[gateway]`, `[[listen]]`, `[[route]]` and `[upstream.NAME]`.
+/// Tables and settings of the root, of `[access.NAME]`, `[cors]`, `[forward]`, `[gateway]`, `[[listen]]`, `[[route]]` and `[upstream.NAME]`.
 const LATER: &[&str] = &[
     "forward",
+    "max_connections_per_client",
+    "max_memory",
+    "forward.limit",
+    "access.signed",
     "access.jwt",
     "access.forward",
 ];

@@ -4,7 +4,6 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use super::{
     keys::Key,
-    later,
     listen_address::{self, ListenAddress},
     places::TablePlaces,
     reader::Reader,
@@ -38,6 +37,8 @@ pub struct Listener {
     pub proxy_protocol: bool,
     /// Whether the gateway can be reached here, where there is one.
     pub gateway: bool,
+    /// Whether the forward proxy can be reached here, where there is one.
+    pub forward: bool,
     /// Whether routes can be reached here.
     pub routes: bool,
     /// Names by which it is called if it is a loopback one. A page that comes under any other, though it is bound to
@@ -117,11 +118,8 @@ fn of_table(
     let addresses = reader.members(Key::Listen, |text| Ok((text.to_owned(), listen_address::parse(text)?)));
     let old = before.iter().find(|old| addresses.iter().any(|(_, address)| *address == old.address));
     let tls = server_tls(old.and_then(|old| old.tls.as_ref()), SystemTime::now(), reader);
-    let services = reader.members(Key::ListenServices, |text| {
-        if text == "forward" {
-            return Err(format!("\"{text}\" {}", later::MESSAGE));
-        }
-        values::choice(text, &[("gateway", (true, false)), ("routes", (false, true))])
+    let services: Vec<&str> = reader.members(Key::ListenServices, |text| {
+        values::choice(text, &["gateway", "forward", "routes"].map(|name| (name, name)))
     });
     let allow_hosts = allow_hosts(hosts, reader);
     let proxy_protocol = reader.switch(Key::ListenProxyProtocol);
@@ -146,8 +144,9 @@ fn of_table(
                 address,
                 tls: tls.clone(),
                 proxy_protocol,
-                gateway: services.iter().any(|(gateway, _)| *gateway),
-                routes: services.iter().any(|(_, routes)| *routes),
+                gateway: services.contains(&"gateway"),
+                forward: services.contains(&"forward"),
+                routes: services.contains(&"routes"),
                 allow_hosts,
                 required_hosts,
                 is_served: true,

@@ -27,7 +27,7 @@ macro_rules! log_keys {
             TlsMs = "tls_ms": "The TLS handshake with it",
             FirstByteMs = "first_byte_ms": "From the request sent to the head of the response",
             TotalMs = "total_ms": "From the first byte of the request to the last of the answer",
-            Service = "service": "What took the request: `gateway` or `routes`",
+            Service = "service": "What took the request: `gateway`, `forward` or `routes`",
             Route = "route": "The name of the route",
             Upstream = "upstream": "The name of the upstream",
             Server = "server": "The URL of the server that was asked last; the address, for a target of the gateway that was asked without a parent proxy",

@@ -24,6 +24,7 @@
 //! | 13 | Of what decides about a page it is known where it was typed, or where it would stand, and what to write; no value of it is told | experience | `config::places::tests::where_a_setting_was_typed_is_known_of_each_policy`, `config::places::tests::where_a_route_and_a_listener_stand_is_known`, `config::remedy::tests::a_remedy_says_what_to_write_where`, `explain::verdicts::the_line_of_the_file_that_decides_is_told` |
 //! | 14 | A preset stands in for what is not typed, and no more; where it does, any origin is a fault, and requests must be for a host that was named: on loopback for one of its own, elsewhere for one that the operator lists | Model Context Protocol, "Transports", security warning | `config::preset::tests::a_preset_stands_in_for_what_is_not_typed_and_what_is_typed_wins`, `config::preset::tests::any_origin_and_a_preset_is_a_fault`, `config::preset::tests::a_preset_that_others_reach_wants_the_names_under_which_they_do`, `presets::only_pages_and_programs_of_this_machine_get_to_a_server_behind_a_preset` |
 //! | 15 | Which setting refuses a page is told to pages on this machine alone | experience | `dev::where_others_can_reach_it_it_is_a_fault` |
+//! | 16 | A forward proxy that strangers can reach asks who they are, whatever its targets, or is published knowingly, which is warned of | experience | `config::forward::tests::who_may_use_a_published_one_is_said_or_that_anybody_may`, `forward::an_open_proxy_is_none_by_accident` |
 
 mod values;
 
@@ -91,6 +92,10 @@ mod upstream;
 
 mod upstreams;
 
+mod forward;
+
+mod gateway;
+
 mod limits;
 
 mod timeouts;
@@ -151,6 +156,7 @@ pub use self::{
     dns::Dns,
     ejection::Ejection,
     endpoint::{Endpoint, Place, Share},
+    forward::Forward,
     gateway::{Cookies, Gateway, Redirects},
     gateway_target::TargetEdits,
     health::HealthCheck,

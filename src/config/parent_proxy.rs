@@ -383,7 +383,7 @@ mod tests {
     fn a_parent_that_nobody_asks_is_warned_of_and_one_that_is_a_listener_a_fault() {
         let upstream = "[upstream.a]\nservers = [\"http://127.0.0.1:1\"]\n[[route]]\nupstream = \"a\"\n";
         let proxy = "[proxy]\nhttp = \"http://127.0.0.1:3128\"\n";
-        let idle = "f:1:1: proxy: has no effect: there is no gateway, and no upstream has proxy = \"parent\"";
+        let idle = "f:1:1: proxy: has no effect: there is neither gateway nor forward proxy, and no upstream has proxy = \"parent\"";
         let asked = upstream.replace("servers", "proxy = \"parent\"\nservers");
         for (text, warnings) in [
             (format!("{proxy}{upstream}"), &[idle][..]),

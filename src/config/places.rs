@@ -87,6 +87,8 @@ pub(super) struct Places {
     pub(super) policies: Vec<PolicyPlaces>,
     /// Of the gateway.
     pub(super) gateway: TablePlaces,
+    /// Of the forward proxy.
+    pub(super) forward: TablePlaces,
     /// By route, those of corsair itself excepted.
     pub(super) routes: Vec<TablePlaces>,
 }
@@ -144,11 +146,11 @@ mod tests {
                     [[listen]]\naddress = \":80\"\n[[listen]]\naddress = \":81\"\nallow_hosts = [\"a.example\"]";
         let config = sample::compiled(&sample::file(text, &[(Key::Rewrite, "off")]));
         let place = |route| config.route_place(route).map(ToString::to_string).unwrap_or_default();
-        assert_eq!([place(RouteId(2)), place(RouteId(3)), place(Routes::NOTHING)], ["f:3:1", "f:5:1", ""]);
+        assert_eq!([place(RouteId(3)), place(RouteId(4)), place(Routes::NOTHING)], ["f:3:1", "f:5:1", ""]);
         for (route, key, expected) in [
-            (2, Key::RouteCors, "route.cors f:3:1 by default"),
-            (3, Key::RouteMethods, "route.methods f:8:12"),
-            (3, Key::RoutePath, "route.path f:6:8"),
+            (3, Key::RouteCors, "route.cors f:3:1 by default"),
+            (4, Key::RouteMethods, "route.methods f:8:12"),
+            (4, Key::RoutePath, "route.path f:6:8"),
             (3, Key::Rewrite, "--rewrite"),
         ] {
             assert_eq!(told(&config.route_setting(RouteId(route), key)), expected);
@@ -167,6 +169,6 @@ mod tests {
         let config = sample::compiled(&sample::settings(&[(Key::Upstream, "http://127.0.0.1:1")]));
         assert_eq!(told(&config.setting(PolicyId::DEFAULT, Key::AllowOrigin)), "--allow-origin by default");
         assert_eq!(told(&config.setting(PolicyId::DEFAULT, Key::ReportOnly)), "cors.report_only by default");
-        assert_eq!(config.route_place(RouteId(2)), None);
+        assert_eq!(config.route_place(RouteId(3)), None);
     }
 }

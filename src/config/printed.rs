@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// The tables of a file that there is one of, by what their settings begin with.
-const TABLES: [&str; 8] = ["", "timeouts.", "limits.", "dns.", "proxy.", "log.", "cors.", "gateway."];
+const TABLES: [&str; 9] =
+    ["", "timeouts.", "limits.", "dns.", "proxy.", "log.", "cors.", "gateway.", "forward."];
 
 /// The tables of a file that there may be several of: what stands in their brackets, and what their settings begin with.
 const PARTS: [(Part, &str, &[&str]); 7] = [
@@ -94,6 +95,7 @@ impl Printer<'_> {
     fn has_table(&self, begins: &str) -> bool {
         match begins {
             "gateway." => self.has_gateway(),
+            "forward." => self.has_forward(),
             "proxy." => self.settings.root().tables.iter().any(|(own, _)| own == "proxy"),
             _ => true,
         }
@@ -102,9 +104,33 @@ impl Printer<'_> {
     /// Whether there is a gateway: asked for by a flag or a table, or because there is nothing else.
     fn has_gateway(&self) -> bool {
         let root = self.settings.root();
-        let serves_others = root.has(Key::Upstream)
+        let serves_others = self.has_forward()
+            || root.has(Key::Upstream)
             || [Part::Upstream, Part::Route].iter().any(|part| root.parts(*part).next().is_some());
         root.has(Key::GatewayForms) || root.tables.iter().any(|(own, _)| own == "gateway") || !serves_others
+    }
+
+    /// Whether there is a forward proxy: a flag says so, or the file has its table.
+    fn has_forward(&self) -> bool {
+        let root = self.settings.root();
+        match root.typed(Key::Forward).last() {
+            Some(typed) => values::boolean(typed.text.trim()) == Ok(true),
+            None => root.tables.iter().any(|(own, _)| own == "forward"),
+        }
+    }
+
+    /// Whether flags that say something of a gateway say what `key` of the forward proxy is, too; and which.
+    fn flag_of_forward(&self, key: Key) -> Option<Key> {
+        let flag = match key {
+            Key::ForwardAllowTargets => Key::AllowTarget,
+            Key::ForwardDenyTargets => Key::DenyTarget,
+            Key::ForwardOpen => Key::Open,
+            _ => return None,
+        };
+        let root = self.settings.root();
+        let is_on =
+            || root.typed(flag).last().is_some_and(|typed| values::boolean(typed.text.trim()) == Ok(true));
+        (root.has_outside_of_a_file(flag) && (flag != Key::Open || is_on())).then_some(flag)
     }
 
     /// Whether flags say something in place of this table of the file.
@@ -206,7 +232,9 @@ impl Printer<'_> {
             let Some((name, own)) = key.row().name.and_then(is_within) else { continue };
             // What the whole file says of waits and bounds stands there once.
             let is_inherited = key.is_inherited() && !section.has(*key) && section.place.is_some();
-            let typed = if is_inherited { &[] } else { self.settings.holder(section, *key).typed(*key) };
+            let said_by = self.flag_of_forward(*key).unwrap_or(*key);
+            let typed =
+                if is_inherited { &[] } else { self.settings.holder(section, said_by).typed(said_by) };
             let value = match (typed, self.default(*key)) {
                 _ if self.form(*key).is_some() => self.form(*key).unwrap_or_default(),
                 // A table of TLS is there with its certificates alone, and one of health starts probes.

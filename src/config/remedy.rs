@@ -257,7 +257,7 @@ mod tests {
         let config = sample::compiled(settings);
         let refused = Refused {
             listener: ListenerId::FIRST,
-            route: RouteId(2),
+            route: RouteId(3),
             head: head.as_bytes(),
             origin: origin.map(str::as_bytes),
             host: b"app.example:8080",

@@ -75,6 +75,8 @@ pub enum LeadsTo {
     Nothing,
     /// The gateway.
     Gateway,
+    /// The forward proxy.
+    Forward,
     /// The servers of an upstream.
     Upstream(UpstreamId),
     /// An answer that is always the same.
@@ -87,7 +89,7 @@ impl LeadsTo {
     pub const fn upstream(&self) -> Option<UpstreamId> {
         match self {
             Self::Upstream(id) => Some(*id),
-            Self::Nothing | Self::Gateway | Self::Respond(_) => None,
+            Self::Nothing | Self::Gateway | Self::Forward | Self::Respond(_) => None,
         }
     }
 }

@@ -31,18 +31,23 @@ impl Routes {
     pub const GATEWAY: RouteId = RouteId(1);
     /// What that is called, and what all its targets together are.
     pub const GATEWAY_NAME: &str = "gateway";
+    /// That of the forward proxy.
+    pub const FORWARD: RouteId = RouteId(2);
+    /// What that is called, and what all its targets together are.
+    pub const FORWARD_NAME: &str = "forward";
     /// How many there are that nobody has typed.
-    const OWN: usize = 2;
+    const OWN: usize = 3;
 
     /// The most that a configuration may hold.
     pub const MOST: usize = u16::MAX as usize - Self::OWN;
 
-    /// Routes by host and path, beside those of corsair itself: of what no route takes, and of the gateway.
+    /// Routes by host and path, beside those of corsair itself: of what no route takes, of the gateway and of the forward
+    /// proxy.
     ///
     /// # Errors
     /// Two that take the same, by their places in the list.
     pub(super) fn new(
-        own: [Route; 2],
+        own: [Route; Self::OWN],
         routes: Vec<(HostPattern, PathPrefix, Route)>,
     ) -> Result<Self, (usize, usize)> {
         let mut list = Vec::from(own);
@@ -118,7 +123,7 @@ mod tests {
         let text = format!("{UPSTREAM}[[route]]\nupstream = \"a\"");
         let routes = sample::compiled(&sample::file(&text, &[])).routes;
         for (host, path) in [(&b"x"[..], &b"/"[..]), (b"", b"/a/../../.."), (b"\xff", b"*")] {
-            assert_eq!(routes.find(host, path), Taken::By(RouteId(2), None));
+            assert_eq!(routes.find(host, path), Taken::By(RouteId(3), None));
         }
     }
 
@@ -183,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_serves_nothing_is_a_fault() {
-        let told = "nothing is served: add a [[route]] that leads to an upstream, or [gateway]";
+        let told = "nothing is served: add a [[route]] that leads to an upstream, [gateway] or [forward]";
         let (faults, _) = sample::notes_of_file(UPSTREAM, &[]);
         assert_eq!(faults, [told]);
         let (faults, _) = sample::notes_of_file("", &[]);

@@ -86,7 +86,7 @@ pub(super) fn described(config: &Config) -> String {
         format!("{forms:?} {redirects:?} {redirect_same_origin} {cookies:?} {require_headers:?} {only_origins} {parents:?} {rules} {targets:?}")
     });
     let lines = |edits: &Option<Edits>| edits.as_ref().map(|edits| format!("{edits:?} {:?}", edits.lines()));
-    let routes = [Routes::NOTHING, Routes::GATEWAY].into_iter().map(|id| config.route(id));
+    let routes = [Routes::NOTHING, Routes::GATEWAY, Routes::FORWARD].into_iter().map(|id| config.route(id));
     // Their order is nobody's business: routes name them.
     let upstream = |upstream: &Upstream| {
         let Upstream {
@@ -118,7 +118,7 @@ pub(super) fn described(config: &Config) -> String {
     let routes = routes.chain(config.routes.typed()).map(|route| {
         let to = match &route.leads_to {
             LeadsTo::Upstream(id) => upstream(config.upstream(*id)),
-            LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Respond(_) => String::new(),
+            LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Forward | LeadsTo::Respond(_) => String::new(),
         };
         let shown =
             format!("{route:?} {:?} {:?}", lines(&route.request_headers), lines(&route.response_headers));
@@ -126,26 +126,10 @@ pub(super) fn described(config: &Config) -> String {
         if to.is_empty() { shown } else { shown.replace(&place, &to) }
     });
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {gateway:?} {:?} {:?} {:?}",
-        config
-            .listeners()
-            .map(|(_, listener)| {
-                let Listener {
-                    address, proxy_protocol, gateway, routes, allow_hosts, required_hosts, ..
-                } = listener;
-                // Its maps have no order; what was written has one.
-                let written = |hosts: &AllowHosts| {
-                    let all = format!("{hosts:?}");
-                    all.split_once("written: ")
-                        .map(|(_, written)| written.to_owned())
-                        .expect("what was written")
-                };
-                let required = required_hosts.as_ref().map(written);
-                let hosts = written(allow_hosts);
-                format!("{address} {proxy_protocol} {gateway} {routes} {hosts} {required:?}")
-            })
-            .collect::<Vec<_>>(),
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {gateway:?} {:?} {:?} {:?} {:?}",
+        config.listeners().map(|(_, listener)| listener_described(listener)).collect::<Vec<_>>(),
         config.dev,
+        config.forward.as_ref().map(|forward| format!("{} {:?}", forward.describe(), forward.parents)),
         config.trust,
         config.timeouts,
         config.limits,
@@ -158,6 +142,19 @@ pub(super) fn described(config: &Config) -> String {
         upstreams,
         config.limit_tables().iter().map(limit).collect::<Vec<_>>(),
     )
+}
+
+fn listener_described(listener: &Listener) -> String {
+    let Listener { address, proxy_protocol, gateway, forward, routes, allow_hosts, required_hosts, .. } =
+        listener;
+    // Its maps have no order; what was written has one.
+    let written = |hosts: &AllowHosts| {
+        let all = format!("{hosts:?}");
+        all.split_once("written: ").map(|(_, written)| written.to_owned()).expect("what was written")
+    };
+    let required = required_hosts.as_ref().map(written);
+    let hosts = written(allow_hosts);
+    format!("{address} {proxy_protocol} {gateway} {forward} {routes} {hosts} {required:?}")
 }
 
 /// The settings of a policy where nothing is typed.

@@ -27,6 +27,9 @@ const MAX_SUBJECT: usize = 128;
 /// [`CorsPolicy::replaces`] tells.
 #[must_use]
 pub const fn strips(decision: CorsDecision, policy: &CorsPolicy) -> bool {
+    if matches!(decision, CorsDecision::Exempt) {
+        return false;
+    }
     // An origin that is not allowed learns nothing, whatever the upstream would tell it.
     let refused = matches!(decision, CorsDecision::Refuse(_) | CorsDecision::Withhold(_));
     !policy.report_only && (refused || policy.strips_upstream_headers())
@@ -72,6 +75,8 @@ pub struct Transit<'a> {
 /// `Vary` is among them and is written here, merged. `extra` are the names of fields that the caller adds
 /// to this response and that scripts may want to read.
 ///
+/// An exempt one gets none of them.
+///
 /// Source: Fetch, "HTTP responses" and "CORS protocol and HTTP caches".
 pub fn write_response_fields(
     decision: CorsDecision,
@@ -81,6 +86,9 @@ pub fn write_response_fields(
     extra: &[&str],
     out: &mut HeadWriter<'_>,
 ) {
+    if decision == CorsDecision::Exempt {
+        return;
+    }
     let standing = Standing::of(decision, request_bytes);
     if let Some(Upstream { response, transit }) = upstream {
         let lines = Lines { bytes: response.bytes, fields: &response.head.fields };
@@ -142,7 +150,7 @@ pub(super) enum Standing<'a> {
 impl<'a> Standing<'a> {
     pub(super) fn of(decision: CorsDecision, request: &'a [u8]) -> Self {
         match decision {
-            CorsDecision::NotCors => Self::Unasked,
+            CorsDecision::NotCors | CorsDecision::Exempt => Self::Unasked,
             CorsDecision::SameOrigin => Self::Own,
             CorsDecision::Allow { origin, sent } => {
                 Self::Allowed { origin: origin.of(request), sent, fault: None }
@@ -337,6 +345,7 @@ pub(super) fn write_preflight_lines<'a>(
             write_refusal(policy, reason, request.bytes, out);
         }
         CorsDecision::NotCors
+        | CorsDecision::Exempt
         | CorsDecision::SameOrigin
         | CorsDecision::Allow { .. }
         | CorsDecision::MalformedPreflight { .. }

@@ -18,6 +18,9 @@ const REQUEST_LOCAL_NETWORK: &[u8] = b"access-control-request-local-network";
 pub enum CorsDecision {
     /// No `Origin`: no CORS request. Forward it.
     NotCors,
+    /// It is for somebody whom the forward proxy only leads to: no policy of ours is asked, what the target says passes, and
+    /// nothing is added, for that would switch the protection of the browser off.
+    Exempt,
     /// Its `Origin` is the very one that it is addressed to: an application that talks to itself, which no policy
     /// refuses. Forward it; the response needs no permission.
     SameOrigin,
@@ -124,7 +127,7 @@ impl CorsDecision {
             Self::Preflight(_) => Some(204),
             Self::MalformedPreflight { .. } => Some(400),
             Self::Refuse(_) => Some(403),
-            Self::NotCors | Self::SameOrigin | Self::Allow { .. } | Self::Withhold(_) => None,
+            Self::NotCors | Self::Exempt | Self::SameOrigin | Self::Allow { .. } | Self::Withhold(_) => None,
         }
     }
 
@@ -132,7 +135,7 @@ impl CorsDecision {
     #[must_use]
     pub const fn stage(self) -> Option<Stage> {
         match self {
-            Self::NotCors | Self::SameOrigin => None,
+            Self::NotCors | Self::Exempt | Self::SameOrigin => None,
             Self::Preflight(_) | Self::MalformedPreflight { .. } => Some(Stage::Preflight),
             Self::Refuse(Refusal { stage, .. }) => Some(stage),
             Self::Allow { .. } | Self::Withhold(_) => Some(Stage::Actual),
@@ -143,7 +146,7 @@ impl CorsDecision {
     #[must_use]
     pub const fn result(self) -> &'static str {
         match self {
-            Self::NotCors => "none",
+            Self::NotCors | Self::Exempt => "none",
             Self::SameOrigin => "same-origin",
             Self::Allow { .. } | Self::Preflight(_) => "allowed",
             Self::MalformedPreflight { .. } | Self::Refuse(_) | Self::Withhold(_) => "refused",
@@ -154,7 +157,7 @@ impl CorsDecision {
     #[must_use]
     pub const fn reason(self) -> Option<Reason> {
         match self {
-            Self::NotCors | Self::SameOrigin | Self::Allow { .. } | Self::Preflight(_) => None,
+            Self::NotCors | Self::Exempt | Self::SameOrigin | Self::Allow { .. } | Self::Preflight(_) => None,
             Self::MalformedPreflight { .. } => Some(Reason::HeadersInvalid),
             Self::Refuse(Refusal { reason, .. }) | Self::Withhold(reason) => Some(reason),
         }

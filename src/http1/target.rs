@@ -62,7 +62,9 @@ impl RequestTarget {
         } else if starts_with_ignore_case(target, b"https://") {
             8_usize
         } else {
-            return Err(Error::RequestHead("the request target is neither a path nor an http URL"));
+            return Err(Error::RequestHead(
+                "the request target is neither a path nor an http URL; a proxy takes other schemes by CONNECT HOST:PORT",
+            ));
         };
         let rest = target.get(scheme..).unwrap_or_default();
         let authority_len = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());

@@ -1,8 +1,8 @@
 //! What is to be done about a request.
 
-use super::{asker::Asker, body::BodyProgress, local::Local, target::Target};
+use super::{asker::Asker, body::BodyProgress, forward::ForwardTarget, local::Local, target::Target};
 use crate::{
-    admission::Admission,
+    admission::{Admission, Audience},
     config::{RouteId, UpstreamId},
     cors::CorsDecision,
     error::Error,
@@ -53,6 +53,8 @@ pub enum Service {
     Gateway,
     /// The reverse proxy.
     Reverse,
+    /// The forward proxy.
+    Forward,
 }
 
 /// What to do about a request.
@@ -62,6 +64,8 @@ pub enum Action {
     Respond(Answer),
     /// Take it to an upstream.
     Exchange(Exchange),
+    /// Connect there, and carry bytes both ways (RFC 9110 §9.3.6).
+    Connect(Box<ForwardTarget>),
 }
 
 /// Answers that corsair makes itself.
@@ -122,11 +126,13 @@ pub enum Destination {
     Upstream(UpstreamId),
     /// To the target that it names.
     Target(Target),
+    /// To that of a forward proxy's request.
+    Forward(Box<ForwardTarget>),
 }
 
 impl Service {
     /// All of them, in a fixed order.
-    pub const ALL: [Self; 3] = [Self::Local, Self::Gateway, Self::Reverse];
+    pub const ALL: [Self; 4] = [Self::Local, Self::Gateway, Self::Reverse, Self::Forward];
 
     /// Its place in [`ALL`](Self::ALL).
     #[must_use]
@@ -141,6 +147,7 @@ impl Service {
             Self::Local => "local",
             Self::Gateway => "gateway",
             Self::Reverse => "reverse",
+            Self::Forward => "forward",
         }
     }
 }
@@ -151,6 +158,15 @@ impl Plan {
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         self.method.is_safe() && self.framing == Framing::None
+    }
+
+    /// For whom the credentials are that the request is asked for.
+    #[must_use]
+    pub const fn audience(&self) -> Audience {
+        match self.service {
+            Service::Forward => Audience::Proxy,
+            Service::Local | Service::Gateway | Service::Reverse => Audience::Server,
+        }
     }
 
     /// The same request, once its exchange has failed for `error` before any response had left.
@@ -186,7 +202,7 @@ impl Exchange {
     pub const fn gateway_target(&self) -> Option<&Target> {
         match &self.destination {
             Destination::Target(target) => Some(target),
-            Destination::Upstream(_) => None,
+            Destination::Upstream(_) | Destination::Forward(_) => None,
         }
     }
 

@@ -38,6 +38,10 @@
 //! | 27 | An answer whose status is to be tried again is given to nobody while another server is usable, attempts are left and the budget pays, where the request is safe and has no body, or is a PUT or DELETE whose body has been kept; else it is the answer | RFC 9110 §9.2.2 | `plan::attempts::tests::an_answer_is_declined_for_what_is_safe_or_says_that_it_can_be_repeated`, `retries::a_put_or_a_delete_is_tried_again_with_its_body_where_that_was_kept`, `retries::a_status_that_is_tried_again_reaches_no_client_while_another_server_answers_better`, `retries::a_status_is_given_where_no_other_server_is_left_or_nothing_pays_for_another_attempt` |
 //! | 28 | A safe request without a body, to which nothing of an answer has come, is taken from a server that has answered nobody for the share that each attempt has of the time for a response, and sent to another usable one, if attempts are left and the budget pays, or it has been taken out; else it is waited for, as the last attempt is, until the time is over | RFC 9110 §9.2.2 | `plan::silence::tests::a_server_may_be_silent_for_a_share_of_the_time_for_a_response_and_every_answer_begins_it_anew`, `plan::attempts::tests::a_server_may_be_silent_for_a_share_only_while_an_attempt_is_left_that_may_be_made`, `retries::a_get_that_a_silent_server_has_is_answered_by_another_within_the_time_for_a_response`, `retries::where_all_servers_are_silent_one_more_is_asked_and_then_it_is_a_504`, `retries::a_slow_url_of_a_server_that_answers_others_is_waited_for`, `retries::a_server_that_has_begun_to_answer_is_waited_for`, `retries::where_nothing_pays_for_another_attempt_a_silent_server_is_waited_for`, `ejection::what_waits_at_a_server_that_is_out_goes_to_another_at_no_cost` |
 //! | 29 | Where pages are told why they are refused, what tells them is asked for before any route, refused to no page, and tells an origin of its own requests alone | experience | `plan::local::tests::what_is_there_is_served_for_the_methods_that_it_has`, `dev::with_it_the_page_and_the_scripts_are_served_to_everybody_on_this_machine`, `dev::an_origin_is_told_of_its_own_requests_alone`, `browser::why::the_console_of_a_page_says_why_it_is_refused_and_which_line_decides` |
+//! | 30 | The forward proxy adds no field of CORS and takes none away, answers no preflight and says nothing of the client: what it did there would switch the protection of browsers off, and what it leads to is none of ours | Fetch, "HTTP CORS protocol"; RFC 9110 §7.7 | `forward::what_a_target_answers_passes_its_cors_cookies_and_redirects_too`, `forward::what_looks_like_a_preflight_is_the_targets_to_answer`, `forward::a_url_is_fetched_as_it_is_asked_for_and_nothing_is_said_of_the_client` |
+//! | 31 | Requests that name a whole URL, and CONNECT, are the forward proxy's before anybody else's, but for a URL under a name of what is served beside it | RFC 9112 §3.2.2, §3.2.3 | `plan::route::tests::the_forward_proxy_takes_whole_urls_and_connect_but_for_names_of_others`, `forward::it_stands_before_gateway_and_routes_but_for_their_own_names` |
+//! | 32 | CONNECT leads to the ports that are named, has no body, and nothing of the answer that makes a tunnel frames one | RFC 9110 §9.3.6 | `forward::a_connect_leads_to_the_ports_that_are_named`, `forward::a_tunnel_carries_bytes_both_ways_what_came_early_first_and_passes_a_half_close_on` |
+//! | 33 | No spelling of an address leads the forward proxy where it may not, and no name does by what it resolves to | URL standard, "host parsing"; RFC 6890 | `forward::no_spelling_of_an_address_gets_to_what_is_not_public`, `forward::a_name_is_judged_by_the_address_that_is_connected_to` |
 
 mod date;
 
@@ -50,6 +54,8 @@ mod asker;
 mod body;
 
 mod target;
+
+mod forward;
 
 mod local;
 
@@ -88,6 +94,7 @@ pub use self::{
     body::{BodyProgress, request_body_limits, response_body_limits},
     client::{Client, Refusal},
     date::Date,
+    forward::ForwardTarget,
     identity::{Identity, RequestId},
     local::Local,
     request::{is_counted, request},

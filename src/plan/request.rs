@@ -9,7 +9,7 @@ use super::{
     action::{Action, Answer, Destination, Exchange, Plan, Service, Withheld},
     asker::Asker,
     client::Client,
-    misdirected,
+    forward, misdirected,
     route::{self, Found, Taker},
 };
 use crate::{
@@ -49,14 +49,14 @@ pub fn request(
         let authority = asker.authority.map(|authority| authority.of(request.bytes));
         authority.is_some_and(|authority| is_own(origin, (asker.secure, authority), config, client))
     };
-    // What is told to pages that are refused is refused to none.
-    let is_local = matches!(taker, Ok(Taker { found: Ok(Found::Local(_)), .. }));
+    let cors = match taker {
+        // What is told to pages that are refused is refused to none.
+        Ok(Taker { found: Ok(Found::Local(_)), .. }) => CorsDecision::NotCors,
+        Ok(Taker { service: Service::Forward, .. }) => CorsDecision::Exempt,
+        Ok(_) | Err(_) => decide(config.policy(config.route(route).policy), request, upgrade, is_own),
+    };
     let mut plan = Plan {
-        cors: if is_local {
-            CorsDecision::NotCors
-        } else {
-            decide(config.policy(config.route(route).policy), request, upgrade, is_own)
-        },
+        cors,
         method: request.head.method,
         framing: Framing::None,
         persistence: Persistence::asked(options, request.head.version),
@@ -74,7 +74,7 @@ pub fn request(
         || match &action {
             Action::Respond(Answer::Fault(error)) => error.closes(),
             Action::Respond(answer) => *answer == Answer::LastHop,
-            Action::Exchange(_) => false,
+            Action::Exchange(_) | Action::Connect(_) => false,
         };
     if is_last || client.refusal.is_some() {
         plan.persistence = Persistence::Close;
@@ -122,14 +122,17 @@ fn action(
     plan.framing = Framing::of_request(request)?;
     let (target, authority) = addressed?;
     expectation(request)?;
-    if target == RequestTarget::Authority {
+    let is_forward = plan.service == Service::Forward;
+    if target == RequestTarget::Authority && !is_forward {
         return Err(Error::MethodNotAllowed);
     }
     let route = config.route(plan.route);
     if request.values(FieldId::Via).any(|via| memchr::memmem::find(via, own_id).is_some()) {
         return Err(Error::LoopDetected);
     }
-    misdirected::judge(authority.map(|authority| authority.of(request.bytes)), client)?;
+    if !is_forward {
+        misdirected::judge(authority.map(|authority| authority.of(request.bytes)), client)?;
+    }
     let taker = taker.as_mut().map_err(|error| *error)?;
     if plan.cors.edge_status(config.policy(route.policy)).is_some() {
         return Ok(Action::Respond(Answer::Cors));
@@ -168,6 +171,15 @@ fn action(
             (Destination::Target(target), None)
         }
         Found::Upstream(upstream, rest) => (Destination::Upstream(upstream), rest),
+        Found::Forward(to) => {
+            let Some(forward) = &config.forward else { return Err(Error::Internal) };
+            let is_connect = target == RequestTarget::Authority;
+            forward::admit(forward, is_connect, plan.framing, &to)?;
+            if is_connect {
+                return Ok(Action::Connect(to));
+            }
+            (Destination::Forward(to), None)
+        }
     };
     let max_forwards = match max_forwards(request) {
         Some(0) if request.head.method == Method::Options => return Ok(Action::Respond(Answer::LastHop)),
@@ -193,7 +205,9 @@ fn withheld(request: Request<'_>, route: &Route, config: &Config) -> Withheld {
 #[must_use]
 pub fn is_counted(request: Request<'_>, plan: &Plan, action: &Action) -> bool {
     let comes = match action {
-        Action::Exchange(_) | Action::Respond(Answer::Fixed | Answer::ToOwnOrigin(_)) => true,
+        Action::Exchange(_)
+        | Action::Connect(_)
+        | Action::Respond(Answer::Fixed | Answer::ToOwnOrigin(_)) => true,
         Action::Respond(
             Answer::Cors
             | Answer::Healthcheck
@@ -211,7 +225,7 @@ pub fn is_counted(request: Request<'_>, plan: &Plan, action: &Action) -> bool {
 fn is_preflight(request: Request<'_>, plan: &Plan) -> bool {
     request.head.method == Method::Options
         && plan.framing == Framing::None
-        && !matches!(plan.cors, CorsDecision::NotCors | CorsDecision::SameOrigin)
+        && !matches!(plan.cors, CorsDecision::NotCors | CorsDecision::Exempt | CorsDecision::SameOrigin)
         && request.values(FieldId::AccessControlRequestMethod).count() == 1
 }
 
@@ -231,6 +245,7 @@ fn admit(
         authority: authority.map_or(&b""[..], |authority| authority.of(request.bytes)),
         secure,
         shown,
+        audience: plan.audience(),
     };
     let tables = config.route(plan.route).access.ids().iter().map(|id| config.access(*id));
     let (admission, refused) = admission::judge(tables, asked);

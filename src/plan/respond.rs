@@ -73,6 +73,7 @@ pub const fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        407 => "Proxy Authentication Required",
         408 => "Request Timeout",
         410 => "Gone",
         413 => "Content Too Large",
@@ -109,7 +110,11 @@ impl Responder<'_> {
         let (status, error) = self.verdict(answer, recipient);
         let fixed = match &self.route.leads_to {
             LeadsTo::Respond(fixed) if *answer == Answer::Fixed => Some(fixed),
-            LeadsTo::Respond(_) | LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Upstream(_) => None,
+            LeadsTo::Respond(_)
+            | LeadsTo::Nothing
+            | LeadsTo::Gateway
+            | LeadsTo::Forward
+            | LeadsTo::Upstream(_) => None,
         };
         let body = match fixed {
             Some(fixed) => Body { media_type: &fixed.content_type, text: Cow::Borrowed(&*fixed.body) },
@@ -122,31 +127,7 @@ impl Responder<'_> {
             writer.field(b"Connection", connection);
         }
         if let Some(error) = error {
-            writer.field_parts(b"Proxy-Status", [b"corsair; error=", error.token().as_bytes()]);
-            if error == Error::MethodNotAllowed {
-                writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-            } else if error == Error::MethodNotServed {
-                writer.field(b"Allow", self.route.methods.allow().as_bytes());
-            } else if let Answer::Limited(Limited::Rate { burst, retry_after, reset }) = *answer {
-                let mut number = itoa::Buffer::new();
-                writer.field(b"Retry-After", number.format(retry_after).as_bytes());
-                writer.field(b"RateLimit-Limit", number.format(burst).as_bytes());
-                writer.field(b"RateLimit-Remaining", b"0");
-                writer.field(b"RateLimit-Reset", number.format(reset).as_bytes());
-            } else if matches!(
-                error,
-                Error::ConnectionLimit
-                    | Error::VerificationsBusy
-                    | Error::MemoryLimit
-                    | Error::TooManyConnections
-                    | Error::RateLimited
-                    | Error::ConcurrencyLimited
-            ) {
-                // A place comes free within moments, or there are too few of them.
-                writer.field(b"Retry-After", b"1");
-            } else if let Some(challenge) = self.route.access.challenges.of(error) {
-                writer.field(b"WWW-Authenticate", challenge.as_bytes());
-            }
+            self.explain(answer, error, &mut writer);
         }
         if let Some(location) = fixed.and_then(|fixed| fixed.location.as_ref()) {
             writer.field(b"Location", location.as_bytes());
@@ -222,6 +203,46 @@ impl Responder<'_> {
         writer.finish().unwrap_or(0)
     }
 
+    /// Writes the word for an error, and how to do better.
+    fn explain(&self, answer: &Answer, error: Error, writer: &mut HeadWriter<'_>) {
+        writer.field_parts(b"Proxy-Status", [b"corsair; error=", error.token().as_bytes()]);
+        if error == Error::MethodNotAllowed {
+            writer.field(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        } else if error == Error::MethodNotServed {
+            writer.field(b"Allow", self.route.methods.allow().as_bytes());
+        } else if let Answer::Limited(Limited::Rate { burst, retry_after, reset }) = *answer {
+            let mut number = itoa::Buffer::new();
+            writer.field(b"Retry-After", number.format(retry_after).as_bytes());
+            writer.field(b"RateLimit-Limit", number.format(burst).as_bytes());
+            writer.field(b"RateLimit-Remaining", b"0");
+            writer.field(b"RateLimit-Reset", number.format(reset).as_bytes());
+        } else if matches!(
+            error,
+            Error::ConnectionLimit
+                | Error::VerificationsBusy
+                | Error::MemoryLimit
+                | Error::TooManyConnections
+                | Error::RateLimited
+                | Error::ConcurrencyLimited
+        ) {
+            // A place comes free within moments, or there are too few of them.
+            writer.field(b"Retry-After", b"1");
+        } else if let Some(challenge) = self.route.access.challenges.of(error) {
+            let is_proxys = error.status() == 407;
+            let name: &[u8] = if is_proxys { b"Proxy-Authenticate" } else { b"WWW-Authenticate" };
+            writer.field(name, challenge.as_bytes());
+        }
+    }
+
+    /// Writes the answer behind which a connection is a tunnel; its length. Nothing of it frames a body (RFC 9110 §9.3.6).
+    pub fn connected(&self, out: &mut [u8]) -> usize {
+        let mut writer = HeadWriter::new(out);
+        writer.status_line(200, b"Connection established");
+        self.date.write(&mut writer);
+        writer.lines(&self.identity.via);
+        writer.finish().unwrap_or_default()
+    }
+
     /// The status, and the error that it stands for, if it does.
     fn verdict(&self, answer: &Answer, recipient: Recipient<'_>) -> (u16, Option<Error>) {
         match (answer, recipient) {
@@ -234,7 +255,9 @@ impl Responder<'_> {
             (Answer::Healthcheck | Answer::Local(_), _) => (200, None),
             (Answer::Fixed, _) => match &self.route.leads_to {
                 LeadsTo::Respond(fixed) => (fixed.status, None),
-                LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Upstream(_) => (500, Some(Error::Internal)),
+                LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Forward | LeadsTo::Upstream(_) => {
+                    (500, Some(Error::Internal))
+                }
             },
             // With another method a 302 may become GET (RFC 9110 §15.4.3).
             (Answer::ToOwnOrigin(_), Recipient::Request(request, _))

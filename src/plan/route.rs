@@ -1,13 +1,16 @@
-//! Which part of corsair takes a request: gateway or one of the routes.
+//! Which part of corsair takes a request: forward proxy, gateway or one of the routes.
 
 use super::{
     action::Service,
     client::Client,
+    forward::ForwardTarget,
     local::Local,
     target::{Target, admit_target},
 };
 use crate::{
-    config::{Config, Cookies, Gateway, LeadsTo, Listener, RouteId, Routes, Taken, UpstreamId},
+    config::{
+        Config, Cookies, Gateway, LeadsTo, ListenAddress, Listener, RouteId, Routes, Taken, UpstreamId,
+    },
     cors::{CorsDecision, is_same_origin},
     error::Error,
     gateway::{self, GatewayRequest},
@@ -15,7 +18,7 @@ use crate::{
         fields::{FieldId, trim},
         head::{Method, Request},
         span::Span,
-        target::RequestTarget,
+        target::{RequestTarget, split_port},
     },
     routing::Rest,
     uri::{Scheme, TargetUrl},
@@ -34,6 +37,8 @@ pub(super) enum Found {
     Target,
     /// An upstream; what the prefix of the route leaves of the path, where that is all it gets.
     Upstream(UpstreamId, Option<Rest>),
+    /// What a request names to the forward proxy.
+    Forward(Box<ForwardTarget>),
 }
 
 /// The part that takes the request.
@@ -61,6 +66,16 @@ pub(super) fn route(
 ) -> Result<Taker, Error> {
     let host = authority.map_or(&b""[..], |authority| authority.of(request.bytes));
     let listener = config.listener(client.listener);
+    if matches!(target, RequestTarget::Absolute { .. } | RequestTarget::Authority)
+        && listener.forward
+        && config.forward.is_some()
+        && !(target != RequestTarget::Authority && is_own_name(host, config, listener))
+    {
+        // Whoever may use it is asked for no Host of ours: a page cannot name its target so.
+        let found = ForwardTarget::named(target, request.target(), host);
+        let found = found.map(|target| Found::Forward(Box::new(target)));
+        return Ok(Taker { service: Service::Forward, route: Routes::FORWARD, found, target: None });
+    }
     if listener.required_hosts.as_ref().is_some_and(|hosts| !hosts.admits(host)) {
         return Err(Error::HostNotAllowed);
     }
@@ -76,6 +91,23 @@ pub(super) fn route(
         Some(gateway) => beside_gateway(request, target, host, config, gateway, client),
         None => Ok(routed(request, target, host, config, listener)),
     }
+}
+
+/// Whether a URL is for what else is served on this listener, and not for the forward proxy beside it: its host is one of the
+/// names that the listener or a route has, and its port, where it names one, the listener's.
+fn is_own_name(authority: &[u8], config: &Config, listener: &Listener) -> bool {
+    let serves_others =
+        listener.gateway && config.gateway.is_some() || listener.routes && config.has_routes();
+    let own_port = match listener.address {
+        ListenAddress::Tcp(address) => Some(address.port()),
+        ListenAddress::Unix(_) => None,
+    };
+    let is_own_port = |port: &[u8]| {
+        str::from_utf8(port).is_ok_and(|port| port.parse().is_ok_and(|port| Some(port) == own_port))
+    };
+    serves_others
+        && listener.allow_hosts.names(authority)
+        && split_port(authority).is_some_and(|(_, port)| port.is_empty() || is_own_port(port))
 }
 
 /// The part that takes a request where there is a gateway, and perhaps routes beside it.
@@ -161,7 +193,7 @@ fn routed(
         LeadsTo::Respond(_) => {
             Taker { service: Service::Local, route, found: Ok(Found::Fixed), target: None }
         }
-        LeadsTo::Nothing | LeadsTo::Gateway => nowhere(Error::NoRoute),
+        LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Forward => nowhere(Error::NoRoute),
     }
 }
 
@@ -197,7 +229,7 @@ pub(super) fn admit(
             "a ws:// target takes WebSockets alone; write http:// or https:// for the rest",
         ));
     }
-    admit_target(gateway, &target.url).map(|_| ())
+    admit_target(&gateway.rules, gateway.parents.as_deref(), &target.url).map(|_| ())
 }
 
 /// Whether the target is of the origin of the page that asks, where such a page is sent there (rule 33 of [`gateway`]).

@@ -1,8 +1,8 @@
 //! A gateway's target on its way through redirects.
 
 use crate::{
-    access::NameVerdict,
-    config::{Cookies, Gateway, Parent, Redirects},
+    access::{NameVerdict, TargetRules},
+    config::{Cookies, Gateway, Parent, ParentProxies, Redirects},
     error::Error,
     gateway::{Form, Hop, HopMethod, Jar, Naming, next_hop, to_gateway_location},
     http1::{
@@ -71,22 +71,22 @@ pub(super) enum Redirected {
     Rewrite(String),
 }
 
-/// Whether the gateway may ask for a URL at all, and through which parent proxy it does so; where through none, its address
-/// is still to be judged.
+/// Whether a URL may be asked for at all under these rules, and through which parent proxy that is done; where through none,
+/// its address is still to be judged.
 ///
 /// # Errors
-/// Those of [`admit_name`](crate::access::TargetRules::admit_name), and through a parent of
-/// [`admit_unresolved`](crate::access::TargetRules::admit_unresolved).
+/// Those of [`admit_name`](TargetRules::admit_name), and through a parent of
+/// [`admit_unresolved`](TargetRules::admit_unresolved).
 pub fn admit_target<'a>(
-    gateway: &'a Gateway,
+    rules: &TargetRules,
+    parents: Option<&'a ParentProxies>,
     url: &TargetUrl,
 ) -> Result<(NameVerdict, Option<&'a Parent>), Error> {
     let (host, port) = (url.host(), url.port());
-    let verdict = gateway.rules.admit_name(host, port)?;
-    let parents = gateway.parents.as_ref();
+    let verdict = rules.admit_name(host, port)?;
     let parent = parents.and_then(|parents| parents.of_destination(url.scheme(), host, port));
     if parent.is_some() {
-        gateway.rules.admit_unresolved(verdict, host, port)?;
+        rules.admit_unresolved(verdict, host, port)?;
     }
     Ok((verdict, parent))
 }

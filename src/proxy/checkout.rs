@@ -16,22 +16,24 @@ use tokio::time::{Instant, sleep};
 use super::{
     core::Core,
     relay::ClientSide,
-    snapshot::{Group, Snapshot},
+    snapshot::{Group, Party, Snapshot},
     tell,
     wait::{Taken, Wait},
 };
 use crate::{
-    config::{Endpoint, Place, Route, Upstream, UpstreamId},
+    access::TargetRules,
+    config::{Endpoint, Forward, Gateway, ParentProxies, Place, Route, Upstream, UpstreamId},
     error::Error,
     net::{Peer, QueueTime, timer::Timer},
     observe::metrics::{Connections, PoolResult},
-    plan::{self, Destination, Exchange, Target},
+    plan::{self, Destination, Exchange, ForwardTarget, Target},
+    tls::ClientTls,
     trust::Source,
     upstream::{
         BoundLeases, Lease, OpenConnection, Through, UnderWay,
         connector::{self, Nearness, Opener, OpeningTimes, Remote},
     },
-    uri::{Scheme, TargetHost},
+    uri::{Scheme, TargetHost, TargetUrl},
 };
 
 /// How long each time to wait for a descriptor that others give up, before it is an error that there is none.
@@ -74,7 +76,7 @@ pub(crate) struct Checkout<'a, 'b> {
 /// A connection, and which server of the upstream is at its other end: its place among them, and itself.
 pub(crate) struct Connected<'a> {
     pub(crate) lease: Lease,
-    /// Nothing for a gateway's target.
+    /// Nothing for a target that a client has chosen.
     pub(crate) server: Option<(usize, &'a Endpoint)>,
     /// It serves this client alone.
     pub(crate) bound: bool,
@@ -99,8 +101,48 @@ pub(crate) fn bound_name<'n>(upstream: &Upstream, server: &'n Endpoint, source: 
     }
 }
 
+/// What a client has chosen to ask, and what the operator says of that.
+struct Chosen<'a, 't> {
+    rules: &'a TargetRules,
+    parents: Option<&'a ParentProxies>,
+    url: &'t TargetUrl,
+    /// The name under which connections there are kept.
+    key: &'t str,
+    /// How TLS is spoken with it; `None` where that is up to the client.
+    tls: Option<&'a ClientTls>,
+    party: Party,
+    /// The lines that a parent gets with CONNECT.
+    said: &'t [u8],
+}
+
+impl<'a, 't> Chosen<'a, 't> {
+    fn of_gateway(gateway: &'a Gateway, target: &'t Target) -> Self {
+        Self {
+            rules: &gateway.rules,
+            parents: gateway.parents.as_deref(),
+            url: &target.url,
+            key: target.url.origin(),
+            tls: Some(&gateway.tls),
+            party: Party::GatewayTargets,
+            said: &[],
+        }
+    }
+
+    fn of_forward(forward: &'a Forward, target: &'t ForwardTarget) -> Self {
+        Self {
+            rules: &forward.rules,
+            parents: forward.parents.as_deref(),
+            url: target.url(),
+            key: target.key(),
+            tls: None,
+            party: Party::ForwardTargets,
+            said: &[],
+        }
+    }
+}
+
 impl<'a> Connected<'a> {
-    /// The server; nothing for a gateway's target.
+    /// The server; nothing for a target that a client has chosen.
     pub(crate) fn endpoint(&self) -> Option<&'a Endpoint> {
         self.server.map(|(_, endpoint)| endpoint)
     }
@@ -119,36 +161,61 @@ impl<'a> Checkout<'a, '_> {
         timer: &mut Timer,
     ) -> Result<Connected<'a>, Error> {
         match &exchange.destination {
-            Destination::Target(target) => self.take_to_target(target, exchange.upgrade, client, timer).await,
+            Destination::Target(target) => {
+                let gateway = self.snapshot.config.gateway.as_ref().ok_or(Error::Internal)?;
+                let chosen = Chosen::of_gateway(gateway, target);
+                self.take_to_chosen(chosen, exchange.upgrade, client, timer).await
+            }
+            Destination::Forward(target) => {
+                let forward = self.snapshot.config.forward.as_ref().ok_or(Error::Internal)?;
+                let chosen = Chosen::of_forward(forward, target);
+                self.take_to_chosen(chosen, exchange.upgrade, client, timer).await
+            }
             Destination::Upstream(upstream) => {
                 self.take_to_upstream(*upstream, exchange.upgrade, client, timer).await
             }
         }
     }
 
-    async fn take_to_target(
+    /// A new connection for a tunnel to a target of the forward proxy; `said` are the lines that a parent gets with CONNECT.
+    ///
+    /// # Errors
+    /// Those of [`take`](Self::take).
+    pub(crate) async fn take_for_tunnel<'t>(
         &mut self,
-        target: &Target,
+        target: &'t ForwardTarget,
+        said: &'t [u8],
+        client: &mut ClientSide<'_>,
+        timer: &mut Timer,
+    ) -> Result<Connected<'a>, Error> {
+        self.fresh_only = true;
+        let forward = self.snapshot.config.forward.as_ref().ok_or(Error::Internal)?;
+        let chosen = Chosen { said, ..Chosen::of_forward(forward, target) };
+        self.take_to_chosen(chosen, false, client, timer).await
+    }
+
+    async fn take_to_chosen(
+        &mut self,
+        chosen: Chosen<'a, '_>,
         upgrade: bool,
         client: &mut ClientSide<'_>,
         timer: &mut Timer,
     ) -> Result<Connected<'a>, Error> {
-        let gateway = self.snapshot.config.gateway.as_ref().ok_or(Error::Internal)?;
-        let url = &target.url;
-        let (verdict, parent) = plan::admit_target(gateway, url)?;
+        let Chosen { rules, parents, url, key, tls, party, said } = chosen;
+        let (verdict, parent) = plan::admit_target(rules, parents, url)?;
         let through = parent.map(|parent| Through::new(parent, url.scheme(), upgrade));
         self.fresh_only |= through.is_some_and(Through::is_for_one);
         let snapshot = self.snapshot;
         let connected = |lease, bound| {
-            let connection = snapshot.server_tally(None, 0).in_use();
+            let connection = snapshot.server_tally(party, 0).in_use();
             let in_use = InUse { _connection: connection, _request: None };
             Connected { lease, server: None, bound, through, in_use }
         };
         let admits = |ip, nearness| match (through, nearness) {
             // The address is that of the parent, which the operator has chosen.
             (Some(_), _) => true,
-            (None, Nearness::Unknown) => gateway.rules.admit_address(verdict, ip, url.port()),
-            (None, Nearness::Own) => gateway.rules.admit_own_address(verdict, ip, url.port()),
+            (None, Nearness::Unknown) => rules.admit_address(verdict, ip, url.port()),
+            (None, Nearness::Own) => rules.admit_own_address(verdict, ip, url.port()),
         };
         let name = match url.host() {
             TargetHost::Name(name) if through.is_none() => Some(name),
@@ -156,26 +223,26 @@ impl<'a> Checkout<'a, '_> {
         };
         let is_known = self.still_has(name);
         let admits_again = |ip| admits(ip, Nearness::Unknown) && is_known(ip);
-        let key = Through::key(through, url.origin());
-        if let Some(lease) = self.bound(None, &key, admits_again) {
+        let key = Through::key(through, key);
+        if let Some(lease) = self.bound(party, &key, admits_again) {
             return Ok(connected(lease, true));
         }
-        if let Some(lease) = self.pooled(None, &key, admits_again) {
+        if let Some(lease) = self.pooled(party, &key, admits_again) {
             return Ok(connected(lease, false));
         }
-        let tls = match url.scheme() {
-            Scheme::Http => None,
-            Scheme::Https => {
+        let tls = match (tls, url.scheme()) {
+            (None, _) | (_, Scheme::Http) => None,
+            (Some(tls), Scheme::Https) => {
                 let name = match url.host() {
                     TargetHost::Ip(ip) => ServerName::from(ip),
                     TargetHost::Name(name) => ServerName::try_from(name.trim_end_matches('.').to_owned())
                         .map_err(|_| Error::TlsProtocol)?,
                 };
-                Some((Arc::clone(gateway.tls.config()), name))
+                Some((Arc::clone(tls.config()), name))
             }
         };
         let place = Place::Port(url.host(), url.port());
-        let remote = Remote { place, through, tls, limits: &self.route.limits, header: Box::default() };
+        let remote = Remote { place, through, tls, limits: &self.route.limits, header: Box::default(), said };
         let opened = self.open(remote, admits, client, timer).await;
         let told = |error: &Error| tell::failed_attempt(url.origin(), *error, self.attempts + self.opened);
         Ok(connected(opened.inspect_err(told)?, false))
@@ -193,7 +260,7 @@ impl<'a> Checkout<'a, '_> {
         let Group { servers, balance, .. } = group;
         let snapshot = self.snapshot;
         let connected = |lease, index: usize, bound, request| {
-            let connection = snapshot.server_tally(Some(id), index).in_use();
+            let connection = snapshot.server_tally(Party::Upstream(id), index).in_use();
             let in_use = InUse { _connection: connection, _request: request };
             let server = &servers.endpoints()[index];
             let through = Through::to_server(upstream, server, upgrade);
@@ -248,7 +315,7 @@ impl<'a> Checkout<'a, '_> {
                 Err(error) => error,
             };
             if !error.client_is_gone() {
-                snapshot.server_tally(Some(id), index).counters().failed();
+                snapshot.server_tally(Party::Upstream(id), index).counters().failed();
             }
             tell::failed_attempt(&server.shown, error, self.attempts + self.opened);
             let now = Instant::now();
@@ -279,7 +346,7 @@ impl<'a> Checkout<'a, '_> {
         let mut servers = snapshot.group(id).servers.endpoints().iter().enumerate();
         servers.find_map(|(index, server)| {
             let name = bound_name(upstream, server, self.source.0);
-            Some((index, self.bound(Some(id), &name, self.leads_to(upstream, server))?))
+            Some((index, self.bound(Party::Upstream(id), &name, self.leads_to(upstream, server))?))
         })
     }
 
@@ -306,25 +373,20 @@ impl<'a> Checkout<'a, '_> {
     }
 
     /// The connection on which this client has logged in before.
-    fn bound(
-        &mut self,
-        upstream: Option<UpstreamId>,
-        key: &str,
-        admits: impl Fn(IpAddr) -> bool,
-    ) -> Option<Lease> {
+    fn bound(&mut self, party: Party, key: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Lease> {
         if self.bound.is_empty() {
             return None;
         }
         // Taken in any case: one that failed is not kept.
         let lease = self.bound.take(key, admits).filter(|_| !self.fresh_only)?;
-        self.snapshot.upstream_counters(upstream).pool_reuse(PoolResult::Reused);
+        self.snapshot.upstream_counters(party).pool_reuse(PoolResult::Reused);
         Some(lease)
     }
 
     /// An idle connection of this worker to a server.
     fn pooled_to(&self, upstream: UpstreamId, server: &Endpoint) -> Option<Lease> {
         let admits = self.leads_to(self.snapshot.config.upstream(upstream), server);
-        self.pooled(Some(upstream), &server.key, admits)
+        self.pooled(Party::Upstream(upstream), &server.key, admits)
     }
 
     /// Whether an address is one that a server's name has by now; a parent proxy has addresses of its own.
@@ -342,12 +404,7 @@ impl<'a> Checkout<'a, '_> {
         move |address| name.is_none_or(|name| core.resolver().still_has(name, address))
     }
 
-    fn pooled(
-        &self,
-        upstream: Option<UpstreamId>,
-        key: &str,
-        admits: impl Fn(IpAddr) -> bool,
-    ) -> Option<Lease> {
+    fn pooled(&self, party: Party, key: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Lease> {
         if self.fresh_only {
             return None;
         }
@@ -355,7 +412,7 @@ impl<'a> Checkout<'a, '_> {
             Peer::Ip(address) => admits(address.ip()),
             Peer::Unix(_) => true,
         });
-        let counters = self.snapshot.upstream_counters(upstream);
+        let counters = self.snapshot.upstream_counters(party);
         counters.pool_reuse(if found.is_some() { PoolResult::Reused } else { PoolResult::New });
         found
     }

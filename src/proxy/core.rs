@@ -10,7 +10,7 @@ use super::{
     clock::Clock,
     counting_servers::CountingServers,
     idle::IdleConnections,
-    snapshot::{Published, Snapshot, Snapshots, gateway_idle},
+    snapshot::{Published, Snapshot, Snapshots, target_idle},
     verifications::Verifications,
 };
 use crate::{
@@ -215,8 +215,8 @@ pub fn idle_connections(config: &Config) -> usize {
     let workers = config.process.workers.get();
     let most = config.process.max_connections.div_ceil(workers);
     let of_upstreams = config.upstreams.iter().map(|upstream| upstream.pool.max_idle.div_ceil(workers));
-    let of_gateway = config.gateway.as_ref().map(|_| gateway_idle(config).per_endpoint);
-    of_upstreams.chain(of_gateway).max().unwrap_or_default().saturating_mul(2).min(most)
+    let of_targets = config.reaches_chosen_targets().then(|| target_idle(config).per_endpoint);
+    of_upstreams.chain(of_targets).max().unwrap_or_default().saturating_mul(2).min(most)
 }
 
 /// What a rewritten head may be longer than the one it was made from: our own fields, echoed lists.

@@ -22,7 +22,7 @@ use super::{
     outcome::Outcome,
     patience::{Elsewhere, Patience, Waited, pay},
     relay::{self, ClientSide, Declining, Ended, ExchangeState, HeadArrived, UpstreamSide},
-    snapshot::{Snapshot, gateway_idle},
+    snapshot::{Party, Snapshot, target_idle},
     tell,
 };
 use crate::{
@@ -95,6 +95,14 @@ pub(crate) struct TunnelEnds {
     _in_use: InUse,
 }
 
+impl TunnelEnds {
+    /// Those of a connection, behind which the upstream has sent so much.
+    pub(crate) fn of(connected: Connected<'_>, from_upstream: Option<Buffer>) -> Box<Self> {
+        let Connected { lease, in_use, .. } = connected;
+        Box::new(Self { lease, from_upstream, _in_use: in_use })
+    }
+}
+
 /// How one attempt ended.
 enum Attempt {
     Done(After),
@@ -150,7 +158,9 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
             Step::Again => {
                 job.core.counters.retry();
                 if job.outcome.reused == Some(true) && matches!(end, AttemptEnd::Failed { .. }) {
-                    job.snapshot.upstream_counters(upstream(exchange)).pool_reuse(PoolResult::Stale);
+                    job.snapshot
+                        .upstream_counters(Party::of(&exchange.destination))
+                        .pool_reuse(PoolResult::Stale);
                 }
             }
             Step::Fail(error) => return job.failed(error),
@@ -246,9 +256,7 @@ impl<'a> Job<'a> {
             }
             (Ok(Ended::Switch), ..) => {
                 self.outcome.status = 101;
-                let lease = connected.lease;
-                let in_use = connected.in_use;
-                Attempt::Tunnel(Box::new(TunnelEnds { lease, from_upstream: leftover, _in_use: in_use }))
+                Attempt::Tunnel(TunnelEnds::of(connected, leftover))
             }
             (Ok(_), _, Some(response)) => {
                 Attempt::Done(self.completed(exchange, connected, clean, &response))
@@ -337,13 +345,13 @@ impl<'a> Job<'a> {
     fn servers(&self, exchange: &Exchange) -> Option<&'a Servers> {
         match exchange.destination {
             Destination::Upstream(upstream) => Some(&self.snapshot.group(upstream).servers),
-            Destination::Target(_) => None,
+            Destination::Target(_) | Destination::Forward(_) => None,
         }
     }
 
     /// What is counted of the server that the exchange goes to.
     fn tally(&self, exchange: &Exchange, server: Option<(usize, &Endpoint)>) -> &'a ServerTally {
-        self.snapshot.server_tally(upstream(exchange), server.map_or(0, |(index, _)| index))
+        self.snapshot.server_tally(Party::of(&exchange.destination), server.map_or(0, |(index, _)| index))
     }
 
     /// A connection to where the exchange goes now.
@@ -407,7 +415,11 @@ impl<'a> Job<'a> {
         let (endpoint, chosen, limits) = match (&exchange.destination, connected.endpoint()) {
             (Destination::Target(target), _) => {
                 key_of_target = Through::key(connected.through, target.url.origin());
-                (&*key_of_target, true, gateway_idle(&self.snapshot.config))
+                (&*key_of_target, true, target_idle(&self.snapshot.config))
+            }
+            (Destination::Forward(target), _) => {
+                key_of_target = Through::key(connected.through, target.key());
+                (&*key_of_target, true, target_idle(&self.snapshot.config))
             }
             (Destination::Upstream(id), Some(server)) => {
                 let upstream = self.snapshot.config.upstream(*id);
@@ -504,6 +516,10 @@ impl<'a> Job<'a> {
                 let gateway = self.snapshot.config.gateway.as_ref().ok_or(Error::Internal)?;
                 let onward = Onward::to_target(target, &gateway.set_headers, self.plan.framing);
                 (Onward { edits: target.edits(gateway), ..onward }, target.url.authority())
+            }
+            (Destination::Forward(target), _) => {
+                let onward = Onward::to_forwarded(target, exchange, request, self.plan.framing);
+                (onward, target.url().authority())
             }
             (Destination::Upstream(_), Some(server)) => {
                 let framing = self.plan.framing;
@@ -644,11 +660,11 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The upstream that the exchange goes to; nothing for a target of the gateway.
+/// The upstream that the exchange goes to; nothing for a target.
 const fn upstream(exchange: &Exchange) -> Option<UpstreamId> {
     match exchange.destination {
         Destination::Upstream(upstream) => Some(upstream),
-        Destination::Target(_) => None,
+        Destination::Target(_) | Destination::Forward(_) => None,
     }
 }
 
@@ -657,6 +673,7 @@ fn shown<'e>(exchange: &'e Exchange, server: Option<&'e Endpoint>) -> &'e str {
     match (server, &exchange.destination) {
         (Some(server), _) => &server.shown,
         (None, Destination::Target(target)) => target.url.origin(),
+        (None, Destination::Forward(target)) => target.url().origin(),
         (None, Destination::Upstream(_)) => "",
     }
 }

@@ -193,7 +193,9 @@ impl Limiting<'_> {
         let request = Request { bytes: inbound.all(), head };
         let person = |tell: &mut dyn FnMut(&[u8])| {
             let tables = route.access.ids().iter();
-            tables.for_each(|id| admission::person(config.access(*id), request, self.shown, tell));
+            tables.for_each(|id| {
+                admission::person(config.access(*id), request, self.shown, self.plan.audience(), tell);
+            });
         };
         // The address of a balancer that names no client is not the client's.
         let address = self.plan.asker.address.filter(|_| !self.client.anonymous);

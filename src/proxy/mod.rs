@@ -28,7 +28,7 @@
 //! | 17 | A client that takes nothing is cut after a time | experience | `limits::a_client_that_takes_nothing_is_cut_after_timeout_send`, `regression::a_tls_client_that_stops_reading_is_cut_after_send` |
 //! | 18 | What has come leaves, and is not held back for what has not | experience | `bodies::a_head_arrives_before_its_body`, `bodies::an_event_arrives_while_the_next_one_is_held_back`, `splice::what_has_come_is_not_held_back_for_what_has_not` |
 //! | 19 | Nothing more is read from one side than the other has taken, but for a bounded amount | experience | `process::a_client_that_does_not_read_stops_the_upstream` |
-//! | 20 | There is a tunnel only behind a 101 that was asked for; what came behind either head belongs to it | RFC 9110 §7.8 | `websocket::a_101_for_another_protocol_is_a_502`, `websocket::bytes_sent_behind_the_request_belong_to_the_tunnel`, `websocket::bytes_sent_behind_the_101_belong_to_the_tunnel` |
+//! | 20 | There is a tunnel only behind a 101 that was asked for, or a connection that a CONNECT asked for; what came behind either head belongs to it | RFC 9110 §7.8, §9.3.6 | `websocket::a_101_for_another_protocol_is_a_502`, `websocket::bytes_sent_behind_the_request_belong_to_the_tunnel`, `websocket::bytes_sent_behind_the_101_belong_to_the_tunnel`, `forward::a_tunnel_carries_bytes_both_ways_what_came_early_first_and_passes_a_half_close_on` |
 //! | 21 | In a tunnel a half-close passes on, and the other direction lives | RFC 9112 §9.6 | `websocket::a_half_close_is_passed_on_and_the_other_direction_lives` |
 //! | 22 | But for a bounded time, which counts from that end and not from the last byte | experience | `regression::a_half_closed_tunnel_has_its_time_from_the_end_not_from_the_last_byte` |
 //! | 23 | One clock watches both directions of a tunnel, and neither the times of a body nor those between requests apply | experience | `proxy::relay::tunnel::tests::movement_in_either_direction_keeps_it_open`, `websocket::an_idle_tunnel_outlives_the_other_timeouts_and_ends_by_its_own` |
@@ -78,6 +78,8 @@ mod checkout;
 mod patience;
 
 mod exchange;
+
+mod connect;
 
 mod request;
 

@@ -7,7 +7,13 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{core::Core, names::Naming, outcome::Outcome, snapshot::Snapshot, why};
+use super::{
+    core::Core,
+    names::Naming,
+    outcome::Outcome,
+    snapshot::{Party, Snapshot},
+    why,
+};
 use crate::{
     admission::Admission,
     config::{Obstacle, RouteId, Routes, SecretNames},
@@ -51,7 +57,7 @@ impl<'a> Cells<'a> {
         Self {
             route: snapshot.route_counters(id),
             policy: snapshot.policy_counters(route.policy),
-            upstream: snapshot.upstream_counters(route.leads_to.upstream()),
+            upstream: snapshot.upstream_counters(Party::of_route(&route.leads_to)),
         }
     }
 }
@@ -102,7 +108,7 @@ impl Finished<'_> {
                 &made_id
             }
         };
-        let is_cors = plan.cors != CorsDecision::NotCors;
+        let is_cors = !matches!(plan.cors, CorsDecision::NotCors | CorsDecision::Exempt);
         let handshake = self.client.handshake.as_deref();
         log.log(&Record {
             time: ended.checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
@@ -130,6 +136,7 @@ impl Finished<'_> {
             service: match plan.service {
                 Service::Local => "",
                 Service::Gateway => "gateway",
+                Service::Forward => "forward",
                 Service::Reverse => "routes",
             },
             route: names.route,
@@ -171,6 +178,10 @@ pub(crate) fn note_refusal(
     outcome: &Outcome,
     request: Request<'_>,
 ) {
+    // Nobody here keeps a page from what it asks for there.
+    if plan.service == Service::Forward {
+        return;
+    }
     let refused = |obstacle| refused(snapshot, client, plan, obstacle, request);
     match (plan.cors.reason(), outcome.error) {
         (Some(reason), _) => core.counters.refusals.add(&refused(Obstacle::Policy(reason))),

@@ -9,6 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    connect::Connect,
     connection::{After, Connection, responder},
     core::Core,
     exchange::{Exchanged, Job, TunnelEnds, exchange},
@@ -34,8 +35,8 @@ use crate::{
     net::{buffer::Buffer, timer::Timer},
     observe::metrics::{Leg, PolicyCounters, RouteCounters, UpstreamCounters},
     plan::{
-        self, Action, Answer, Destination, Exchange, Local, Plan, Recipient, affinity, request_body_limits,
-        rewrite::Forwarding,
+        self, Action, Answer, Destination, Exchange, ForwardTarget, Local, Plan, Recipient, affinity,
+        request_body_limits, rewrite::Forwarding,
     },
 };
 
@@ -142,6 +143,8 @@ async fn request(
         Action::Respond(Answer::Local(local)) => Ended::Answered(Box::pin(turn.tell(local)).await),
         Action::Respond(answer) => Ended::Answered(turn.respond(answer).await),
         Action::Exchange(mut exchange) => pin!(turn.exchange(&mut exchange)).await,
+        // Boxed: few requests are one, and each would hold its room.
+        Action::Connect(target) => Box::pin(turn.connect(&target)).await,
     };
     let after = match ended {
         Ended::Answered(after) => {
@@ -177,11 +180,11 @@ async fn verified(
     (inbound, head): (&RefCell<Buffer>, &RequestHead),
     action: Action,
 ) -> Action {
-    let config = &snapshot.config;
+    let (config, audience) = (&snapshot.config, plan.audience());
     let table = config.route(plan.route).access.ids().get(usize::from(at)).map(|id| config.access(*id));
     let attempt = table.and_then(|table| {
         let inbound = inbound.borrow();
-        admission::attempt(&table.way, Request { bytes: inbound.all(), head })
+        admission::attempt(&table.way, Request { bytes: inbound.all(), head }, audience)
     });
     let client = plan.asker.address.map(|address| address.ip());
     let is_right = match attempt {
@@ -190,7 +193,7 @@ async fn verified(
     };
     let (admission, action) = match is_right {
         Ok(true) => (Admission::Admitted, action),
-        Ok(false) => (Admission::Refused(at), Action::Respond(Answer::Fault(Error::CredentialsRefused))),
+        Ok(false) => (Admission::Refused(at), Action::Respond(Answer::Fault(audience.refused()))),
         Err(_) => (Admission::Failed(at), Action::Respond(Answer::Fault(Error::VerificationsBusy))),
     };
     plan.admission = admission;
@@ -315,7 +318,7 @@ impl Turn<'_, '_> {
         // Asked of the kernel only where it is told on.
         let is_told = match planned.destination {
             Destination::Upstream(id) => self.snapshot.config.upstream(id).proxy_protocol.is_some(),
-            Destination::Target(_) => false,
+            Destination::Target(_) | Destination::Forward(_) => false,
         };
         let own = stream.tcp_ref().filter(|_| is_told).and_then(|tcp| tcp.local_addr().ok());
         let limits = request_body_limits(&self.route.limits);
@@ -332,7 +335,7 @@ impl Turn<'_, '_> {
                 let inbound = self.inbound.borrow();
                 affinity(rule, &self.plan.asker, Request { bytes: inbound.all(), head: self.head })
             }
-            Destination::Target(_) => None,
+            Destination::Target(_) | Destination::Forward(_) => None,
         };
         let mut job = Job {
             core: &core,
@@ -378,6 +381,31 @@ impl Turn<'_, '_> {
                 self.settled(after)
             }
         })
+    }
+
+    /// Connects to where a CONNECT leads.
+    async fn connect(&mut self, target: &ForwardTarget) -> Ended {
+        let core = Rc::clone(&self.connection.core);
+        let Connection { stream, timer, bound, .. } = &mut *self.connection;
+        let connect = Connect {
+            core: &core,
+            snapshot: self.snapshot,
+            route: self.route,
+            plan: &self.plan,
+            head: self.head,
+            inbound: self.inbound,
+            bound,
+            outcome: &mut self.outcome,
+        };
+        match connect.to(target, stream, timer).await {
+            Ok(ends) => Ended::Switched(ends),
+            Err(error) if error.client_is_gone() => {
+                self.outcome.error = Some(error);
+                self.outcome.status = error.status();
+                Ended::Answered(After::Reset)
+            }
+            Err(error) => Ended::Answered(self.respond(Answer::Fault(error)).await),
+        }
     }
 
     /// What becomes of the connection, now that it is known what else has come: to close it with unread input would

@@ -20,11 +20,12 @@ use tokio::time::Instant;
 use super::verifications::Verifications;
 use crate::{
     admission::Admission,
-    config::{Config, Endpoint, LimitId, PolicyId, RouteId, Routes, Upstream, UpstreamId},
+    config::{Config, Endpoint, LeadsTo, LimitId, PolicyId, RouteId, Routes, Upstream, UpstreamId},
     observe::metrics::{
         AccessCounters, AccessResult, LimitCounters, PolicyCounters, RouteCounters, ServerTally,
         UpstreamCounters, WorkerCounters,
     },
+    plan::Destination,
     upstream::{
         Balance, Queue, RetryBudget, Servers,
         pool::{IdleLimits, Pool},
@@ -125,6 +126,8 @@ pub struct Snapshot {
     groups: Box<[Rc<Group>]>,
     /// What is counted of the targets of the gateway.
     targets: Counted,
+    /// What is counted of those of the forward proxy, where there is one.
+    forwarded: Option<Counted>,
     /// What is counted of routes, in their order.
     routes: Box<[Arc<RouteCounters>]>,
     /// What is counted of policies, in their order.
@@ -170,9 +173,41 @@ impl Counted {
         Self { upstream: counters.upstream(&upstream.name), servers: servers.collect() }
     }
 
-    fn of_targets(counters: &WorkerCounters) -> Self {
-        let name = Routes::GATEWAY_NAME;
+    fn of_targets(name: &str, counters: &WorkerCounters) -> Self {
         Self { upstream: counters.upstream(name), servers: [counters.server(name, name)].into() }
+    }
+}
+
+/// With whom connections and exchanges are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// An upstream.
+    Upstream(UpstreamId),
+    /// The targets of the gateway.
+    GatewayTargets,
+    /// Those of the forward proxy.
+    ForwardTargets,
+}
+
+impl Party {
+    /// Whom a route leads to; that of what leads to nobody is never asked for.
+    #[must_use]
+    pub const fn of_route(leads_to: &LeadsTo) -> Self {
+        match leads_to {
+            LeadsTo::Upstream(id) => Self::Upstream(*id),
+            LeadsTo::Forward => Self::ForwardTargets,
+            LeadsTo::Gateway | LeadsTo::Nothing | LeadsTo::Respond(_) => Self::GatewayTargets,
+        }
+    }
+
+    /// Whom an exchange goes to.
+    #[must_use]
+    pub const fn of(destination: &Destination) -> Self {
+        match destination {
+            Destination::Upstream(id) => Self::Upstream(*id),
+            Destination::Target(_) => Self::GatewayTargets,
+            Destination::Forward(_) => Self::ForwardTargets,
+        }
     }
 }
 
@@ -205,7 +240,8 @@ impl Snapshot {
         });
         Rc::new(Self {
             groups: groups.collect(),
-            targets: Counted::of_targets(counters),
+            targets: Counted::of_targets(Routes::GATEWAY_NAME, counters),
+            forwarded: config.forward.as_ref().map(|_| Counted::of_targets(Routes::FORWARD_NAME, counters)),
             routes: config.routes.iter().map(|route| counters.route(&route.name)).collect(),
             access: config.access_tables().map(|table| counters.access(&table.name)).collect(),
             limits: config.limit_tables().iter().map(|limit| counters.limit(&limit.name)).collect(),
@@ -282,20 +318,24 @@ impl Snapshot {
         }
     }
 
-    /// What is counted of an upstream; without one, of the targets of the gateway.
+    /// What is counted of an upstream, or of targets.
     #[must_use]
-    pub fn upstream_counters(&self, upstream: Option<UpstreamId>) -> &Arc<UpstreamCounters> {
-        &self.counted(upstream).upstream
+    pub fn upstream_counters(&self, party: Party) -> &Arc<UpstreamCounters> {
+        &self.counted(party).upstream
     }
 
-    /// What is counted of a server by its place; without an upstream, of the targets of the gateway.
+    /// What is counted of a server by its place; targets have one place.
     #[must_use]
-    pub fn server_tally(&self, upstream: Option<UpstreamId>, server: usize) -> &ServerTally {
-        &self.counted(upstream).servers[server]
+    pub fn server_tally(&self, party: Party, server: usize) -> &ServerTally {
+        &self.counted(party).servers[server]
     }
 
-    fn counted(&self, upstream: Option<UpstreamId>) -> &Counted {
-        upstream.map_or(&self.targets, |id| &self.group(id).counted)
+    fn counted(&self, party: Party) -> &Counted {
+        match party {
+            Party::Upstream(id) => &self.group(id).counted,
+            Party::GatewayTargets => &self.targets,
+            Party::ForwardTargets => self.forwarded.as_ref().unwrap_or(&self.targets),
+        }
     }
 }
 
@@ -343,15 +383,15 @@ impl Snapshots {
     }
 }
 
-/// What is kept of connections to targets of the gateway that no request uses.
+/// What is kept of connections to targets of the gateway and of the forward proxy that no request uses.
 #[must_use]
-pub fn gateway_idle(config: &Config) -> IdleLimits {
+pub fn target_idle(config: &Config) -> IdleLimits {
     let workers = config.process.workers.get();
     let most = config.process.max_connections.div_ceil(workers);
-    IdleLimits { per_endpoint: GATEWAY_IDLE.div_ceil(workers).min(most), idle: GATEWAY_IDLE_TIMEOUT }
+    IdleLimits { per_endpoint: TARGET_IDLE.div_ceil(workers).min(most), idle: TARGET_IDLE_TIMEOUT }
 }
 
-/// Idle connections kept for each origin that a gateway's targets are on, over all workers.
-const GATEWAY_IDLE: usize = 1024;
+/// Idle connections kept for each origin that targets are on, over all workers.
+const TARGET_IDLE: usize = 1024;
 /// How long one is kept, unless its server announces less.
-const GATEWAY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const TARGET_IDLE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -76,7 +76,9 @@ fn tell_decision(request: Request<'_>, plan: &Plan, action: &Action, config: &Co
         Action::Exchange(exchange) => match &exchange.destination {
             Destination::Upstream(id) => config.upstream(*id).name.to_string(),
             Destination::Target(target) => target.url.origin().to_owned(),
+            Destination::Forward(target) => target.url().origin().to_owned(),
         },
+        Action::Connect(target) => format!("a tunnel to {}", target.url().authority()),
     };
     let name =
         if plan.route == Routes::NOTHING || route.leads_to == LeadsTo::Nothing { "-" } else { &*route.name };
@@ -86,7 +88,7 @@ fn tell_decision(request: Request<'_>, plan: &Plan, action: &Action, config: &Co
         target = %shown(request.target(), config),
         route = name,
         policy = config.policy_name(route.policy),
-        cors = if plan.cors == CorsDecision::NotCors { "-" } else { plan.cors.result() },
+        cors = if matches!(plan.cors, CorsDecision::NotCors | CorsDecision::Exempt) { "-" } else { plan.cors.result() },
         destination,
         "decided"
     );

@@ -111,10 +111,16 @@ fn listens(config: &Config, addresses: &[ListenAddress]) -> String {
 }
 
 fn mode_line(config: &Config) -> String {
-    match (&config.gateway, config.has_routes()) {
+    let of_others = match (&config.gateway, config.has_routes()) {
         (Some(gateway), true) => format!("{}; the rest: {}", gateway_line(gateway), reverse(config)),
         (Some(gateway), false) => gateway_line(gateway),
-        (None, _) => reverse(config),
+        (None, true) => reverse(config),
+        (None, false) => String::new(),
+    };
+    match &config.forward {
+        Some(forward) if of_others.is_empty() => forward.describe(),
+        Some(forward) => format!("{}; {of_others}", forward.describe()),
+        None => of_others,
     }
 }
 
@@ -126,7 +132,7 @@ fn reverse(config: &Config) -> String {
         let shown = config.routes.typed().take(MAX_SHOWN).map(|route| match &route.leads_to {
             LeadsTo::Upstream(upstream) => format!("{} to {}", route.name, config.upstream(*upstream).name),
             LeadsTo::Respond(respond) => format!("{} answers {}", route.name, respond.status),
-            LeadsTo::Nothing | LeadsTo::Gateway => route.name.to_string(),
+            LeadsTo::Nothing | LeadsTo::Gateway | LeadsTo::Forward => route.name.to_string(),
         });
         let shown = shown.collect::<Vec<_>>().join(", ");
         let more = if count > MAX_SHOWN { ", …" } else { "" };
@@ -158,6 +164,8 @@ fn gateway_line(gateway: &Gateway) -> String {
 
 /// A curl that gets an answer: fields that are asked for are given, and an address that can be connected to.
 fn command(config: &Config, listener: &Listener, address: &ListenAddress) -> String {
+    let is_forward_alone =
+        config.forward.is_some() && listener.forward && config.gateway.is_none() && !config.has_routes();
     let target = match &config.gateway {
         None => "/",
         // A list says which targets are allowed, not which of them answers.
@@ -172,6 +180,13 @@ fn command(config: &Config, listener: &Listener, address: &ListenAddress) -> Str
     let header = if wants_header(config, listener, address) { "--haproxy-protocol " } else { "" };
     let scheme = if listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
     let url = format!("{}://{authority}{target}", scheme.as_str());
+    if is_forward_alone {
+        let (proxy, insecure) = (
+            quoted(&format!("{}://{authority}", scheme.as_str())),
+            if insecure.is_empty() { "" } else { "--proxy-insecure " },
+        );
+        return format!("curl -i {insecure}-x {proxy} 'https://example.com/'");
+    }
     format!("curl -i{insecure} {header}{option}{fields}{}", quoted(&url))
 }
 

@@ -209,12 +209,13 @@ impl MemoryBound {
 /// What one worker counts: also of what a configuration had that was replaced, while requests under way have it.
 fn counters(config: &Config) -> usize {
     let servers: usize = config.upstreams.iter().map(Upstream::most_servers).sum();
-    // The targets of the gateway are one more.
-    let upstreams = config.upstreams.len() + 1;
+    // The targets of the gateway are one more, and so are those of the forward proxy.
+    let targets = 1 + usize::from(config.forward.is_some());
+    let upstreams = config.upstreams.len() + targets;
     let (routes, policies) = (config.routes.iter().count(), config.policy_ids().count());
     let (access, limits) = (config.access_tables().count(), config.limit_tables().len());
     let recent = if config.dev { RECENT_MEMORY } else { 0 };
-    recent + metrics::memory(routes, policies, access, limits, upstreams, servers + 1)
+    recent + metrics::memory(routes, policies, access, limits, upstreams, servers + targets)
 }
 
 /// What limits take.
@@ -269,7 +270,7 @@ fn kept_bodies(config: &Config) -> usize {
     let keeps = |route: &&Route| match route.leads_to {
         LeadsTo::Gateway => follows,
         LeadsTo::Upstream(id) => declines(id),
-        LeadsTo::Nothing | LeadsTo::Respond(_) => false,
+        LeadsTo::Nothing | LeadsTo::Forward | LeadsTo::Respond(_) => false,
     };
     config.routes.iter().filter(keeps).map(|route| route.limits.replay).max().unwrap_or(0)
 }
@@ -289,7 +290,7 @@ fn lookups(config: &Config) -> usize {
 /// those of the upstreams, and so has that of the process, which follows and probes these.
 fn names(config: &Config, most: usize) -> usize {
     let of_upstreams = config.upstreams.iter().map(names_of).sum::<usize>().min(most);
-    let of_worker = if config.gateway.is_some() { most } else { of_upstreams };
+    let of_worker = if config.reaches_chosen_targets() { most } else { of_upstreams };
     config.process.workers.get() * of_worker + of_upstreams
 }
 
@@ -308,8 +309,8 @@ fn names_of(upstream: &Upstream) -> usize {
 /// Those in the pools of all workers, and those on which clients have logged in at several upstreams.
 fn idle_upstreams(config: &Config, upstream_tls: bool) -> u64 {
     let most = config.process.max_connections;
-    let several =
-        config.gateway.is_some() || config.upstreams.iter().any(|upstream| upstream.most_servers() > 1);
+    let several = config.reaches_chosen_targets()
+        || config.upstreams.iter().any(|upstream| upstream.most_servers() > 1);
     let workers = config.process.workers.get();
     // The pools of all workers, of which each rounds up.
     let pooled = workers * idle_connections(config);

@@ -63,6 +63,8 @@ pub struct Remote<'a> {
     pub limits: &'a Limits,
     /// What a connection begins with, before TLS; empty where with nothing.
     pub header: Box<[u8]>,
+    /// Lines that a parent gets with CONNECT.
+    pub said: &'a [u8],
 }
 
 impl<'a> Remote<'a> {
@@ -77,7 +79,14 @@ impl<'a> Remote<'a> {
     ) -> Self {
         let tls = server.tls_server_name.clone().map(|name| (Arc::clone(upstream.tls.config()), name));
         let header = upstream.proxy_protocol.map(|version| write_proxy_header(version, source, destination));
-        Self { place: server.place(), through, tls, limits, header: header.unwrap_or_default().into() }
+        Self {
+            place: server.place(),
+            through,
+            tls,
+            limits,
+            header: header.unwrap_or_default().into(),
+            said: &[],
+        }
     }
 }
 
@@ -120,7 +129,7 @@ pub async fn open(
     socket.write_all(&remote.header).await.map_err(|_| Error::ConnectFailed)?;
     if let (Some(through), Place::Port(host, port)) = (remote.through, remote.place) {
         let begun = Instant::now();
-        let connected = through.connect(&mut socket, (host, port), remote.limits).await;
+        let connected = through.connect(&mut socket, (host, port), remote.said, remote.limits).await;
         times.connect = times.connect.map(|connect| connect + begun.elapsed());
         connected?;
     }

@@ -107,7 +107,7 @@ impl<'a> Through<'a> {
         }
     }
 
-    /// Has the parent at the other end of `socket` connect to a place, if that is the way; not a byte is taken of what
+    /// Has the parent at the other end of `socket` connect to a place, if that is the way, and says these lines to it; not a byte is taken of what
     /// comes behind its answer, which is the destination's. No deadline here: the caller drops the future.
     ///
     /// # Errors
@@ -119,16 +119,14 @@ impl<'a> Through<'a> {
         self,
         socket: &mut Socket,
         (host, port): (TargetHost<'_>, u16),
+        said: &[u8],
         limits: &Limits,
     ) -> Result<(), Error> {
         if self.is_absolute() {
             return Ok(());
         }
         let connected = async {
-            socket
-                .write_all(self.question(host, port).as_bytes())
-                .await
-                .map_err(|_| Error::ParentUnreachable)?;
+            socket.write_all(&self.question(host, port, said)).await.map_err(|_| Error::ParentUnreachable)?;
             status(socket, limits).await
         };
         let connected = connected.await.inspect_err(|error| self.tell_failure(*error))?;
@@ -142,7 +140,7 @@ impl<'a> Through<'a> {
         }
     }
 
-    fn question(self, host: TargetHost<'_>, port: u16) -> String {
+    fn question(self, host: TargetHost<'_>, port: u16, said: &[u8]) -> Vec<u8> {
         let authority = match host {
             TargetHost::Name(name) => format!("{name}:{port}"),
             TargetHost::Ip(IpAddr::V4(ip)) => format!("{ip}:{port}"),
@@ -151,7 +149,8 @@ impl<'a> Through<'a> {
         let credentials = self.parent.authorization();
         let credentials =
             credentials.map_or(String::new(), |value| format!("Proxy-Authorization: {value}\r\n"));
-        format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{credentials}\r\n")
+        let head = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{credentials}");
+        [head.as_bytes(), said, b"\r\n"].concat()
     }
 }
 
@@ -219,7 +218,7 @@ mod tests {
             assert_eq!(question, b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n");
         };
         let asking = async {
-            let connected = through.connect(&mut near, (name, 443), &limits).await;
+            let connected = through.connect(&mut near, (name, 443), &[], &limits).await;
             let mut rest = Vec::new();
             near.read_to_end(&mut rest).await.unwrap();
             drop(near);
@@ -257,8 +256,8 @@ mod tests {
     fn an_ipv6_address_is_asked_for_in_brackets() {
         let parent = Parent::of("http://u:p@parent.example:3128");
         let through = Through::new(&parent, Scheme::Https, false);
-        let expected =
-            "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\nProxy-Authorization: Basic dTpw\r\n\r\n";
-        assert_eq!(through.question(TargetHost::Ip("::1".parse().unwrap()), 443), expected);
+        let expected = "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\nProxy-Authorization: Basic dTpw\r\nVia: a\r\n\r\n";
+        let question = through.question(TargetHost::Ip("::1".parse().unwrap()), 443, b"Via: a\r\n");
+        assert_eq!(question, expected.as_bytes());
     }
 }

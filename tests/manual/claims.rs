@@ -47,9 +47,9 @@ fn typed(line: &str, program: &Program, faults: &mut Vec<String>) {
 
 /// A setting that is named in full, or a variable.
 fn named(code: &str, faults: &mut Vec<String>) {
-    const TABLES: [&str; 13] = [
-        "access", "admin", "cors", "dns", "gateway", "limit", "limits", "listen", "log", "pool", "route",
-        "timeouts", "upstream",
+    const TABLES: [&str; 14] = [
+        "access", "admin", "cors", "dns", "forward", "gateway", "limit", "limits", "listen", "log", "pool",
+        "route", "timeouts", "upstream",
     ];
     let is_name = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'));
     if let Some((table, _)) = code.split_once('.')

@@ -77,8 +77,8 @@ fn are_inside(faults: &[ConfigFault], text: &str) {
 /// What a configuration names is there.
 fn holds_together(config: &Config) {
     assert!(config.listeners().count() > 0 && config.process.max_connections > 0);
-    assert!(config.has_routes() || config.gateway.is_some());
-    let own = [Routes::NOTHING, Routes::GATEWAY].map(|id| config.route(id));
+    assert!(config.has_routes() || config.reaches_chosen_targets());
+    let own = [Routes::NOTHING, Routes::GATEWAY, Routes::FORWARD].map(|id| config.route(id));
     for route in own.into_iter().chain(config.routes.typed()) {
         assert!(!config.policy(route.policy).describe().is_empty());
         if let LeadsTo::Upstream(upstream) = route.leads_to {
@@ -88,7 +88,7 @@ fn holds_together(config: &Config) {
     }
     for (id, listener) in config.listeners() {
         assert_eq!(config.listener(id).address, listener.address);
-        assert!(listener.gateway || listener.routes);
+        assert!(listener.gateway || listener.forward || listener.routes);
     }
 }
 
@@ -118,7 +118,7 @@ fn check_arguments(data: &[u8]) {
     match compile(&settings, machine, None) {
         Ok((config, warnings)) => {
             assert!(config.listeners().count() > 0 && config.process.max_connections > 0);
-            assert!(config.has_routes() || config.gateway.is_some());
+            assert!(config.has_routes() || config.reaches_chosen_targets());
             assert!(config.upstreams.iter().all(|upstream| !upstream.endpoints.is_empty()));
             are_said(&warnings);
             let credentials = settings.typed(Key::AllowCredentials).last();
@@ -136,6 +136,9 @@ fn check_arguments(data: &[u8]) {
             {
                 assert!(gateway.rules.is_list(), "an open gateway: {settings:?}");
             }
+            // No flag names a table of access.
+            let is_open = !reachable || config.forward.is_none() || settings.has(Key::Open);
+            assert!(is_open, "an open forward proxy: {settings:?}");
         }
         Err(faults) => {
             assert!(!faults.is_empty(), "refused without a reason: {settings:?}");

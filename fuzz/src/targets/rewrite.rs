@@ -186,6 +186,7 @@ thread_local! {
         &["--gateway=query,path", "--upstream=http://[::1]:9001/p", "--upstream-headers=keep"],
         &["--gateway=path", "--allow-origin=null", "--no-verdict", "--preflight=forward"],
         &["--upstream=http://127.0.0.1:9001", "--trusted-proxy=192.0.2.7,2001:db8::7,private"],
+        &["--forward", "--allow-target=any"],
     ]
     .into_iter()
     .map(config)
@@ -204,7 +205,7 @@ fn config(arguments: &[&str]) -> Config {
 /// The property. The parts are a request head and a response head.
 pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
-    let chosen = input.pick(&[0, 1, 2, 3, 4, 5]);
+    let chosen = input.pick(&[0, 1, 2, 3, 4, 5, 6]);
     let secure = input.flag();
     let v6 = input.flag();
     let mut parts = input.parts();
@@ -229,6 +230,10 @@ pub fn check(data: &[u8]) {
             let (mut target, mut renaming) = (None, None);
             if let Action::Exchange(exchange) = &action {
                 goes_up(config, request, &plan, exchange, &client, identity);
+                if matches!(exchange.destination, Destination::Forward(_)) {
+                    // What it answers passes, whatever a policy says.
+                    return;
+                }
                 if let Destination::Target(found) = &exchange.destination {
                     target = Some(found.url.as_str().to_owned());
                 } else if let (Some(upstream), Some(authority)) =
@@ -345,13 +350,15 @@ fn goes_up(
     assert_eq!(sent.lines.all("host"), [onward.host], "{text}");
     assert!(head::is_authority(onward.host), "{text}");
     let set = ["x-real-ip", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
-    let expected = usize::from(!onward.is_gateway);
-    for own in set {
-        assert_eq!(sent.lines.count(own), expected, "{own} in {text}");
+    let tells = !(onward.is_gateway || onward.is_forward);
+    if !onward.is_forward {
+        for own in set {
+            assert_eq!(sent.lines.count(own), usize::from(tells), "{own} in {text}");
+        }
+        let claims = sent.lines.0.iter().filter(|(name, _)| head::is_forwarding_claim(name)).count();
+        assert_eq!(claims, usize::from(tells) * set.len(), "{text}");
     }
-    let claims = sent.lines.0.iter().filter(|(name, _)| head::is_forwarding_claim(name)).count();
-    assert_eq!(claims, expected * set.len(), "{text}");
-    if !onward.is_gateway {
+    if tells {
         told(&sent.lines, plan, client.address.expect("an address").ip(), &text);
     }
     let vias = sent.lines.all("via");
@@ -359,7 +366,8 @@ fn goes_up(
     assert!(own == 1 && vias.len() == given.lines.count("via") + 1, "{text}");
     for own in ["x-request-id", "traceparent"] {
         assert!(
-            sent.lines.count(own) >= 1 && sent.lines.count(own) <= given.lines.count(own).max(1),
+            (onward.is_forward || sent.lines.count(own) >= 1)
+                && sent.lines.count(own) <= given.lines.count(own).max(1),
             "{text}"
         );
     }
@@ -384,7 +392,7 @@ fn goes_up(
     assert!(sent.lines.count("expect") == 0 || !given.old.0, "{text}");
     let set_here = |name: &str| {
         SET_IN_REQUESTS.contains(&name)
-            || head::is_forwarding_claim(name.as_bytes())
+            || !onward.is_forward && head::is_forwarding_claim(name.as_bytes())
             || onward.is_gateway && may_tell(name)
     };
     assert_eq!(travelling(&given.lines, &set_here), travelling_again(&sent.lines, &set_here), "{text}");
@@ -449,6 +457,7 @@ const fn body(framing: Framing) -> Body {
 fn onward<'a>(config: &'a Config, request: Request<'a>, plan: &Plan, exchange: &'a Exchange) -> Onward<'a> {
     match &exchange.destination {
         Destination::Target(target) => Onward::to_target(target, &[], plan.framing),
+        Destination::Forward(target) => Onward::to_forwarded(target, exchange, request, plan.framing),
         Destination::Upstream(_) => {
             let server = &config.upstreams[0].endpoints[0];
             Onward::to_server(server, config.route(plan.route), exchange, request, plan.framing)

@@ -89,10 +89,10 @@ impl<'a> Edge<'a> {
         if let Admission::Unverified(at) = plan.admission
             && let Some(id) = asked.get(usize::from(at))
         {
-            let attempt = admission::attempt(&self.config.access(*id).way, request);
+            let attempt = admission::attempt(&self.config.access(*id).way, request, plan.audience());
             if !attempt.is_some_and(|attempt| attempt.verify()) {
                 plan.admission = Admission::Refused(at);
-                action = Action::Respond(Answer::Fault(Error::CredentialsRefused));
+                action = Action::Respond(Answer::Fault(plan.audience().refused()));
             }
         }
         let access = match plan.admission {
@@ -105,6 +105,8 @@ impl<'a> Edge<'a> {
         let (status, fields, error) = match &action {
             Action::Respond(answer) => self.respond(answer, request, &plan),
             Action::Exchange(exchange) => self.exchange(exchange, request, &plan),
+            // No page can ask for one.
+            Action::Connect(_) => (None, Vec::new(), None),
         };
         Answered { route: plan.route, status, fields, reason, error, access, head: bytes }
     }
@@ -177,7 +179,7 @@ impl<'a> Edge<'a> {
         }
         let server = match exchange.destination {
             Destination::Upstream(upstream) => self.config.upstream(upstream).endpoints.first(),
-            Destination::Target(_) => None,
+            Destination::Target(_) | Destination::Forward(_) => None,
         };
         let context = ResponseContext::new(self.config, &self.identity, plan, exchange, server, false);
         let mut bytes = OF_THE_UPSTREAM.to_vec();

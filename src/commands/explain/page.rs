@@ -236,7 +236,12 @@ fn listener(url: &Url, config: &Config) -> Result<ListenerId, String> {
         let near = near.map_or_else(String::new, |(_, one)| {
             format!("; the nearest is {}", one.address.url(one.tls.is_some()))
         });
-        format!("no listener serves {} on port {port}{near}", url.scheme())
+        let forward = if config.forward.is_some() {
+            "; through the forward proxy it is asked as it is, and CORS is for its own server to grant"
+        } else {
+            ""
+        };
+        format!("no listener serves {} on port {port}{near}{forward}", url.scheme())
     })
 }
 

@@ -14,7 +14,7 @@ const TABLES: [(&str, &str, &str); 17] = [
     (
         "proxy.",
         "[proxy]",
-        "A parent proxy: what the gateway and upstreams with proxy = \"parent\" go through",
+        "A parent proxy: what the gateway, the forward proxy and upstreams with proxy = \"parent\" go through",
     ),
     ("log.", "[log]", "What is written"),
     (
@@ -34,9 +34,14 @@ const TABLES: [(&str, &str, &str); 17] = [
         "What is added for a target that no page is to know, such as a key; the first that is for it counts; repeatable",
     ),
     (
+        "forward.",
+        "[forward]",
+        "A forward proxy: requests that name a whole URL, and CONNECT; without this table there is none",
+    ),
+    (
         "access.",
         "[access.NAME]",
-        "A way in, one of clients, bearer, basic and fetch_site; routes and the gateway name those that must admit",
+        "A way in, one of clients, bearer, basic and fetch_site; routes, gateway and forward proxy name those that must admit",
     ),
     (
         "limit.",

@@ -189,7 +189,7 @@ fn what_is_planned_is_told_to_be() {
     for (text, key) in [
         ("[access.staff]\njwt = {}", "f:2:1: access.staff.jwt"),
         ("[access.staff.forward]", "f:1:15: access.staff.forward"),
-        ("[forward]\nconnect_ports = []", "f:1:2: forward"),
+        ("[forward]\nlimit = []", "f:2:1: forward.limit"),
     ] {
         assert_eq!(faults(text), [format!("{key}: {}", later::MESSAGE)], "{text}");
     }

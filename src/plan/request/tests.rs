@@ -17,13 +17,17 @@ fn action((_, action): &(Plan, Action)) -> String {
         Action::Respond(answer) => format!("{answer:?}"),
         Action::Exchange(Exchange { destination: Destination::Upstream(_), .. }) => "upstream".to_owned(),
         Action::Exchange(Exchange { destination: Destination::Target(target), .. }) => target.url.to_string(),
+        Action::Exchange(Exchange { destination: Destination::Forward(target), .. }) => {
+            target.url().origin().to_owned()
+        }
+        Action::Connect(target) => format!("tunnel to {}", target.url().authority()),
     }
 }
 
 fn fault((_, action): &(Plan, Action)) -> Option<Error> {
     match *action {
         Action::Respond(Answer::Fault(error)) => Some(error),
-        Action::Respond(_) | Action::Exchange(_) => None,
+        Action::Respond(_) | Action::Exchange(_) | Action::Connect(_) => None,
     }
 }
 
@@ -157,7 +161,7 @@ fn only_a_websocket_is_an_upgrade() {
     let cases: Vec<(&str, bool)> = cases.iter().map(|(head, expected)| (head.as_str(), *expected)).collect();
     check(REVERSE, &cases, |(_, action)| match action {
         Action::Exchange(exchange) => exchange.upgrade,
-        Action::Respond(answer) => panic!("{answer:?}"),
+        action @ (Action::Respond(_) | Action::Connect(_)) => panic!("{action:?}"),
     });
 }
 
@@ -181,7 +185,7 @@ fn max_forwards_counts_down_for_options_and_trace() {
         let plan = planned(&config, &client(), &format!("{head}\r\n\r\n"));
         let got = match &plan.1 {
             Action::Exchange(exchange) => format!("{:?}", exchange.max_forwards),
-            Action::Respond(_) => action(&plan),
+            Action::Respond(_) | Action::Connect(_) => action(&plan),
         };
         assert_eq!(got, expected, "{head:?}");
     }

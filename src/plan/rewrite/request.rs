@@ -20,6 +20,7 @@ use crate::{
     plan::{
         action::{Exchange, Withheld},
         asker::Asker,
+        forward::ForwardTarget,
         identity::{Identity, RequestId, hexadecimal},
         target::{CookiesOnward, Target},
     },
@@ -39,6 +40,8 @@ pub struct Onward<'a> {
     /// The browser's `Origin` and `Referer` stay here: they belong to the origin that all targets share.
     /// Nor is a target told who the client is, and what the gateway is called.
     pub is_gateway: bool,
+    /// By the forward proxy: nothing is said of the client that it does not say itself, and no field is added but `Via`.
+    pub is_forward: bool,
     /// Names of fields that a page may set there.
     pub set_fields: &'a [Box<str>],
     /// Which cookies go there.
@@ -66,6 +69,7 @@ impl<'a> Onward<'a> {
             framing: if target.without_body { Framing::None } else { framing },
             is_gateway: true,
             cookies: target.cookies_onward(),
+            is_forward: false,
             set_fields,
             without_credentials: target.without_credentials,
             withheld: Withheld { token: true, authorization: false, referer: true },
@@ -99,6 +103,7 @@ impl<'a> Onward<'a> {
             framing,
             is_gateway: false,
             cookies: CookiesOnward::AsTheyCame,
+            is_forward: false,
             set_fields: &[],
             without_credentials: false,
             withheld: exchange.withheld,
@@ -117,6 +122,33 @@ impl<'a> Onward<'a> {
                 Self { cookies: CookiesOnward::OfNoTarget, ..self }
             }
             Some(_) | None => self,
+        }
+    }
+
+    /// To a target of the forward proxy: the path and what it says are the client's, the `Host` that of the target
+    /// (RFC 9112 §3.2.2).
+    #[must_use]
+    pub fn to_forwarded(
+        target: &'a ForwardTarget,
+        exchange: &'a Exchange,
+        request: Request<'a>,
+        framing: Framing,
+    ) -> Self {
+        let [path, rest] = exchange.path_and_query(request);
+        Self {
+            method: None,
+            target: [b"", path, rest],
+            host: target.url().authority().as_bytes(),
+            framing,
+            is_gateway: false,
+            is_forward: true,
+            cookies: CookiesOnward::AsTheyCame,
+            set_fields: &[],
+            without_credentials: false,
+            withheld: Withheld::default(),
+            without_body: false,
+            edits: None,
+            parent: None,
         }
     }
 
@@ -171,8 +203,8 @@ pub fn request(
     start(&mut writer, request, onward);
     let drops = |id: FieldId, name: &[u8]| onward.edits.is_some_and(|edits| edits.drops(id, name));
     // What the operator sets or removes is not made here either.
-    let mut request_id = drops(FieldId::XRequestId, b"x-request-id");
-    let mut traceparent = drops(FieldId::Traceparent, b"traceparent");
+    let mut request_id = onward.is_forward || drops(FieldId::XRequestId, b"x-request-id");
+    let mut traceparent = onward.is_forward || drops(FieldId::Traceparent, b"traceparent");
     let mut are_cookies_said = drops(FieldId::Cookie, b"cookie");
     let set = SetFields::of(request, onward.set_fields, onward.without_credentials);
     for field in end_to_end(bytes, &head.fields) {
@@ -195,7 +227,7 @@ pub fn request(
         #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
         let keep = match field.id {
             FieldId::Host | FieldId::ContentLength => false,
-            id if id.is_forwarding() => false,
+            id if id.is_forwarding() => onward.is_forward,
             FieldId::Expect => head.version == Version::Http11 && !onward.without_body,
             FieldId::Cookie => matches!(onward.cookies, CookiesOnward::AsTheyCame),
             FieldId::Origin => !onward.is_gateway,
@@ -233,7 +265,7 @@ pub fn request(
         cookies(&mut writer, request, onward);
     }
     hop(&mut writer, request, exchange.upgrade, onward);
-    if !onward.is_gateway {
+    if !(onward.is_gateway || onward.is_forward) {
         sender.tell(&mut writer, request, onward);
     }
     writer.lines(&sender.identity.via);

@@ -71,7 +71,7 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
         let keep = match field.id {
             FieldId::ContentLength => false,
             FieldId::CorsResponse => !strips_cors,
-            id if homeward.policy.replaces(id) => false,
+            id if homeward.policy.replaces(id) => homeward.cors == CorsDecision::Exempt,
             FieldId::Date => {
                 date = true;
                 true

@@ -69,6 +69,7 @@ fn edited_head(
             framing: Framing::of_request(head).unwrap(),
             cookies: CookiesOnward::AsTheyCame,
             is_gateway: false,
+            is_forward: false,
             set_fields: &[],
             without_credentials: false,
             withheld: Withheld::default(),

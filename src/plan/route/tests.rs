@@ -14,6 +14,10 @@ fn routed(config: &Config, client: &Client, head: &str) -> (&'static str, String
         Action::Respond(answer) => format!("{answer:?}"),
         Action::Exchange(Exchange { destination: Destination::Upstream(_), .. }) => "upstream".to_owned(),
         Action::Exchange(Exchange { destination: Destination::Target(target), .. }) => target.url.to_string(),
+        Action::Exchange(Exchange { destination: Destination::Forward(target), .. }) => {
+            target.url().origin().to_owned()
+        }
+        Action::Connect(target) => format!("tunnel to {}", target.url().authority()),
     };
     (plan.service.label(), to)
 }
@@ -165,7 +169,9 @@ fn sends_credentials(config: &Config, lines: &str) -> bool {
         Action::Exchange(Exchange { destination: Destination::Target(target), .. }) => {
             !target.without_credentials
         }
-        action @ (Action::Respond(_) | Action::Exchange(_)) => panic!("{lines:?}: {action:?}"),
+        action @ (Action::Respond(_) | Action::Exchange(_) | Action::Connect(_)) => {
+            panic!("{lines:?}: {action:?}")
+        }
     }
 }
 
@@ -379,4 +385,62 @@ fn a_page_is_sent_to_its_own_origin_where_that_is_wanted() {
     let preflight = "OPTIONS /https://t.example/ HTTP/1.1\r\nHost: localhost\r\nOrigin: https://t.example\r\n\
                      Access-Control-Request-Method: PUT";
     assert_eq!(routed(&wanted, &client(), preflight).1, "Cors");
+}
+
+#[test]
+fn the_forward_proxy_takes_whole_urls_and_connect_but_for_names_of_others() {
+    let request = |head: &str| format!("{head} HTTP/1.1\r\nHost: whatever");
+    for (arguments, cases) in [
+        (
+            &["--forward", "--allow-target=any"][..],
+            &[
+                ("GET http://A.example:80/x", "forward", "http://a.example"),
+                ("OPTIONS http://[::1]:81", "forward", "http://[::1]:81"),
+                ("GET http://localhost/", "forward", "http://localhost"),
+                ("CONNECT a.example:443", "forward", "tunnel to a.example"),
+                ("CONNECT 0x7f.1:80", "forward", "tunnel to 127.0.0.1:80"),
+                ("CONNECT a.example:25", "forward", "ConnectPortDenied"),
+                ("GET /", "local", "NoRoute"),
+            ][..],
+        ),
+        (
+            &["--forward", "--allow-target=any", "--upstream=http://10.0.0.1"],
+            &[
+                ("GET http://localhost:3000/", "reverse", "upstream"),
+                ("GET http://localhost/", "reverse", "upstream"),
+                ("GET http://localhost:8080/", "forward", "http://localhost:8080"),
+                ("GET http://a.example/", "forward", "http://a.example"),
+                ("CONNECT localhost:443", "forward", "tunnel to localhost"),
+                ("GET /", "reverse", "upstream"),
+            ],
+        ),
+        (
+            &["--forward", "--upstream=http://10.0.0.1", "--allow-host=*"],
+            &[
+                ("GET http://localhost/", "forward", "TargetAddressProhibited"),
+                ("GET /", "reverse", "upstream"),
+            ],
+        ),
+        (
+            &["--forward", "--allow-target=any", "--upstream=http://10.0.0.1", "--allow-host=app.example"],
+            &[
+                ("GET http://app.example/", "reverse", "upstream"),
+                ("GET http://b.example/", "forward", "http://b.example"),
+                ("GET /", "local", "HostNotAllowed"),
+            ],
+        ),
+        (
+            &["--upstream=http://10.0.0.1"],
+            &[
+                ("GET http://a.example/", "reverse", "upstream"),
+                ("CONNECT a.example:443", "reverse", "MethodNotAllowed"),
+            ],
+        ),
+    ] {
+        let config = config(arguments);
+        for (head, service, to) in cases {
+            let found = routed(&config, &client(), &request(head));
+            assert_eq!(found, (*service, (*to).to_owned()), "{arguments:?}: {head}");
+        }
+    }
 }
