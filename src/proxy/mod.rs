@@ -36,6 +36,7 @@
 //! | 25 | The states of an exchange change by one table each: what has ended stays so, and the first reason to end stays | experience | `proxy::relay::state::tests::a_body_that_has_ended_or_was_cut_stays_so`, `proxy::relay::state::tests::a_target_that_discards_takes_nothing_any_more_and_only_a_flush_makes_sure`, `proxy::relay::state::tests::the_first_reason_to_end_stays_and_a_pause_is_none` |
 //! | 26 | Another attempt begins with nothing but what the client has done | experience | `proxy::relay::flow::tests::another_attempt_begins_with_nothing_but_what_the_client_has_done` |
 //! | 27 | A pipe, a wide receive window and large buffers are for a body whose target keeps up; one that stalls gives them back | measured | `proxy::relay::copy::tests::a_pipe_and_a_wide_window_are_for_a_client_that_keeps_up`, `proxy::relay::copy::tests::large_buffers_are_for_a_client_that_keeps_up`, `proxy::relay::flow::tests::a_target_lags_from_a_stall_until_it_has_taken_what_makes_a_stream_bulk` |
+//! | 28 | Bulk in a tunnel between plain connections goes through pipes by the same rule, and a direction in which nothing is on its way holds none | measured | `proxy::relay::tunnel::tests::what_goes_through_pipes_arrives_whole_both_ways_at_once`, `forward::two_hundred_megabytes_through_a_tunnel_take_no_memory` |
 
 mod outcome;
 

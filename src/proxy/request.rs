@@ -458,7 +458,7 @@ impl Tunnel<'_> {
         }
         let early = (Some(early).filter(|early| !early.is_empty()), ends.from_upstream.take());
         let Connection { stream, timer, client, .. } = connection;
-        let running = tunnel(stream, &mut ends.lease.stream, early, timer, limits);
+        let running = tunnel(stream, &mut ends.lease.stream, early, timer, (limits, &core.pipes));
         let (tunnelled, result) = running.await;
         outcome.body_in += tunnelled.to_upstream;
         outcome.bytes_out += tunnelled.to_client;

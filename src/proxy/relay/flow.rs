@@ -53,7 +53,7 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             source: Cell::new(SourceState::Reading),
             target: Cell::new(TargetState::Flushed),

@@ -24,6 +24,8 @@ mod splice;
 
 mod copy;
 
+mod way;
+
 mod tunnel;
 
 #[cfg(test)]

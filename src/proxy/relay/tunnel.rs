@@ -5,23 +5,19 @@
 //! [`proxy`](crate::proxy)).
 
 use std::{
-    cell::Cell,
-    future::{Future, poll_fn},
-    io,
-    pin::{Pin, pin},
+    future::poll_fn,
+    rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
-    time::Instant,
-};
+use tokio::time::Instant;
 
+use super::way::{Failed, Way};
 use crate::{
     config::Route,
     error::Error,
-    net::{buffer::Buffer, stream::Stream, timer::Timer},
+    net::{buffer::Buffer, pipe::PipePool, stream::Stream, timer::Timer},
     observe::metrics::Leg,
     proxy::send::{gone, send},
 };
@@ -51,68 +47,6 @@ impl TunnelLimits {
     }
 }
 
-/// What both ends of a tunnel have counted.
-#[derive(Debug, Default)]
-struct Traffic {
-    moved: Cell<u64>,
-    ended: Cell<bool>,
-    /// The end that has failed.
-    failed: Cell<Option<Leg>>,
-}
-
-/// One end of a tunnel, counting.
-struct End<'a> {
-    stream: &'a mut Stream,
-    leg: Leg,
-    traffic: &'a Traffic,
-    sent: u64,
-}
-
-impl End<'_> {
-    /// Notes that this end has failed, if it has: what the copy returns does not say which.
-    fn noted<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        result.inspect_err(|_| self.traffic.failed.set(Some(self.leg)))
-    }
-}
-
-impl AsyncRead for End<'_> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = ready!(Pin::new(&mut *self.stream).poll_read(cx, buf));
-        self.noted(read)?;
-        let size = buf.filled().len() - before;
-        self.traffic.moved.set(self.traffic.moved.get() + size as u64);
-        if size == 0 {
-            self.traffic.ended.set(true);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for End<'_> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut *self.stream).poll_write(cx, bytes));
-        let size = self.noted(written)?;
-        self.traffic.moved.set(self.traffic.moved.get() + size as u64);
-        self.sent += size as u64;
-        Poll::Ready(Ok(size))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = ready!(Pin::new(&mut *self.stream).poll_flush(cx));
-        Poll::Ready(self.noted(flushed))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = ready!(Pin::new(&mut *self.stream).poll_shutdown(cx));
-        Poll::Ready(self.noted(shut))
-    }
-}
-
 /// Bytes that went to the client and to the upstream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tunnelled {
@@ -127,7 +61,7 @@ pub(crate) async fn tunnel(
     upstream: &mut Stream,
     early: (Option<Buffer>, Option<Buffer>),
     timer: &mut Timer,
-    limits: TunnelLimits,
+    (limits, pipes): (TunnelLimits, &Rc<PipePool>),
 ) -> (Tunnelled, Result<(), Error>) {
     let (from_client, from_upstream) = early;
     let mut early = Tunnelled::default();
@@ -143,24 +77,32 @@ pub(crate) async fn tunnel(
         }
         early.to_client = buffer.unread().len() as u64;
     }
-    let traffic = Traffic::default();
-    let mut client = End { stream: client, leg: Leg::Client, traffic: &traffic, sent: early.to_client };
-    let mut upstream =
-        End { stream: upstream, leg: Leg::Upstream, traffic: &traffic, sent: early.to_upstream };
+    let mut up = Way::new(early.to_upstream, limits.buffer, pipes);
+    let mut down = Way::new(early.to_client, limits.buffer, pipes);
     let result = {
-        let mut copy =
-            pin!(copy_bidirectional_with_sizes(&mut client, &mut upstream, limits.buffer, limits.buffer));
-        let mut idle = IdleClock::new(&limits);
+        let mut idle = IdleClock::new(&limits, up.moved() + down.moved());
         poll_fn(|cx| {
-            if let Poll::Ready(copied) = copy.as_mut().poll(cx) {
-                let failed = || traffic.failed.get().map_or(Error::Internal, gone);
-                return Poll::Ready(copied.map(|_| ()).map_err(|_| failed()));
+            let upload =
+                up.poll(cx, client, upstream).map_err(|end| failed(end, Leg::Client, Leg::Upstream))?;
+            let download =
+                down.poll(cx, upstream, client).map_err(|end| failed(end, Leg::Upstream, Leg::Client))?;
+            if upload.is_ready() && download.is_ready() {
+                return Poll::Ready(Ok(()));
             }
-            idle.poll_expired(cx, timer, &traffic, &limits).map(|()| Ok(()))
+            let has_ended = up.has_ended() || down.has_ended();
+            idle.poll_expired(cx, timer, (up.moved() + down.moved(), has_ended), &limits).map(Ok)
         })
         .await
     };
-    (Tunnelled { to_client: client.sent, to_upstream: upstream.sent }, result)
+    (Tunnelled { to_client: down.sent(), to_upstream: up.sent() }, result)
+}
+
+/// What it is called that this end of a direction fails.
+const fn failed(end: Failed, source: Leg, target: Leg) -> Error {
+    gone(match end {
+        Failed::Source => source,
+        Failed::Target => target,
+    })
 }
 
 /// Compares what has moved, now and then.
@@ -173,29 +115,29 @@ struct IdleClock {
 }
 
 impl IdleClock {
-    fn new(limits: &TunnelLimits) -> Self {
+    fn new(limits: &TunnelLimits, moved: u64) -> Self {
         let shortest = limits.idle.min(limits.half_closed);
         let tick = (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1));
         let now = Instant::now();
-        Self { tick, next: now + tick, moved: 0, since: now, ended: None }
+        Self { tick, next: now + tick, moved, since: now, ended: None }
     }
 
     fn poll_expired(
         &mut self,
         cx: &mut Context<'_>,
         timer: &mut Timer,
-        traffic: &Traffic,
+        (moved, has_ended): (u64, bool),
         limits: &TunnelLimits,
     ) -> Poll<()> {
         loop {
             ready!(timer.poll_until(cx, self.next));
             let now = Instant::now();
             self.next = now + self.tick;
-            if traffic.moved.get() != self.moved {
-                self.moved = traffic.moved.get();
+            if moved != self.moved {
+                self.moved = moved;
                 self.since = now;
             }
-            if traffic.ended.get() {
+            if has_ended {
                 self.ended.get_or_insert(now);
             }
             let passed = |since: Instant| now.saturating_duration_since(since);

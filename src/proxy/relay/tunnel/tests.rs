@@ -1,12 +1,17 @@
 //! Two peers and the relay between them.
 
+use std::pin::Pin;
+
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UnixStream,
 };
 
 use super::*;
-use crate::net::buffer::BufferPool;
+use crate::net::{
+    buffer::BufferPool,
+    testing::{in_worker, tcp_pair},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIMITS: TunnelLimits = TunnelLimits {
@@ -40,7 +45,10 @@ async fn run(
     early: (Option<Buffer>, Option<Buffer>),
 ) -> (Tunnelled, Result<(), Error>) {
     let (mut client, mut upstream) = near;
-    tunnel(&mut client, &mut upstream, early, &mut Timer::default(), LIMITS).await
+    let pipes = PipePool::new(2);
+    let ended = tunnel(&mut client, &mut upstream, early, &mut Timer::default(), (LIMITS, &pipes)).await;
+    assert!(!cfg!(target_os = "linux") || !pipes.is_exhausted(), "what was taken has been given back");
+    ended
 }
 
 #[tokio::test]
@@ -101,6 +109,32 @@ async fn more_than_any_buffer_holds_arrives_whole() {
     };
     let ((moved, result), _client, read) = tokio::join!(run(near, (None, None)), write, read);
     assert!(read == sent && moved.to_upstream == 1_000_000 && result.is_ok());
+}
+
+/// Between plain TCP connections bulk goes through pipes.
+#[test]
+fn what_goes_through_pipes_arrives_whole_both_ways_at_once() {
+    in_worker(async {
+        let ((client_near, mut client), (upstream_near, mut upstream)) = (tcp_pair().await, tcp_pair().await);
+        let sent: Vec<u8> =
+            (0..8_000_000_u32).map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+        let converse = async |peer: &mut tokio::net::TcpStream| {
+            let (mut read, mut write) = peer.split();
+            let writing = async {
+                write.write_all(&sent).await.unwrap();
+                write.shutdown().await.unwrap();
+            };
+            let mut come = Vec::new();
+            let (_, end) = tokio::join!(writing, read.read_to_end(&mut come));
+            end.unwrap();
+            come
+        };
+        let near = (Stream::Tcp(client_near), Stream::Tcp(upstream_near));
+        let ((moved, result), down, up) =
+            tokio::join!(run(near, (None, None)), converse(&mut client), converse(&mut upstream));
+        assert!(up == sent && down == sent);
+        assert_eq!((moved.to_client, moved.to_upstream, result), (8_000_000, 8_000_000, Ok(())));
+    });
 }
 
 #[tokio::test(start_paused = true)]
