@@ -232,7 +232,7 @@ fn token<'a>(
     match (own.next(), own.next()) {
         (Some(token), None) => Ok(token),
         (Some(_), Some(_)) => Err(Error::CredentialsRefused),
-        (None, _) => shown.token(request, room)?.map_or_else(|| bearer(request), Ok),
+        (None, _) => shown.token(request, room)?.map_or_else(|| bearer(request, Audience::Server), Ok),
     }
 }
 

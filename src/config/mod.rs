@@ -92,10 +92,6 @@ mod upstream;
 
 mod upstreams;
 
-mod forward;
-
-mod gateway;
-
 mod limits;
 
 mod timeouts;
@@ -105,6 +101,8 @@ mod route;
 mod routes;
 
 mod gateway_target;
+
+mod forward;
 
 mod gateway;
 

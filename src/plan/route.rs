@@ -251,7 +251,8 @@ fn may_use_what_is_kept(request: Request<'_>, cors: CorsDecision) -> bool {
         CorsDecision::NotCors => {
             sec_fetch(request, b"sec-fetch-site").all(|site| [&b"same-origin"[..], b"none"].contains(&site))
         }
-        CorsDecision::Preflight(_)
+        CorsDecision::Exempt
+        | CorsDecision::Preflight(_)
         | CorsDecision::MalformedPreflight { .. }
         | CorsDecision::Refuse(_)
         | CorsDecision::Withhold(_) => false,

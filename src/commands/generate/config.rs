@@ -6,7 +6,7 @@ use crate::config::{Key, Kind, Row, printed::quoted};
 
 /// Where the names of settings stand in a file, in its order: what they begin with, the table that holds them there,
 /// and what it is for.
-const TABLES: [(&str, &str, &str); 17] = [
+const TABLES: [(&str, &str, &str); 18] = [
     ("", "", "What holds for the whole process"),
     ("timeouts.", "[timeouts]", "Every wait; a route may have its own"),
     ("limits.", "[limits]", "Every bound; a route may have its own"),
