@@ -111,6 +111,8 @@ pub enum Error {
     RateLimited,
     /// More requests are under way than a `[limit.NAME]` lets be.
     ConcurrencyLimited,
+    /// The service that says who is let in cannot be reached, was too slow, or answered what is no answer.
+    AccessUnavailable,
     /// Our own name is in `Via` already (RFC 9110 §7.6.3).
     LoopDetected,
     /// More redirects than the gateway follows.
@@ -213,6 +215,7 @@ impl Error {
         Self::TooManyConnections,
         Self::RateLimited,
         Self::ConcurrencyLimited,
+        Self::AccessUnavailable,
         Self::LoopDetected,
         Self::TooManyRedirects,
         Self::Internal,
@@ -281,6 +284,7 @@ impl Error {
             Self::TooManyConnections | Self::RateLimited | Self::ConcurrencyLimited => {
                 Row(429, Proxy, "http_request_denied")
             }
+            Self::AccessUnavailable => Row(503, Upstream, "destination_unavailable"),
             Self::TargetAddressProhibited => Row(403, Proxy, "destination_ip_prohibited"),
             Self::LoopDetected | Self::TooManyRedirects => Row(508, Proxy, "proxy_loop_detected"),
             Self::Internal => Row(500, Proxy, "proxy_internal_error"),
@@ -433,6 +437,7 @@ impl fmt::Display for Error {
             Self::ConcurrencyLimited => {
                 "too many requests of yours are under way; wait for one of them to end before you send the next one"
             }
+            Self::AccessUnavailable => "whether this is let in cannot be asked at the moment; try again soon",
             Self::LoopDetected => "the request has passed through this proxy already",
             Self::TooManyRedirects => "the target redirects too many times",
             Self::Internal => "corsair failed to handle this request",

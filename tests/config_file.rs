@@ -710,6 +710,15 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
         "rate" => "\"200/1m\"".to_owned(),
         "burst" => "5".to_owned(),
         "exempt" => "[\"https://app.example.com\"]".to_owned(),
+        "jwt.jwks" => "\"https://id.example/jwks\"".to_owned(),
+        "jwt.secret" => "\"${PATH}${PATH}${PATH}\"".to_owned(),
+        "jwt.issuer" => "\"https://id.example\"".to_owned(),
+        "jwt.audience" => "[\"api\"]".to_owned(),
+        "jwt.algorithms" => "[\"RS256\", \"EdDSA\"]".to_owned(),
+        "jwt.ca" => quoted(&authority.0),
+        "forward.url" => "\"http://127.0.0.1:9091/verify\"".to_owned(),
+        "forward.ca" => quoted(&authority.0),
+        "forward.pass" => "[\"Remote-User\"]".to_owned(),
         "respond.location" => "\"https://a.example/\"".to_owned(),
         _ => return None,
     })
@@ -777,6 +786,14 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
             ("[limit.NAME]", key) if key != "rate" => "rate = \"10/1s\"\n".to_owned(),
             ("[access.NAME]", "basic.realm") => {
                 format!("basic.file = {:?}\n", users.display().to_string())
+            }
+            ("[access.NAME]", key)
+                if key.starts_with("jwt.") && !["jwt.jwks", "jwt.secret"].contains(&key) =>
+            {
+                "jwt.jwks = \"https://id.example/jwks\"\n".to_owned()
+            }
+            ("[access.NAME]", key) if key.starts_with("forward.") && key != "forward.url" => {
+                "forward.url = \"https://127.0.0.1:9091/verify\"\n".to_owned()
             }
             ("[upstream.NAME]", "tls.cert") => {
                 format!("{behind}tls.key = {:?}\n", files.1.display().to_string())

@@ -92,7 +92,7 @@ impl Planned {
         match &self.exchange.destination {
             Destination::Target(target) => Onward::to_target(target, &[], self.plan.framing),
             Destination::Forward(_) => unreachable!("there is no forward proxy"),
-            Destination::Upstream(_) => {
+            Destination::Upstream(_) | Destination::Question { .. } => {
                 let server = &self.config.upstreams[0].endpoints[0];
                 let route = self.config.route(self.plan.route);
                 Onward::to_server(server, route, &self.exchange, self.request(), self.plan.framing)

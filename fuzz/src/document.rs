@@ -68,6 +68,7 @@ impl Document<'_> {
         if self.one_in(4) {
             self.header(Some("forward"), "");
             self.access(accesses);
+            self.limit(limits);
             self.settings("forward.", "forward.");
         }
         for name in NAMES.iter().take(policies) {
@@ -203,6 +204,7 @@ impl Document<'_> {
                     | Key::ForwardAccess
                     | Key::RouteLimit
                     | Key::GatewayLimit
+                    | Key::ForwardLimit
                     | Key::LimitRate
                     | Key::LimitKeys
                     | Key::RoutePath
@@ -266,6 +268,11 @@ impl Document<'_> {
             (Key::Preset, _) => &["mcp", "llm"],
             (Key::ExposeHeader, _) => &["all", "x-token"],
             (Key::HostHeader, "NAME") => &["app.example.com", "[::1]:8080"],
+            (Key::AccessJwtJwks, _) => &["https://id.example/jwks"],
+            (Key::AccessJwtAlgorithms, _) => &["RS256", "EdDSA", "HS256", "none"],
+            (Key::AccessForwardUrl, _) => {
+                &["http://127.0.0.1:9/verify?a=b", "https://auth.example", "unix:/a"]
+            }
             (Key::EjectStatus, _) => &["503", "502", "none"],
             (Key::RetryStatuses, _) => &["502", "503"],
             (Key::HealthStatus, _) => &["200-399", "204"],

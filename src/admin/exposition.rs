@@ -12,6 +12,7 @@ use prometheus::{
 
 use super::observed::Observed;
 use crate::{
+    admission::Way,
     config::{Config, Routes},
     observe::metrics::{
         BufferState, Direction, Distribution, Leg, Metric, PoolResult, Snapshot,
@@ -249,6 +250,12 @@ fn add_access(families: &mut Families, observed: &Observed, config: &Config) {
         results.map(|(result, count)| ([&*table.name, result.label()], count.into()))
     });
     families.add(&all::ACCESS, results);
+    let fetches = config.key_sources().flat_map(|(_, table)| {
+        let counts = if let Way::Jwt(rules) = &table.way { rules.keys.counts() } else { [0; 2] };
+        let labels = ["fetched", "failed"].into_iter().zip(counts);
+        labels.map(|(result, count)| ([&*table.name, result], count.into()))
+    });
+    families.add(&all::KEY_FETCHES, fetches);
 }
 
 fn add_limits(families: &mut Families, observed: &Observed, config: &Config) {

@@ -62,9 +62,16 @@ impl Audience {
 /// # Errors
 /// That it is [missing](Audience::missing) without the field, and [refused](Audience::refused) where that holds none.
 pub fn bearer(request: Request<'_>, audience: Audience) -> Result<&[u8], Error> {
+    bearer_within(MAX_CREDENTIALS, request, audience)
+}
+
+/// The same of at most so many bytes.
+///
+/// # Errors
+/// As [`bearer`].
+pub fn bearer_within(most: usize, request: Request<'_>, audience: Audience) -> Result<&[u8], Error> {
     let token = of_scheme(request, audience, b"bearer")?;
-    let is_token =
-        !token.is_empty() && token.len() <= MAX_CREDENTIALS && token.iter().all(u8::is_ascii_graphic);
+    let is_token = !token.is_empty() && token.len() <= most && token.iter().all(u8::is_ascii_graphic);
     if is_token { Ok(token) } else { Err(audience.refused()) }
 }
 

@@ -1,9 +1,10 @@
 //! Who is let in: what a request must show before a route or the gateway takes it.
 //!
 //! An [`AccessTable`] is one way in, `[access.NAME]` of a file: a network of the client, a token, a password, a page of the
-//! right site, or a link that was signed. [`judge`] asks all those that a route names. It decides about everything but passwords that nobody has
-//! shown before: to verify one is made to take long, so that it leaves an [`Attempt`] for somebody who has the time. Files
-//! are read elsewhere; no socket, no clock and no task may enter this room, and nothing here writes a credential anywhere.
+//! right site, a link that was signed, or what a service says. [`judge`] asks all those that a route names. It decides about everything that needs no
+//! wait: to verify a password that nobody has shown before is made to take long, so that it leaves an [`Attempt`] for somebody
+//! who has the time, and a service is asked by whoever has sockets. Files are read elsewhere; no socket, no clock and no task
+//! may enter this room, and nothing here writes a credential anywhere.
 //!
 //! # The rules
 //!
@@ -28,6 +29,11 @@
 //! | 17 | That a time is over is told only of what was signed; a wrong signature, a wrong key and another link are told alike | experience | `admission::signed::tests::a_signature_is_of_one_method_host_target_and_time`, `signed::a_signed_link_lets_in_until_its_time_and_its_refusals_are_readable` |
 //! | 18 | A token of `--token` is read from `X-Corsair-Token`, else from the query, else from `Authorization`, which is somebody else's where one of the others is there; several in one place are wrong | experience | `admission::table::tests::a_token_is_shown_in_one_of_three_places`, `signed::without_its_token_a_gateway_answers_401_that_a_page_can_read` |
 //! | 19 | To a forward proxy credentials are shown in `Proxy-Authorization`, which goes no further, and a refusal is a 407; preflights are asked as well, for browsers send it with them | RFC 9110 §11.7, §15.5.8; Fetch, "HTTP-network-or-cache fetch" | `admission::authorization::tests::a_proxy_reads_a_field_of_its_own`, `forward::who_may_use_it_shows_proxy_authorization_which_goes_no_further` |
+//! | 20 | A service is asked with the fields of a request and nothing of its body, and its 2xx lets in; what else it says is the answer, and without an answer nobody is let in | Traefik, "ForwardAuth"; nginx, "auth_request" | `access_forward::the_service_is_asked_about_the_request_and_gets_nothing_of_its_body`, `access_forward::anything_but_a_2xx_is_the_answer_and_a_page_can_read_it`, `access_forward::where_the_service_cannot_be_asked_it_is_a_503_that_a_page_can_read`, `access_forward::a_body_is_not_asked_for_before_the_request_is_let_in` |
+//! | 21 | What a service says of who asks is all that an upstream hears of it: a client's own word goes no further under these names, however they are spelled, and no target of the gateway hears any of it | experience | `admission::forward::tests::a_name_is_spoken_for_however_a_back_end_may_read_it`, `access_forward::what_the_service_says_of_who_asks_takes_the_place_of_what_the_client_says`, `access_forward::what_lets_somebody_in_at_a_gateway_goes_to_no_target` |
+//! | 22 | A token is signed by an algorithm of the list with a key that is for it, says until when it is good, and whom it is for; it is verified by what is at hand, and says nothing of where keys are | RFC 8725 §3; RFC 7519 §4.1 | `access_jwt::a_token_lets_in_by_its_signature_and_its_claims`, `access_jwt::a_secret_lets_in_what_is_signed_with_it`, `admission::keys::tests::a_set_holds_what_can_verify_signatures_and_nothing_else` |
+//! | 23 | A token that was right is remembered until it ends or the keys change | experience | `admission::jwt::tests::a_token_is_remembered_until_it_ends_or_the_keys_change`, `access_jwt::keys_are_fetched_for_a_token_that_bears_an_unknown_name_and_old_ones_let_nobody_in_then` |
+//! | 24 | Keys that cannot be fetched leave in force those that were there last; where there never were any, it is a 503 | experience | `access_jwt::without_keys_it_is_a_503_and_the_last_good_ones_are_kept` |
 
 mod authorization;
 
@@ -43,11 +49,20 @@ mod signed;
 
 mod shown;
 
+mod forward;
+
+mod keys;
+
+mod jwt;
+
 mod table;
 
 pub use self::{
-    authorization::{Audience, MAX_CREDENTIALS, basic, bearer},
+    authorization::{Audience, MAX_CREDENTIALS, basic, bearer, bearer_within},
     clients::ClientRules,
+    forward::{ForwardAuth, speaks_for},
+    jwt::{KnownTokens, MAX_REMEMBERED, MAX_TOKEN, TokenFault, TokenRules},
+    keys::{KeySet, KeyStore, MAX_PUBLIC_KEYS},
     shown::{Shown, Takes},
     signed::{Keys, Link, MAX_KEY, MAX_KEYS, MIN_KEY, Signature},
     site::{Site, SiteRules},

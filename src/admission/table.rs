@@ -3,8 +3,10 @@
 use std::{net::IpAddr, sync::Arc};
 
 use super::{
-    authorization::{Audience, MAX_CREDENTIALS, basic, bearer, bearers},
+    authorization::{Audience, MAX_CREDENTIALS, basic, bearer, bearer_within, bearers},
     clients::ClientRules,
+    forward::ForwardAuth,
+    jwt::{MAX_TOKEN, TokenRules, subject},
     shown::Shown,
     signed::{Keys, Link},
     site::SiteRules,
@@ -38,8 +40,12 @@ pub enum Way {
     Token(Tokens),
     /// A link that was signed.
     Signed(Keys),
+    /// A signed token (RFC 7519).
+    Jwt(TokenRules),
     /// A password (RFC 7617), and what is protected by it.
     Basic(Arc<Users>, Box<str>),
+    /// What a service says of it.
+    Forward(ForwardAuth),
 }
 
 /// What is asked of a request.
@@ -67,7 +73,7 @@ pub enum Admission {
     NotAsked,
     /// All of them admit it.
     Admitted,
-    /// This one admits it if its password is right, and all others do.
+    /// All before this one admit it, and this one has to be waited for: a password to be verified, a service to be asked.
     Unverified(u16),
     /// This one refuses it.
     Refused(u16),
@@ -99,8 +105,8 @@ impl AccessTable {
     #[must_use]
     pub fn challenges(&self) -> Challenges {
         match &self.way {
-            Way::Clients(_) | Way::FetchSite(_) | Way::Signed(_) => Challenges::default(),
-            Way::Bearer(_) | Way::Token(_) => {
+            Way::Clients(_) | Way::FetchSite(_) | Way::Signed(_) | Way::Forward(_) => Challenges::default(),
+            Way::Bearer(_) | Way::Token(_) | Way::Jwt(_) => {
                 let missing = format!("Bearer realm=\"{}\"", self.name);
                 let refused = format!("{missing}, error=\"invalid_token\"").into();
                 Challenges { missing: missing.into(), refused }
@@ -123,7 +129,9 @@ impl Way {
             Self::FetchSite(_) => 1,
             Self::Bearer(_) | Self::Token(_) => 2,
             Self::Signed(_) => 3,
-            Self::Basic(..) => 4,
+            Self::Jwt(_) => 4,
+            Self::Basic(..) => 5,
+            Self::Forward(_) => 6,
         }
     }
 
@@ -131,9 +139,10 @@ impl Way {
     #[must_use]
     pub const fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Clients(_) => None,
+            // A service reads what it likes, and others may read the same.
+            Self::Clients(_) | Self::Forward(_) => None,
             Self::FetchSite(_) => Some("Sec-Fetch-Site"),
-            Self::Bearer(_) | Self::Basic(..) => Some("Authorization"),
+            Self::Bearer(_) | Self::Jwt(_) | Self::Basic(..) => Some("Authorization"),
             Self::Token(_) => Some("X-Corsair-Token"),
             Self::Signed(_) => Some("corsair-signature"),
         }
@@ -145,14 +154,19 @@ impl Way {
         match self {
             Self::Clients(rules) => rules.restrict(),
             Self::FetchSite(_) => false,
-            Self::Bearer(_) | Self::Token(_) | Self::Signed(_) | Self::Basic(..) => true,
+            Self::Bearer(_)
+            | Self::Token(_)
+            | Self::Signed(_)
+            | Self::Jwt(_)
+            | Self::Basic(..)
+            | Self::Forward(_) => true,
         }
     }
 
     /// Whether what it reads may go no further than to an upstream.
     #[must_use]
     pub const fn reads_credentials(&self) -> bool {
-        matches!(self, Self::Bearer(_) | Self::Basic(..))
+        matches!(self, Self::Bearer(_) | Self::Jwt(_) | Self::Basic(..) | Self::Forward(_))
     }
 }
 
@@ -171,8 +185,8 @@ impl Challenges {
     }
 }
 
-/// What these tables say of a request, and what follows where one refuses it. Passwords that nobody has shown before are
-/// left to be verified.
+/// What these tables say of a request, and what follows where one refuses it. What has to be waited for is left so; what
+/// refuses behind it is told now.
 #[must_use]
 pub fn judge<'t>(
     tables: impl IntoIterator<Item = &'t AccessTable>,
@@ -182,14 +196,15 @@ pub fn judge<'t>(
     for (table, at) in tables.into_iter().zip(0..) {
         match admits(&table.way, asked) {
             Ok(true) => {}
-            Ok(false) => admission = Admission::Unverified(at),
+            Ok(false) if admission == Admission::Admitted => admission = Admission::Unverified(at),
+            Ok(false) => {}
             Err(error) => return (Admission::Refused(at), Some(error)),
         }
     }
     (admission, None)
 }
 
-/// Whether it admits a request; if not by now, its password is to be verified.
+/// Whether it admits a request; if not by now, it has to be waited for.
 fn admits(way: &Way, asked: Asked<'_>) -> Result<bool, Error> {
     let Asked { request, client, authority, secure, shown, audience } = asked;
     match way {
@@ -210,11 +225,14 @@ fn admits(way: &Way, asked: Asked<'_>) -> Result<bool, Error> {
             let signature = shown.signature(request)?;
             keys.verify(&Link::of(request, (authority, secure))?, signature, shown.time()).map(|()| true)
         }
+        // Who knows what time it is verifies it.
+        Way::Jwt(_) => bearer_within(MAX_TOKEN, request, audience).map(|_| false),
         Way::Basic(users, _) => {
             let mut room = [0; MAX_CREDENTIALS];
             let (user, password) = basic(request, audience, &mut room)?;
             Ok(users.remember(user, password))
         }
+        Way::Forward(_) => Ok(false),
     }
 }
 
@@ -261,7 +279,7 @@ pub fn person(
     tell: &mut dyn FnMut(&[u8]),
 ) {
     match &table.way {
-        Way::Clients(_) | Way::FetchSite(_) => {}
+        Way::Clients(_) | Way::FetchSite(_) | Way::Forward(_) => {}
         Way::Bearer(_) => {
             if let Ok(token) = bearer(request, audience) {
                 tell(table.name.as_bytes());
@@ -280,6 +298,13 @@ pub fn person(
             if let Ok(signature) = shown.signature(request) {
                 tell(table.name.as_bytes());
                 tell(signature.mac);
+            }
+        }
+        Way::Jwt(_) => {
+            if let Ok(token) = bearer_within(MAX_TOKEN, request, audience) {
+                tell(table.name.as_bytes());
+                // Whoever it is for; it was verified.
+                tell(subject(token).as_deref().map_or(token, str::as_bytes));
             }
         }
         Way::Basic(..) => {
@@ -314,6 +339,11 @@ mod tests {
             table("robots", Way::Bearer(Arc::new(Tokens::of(["t"]).expect("tokens")))),
             table("staff", Way::Basic(Arc::new(users), "the \"staff\"".into())),
         ]
+    }
+
+    fn service() -> AccessTable {
+        let service = ForwardAuth { target: "/".into(), pass: [].into(), timeout: std::time::Duration::ZERO };
+        AccessTable { name: "sso".into(), way: Way::Forward(service) }
     }
 
     fn judged(tables: &[&AccessTable], client: &str, fields: &str) -> (Admission, Option<Error>) {
@@ -357,6 +387,16 @@ mod tests {
             (&[page, staff], "", "Authorization: Bearer t\r\n", refused(1, Error::CredentialsMissing)),
         ] {
             assert_eq!(judged(tables, client, fields), expected, "{tables:?} {client} {fields}");
+        }
+        let sso = &service();
+        for (tables, fields, expected) in [
+            (&[sso][..], "", (Unverified(0), None)),
+            (&[robots, sso], "", refused(0, Error::CredentialsMissing)),
+            (&[robots, sso], "Authorization: Bearer t\r\n", (Unverified(1), None)),
+            (&[staff, sso], "Authorization: Basic YW5uOnB3\r\n", (Unverified(0), None)),
+            (&[sso, robots], "", refused(1, Error::CredentialsMissing)),
+        ] {
+            assert_eq!(judged(tables, "", fields), expected, "{tables:?} {fields}");
         }
         let Way::Basic(users, _) = &staff.way else { panic!("users") };
         let right = "Authorization: Basic YW5uOnB3\r\n";
@@ -471,5 +511,6 @@ mod tests {
         let [office, page, robots, staff] = tables();
         let binds = [&office, &page, &robots, &staff].map(|table| table.way.binds_programs());
         assert_eq!(binds, [true, false, true, true]);
+        assert!(service().way.binds_programs() && service().way.reads_credentials());
     }
 }

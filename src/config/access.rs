@@ -1,24 +1,38 @@
 //! `[access.NAME]`: ways in, of which routes, the gateway and the forward proxy name those that must admit a request.
 
-use std::{cell::Cell, path::PathBuf, sync::Arc};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
+    jwt::{self, KeySource},
     keys::Key,
     names::unknown_name,
     reader::Reader,
+    service::{Service, Tls},
     settings::{Part, Section},
     source::text,
+    upstream::{UpstreamId, UpstreamParts},
+    upstreams::Upstreams,
     values,
 };
-use crate::admission::{
-    AccessTable, Challenges, ClientRules, Keys, Site, SiteRules, Takes, Tokens, Users, Way,
+use crate::{
+    admission::{
+        AccessTable, Challenges, ClientRules, ForwardAuth, KeyStore, Keys, Site, SiteRules, Takes, Tokens,
+        Users, Way,
+    },
+    http1::edits::fault_of_set,
+    tls::ClientTls,
 };
 
 /// The most of them that there can be.
 const MOST: usize = u16::MAX as usize;
 
 /// The ways in that a table may have, by the names of their tables in it.
-const WAYS: [&str; 5] = ["clients", "bearer", "basic", "fetch_site", "signed"];
+const WAYS: [&str; 7] = ["clients", "bearer", "jwt", "basic", "forward", "fetch_site", "signed"];
 
 /// What the table of `--token` is called in log and metrics.
 const OF_FLAGS: &str = "token";
@@ -43,6 +57,10 @@ impl AccessId {
 pub(super) struct Access {
     pub(super) table: AccessTable,
     file: Option<PathBuf>,
+    /// The service that it asks.
+    pub(super) asks: Option<UpstreamId>,
+    /// Where its keys are fetched.
+    pub(super) fetches: Option<KeySource>,
 }
 
 /// Tables that must all admit a request, the cheapest first.
@@ -57,6 +75,8 @@ pub struct AccessList {
     pub takes_token: bool,
     /// Whether they keep programs out, too.
     pub(super) binds_programs: bool,
+    /// Fields by which services say who asks: a client's own go no further.
+    pub spoken_for: Box<[Box<str>]>,
 }
 
 impl AccessList {
@@ -78,12 +98,14 @@ struct Named<'a> {
     table: Option<&'a Section>,
     /// `None`: faulty.
     access: Option<Access>,
+    /// The service that it asks.
+    asks: Option<UpstreamParts>,
     is_used: Cell<bool>,
 }
 
 impl<'a> Accesses<'a> {
     /// What is typed. What cannot be read any more of what there was `before` is used as it was, which is warned of.
-    pub(super) fn read(before: &[Access], reader: &mut Reader<'a>) -> Self {
+    pub(super) fn read(before: &[Access], tls: &[&ClientTls], reader: &mut Reader<'a>) -> Self {
         // Nothing of it can stand outside of its tables; what is read there is that there is nothing.
         let _ = typed(reader);
         let tables = reader.parts(Part::Access);
@@ -97,13 +119,25 @@ impl<'a> Accesses<'a> {
             reader.within(table, |reader| {
                 let name = reader.name().unwrap_or_default();
                 let known = before.iter().find(|known| *known.table.name == *name);
-                let access = access(name, known, reader);
-                Named { name, table: Some(table), access, is_used: Cell::new(false) }
+                let mut asks = None;
+                let access = access(name, (known, tls), &mut asks, reader);
+                Named { name, table: Some(table), access, asks, is_used: Cell::new(false) }
             })
         });
         let mut list: Vec<Named<'_>> = named.collect();
         list.extend(of_flags(&list, reader));
         Self { list }
+    }
+
+    /// The upstreams, with the services that are asked among them.
+    pub(super) fn served(&mut self, mut upstreams: Upstreams<'a>, reader: &mut Reader<'a>) -> Upstreams<'a> {
+        for Named { name, table, access, asks, .. } in &mut self.list {
+            if let (Some(access), Some(table), Some(parts)) = (access, table, asks.take()) {
+                let at = (Key::AccessForwardUrl, *table);
+                access.asks = upstreams.add(format!("access:{name}"), at, parts, reader);
+            }
+        }
+        upstreams
     }
 
     /// Those of the names that `key` gives; of the gateway, what flags say as well.
@@ -125,6 +159,14 @@ impl<'a> Accesses<'a> {
                 is_faulty = true;
                 continue;
             };
+            if key == Key::ForwardAccess && matches!(table.way, Way::Forward(_)) {
+                let message = format!(
+                    "\"{name}\" asks a service about requests for what is served here; a forward proxy leads elsewhere: name tables \
+                     of bearer, jwt, basic or clients"
+                );
+                reader.fault_of_member(key, name, message);
+                continue;
+            }
             let reads_the_same = |(_, other): &&(AccessId, &AccessTable)| {
                 other.name == table.name
                     || other.way.field().is_some() && other.way.field() == table.way.field()
@@ -187,7 +229,10 @@ impl AccessList {
         found.sort_by_key(|(_, table)| table.way.rank());
         let any = |is: fn(&Way) -> bool| found.iter().any(|(_, table)| is(&table.way));
         let challenges = found.iter().map(|(_, table)| table.challenges());
+        let passed =
+            |way: &Way| if let Way::Forward(service) = way { service.pass.to_vec() } else { Vec::new() };
         Self {
+            spoken_for: found.iter().flat_map(|(_, table)| passed(&table.way)).collect(),
             ids: found.iter().map(|(id, _)| *id).collect(),
             challenges: challenges.into_iter().find(|one| *one != Challenges::default()).unwrap_or_default(),
             reads_credentials: any(Way::reads_credentials),
@@ -221,8 +266,8 @@ fn of_flags<'a>(typed: &[Named<'a>], reader: &mut Reader<'a>) -> Option<Named<'a
     let made = (!tokens.is_empty()).then(|| Tokens::of(tokens.iter().map(String::as_str)));
     let tokens = made.and_then(|made| made.map_err(|(_, fault)| reader.fault(Key::Token, fault)).ok());
     let table = |tokens| AccessTable { name: OF_FLAGS.into(), way: Way::Token(tokens) };
-    let access = tokens.map(|tokens| Access { table: table(tokens), file: None });
-    Some(Named { name: OF_FLAGS, table: None, access, is_used: Cell::new(true) })
+    let access = tokens.map(|tokens| Access { table: table(tokens), file: None, asks: None, fetches: None });
+    Some(Named { name: OF_FLAGS, table: None, access, asks: None, is_used: Cell::new(true) })
 }
 
 /// What is typed of one table.
@@ -233,6 +278,11 @@ struct Typed {
     token_file: Option<PathBuf>,
     user_file: Option<PathBuf>,
     realm: Option<Box<str>>,
+    service: Option<Service>,
+    pass: Vec<Box<str>>,
+    timeout: Duration,
+    ca: Option<PathBuf>,
+    tokens_of: jwt::Typed,
     sites: SiteRules,
     keys: Vec<(String, String)>,
 }
@@ -251,6 +301,11 @@ fn typed(reader: &mut Reader<'_>) -> Typed {
         token_file: reader.optional(Key::AccessBearerFile, values::file),
         user_file: reader.optional(Key::AccessBasicFile, values::file),
         realm: reader.optional(Key::AccessBasicRealm, realm),
+        service: reader.optional(Key::AccessForwardUrl, Service::read),
+        pass: reader.members(Key::AccessForwardPass, passed),
+        timeout: reader.value(Key::AccessForwardTimeout, values::wait),
+        ca: reader.optional(Key::AccessForwardCa, values::file),
+        tokens_of: jwt::read(reader),
         sites: SiteRules {
             r#unsafe: reader.value(Key::AccessSiteUnsafe, |text| values::choice(text, &sites)),
             safe: reader.value(Key::AccessSiteSafe, |text| values::choice(text, &sites)),
@@ -260,8 +315,27 @@ fn typed(reader: &mut Reader<'_>) -> Typed {
 }
 
 /// The table that is being read; `None` where it is faulty.
-fn access(name: &str, before: Option<&Access>, reader: &mut Reader<'_>) -> Option<Access> {
-    let Typed { allow, deny, tokens, token_file, user_file, realm, sites, keys } = typed(reader);
+fn access(
+    name: &str,
+    (before, tls): (Option<&Access>, &[&ClientTls]),
+    asks: &mut Option<UpstreamParts>,
+    reader: &mut Reader<'_>,
+) -> Option<Access> {
+    let Typed {
+        allow,
+        deny,
+        tokens,
+        token_file,
+        user_file,
+        realm,
+        service,
+        pass,
+        timeout,
+        ca,
+        tokens_of,
+        sites,
+        keys,
+    } = typed(reader);
     let ways: Vec<&str> = WAYS.into_iter().filter(|way| reader.has_table(way)).collect();
     let [way] = *ways else {
         let message = match &*ways {
@@ -274,7 +348,7 @@ fn access(name: &str, before: Option<&Access>, reader: &mut Reader<'_>) -> Optio
         reader.fault_of_several(message);
         return None;
     };
-    let mut file = None;
+    let (mut file, mut fetches) = (None, None);
     let way = match way {
         "clients" => clients(allow, deny, reader)?,
         "bearer" => match (reader.has(Key::AccessBearerTokens), reader.has(Key::AccessBearerFile)) {
@@ -299,28 +373,60 @@ fn access(name: &str, before: Option<&Access>, reader: &mut Reader<'_>) -> Optio
             }
         },
         "basic" => {
-            if !reader.has(Key::AccessBasicFile) {
-                reader.fault_of_table(
-                    "basic",
-                    "needs a file of users, as htpasswd -B writes it: file = \"FILE\"",
-                );
-                return None;
-            }
-            file = Some(user_file?);
-            let known = before.and_then(users);
-            let mut secret = [0; 32];
-            if aws_lc_rs::rand::fill(&mut secret).is_err() {
-                reader.fault(Key::AccessBasicFile, "needs random numbers, and the system gives none");
-                return None;
-            }
-            let read = |text: &str| Users::of_file(text, &secret, known.map(|users| &**users));
-            let users = of_file(Key::AccessBasicFile, file.as_ref()?, before, reader, read)?;
+            let users = of_users(before, user_file.as_ref(), reader)?;
+            file = user_file;
             Way::Basic(users, realm.unwrap_or_else(|| name.into()))
         }
         "signed" => Way::Signed(signed(&keys, reader)?),
+        "jwt" => {
+            let compiled = tokens_of.compile(name, before.and_then(known_keys), tls, reader)?;
+            (file, fetches) = (compiled.file, compiled.fetches);
+            Way::Jwt(compiled.rules)
+        }
+        "forward" => {
+            let tls = Tls { key: Key::AccessForwardCa, ca, before: tls };
+            let (target, parts) = asked(service, &tls, reader)?;
+            *asks = Some(parts);
+            Way::Forward(ForwardAuth { target, pass: pass.into(), timeout })
+        }
         _ => Way::FetchSite(sites),
     };
-    Some(Access { table: AccessTable { name: name.into(), way }, file })
+    Some(Access { table: AccessTable { name: name.into(), way }, file, asks: None, fetches })
+}
+
+/// Users that stand in a file; right passwords of those that there were `before` are remembered.
+fn of_users(before: Option<&Access>, file: Option<&PathBuf>, reader: &mut Reader<'_>) -> Option<Arc<Users>> {
+    if !reader.has(Key::AccessBasicFile) {
+        let message = "needs a file of users, as htpasswd -B writes it: file = \"FILE\"";
+        reader.fault_of_table("basic", message);
+        return None;
+    }
+    let known = before.and_then(users);
+    let mut secret = [0; 32];
+    if aws_lc_rs::rand::fill(&mut secret).is_err() {
+        reader.fault(Key::AccessBasicFile, "needs random numbers, and the system gives none");
+        return None;
+    }
+    let read = |text: &str| Users::of_file(text, &secret, known.map(|users| &**users));
+    of_file(Key::AccessBasicFile, file?, before, reader, read)
+}
+
+/// The service that is asked, and for what.
+fn asked(
+    service: Option<Service>,
+    tls: &Tls<'_>,
+    reader: &mut Reader<'_>,
+) -> Option<(Box<str>, UpstreamParts)> {
+    if !reader.has(Key::AccessForwardUrl) {
+        reader.fault_of_table("forward", "asks nobody: write url = \"http://127.0.0.1:9091/verify\"");
+        return None;
+    }
+    service?.parts(tls, reader)
+}
+
+/// Keys of tokens that are known, and the file that they were read from.
+fn known_keys(access: &Access) -> Option<(&Arc<KeyStore>, Option<&Path>)> {
+    if let Way::Jwt(rules) = &access.table.way { Some((&rules.keys, access.file.as_deref())) } else { None }
 }
 
 fn clients(allow: Vec<ipnet::IpNet>, deny: Vec<ipnet::IpNet>, reader: &mut Reader<'_>) -> Option<Way> {
@@ -407,6 +513,14 @@ fn of_file<T: OutOfFile>(
     }
 }
 
+/// The name of a field by which a service says who asks.
+fn passed(text: &str) -> Result<Box<str>, String> {
+    match fault_of_set(text) {
+        Some(fault) => Err(format!("\"{text}\" {fault}")),
+        None => Ok(text.into()),
+    }
+}
+
 fn realm(text: &str) -> Result<Box<str>, String> {
     let is_fine = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if is_fine && text.len() <= MAX_REALM {
@@ -455,7 +569,10 @@ mod tests {
     #[test]
     fn a_table_has_one_way_in_and_every_fault_says_what_to_write() {
         for (table, expected) in [
-            ("", "f:1:9: [access.a] lets nobody in: write one of clients, bearer, basic, fetch_site, signed"),
+            (
+                "",
+                "f:1:9: [access.a] lets nobody in: write one of clients, bearer, jwt, basic, forward, fetch_site, signed",
+            ),
             (
                 "fetch_site = {}\nclients.deny = [\"10.0.0.0/8\"]",
                 "f:1:9: [access.a] has clients and fetch_site: a table is one way in; write a table for each, and name \
@@ -514,6 +631,108 @@ mod tests {
             assert!(faults.iter().any(|fault| fault == expected), "{table}: {faults:#?}");
             assert!(faults.len() <= 2, "{table}: {faults:#?}");
         }
+    }
+
+    #[test]
+    fn a_service_is_an_upstream_of_its_own_to_which_no_route_leads() {
+        let text = "[upstream.web]\nservers = [\"http://127.0.0.1:1\"]\n[access.sso]\n\
+                    forward = { url = \"http://127.0.0.1:9091/v\", pass = [\"remote-user\"] }\n\
+                    [access.other]\nforward = { url = \"http://127.0.0.1:9092\", pass = [\"x-groups\"] }\n\
+                    [[route]]\nupstream = \"web\"\naccess = [\"sso\", \"other\"]\n";
+        assert_eq!(sample::notes_of_file(text, &[]), (vec![], vec![]));
+        let config = sample::compiled(&sample::file(text, &[]));
+        let route = config.routes.typed().next().expect("a route");
+        let asked = route.access.ids().iter().map(|id| {
+            let upstream = config.upstream(config.asked_by(*id).expect("a service"));
+            (&*upstream.name, upstream.endpoints[0].url(), upstream.tls.verifies())
+        });
+        let expected = [
+            ("access:sso", "http://127.0.0.1:9091".to_owned(), true),
+            ("access:other", "http://127.0.0.1:9092".to_owned(), true),
+        ];
+        assert_eq!(asked.collect::<Vec<_>>(), expected);
+        assert_eq!(*route.access.spoken_for, [Box::from("remote-user"), Box::from("x-groups")]);
+        assert!(route.access.binds_programs && route.access.reads_credentials);
+        let named = text.replace("upstream = \"web\"", "upstream = \"access:sso\"");
+        let (faults, _) = sample::notes_of_file(&named, &[]);
+        assert!(faults[0].contains("there is no upstream \"access:sso\""), "{faults:?}");
+        let (_folder, ca, _) = sample::certificate();
+        let plain = text.replace("9091/v\"", &format!("9091/v\", ca = {ca:?}"));
+        let (_, warnings) = sample::notes_of_file(&plain, &[]);
+        assert_eq!(warnings, ["f:4:51: access.sso.forward.ca: has no effect: the service is not https"]);
+    }
+
+    #[test]
+    fn what_cannot_be_asked_or_verified_says_what_to_write() {
+        for (table, expected) in [
+            (
+                "jwt.leeway = \"1s\"",
+                "f:2:1: access.a.jwt: knows no key: write jwks = \"https://id.example/jwks\", or secret = \"${SECRET}\"",
+            ),
+            (
+                "jwt = { jwks = \"https://a\", secret = \"b\" }",
+                "f:2:38: access.a.jwt.secret: stands beside jwks: tokens are signed with one or the other; leave one of them \
+                 out",
+            ),
+            (
+                "jwt.secret = \"0123456789abcdef\"",
+                "f:2:14: access.a.jwt.secret: is shorter than the 32 bytes that its algorithms need",
+            ),
+            (
+                "jwt = { jwks = \"https://a\", algorithms = [\"RS256\", \"HS256\"] }",
+                "f:2:52: access.a.jwt.algorithms: HS256 needs a secret, and jwks holds public keys; leave it out",
+            ),
+            (
+                "jwt = { jwks = \"https://a\", algorithms = [\"none\"] }",
+                "f:2:43: access.a.jwt.algorithms: \"none\" is no algorithm; expected RS256, RS384, RS512, PS256, PS384, \
+                 PS512, ES256, ES384, EdDSA, or with a secret HS256, HS384, HS512",
+            ),
+            (
+                "jwt.jwks = \"/no/such/file\"",
+                "f:2:12: access.a.jwt.jwks: cannot read /no/such/file: No such file or directory (os error 2)",
+            ),
+            (
+                "forward.timeout = \"1s\"",
+                "f:2:1: access.a.forward: asks nobody: write url = \"http://127.0.0.1:9091/verify\"",
+            ),
+            (
+                "forward = { url = \"auth:9091\" }",
+                "f:2:19: access.a.forward.url: \"auth:9091\" is no service; write http://auth:9091 or https://auth:9091",
+            ),
+            (
+                "forward = { url = \"http://127.0.0.1:3000/v\" }",
+                "f:2:19: access.a.forward.url: 127.0.0.1:3000 is corsair's own listener 127.0.0.1:3000; give the \
+                 application's address",
+            ),
+            (
+                "forward = { url = \"http://a\", pass = [\"X-Ok\", \"Content-Length\"] }",
+                "f:2:47: access.a.forward.pass: \"Content-Length\" frames the body, which corsair does; leave it out",
+            ),
+            (
+                "forward = { url = \"https://a\", ca = \"/no/such/file\" }",
+                "f:2:37: access.a.forward.ca: cannot read /no/such/file: there is no such file; check the path",
+            ),
+        ] {
+            let (faults, _) =
+                sample::notes_of_file(&format!("[access.a]\n{table}\n{ROUTE}access = [\"a\"]"), &[]);
+            assert_eq!(faults, [expected], "{table}");
+        }
+    }
+
+    #[test]
+    fn tokens_that_may_be_for_others_are_warned_of() {
+        let warned = |more: &str| {
+            let text = format!("[access.a]\njwt = {{ jwks = \"{more} }}\n{ROUTE}access = [\"a\"]");
+            let (faults, warnings) = sample::notes_of_file(&text, &[]);
+            assert!(faults.is_empty(), "{faults:?}");
+            warnings.join("; ")
+        };
+        assert_eq!(warned("https://a/k\", issuer = \"i\", audience = [\"a\"]"), "");
+        let both = warned("https://a/k\"");
+        assert!(both.contains("names no audience") && both.contains("names no issuer"), "{both}");
+        let plain = warned("http://id.example/k\", issuer = \"i\", audience = [\"a\"]");
+        assert!(plain.contains("over plain http"), "{plain}");
+        assert_eq!(warned("http://127.0.0.1:1/k\", issuer = \"i\", audience = [\"a\"]"), "");
     }
 
     #[test]

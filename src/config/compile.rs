@@ -68,13 +68,13 @@ fn read<'a>(
 ) -> Option<Config> {
     let mut process = process::read(machine, reader);
     let policies = Policies::read(reader);
-    let accesses = Accesses::read(before.map_or(&[], |before| &before.access), reader);
+    let mut accesses = Accesses::read(before.map_or(&[], |before| &before.access), &tls_of(before), reader);
     let limit_tables = LimitTables::read(before.map_or(&[], |before| &before.limit_tables), reader);
     let gateway = gateway::read(reader);
     let forward = forward::read(reader);
     let (mut limits, timeouts) = (limits::read(reader), timeouts::read(reader));
     let parents = parent_proxy::read(reader);
-    let upstreams = Upstreams::read(&tls_of(before), &parents, reader);
+    let upstreams = accesses.served(Upstreams::read(&tls_of(before), &parents, reader), reader);
     let routes = typed_routes(upstreams.of_flags, reader);
     let hosts = routes.iter().filter_map(|(_, parts)| parts.host.as_ref());
     let hosts: Vec<String> = hosts.filter(|host| !host.is_every()).map(ToString::to_string).collect();
@@ -161,7 +161,7 @@ fn read<'a>(
 struct Admitted {
     gateway_policy: PolicyId,
     gateway: (AccessList, LimitList),
-    forward: AccessList,
+    forward: (AccessList, LimitList),
     /// Nothing but the list of origins restricts who uses the gateway.
     only_origins: bool,
 }
@@ -180,20 +180,23 @@ fn published<'a>(
     refuse_an_open_gateway(listeners, gateway, is_bound, (policies, gateway_policy), reader);
     judge_an_open_forward_proxy(listeners, forward, &forward_access, reader);
     let only_origins = !is_bound && gateway.rules.as_ref().is_some_and(|rules| !rules.is_list());
-    let gateway = admits(gateway, gateway_access, limit_tables, reader);
-    Admitted { gateway_policy, gateway, forward: forward_access, only_origins }
+    let of_gateway = (Key::GatewayLimit, &*gateway.limit, gateway.forms.is_some());
+    let gateway = admits(of_gateway, gateway_access, limit_tables, reader);
+    let of_forward = (Key::ForwardLimit, &*forward.limit, forward.is_on);
+    let forward = admits(of_forward, forward_access, limit_tables, reader);
+    Admitted { gateway_policy, gateway, forward, only_origins }
 }
 
-/// What must admit requests for the gateway: what it names, and what a flag says beside it.
+/// What must admit requests for the gateway, or for the forward proxy: what it names, and what a flag says beside it.
 fn admits<'a>(
-    gateway: &GatewayParts,
+    (key, limit, is_on): (Key, &[String], bool),
     access: AccessList,
     limit_tables: &LimitTables<'a>,
     reader: &mut Reader<'a>,
 ) -> (AccessList, LimitList) {
     let asks = !access.ids().is_empty();
-    let named = limit_tables.find(Key::GatewayLimit, &gateway.limit, asks, reader);
-    (access, if gateway.forms.is_some() { named.and(limit_tables.of_flag()) } else { named })
+    let named = limit_tables.find(key, limit, asks, reader);
+    (access, if is_on { named.and(limit_tables.of_flag()) } else { named })
 }
 
 /// Where others reach a listener, nobody but the operator knows under which names. What a preset is for trusts who gets
@@ -255,7 +258,7 @@ fn own_routes(admitted: Admitted, timeouts: &Timeouts, limits: &Limits) -> [Rout
         plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, nothing),
         plain(Routes::GATEWAY_NAME, LeadsTo::Gateway, gateway_policy, gateway),
         // Its policy is asked of nothing.
-        plain(Routes::FORWARD_NAME, LeadsTo::Forward, PolicyId::DEFAULT, (forward, LimitList::default())),
+        plain(Routes::FORWARD_NAME, LeadsTo::Forward, PolicyId::DEFAULT, forward),
     ]
 }
 
@@ -263,7 +266,8 @@ fn own_routes(admitted: Admitted, timeouts: &Timeouts, limits: &Limits) -> [Rout
 fn tls_of(config: Option<&Config>) -> Vec<&ClientTls> {
     let gateways = config.and_then(|config| config.gateway.as_ref()).map(|gateway| &gateway.tls);
     let upstreams = config.into_iter().flat_map(|config| &config.upstreams);
-    upstreams.map(|upstream| &upstream.tls).chain(gateways).collect()
+    let sources = config.into_iter().flat_map(Config::key_sources).map(|(source, _)| &source.upstream.tls);
+    upstreams.map(|upstream| &upstream.tls).chain(gateways).chain(sources).collect()
 }
 
 /// Upstreams whose probes ask as requests of the first route do that leads there.
@@ -568,6 +572,7 @@ fn warn_of_idle_flags(
             Key::ForwardAllowTargets,
             Key::ForwardDenyTargets,
             Key::ForwardAccess,
+            Key::ForwardLimit,
             Key::ForwardOpen,
         ] {
             warn_if_typed(

@@ -8,6 +8,7 @@ use super::{
     dns::Dns,
     forward::Forward,
     gateway::Gateway,
+    jwt::KeySource,
     keys::Key,
     limit::LimitId,
     limits::Limits,
@@ -147,6 +148,23 @@ impl Config {
     #[must_use]
     pub fn access(&self, id: AccessId) -> &AccessTable {
         &self.access[usize::from(id.0)].table
+    }
+
+    /// The service that a way in asks, where it asks one.
+    #[must_use]
+    pub fn asked_by(&self, id: AccessId) -> Option<UpstreamId> {
+        self.access[usize::from(id.0)].asks
+    }
+
+    /// Whether keys are fetched for a way in.
+    #[must_use]
+    pub fn is_fetched(&self, id: AccessId) -> bool {
+        self.access[usize::from(id.0)].fetches.is_some()
+    }
+
+    /// Where keys of tokens are fetched, and for which way in.
+    pub fn key_sources(&self) -> impl Iterator<Item = (&KeySource, &AccessTable)> {
+        self.access.iter().filter_map(|access| Some((access.fetches.as_ref()?, &access.table)))
     }
 
     /// All ways in.

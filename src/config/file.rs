@@ -23,7 +23,6 @@ use toml::{
 use super::{
     interpolation::interpolate,
     keys::{Key, Kind},
-    later,
     settings::{Part, Section, Settings, Typed, TypedAt},
     source::{Place, Source, text},
     values,
@@ -410,19 +409,14 @@ impl Walk<'_> {
         own: &str,
         section: &Section,
     ) {
-        let full = format!("{}{own}", kind.begins);
-        let message = if later::is_later(&full) || later::is_later(own) {
-            later::MESSAGE.to_owned()
-        } else {
-            let depth = path.len();
-            let siblings = kind.names().filter_map(|(_, other)| {
-                other.starts_with(path).then(|| other[depth..].split('.').next()).flatten()
-            });
-            let parts = kind.parts().filter_map(|other| {
-                other.starts_with(path).then(|| other[depth..].split('.').next()).flatten()
-            });
-            unknown_name(name.get_ref(), siblings.chain(parts))
-        };
+        let depth = path.len();
+        let siblings = kind.names().filter_map(|(_, other)| {
+            other.starts_with(path).then(|| other[depth..].split('.').next()).flatten()
+        });
+        let parts = kind.parts().filter_map(|other| {
+            other.starts_with(path).then(|| other[depth..].split('.').next()).flatten()
+        });
+        let message = unknown_name(name.get_ref(), siblings.chain(parts));
         self.fault(name.span(), &spelled(section, own), message);
     }
 

@@ -40,6 +40,8 @@ pub(super) struct ForwardParts {
     pub(super) open: bool,
     /// Those of the tables that must admit.
     pub(super) access: Vec<String>,
+    /// Those of the limits that count.
+    pub(super) limit: Vec<String>,
 }
 
 impl ForwardParts {
@@ -88,6 +90,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ForwardParts {
         connect_ports: reader.members(Key::ForwardConnectPorts, port).into(),
         open: open || is_open_by_flag,
         access: reader.list(Key::ForwardAccess),
+        limit: reader.list(Key::ForwardLimit),
     }
 }
 
@@ -155,7 +158,7 @@ mod tests {
                 "f:2:18: forward.connect_ports: \"https\" is no port; expected a number from 1 to 65535",
             ),
             ("access = [\"stuff\"]", "f:2:11: forward.access: there is no access \"stuff\""),
-            ("limit = [\"api\"]", "f:2:1: forward.limit: is not there yet; leave it out"),
+            ("limit = [\"api\"]", "f:2:10: forward.limit: there is no limit \"api\"; write a table [limit.api]"),
         ] {
             let (faults, _) = sample::notes_of_file(&format!("[forward]\n{lines}"), &[]);
             assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{lines}: {faults:?}");

@@ -1,5 +1,4 @@
-//! What was probably meant by words that are no setting's: slips of the pen, habits from other programs, and what is
-//! not there yet.
+//! What was probably meant by words that are no setting's: slips of the pen, and habits from other programs.
 //!
 //! A hint never leads to what opens something: who mistypes a flag must not be told to trust everybody.
 
@@ -218,7 +217,6 @@ mod tests {
         ] {
             assert_eq!(of_flag(name, value), format!("there is no such flag; {hint}"), "{name}");
         }
-        assert_eq!(of_flag("forward", Some("x")), "is not there yet; corsair --help lists what is");
         let target = of_flag("target", Some("http://b"));
         assert!(target.contains("--upstream http://b") && target.contains("--allow-target"), "{target}");
     }

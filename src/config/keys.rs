@@ -226,6 +226,8 @@ settings! {
             "Targets refused whatever else allows them; what --deny-target says holds here, too";
         ForwardAccess = "forward.access": List("NAME"),
             "Tables [access.NAME] that must all admit a request, of which they read Proxy-Authorization";
+        ForwardLimit = "forward.limit": List("NAME"),
+            "Tables [limit.NAME] that must all admit a request";
         ForwardOpen = "forward.open": Switch = "false",
             "Publish it to everybody, knowingly; --open says so of it, too";
     }
@@ -244,6 +246,28 @@ settings! {
             "File with users and the hashes of their passwords, as htpasswd -B writes it";
         AccessBasicRealm = "access.basic.realm": Value("TEXT"),
             "What a browser calls that which it asks a password for; by default the name of the table";
+        AccessJwtJwks = "access.jwt.jwks": Value("URL|FILE"),
+            "Public keys that tokens are signed with, a JSON Web Key Set: by its URL, such as https://id.example/jwks, or a file";
+        AccessJwtSecret = "access.jwt.secret": Value("SECRET"),
+            "Secret that they are signed with instead (HS256); ${VARIABLE} keeps it out of the file";
+        AccessJwtIssuer = "access.jwt.issuer": Value("TEXT"),
+            "Who has to have issued them: their iss";
+        AccessJwtAudience = "access.jwt.audience": List("TEXT"),
+            "Whom they have to be for, one of these: their aud";
+        AccessJwtAlgorithms = "access.jwt.algorithms": List("ALGORITHM"),
+            "How they may be signed; by default RS256 and ES256, with a secret HS256";
+        AccessJwtLeeway = "access.jwt.leeway": Value("DURATION") = "30s",
+            "How much clocks may differ";
+        AccessJwtCa = "access.jwt.ca": Value("FILE"),
+            "Authorities that the certificate of the URL may be of (PEM), instead of those that browsers trust";
+        AccessForwardUrl = "access.forward.url": Value("URL"),
+            "Service that is asked about each request, and lets it in with a 2xx, such as http://127.0.0.1:9091/verify";
+        AccessForwardPass = "access.forward.pass": List("NAME"),
+            "Fields of its answer that go on to the upstream, in place of the client's own, such as Remote-User";
+        AccessForwardTimeout = "access.forward.timeout": Value("DURATION") = "5s",
+            "How long it may take, from the question to the head of its answer";
+        AccessForwardCa = "access.forward.ca": Value("FILE"),
+            "Authorities that its certificate may be of (PEM), instead of those that browsers trust";
         AccessSiteUnsafe = "access.fetch_site.unsafe": Value("any|same-origin|same-site|none-or-same-site") = "same-origin",
             "Pages that may ask with POST, PUT and whatever else may change something";
         AccessSiteSafe = "access.fetch_site.safe": Value("any|same-origin|same-site|none-or-same-site") = "any",
@@ -251,7 +275,7 @@ settings! {
     }
     "Rate limits" {
         RateLimit, flag "rate-limit": Value("COUNT/TIME"),
-            "How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429";
+            "How often each client may ask the gateway, the forward proxy and --upstream: 200/1m; more is answered with 429";
         LimitRate = "limit.rate": Value("COUNT/TIME"),
             "How often those who are counted together may ask: 200/1m; by default as often as they like";
         LimitBurst = "limit.burst": Value("N"),
@@ -523,6 +547,8 @@ impl Key {
                 | Self::AccessClientsAllow
                 | Self::AccessBearerTokens
                 | Self::Token
+                | Self::AccessJwtAudience
+                | Self::AccessJwtAlgorithms
         )
     }
 
@@ -546,6 +572,7 @@ impl Key {
             self,
             Self::AccessBearerTokens
                 | Self::AccessSignedKeys
+                | Self::AccessJwtSecret
                 | Self::Token
                 | Self::TargetSetHeader
                 | Self::TargetAddHeader

@@ -34,8 +34,6 @@ mod keys;
 
 mod preset;
 
-mod later;
-
 mod artifact;
 
 mod subcommands;
@@ -66,8 +64,6 @@ mod policy;
 
 mod policies;
 
-mod access;
-
 mod limit;
 
 mod ejection;
@@ -90,7 +86,13 @@ mod parent_proxy;
 
 mod upstream;
 
+mod service;
+
 mod upstreams;
+
+mod jwt;
+
+mod access;
 
 mod limits;
 
@@ -158,6 +160,7 @@ pub use self::{
     gateway::{Cookies, Gateway, Redirects},
     gateway_target::TargetEdits,
     health::HealthCheck,
+    jwt::KeySource,
     keys::{Flag, Key, Kind, Row},
     limit::{LimitId, LimitList},
     limits::Limits,

@@ -140,12 +140,9 @@ impl Printer<'_> {
             Part::Listen => root.has(Key::Listen),
             Part::Upstream => root.has(Key::Upstream) && section.name.as_deref() == Some(upstreams::DEFAULT),
             Part::Route => root.has(Key::Upstream) && takes_everything(section),
-            Part::Policy
-            | Part::Access
-            | Part::Limit
-            | Part::Target
-            | Part::Certificate
-            | Part::Server => false,
+            Part::Policy | Part::Access | Part::Limit | Part::Target | Part::Certificate | Part::Server => {
+                false
+            }
         }
     }
 
@@ -325,6 +322,10 @@ fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
         Kind::Switch | Kind::Opposite => is_on().to_string(),
         Kind::Value(_) if [Key::ProxyHttp, Key::ProxyHttps].contains(&key) => {
             typed.last().map(parent).unwrap_or_default()
+        }
+        Kind::Value(_) if key.is_secret() => {
+            let hidden = |typed: &Typed| as_written(typed).map_or_else(|| quoted("***"), |_| one(typed));
+            typed.last().map(hidden).unwrap_or_default()
         }
         Kind::Value(_) | Kind::Count => typed.last().map(one).unwrap_or_default(),
     }

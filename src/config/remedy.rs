@@ -136,11 +136,19 @@ impl Config {
                 "send one of its tokens, as X-Corsair-Token: TOKEN, Authorization: Bearer TOKEN or ?corsair-token=TOKEN"
             }
             Way::Signed(_) => "ask for a URL that corsair sign has made, before its time is over",
+            Way::Jwt(_) => "send a token of its issuer that has not expired, as Authorization: Bearer TOKEN",
             Way::Basic(..) => "send the name and the password of one of its users",
+            Way::Forward(_) => "ask for what the service that it names lets in; what it says is the answer",
         };
         let asking = match &table.way {
             Way::Token(_) => "--token".to_owned(),
-            Way::Clients(_) | Way::FetchSite(_) | Way::Bearer(_) | Way::Signed(_) | Way::Basic(..) => {
+            Way::Clients(_)
+            | Way::FetchSite(_)
+            | Way::Bearer(_)
+            | Way::Signed(_)
+            | Way::Jwt(_)
+            | Way::Basic(..)
+            | Way::Forward(_) => {
                 format!("access.{}", table.name)
             }
         };

@@ -11,7 +11,13 @@ impl Config {
     pub fn signing_keys(&self, key: &str, access: Option<&str>) -> Result<&Keys, (&'static str, String)> {
         let tables = self.access_tables().filter_map(|table| match &table.way {
             Way::Signed(keys) => Some((&*table.name, keys)),
-            Way::Clients(_) | Way::FetchSite(_) | Way::Bearer(_) | Way::Token(_) | Way::Basic(..) => None,
+            Way::Clients(_)
+            | Way::FetchSite(_)
+            | Way::Bearer(_)
+            | Way::Token(_)
+            | Way::Jwt(_)
+            | Way::Basic(..)
+            | Way::Forward(_) => None,
         });
         let all: Vec<(&str, &Keys)> = tables.collect();
         if all.is_empty() {

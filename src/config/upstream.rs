@@ -8,12 +8,12 @@ use super::{
     endpoint::{Endpoint, Place, Share, endpoint},
     health::{self, HealthCheck},
     keys::Key,
-    parent_proxy::{Parent, ParentParts, ParentProxies},
+    parent_proxy::{self, Parent, ParentParts, ParentProxies},
     pool::{self, Pooling},
     reader::Reader,
     resolution::{self, Resolution},
     retry::{self, Retry},
-    settings::Part,
+    settings::{Part, Settings},
     upstream_tls, values,
 };
 use crate::{http1::target::is_authority, tls::ClientTls, trust::ProxyVersion, uri::Scheme};
@@ -217,6 +217,15 @@ pub(super) fn read(before: &[&ClientTls], parents: &ParentParts, reader: &mut Re
         retry: retry::read(reader),
         tls: upstream_tls::read(before, is_plain, SystemTime::now(), reader),
     }
+}
+
+/// A service by its URL that is asked for what has to be known beside traffic, with the settings that nobody has typed.
+pub(super) fn service(mut server: Endpoint, tls: ClientTls, reader: &Reader<'_>) -> UpstreamParts {
+    server.shown = reader.without_secrets(&server.url()).into();
+    let nothing = Settings::default();
+    let parents = parent_proxy::read(&mut Reader::new(&nothing));
+    let parts = read(&[], &parents, &mut Reader::new(&nothing));
+    UpstreamParts { endpoints: vec![server], tls: Some(tls), ..parts }
 }
 
 /// Refuses what an upstream that is asked through a parent says and cannot have.

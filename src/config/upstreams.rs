@@ -1,6 +1,6 @@
 //! All upstreams of a configuration, and which are named.
 
-use std::cell::Cell;
+use std::{borrow::Cow, cell::Cell};
 
 use super::{
     endpoint::{Endpoint, Place},
@@ -11,7 +11,7 @@ use super::{
     parent_proxy::ParentParts,
     reader::Reader,
     settings::{Part, Section},
-    upstream::{self, Upstream, UpstreamId},
+    upstream::{self, Upstream, UpstreamId, UpstreamParts},
 };
 use crate::{
     tls::ClientTls,
@@ -28,7 +28,9 @@ pub(super) struct Upstreams<'a> {
 }
 
 struct Named<'a> {
-    name: &'a str,
+    name: Cow<'a, str>,
+    /// What says where its servers are.
+    key: Key,
     /// `None` for the one that flags name.
     table: Option<&'a Section>,
     /// Its servers, as far as they are understood.
@@ -53,7 +55,8 @@ impl<'a> Upstreams<'a> {
         if of_flags {
             let servers = parts.endpoints.clone();
             let upstream = parts.upstream(DEFAULT);
-            list.push(Named { name: DEFAULT, table: None, servers, upstream, is_used: Cell::new(true) });
+            let (name, is_used) = (DEFAULT.into(), Cell::new(true));
+            list.push(Named { name, key: Key::Upstream, table: None, servers, upstream, is_used });
         }
         let tables = reader.parts(Part::Upstream);
         if tables.len() > MOST {
@@ -73,21 +76,42 @@ impl<'a> Upstreams<'a> {
             });
             let servers = parts.endpoints.clone();
             let upstream = parts.upstream(name);
-            list.push(Named { name, table: Some(table), servers, upstream, is_used: Cell::new(false) });
+            let (name, is_used) = (name.into(), Cell::new(false));
+            list.push(Named { name, key: Key::Upstream, table: Some(table), servers, upstream, is_used });
         }
         Self { list, tls, of_flags }
     }
 
+    /// Takes up a service that is asked by a table whose `key` says where it is; no route leads to it.
+    pub(super) fn add(
+        &mut self,
+        name: String,
+        (key, table): (Key, &'a Section),
+        parts: UpstreamParts,
+        reader: &mut Reader<'a>,
+    ) -> Option<UpstreamId> {
+        let Ok(id) = u16::try_from(self.list.len()) else {
+            reader.fault_of_several(format!("there are more than {MOST} upstreams and services"));
+            return None;
+        };
+        let servers = parts.endpoints.clone();
+        let upstream = parts.upstream(&name);
+        let (name, is_used) = (name.into(), Cell::new(true));
+        self.list.push(Named { name, key, table: Some(table), servers, upstream, is_used });
+        Some(UpstreamId(id))
+    }
+
     /// The upstream of the name that `key` gives; where there is none, that is a fault.
     pub(super) fn find(&self, key: Key, name: &str, reader: &mut Reader<'_>) -> Option<UpstreamId> {
-        let found = self.list.iter().zip(0..).find(|(upstream, _)| upstream.name == name);
+        let typed = self.list.iter().zip(0..).filter(|(upstream, _)| upstream.key == Key::Upstream);
+        let found = typed.clone().find(|(upstream, _)| upstream.name == name);
         match found {
             Some((upstream, id)) => {
                 upstream.is_used.set(true);
                 Some(UpstreamId(id))
             }
             None => {
-                let names = self.list.iter().map(|upstream| upstream.name);
+                let names = typed.map(|(upstream, _)| &*upstream.name);
                 reader.fault(key, unknown_name("upstream", name, names));
                 None
             }
@@ -126,7 +150,7 @@ impl<'a> Upstreams<'a> {
 
     /// An upstream that is our own listener answers every request with itself.
     pub(super) fn refuse_loops(&self, listeners: &[Listener], reader: &mut Reader<'a>) {
-        for Named { table, servers, .. } in &self.list {
+        for Named { key, table, servers, .. } in &self.list {
             for server in servers {
                 let Some(address) = own_listener(server.place(), listeners) else { continue };
                 let shown = match server.place() {
@@ -137,9 +161,9 @@ impl<'a> Upstreams<'a> {
                     format!("{shown} is corsair's own listener {address}; give the application's address");
                 match table {
                     Some(table) => reader.within(table, |reader| {
-                        reader.fault_of_member(Key::Upstream, &server.url(), message);
+                        reader.fault_of_member(*key, &server.url(), message);
                     }),
-                    None => reader.fault(Key::Upstream, message),
+                    None => reader.fault(*key, message),
                 }
             }
         }
@@ -176,9 +200,10 @@ pub(super) fn own_listener<'l>(place: Place<'_>, listeners: &'l [Listener]) -> O
 }
 
 impl Upstreams<'_> {
-    /// Whether all servers are plain.
+    /// Whether all servers are plain; services have settings of their own for TLS.
     pub(super) fn are_plain(&self) -> bool {
-        self.servers().all(|server| server.scheme == Scheme::Http)
+        let upstreams = self.list.iter().filter(|named| named.key == Key::Upstream);
+        upstreams.flat_map(|named| &named.servers).all(|server| server.scheme == Scheme::Http)
     }
 
     /// Whether none is given by name.

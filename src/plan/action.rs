@@ -3,7 +3,7 @@
 use super::{asker::Asker, body::BodyProgress, forward::ForwardTarget, local::Local, target::Target};
 use crate::{
     admission::{Admission, Audience},
-    config::{RouteId, UpstreamId},
+    config::{AccessId, RouteId, UpstreamId},
     cors::CorsDecision,
     error::Error,
     gateway::Hop,
@@ -36,7 +36,7 @@ pub struct Plan {
     pub route: RouteId,
     /// Who asks.
     pub asker: Asker,
-    /// What the tables of access say that the route names. Where a password is still to be verified, nothing else may be
+    /// What the tables of access say that the route names. Where one of them has to be waited for, nothing else may be
     /// done before that.
     pub admission: Admission,
     /// A FIN behind the request means that the client is gone: browsers never half-close (rule 3 of
@@ -128,6 +128,13 @@ pub enum Destination {
     Target(Target),
     /// To that of a forward proxy's request.
     Forward(Box<ForwardTarget>),
+    /// Nowhere yet: a service is asked whether it may.
+    Question {
+        /// The service.
+        upstream: UpstreamId,
+        /// The table that asks it.
+        access: AccessId,
+    },
 }
 
 impl Service {
@@ -202,7 +209,16 @@ impl Exchange {
     pub const fn gateway_target(&self) -> Option<&Target> {
         match &self.destination {
             Destination::Target(target) => Some(target),
-            Destination::Upstream(_) | Destination::Forward(_) => None,
+            Destination::Upstream(_) | Destination::Forward(_) | Destination::Question { .. } => None,
+        }
+    }
+
+    /// The upstream that it goes to; nothing for a target that the request names.
+    #[must_use]
+    pub const fn upstream(&self) -> Option<UpstreamId> {
+        match self.destination {
+            Destination::Upstream(upstream) | Destination::Question { upstream, .. } => Some(upstream),
+            Destination::Target(_) | Destination::Forward(_) => None,
         }
     }
 

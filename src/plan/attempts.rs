@@ -75,6 +75,13 @@ impl Attempts {
         }
     }
 
+    /// The same, with so long from where it set out.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        let begun = self.deadline - self.patience;
+        Self { patience, deadline: begun + patience, ..self }
+    }
+
     /// By when there must be a response head, over all attempts (rule 10 of [`plan`](super)).
     #[must_use]
     pub const fn deadline(&self) -> Instant {

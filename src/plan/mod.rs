@@ -71,6 +71,8 @@ mod request;
 
 mod replay;
 
+mod question;
+
 mod silence;
 
 mod attempts;

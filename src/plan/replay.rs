@@ -26,7 +26,7 @@ impl Plan {
         };
         let is_wanted = match &exchange.destination {
             Destination::Target(target) => target.redirects == Redirects::Follow,
-            Destination::Forward(_) => false,
+            Destination::Forward(_) | Destination::Question { .. } => false,
             Destination::Upstream(id) => {
                 let retry = &config.upstream(*id).retry;
                 !retry.statuses.is_empty() && retry.attempts > 1 && self.may_be_declined(method_name)

@@ -190,7 +190,7 @@ fn action(
 }
 
 /// What holds a token that lets in here, or what a page of ours was asked for by: no upstream is told how to get in.
-fn withheld(request: Request<'_>, route: &Route, config: &Config) -> Withheld {
+pub(super) fn withheld(request: Request<'_>, route: &Route, config: &Config) -> Withheld {
     let token = route.access.takes_token;
     let mut tables = route.access.ids().iter().map(|id| config.access(*id));
     Withheld {

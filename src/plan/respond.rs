@@ -224,6 +224,7 @@ impl Responder<'_> {
                 | Error::TooManyConnections
                 | Error::RateLimited
                 | Error::ConcurrencyLimited
+                | Error::AccessUnavailable
         ) {
             // A place comes free within moments, or there are too few of them.
             writer.field(b"Retry-After", b"1");
@@ -283,7 +284,8 @@ const fn added(error: Option<Error>) -> &'static [&'static str] {
             | Error::VerificationsBusy
             | Error::MemoryLimit
             | Error::TooManyConnections
-            | Error::ConcurrencyLimited,
+            | Error::ConcurrencyLimited
+            | Error::AccessUnavailable,
         ) => &["Date", "Via", "Proxy-Status", "X-Request-Id", "Retry-After"],
         Some(Error::RateLimited) => &[
             "Date",

@@ -12,6 +12,7 @@ use super::{
     target::Redirected,
 };
 use crate::{
+    admission::{ForwardAuth, Way},
     config::{Config, Cookies, Endpoint, Route},
     cors::CorsDecision,
     error::Error,
@@ -83,6 +84,13 @@ pub enum Arrived {
         /// Bytes in `out`.
         written: usize,
         /// What follows from it.
+        plan: ResponsePlan,
+    },
+    /// A service lets the request in; the client sees nothing of that.
+    Admitted {
+        /// Field lines that go on with the request.
+        passed: Box<[u8]>,
+        /// What follows for the connection to the service.
         plan: ResponsePlan,
     },
 }
@@ -181,7 +189,9 @@ impl<'a> ResponseContext<'a> {
             101 => Err(Error::UpgradeFailed),
             // It is for us to log in there (RFC 9110 §15.5.8): the client would do so here.
             407 if self.by_parent => Err(Error::ParentUnauthorized),
-            100..=199 if request.head.version == Version::Http10 => Ok(Arrived::Interim { written: 0 }),
+            100..=199 if request.head.version == Version::Http10 || self.service().is_some() => {
+                Ok(Arrived::Interim { written: 0 })
+            }
             100..=199 => Ok(Arrived::Interim {
                 written: rewrite::interim(response, false, is_gateway, self.renaming(request).as_ref(), out)?,
             }),
@@ -199,6 +209,11 @@ impl<'a> ResponseContext<'a> {
         if seen.reused && response.head.status == 408 {
             // Meant for the idle connection, sent before our request came (RFC 9110 §15.5.9).
             return Err(Error::UpstreamClosed);
+        }
+        if let Some(service) = self.service().filter(|_| matches!(response.head.status, 200..=299)) {
+            let (framing, _) = Framing::of_response(response, Method::Get)?;
+            let plan = self.settle(request, response, framing, seen);
+            return Ok(Arrived::Admitted { passed: service.passed(response), plan });
         }
         let (framing, declared) = Framing::of_response(response, self.method)?;
         let redirected = match self.exchange.gateway_target() {
@@ -228,7 +243,9 @@ impl<'a> ResponseContext<'a> {
             Redirected::Unreadable => Location::Dropped,
             Redirected::No | Redirected::Follow(_) => Location::Kept,
         };
-        let plan = self.settle(request, response, framing, seen);
+        let mut plan = self.settle(request, response, framing, seen);
+        // It was asked with GET, and its body stays where it is.
+        plan.upstream_persists &= self.service().is_none() || self.method != Method::Head;
         let homeward = Homeward {
             cors: self.cors,
             policy: self.config.policy(self.route.policy),
@@ -253,6 +270,21 @@ impl<'a> ResponseContext<'a> {
     fn is_below(&self, place: &str, request: Request<'_>) -> bool {
         let [path, _] = self.exchange.target.origin_form(request);
         path.strip_prefix(place.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    }
+
+    /// The service that is asked whether the request may go on, where it is one that answers.
+    fn service(&self) -> Option<&'a ForwardAuth> {
+        let Destination::Question { access, .. } = self.exchange.destination else { return None };
+        match &self.config.access(access).way {
+            Way::Forward(service) => Some(service),
+            Way::Clients(_)
+            | Way::FetchSite(_)
+            | Way::Bearer(_)
+            | Way::Token(_)
+            | Way::Signed(_)
+            | Way::Jwt(_)
+            | Way::Basic(..) => None,
+        }
     }
 
     /// What names the application's answer has for what the client knows by others.

@@ -82,14 +82,16 @@ impl Setup {
     pub(crate) fn target_mut(&mut self) -> &mut Target {
         match &mut self.exchange.destination {
             Destination::Target(target) => target,
-            Destination::Upstream(_) | Destination::Forward(_) => panic!("no gateway"),
+            Destination::Upstream(_) | Destination::Forward(_) | Destination::Question { .. } => {
+                panic!("no gateway")
+            }
         }
     }
 
     pub(crate) fn context(&self) -> ResponseContext<'_> {
         let server = match self.exchange.destination {
             Destination::Upstream(upstream) => self.config.upstream(upstream).endpoints.first(),
-            Destination::Target(_) | Destination::Forward(_) => None,
+            Destination::Target(_) | Destination::Forward(_) | Destination::Question { .. } => None,
         };
         ResponseContext::new(&self.config, &self.identity, &self.plan, &self.exchange, server, false)
     }

@@ -171,7 +171,7 @@ impl<'a> Checkout<'a, '_> {
                 let chosen = Chosen::of_forward(forward, target);
                 self.take_to_chosen(chosen, exchange.upgrade, client, timer).await
             }
-            Destination::Upstream(upstream) => {
+            Destination::Upstream(upstream) | Destination::Question { upstream, .. } => {
                 self.take_to_upstream(*upstream, exchange.upgrade, client, timer).await
             }
         }

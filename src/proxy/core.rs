@@ -10,7 +10,7 @@ use super::{
     clock::Clock,
     counting_servers::CountingServers,
     idle::IdleConnections,
-    snapshot::{Published, Snapshot, Snapshots, target_idle},
+    snapshot::{KeyNews, Published, Snapshot, Snapshots, target_idle},
     verifications::Verifications,
 };
 use crate::{
@@ -130,6 +130,12 @@ impl Core {
     #[must_use]
     pub fn verifications(&self) -> &Verifications {
         self.snapshots.verifications()
+    }
+
+    /// What is told of the keys of tokens.
+    #[must_use]
+    pub fn keys(&self) -> &KeyNews {
+        self.snapshots.keys()
     }
 
     /// Closes idle connections to servers that are gone, once whenever they have changed.

@@ -26,7 +26,8 @@ use super::{
     tell,
 };
 use crate::{
-    config::{Endpoint, Route, UpstreamId},
+    admission::Way,
+    config::{Endpoint, Route},
     error::Error,
     gateway::Hop,
     http1::{
@@ -66,6 +67,10 @@ pub(crate) struct Job<'a> {
     pub(crate) bound: &'a mut BoundLeases,
     pub(crate) outcome: &'a mut Outcome,
     pub(crate) begun: Instant,
+    /// How long it may take to the head of the response, where it is not as long as the route says.
+    pub(crate) patience: Option<Duration>,
+    /// What services have said of who asks: field lines that go on.
+    pub(crate) passed: &'a [u8],
     /// How long it has waited for a connection to its upstream: the clock of the deadline starts behind that.
     pub(crate) queued: Duration,
     /// What it has in common with others that belong to the same server.
@@ -82,6 +87,8 @@ pub(crate) enum Exchanged {
     Tunnel(Box<TunnelEnds>),
     /// There is no response, and the client can be told.
     Failed(Error, BodyProgress),
+    /// A service lets the request in, which goes on with these field lines.
+    Admitted(Box<[u8]>),
     /// Nothing can be said any more: the response had begun, or the client is gone.
     Cut(Error, After),
 }
@@ -108,6 +115,7 @@ enum Attempt {
     Done(After),
     Tunnel(Box<TunnelEnds>),
     Redirected(Box<Hop>),
+    Admitted(Box<[u8]>),
     /// Its answer was not taken: another server is asked.
     Declined,
     /// Its server was silent for too long: another one is asked.
@@ -123,7 +131,7 @@ enum Attempt {
 /// Takes a request to where it goes, and its response back.
 pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exchanged {
     let snapshot = job.snapshot;
-    let retries = upstream(exchange).map(|id| (snapshot.config.upstream(id), snapshot.group(id)));
+    let retries = exchange.upstream().map(|id| (snapshot.config.upstream(id), snapshot.group(id)));
     // A target has one address at a time: what has gone stale is all that is sent there once more.
     let most = retries.map_or(2, |(upstream, _)| upstream.retry.attempts);
     if let Some((upstream, group)) = retries {
@@ -132,7 +140,8 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
     let mut attempts = {
         let inbound = job.inbound.borrow();
         let name = Request { bytes: inbound.all(), head: job.head }.method_name();
-        Attempts::new(job.plan, name, &job.route.timeouts, most, job.begun.into_std())
+        let attempts = Attempts::new(job.plan, name, &job.route.timeouts, most, job.begun.into_std());
+        job.patience.map_or(attempts, |patience| attempts.within(patience))
     };
     let mut begun = job.begun;
     let mut tried = Vec::new();
@@ -142,6 +151,7 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
         let end = match attempt {
             Attempt::Done(after) => return Exchanged::Done(after),
             Attempt::Tunnel(ends) => return Exchanged::Tunnel(ends),
+            Attempt::Admitted(passed) => return Exchanged::Admitted(passed),
             Attempt::Redirected(hop) => {
                 exchange.follow(*hop);
                 AttemptEnd::Redirected
@@ -240,7 +250,7 @@ impl<'a> Job<'a> {
         self.note(&upstream, turn.as_ref(), tally, sent);
         let received = upstream.received();
         let clean = upstream.ended_cleanly() && self.client.is_written();
-        let (hop, leftover) = (upstream.hop.take(), upstream.take_leftover());
+        let (hop, passed, leftover) = (upstream.hop.take(), upstream.passed.take(), upstream.take_leftover());
         drop(upstream);
         match (relayed, hop, self.response) {
             (Err(error), ..) => failed(error, received, tried),
@@ -249,6 +259,10 @@ impl<'a> Job<'a> {
                 Attempt::Abandoned
             }
             (Ok(Ended::Redirect), Some(hop), _) => Attempt::Redirected(hop),
+            (Ok(Ended::Admitted), _, Some(response)) => {
+                let _ = self.completed(exchange, connected, clean, &response);
+                Attempt::Admitted(passed.unwrap_or_default())
+            }
             (Ok(Ended::Declined(status)), ..) => {
                 tell::declined_answer(shown, status, attempt);
                 tried.extend(turn.as_ref().map(Turn::index));
@@ -314,7 +328,7 @@ impl<'a> Job<'a> {
         'a: 't,
     {
         let response = self.route.timeouts.response;
-        let elsewhere = turn.zip(upstream(exchange)).and_then(|(turn, id)| {
+        let elsewhere = turn.zip(exchange.upstream()).and_then(|(turn, id)| {
             let silence = attempts.silence(response, sent.into_std(), turn.answers())?;
             let paid_by = (self.snapshot.config.upstream(id), self.snapshot.group(id));
             Some(Elsewhere { silence, turn, tried, paid_by })
@@ -330,7 +344,7 @@ impl<'a> Job<'a> {
         connected: &Connected<'_>,
         tried: &mut Vec<usize>,
     ) -> Option<Declining<'a>> {
-        let (id, (index, _)) = (upstream(exchange)?, connected.server?);
+        let (id, (index, _)) = (exchange.upstream()?, connected.server?);
         let (statuses, group) = (&self.snapshot.config.upstream(id).retry.statuses, self.snapshot.group(id));
         if statuses.is_empty() || connected.bound || !attempts.may_decline() {
             return None;
@@ -343,10 +357,7 @@ impl<'a> Job<'a> {
 
     /// The servers that the exchange goes to, where it goes to some of an upstream.
     fn servers(&self, exchange: &Exchange) -> Option<&'a Servers> {
-        match exchange.destination {
-            Destination::Upstream(upstream) => Some(&self.snapshot.group(upstream).servers),
-            Destination::Target(_) | Destination::Forward(_) => None,
-        }
+        exchange.upstream().map(|upstream| &*self.snapshot.group(upstream).servers)
     }
 
     /// What is counted of the server that the exchange goes to.
@@ -421,7 +432,7 @@ impl<'a> Job<'a> {
                 key_of_target = Through::key(connected.through, target.key());
                 (&*key_of_target, true, target_idle(&self.snapshot.config))
             }
-            (Destination::Upstream(id), Some(server)) => {
+            (Destination::Upstream(id) | Destination::Question { upstream: id, .. }, Some(server)) => {
                 let upstream = self.snapshot.config.upstream(*id);
                 if upstream.proxy_protocol.is_some() || connected.bound || response.upstream_bound {
                     let name = bound_name(upstream, server, self.source());
@@ -429,12 +440,12 @@ impl<'a> Job<'a> {
                 }
                 (&*server.key, false, self.snapshot.group(*id).idle)
             }
-            (Destination::Upstream(_), None) => return,
+            (Destination::Upstream(_) | Destination::Question { .. }, None) => return,
         };
         if connected.bound || response.upstream_bound {
             return self.bound.put(endpoint, connected.lease);
         }
-        let group = upstream(exchange).map(|upstream| self.snapshot.group(upstream));
+        let group = exchange.upstream().map(|upstream| self.snapshot.group(upstream));
         let waited_for = group.filter(|group| group.servers.waiting() > 0);
         if waited_for.is_some_and(|group| group.queue.is_empty()) {
             // By requests in other workers, for which its place comes free now.
@@ -511,11 +522,22 @@ impl<'a> Job<'a> {
         let mut out = self.core.buffers.take();
         let inbound = self.inbound.borrow();
         let request = Request { bytes: inbound.all(), head: self.head };
+        let spoken_for = &self.route.access.spoken_for;
         let (mut onward, authority) = match (&exchange.destination, connected.endpoint()) {
             (Destination::Target(target), _) => {
                 let gateway = self.snapshot.config.gateway.as_ref().ok_or(Error::Internal)?;
                 let onward = Onward::to_target(target, &gateway.set_headers, self.plan.framing);
-                (Onward { edits: target.edits(gateway), ..onward }, target.url.authority())
+                // Who asks is nothing to a target.
+                let onward = Onward { edits: target.edits(gateway), ..onward };
+                (onward.asked_by(spoken_for, b""), target.url.authority())
+            }
+            (Destination::Question { access, .. }, Some(server)) => {
+                let Way::Forward(service) = &self.snapshot.config.access(*access).way else {
+                    return Err(Error::Internal);
+                };
+                let target = exchange.target.origin_form(request);
+                let onward = Onward::to_service(server, service, exchange, target);
+                (onward.beside(self.snapshot.config.gateway.as_ref()), &*server.authority)
             }
             (Destination::Forward(target), _) => {
                 let onward = Onward::to_forwarded(target, exchange, request, self.plan.framing);
@@ -524,9 +546,10 @@ impl<'a> Job<'a> {
             (Destination::Upstream(_), Some(server)) => {
                 let framing = self.plan.framing;
                 let onward = Onward::to_server(server, self.route, exchange, request, framing);
-                (onward.beside(self.snapshot.config.gateway.as_ref()), &*server.authority)
+                let onward = onward.beside(self.snapshot.config.gateway.as_ref());
+                (onward.asked_by(spoken_for, self.passed), &*server.authority)
             }
-            (Destination::Upstream(_), None) => return Err(Error::Internal),
+            (Destination::Upstream(_) | Destination::Question { .. }, None) => return Err(Error::Internal),
         };
         if let Some(through) = connected.through.filter(|through| through.is_absolute()) {
             onward = onward.by_parent(through.parent(), authority);
@@ -601,6 +624,12 @@ impl<'a> Job<'a> {
             }
             match arrived {
                 HeadArrived::Redirect => return Ok(Some(Ended::Redirect)),
+                HeadArrived::Admitted => {
+                    // So that the connection can be used again: nobody waits for it, nor for whether it is whole.
+                    let _ = upstream.add_what_came().await;
+                    upstream.take_out();
+                    return Ok(Some(Ended::Admitted));
+                }
                 HeadArrived::Declined(status) => return Ok(Some(Ended::Declined(status))),
                 HeadArrived::Interim => {}
                 HeadArrived::Final if !upstream.is_complete() => {
@@ -625,7 +654,10 @@ impl<'a> Job<'a> {
                     upstream.stream.acknowledge();
                     return Ok(None);
                 }
-                HeadArrived::Interim | HeadArrived::Redirect | HeadArrived::Declined(_) => {}
+                HeadArrived::Interim
+                | HeadArrived::Redirect
+                | HeadArrived::Admitted
+                | HeadArrived::Declined(_) => {}
             }
         }
     }
@@ -660,21 +692,13 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The upstream that the exchange goes to; nothing for a target.
-const fn upstream(exchange: &Exchange) -> Option<UpstreamId> {
-    match exchange.destination {
-        Destination::Upstream(upstream) => Some(upstream),
-        Destination::Target(_) | Destination::Forward(_) => None,
-    }
-}
-
 /// How messages name where the exchange goes.
 fn shown<'e>(exchange: &'e Exchange, server: Option<&'e Endpoint>) -> &'e str {
     match (server, &exchange.destination) {
         (Some(server), _) => &server.shown,
         (None, Destination::Target(target)) => target.url.origin(),
         (None, Destination::Forward(target)) => target.url().origin(),
-        (None, Destination::Upstream(_)) => "",
+        (None, Destination::Upstream(_) | Destination::Question { .. }) => "",
     }
 }
 

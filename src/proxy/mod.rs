@@ -82,6 +82,8 @@ mod exchange;
 
 mod connect;
 
+mod admit;
+
 mod request;
 
 pub mod serve;

@@ -9,6 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    admit::{Verdict, Waiting},
     connect::Connect,
     connection::{After, Connection, responder},
     core::Core,
@@ -24,7 +25,7 @@ use super::{
     tell, why,
 };
 use crate::{
-    admission::{self, Admission, Shown},
+    admission::{Admission, Shown},
     config::Route,
     error::Error,
     http1::{
@@ -89,7 +90,7 @@ async fn request(
     let time = core.clock.time(begun);
     let shown = Shown::take(buffer.all_mut(), &mut head, snapshot.config.takes, time);
     let inbound = RefCell::new(buffer);
-    let (mut plan, action) = {
+    let (plan, action) = {
         let inbound = inbound.borrow();
         let asked = Request { bytes: inbound.all(), head: &head };
         let config = &*snapshot.config;
@@ -101,33 +102,6 @@ async fn request(
         }
         (plan, action)
     };
-    let action = match plan.admission {
-        // Boxed, for few requests need it and each would hold its room.
-        Admission::Unverified(at) => {
-            Box::pin(verified(&core, &snapshot, &mut plan, at, (&inbound, &head), action)).await
-        }
-        Admission::NotAsked | Admission::Admitted | Admission::Refused(_) | Admission::Failed(_) => action,
-    };
-    snapshot.count_admission(plan.route, plan.admission);
-    let mut outcome = Outcome::default();
-    let limits = &snapshot.config.route(plan.route).limit;
-    // What it keeps is kept until it has ended, and with it what it has become.
-    let (action, _held) = if limits.ids().is_empty() {
-        (action, Held::default())
-    } else {
-        let (client, came) = (&connection.client, (&inbound, &head));
-        let (core, snapshot, plan) = (&*core, &*snapshot, &plan);
-        let limiting = Limiting { core, snapshot, plan, shown: &shown, client, came, now: begun };
-        // Boxed, as what few requests need.
-        let passed = match limits.asks_a_server {
-            true => Box::pin(limiting.pass_at_servers(&action)).await,
-            false => limiting.pass(&action),
-        };
-        limited(passed, action, &mut outcome)
-    };
-    if core.is_draining() {
-        plan.persistence = Persistence::Close;
-    }
     let mut turn = Turn {
         snapshot: &snapshot,
         route: snapshot.config.route(plan.route),
@@ -136,15 +110,42 @@ async fn request(
         head: &head,
         inbound: &inbound,
         begun,
-        outcome,
+        outcome: Outcome::default(),
+        sets_out: begun,
+        passed: Vec::new(),
     };
-    let ended = match action {
+    let verdict = match turn.plan.admission {
+        Admission::Unverified(at) => match turn.waiting(&core).recall(at) {
+            Some(verdict) => verdict,
+            // Boxed, for few requests need it and each would hold its room.
+            None => Box::pin(turn.wait(&core)).await,
+        },
+        Admission::NotAsked | Admission::Admitted | Admission::Refused(_) | Admission::Failed(_) => {
+            Verdict::Admitted
+        }
+    };
+    snapshot.count_admission(turn.plan.route, turn.plan.admission);
+    let (action, answered) = match verdict {
+        Verdict::Admitted => (action, None),
+        Verdict::Refused(error) => (Action::Respond(Answer::Fault(error)), None),
+        Verdict::Answered(after) => (action, Some(after)),
+    };
+    // What they keep is kept until it has ended, and with it what it has become.
+    let (action, _held) = match answered {
+        Some(_) => (action, Held::default()),
+        None => turn.ask_limits(&core, &shown, action).await,
+    };
+    if core.is_draining() {
+        turn.plan.persistence = Persistence::Close;
+    }
+    let ended = match (answered, action) {
+        (Some(after), _) => Ended::Answered(turn.settled(after)),
         // Boxed, as hardly anybody asks for it.
-        Action::Respond(Answer::Local(local)) => Ended::Answered(Box::pin(turn.tell(local)).await),
-        Action::Respond(answer) => Ended::Answered(turn.respond(answer).await),
-        Action::Exchange(mut exchange) => pin!(turn.exchange(&mut exchange)).await,
+        (None, Action::Respond(Answer::Local(local))) => Ended::Answered(Box::pin(turn.tell(local)).await),
+        (None, Action::Respond(answer)) => Ended::Answered(turn.respond(answer).await),
+        (None, Action::Exchange(mut exchange)) => pin!(turn.exchange(&mut exchange)).await,
         // Boxed: few requests are one, and each would hold its room.
-        Action::Connect(target) => Box::pin(turn.connect(&target)).await,
+        (None, Action::Connect(target)) => Box::pin(turn.connect(&target)).await,
     };
     let after = match ended {
         Ended::Answered(after) => {
@@ -171,46 +172,6 @@ async fn request(
     (after, inbound)
 }
 
-/// What is to be done now that the password has been verified for which the table in this place asks.
-async fn verified(
-    core: &Core,
-    snapshot: &Snapshot,
-    plan: &mut Plan,
-    at: u16,
-    (inbound, head): (&RefCell<Buffer>, &RequestHead),
-    action: Action,
-) -> Action {
-    let (config, audience) = (&snapshot.config, plan.audience());
-    let table = config.route(plan.route).access.ids().get(usize::from(at)).map(|id| config.access(*id));
-    let attempt = table.and_then(|table| {
-        let inbound = inbound.borrow();
-        admission::attempt(&table.way, Request { bytes: inbound.all(), head }, audience)
-    });
-    let client = plan.asker.address.map(|address| address.ip());
-    let is_right = match attempt {
-        Some(attempt) => core.verifications().verify(attempt, client).await,
-        None => Ok(false),
-    };
-    let (admission, action) = match is_right {
-        Ok(true) => (Admission::Admitted, action),
-        Ok(false) => (Admission::Refused(at), Action::Respond(Answer::Fault(audience.refused()))),
-        Err(_) => (Admission::Failed(at), Action::Respond(Answer::Fault(Error::VerificationsBusy))),
-    };
-    plan.admission = admission;
-    action
-}
-
-/// What is to be done now that the limits have been asked.
-fn limited(passed: Result<Held, Refused>, action: Action, outcome: &mut Outcome) -> (Action, Held) {
-    match passed {
-        Ok(held) => (action, held),
-        Err(Refused { by, limited }) => {
-            outcome.limited_by = Some(by);
-            (Action::Respond(Answer::Limited(limited)), Held::default())
-        }
-    }
-}
-
 /// How a request ended, as far as HTTP goes.
 enum Ended {
     Answered(After),
@@ -229,9 +190,48 @@ struct Turn<'a, 's> {
     inbound: &'a RefCell<Buffer>,
     begun: Instant,
     outcome: Outcome,
+    /// When it was let in.
+    sets_out: Instant,
+    /// What services have said of who asks: field lines that go on.
+    passed: Vec<u8>,
 }
 
 impl Turn<'_, '_> {
+    /// Waits until it is known whether the request is let in.
+    async fn wait(&mut self, core: &Core) -> Verdict {
+        let verdict = self.waiting(core).decide().await;
+        self.sets_out = Instant::now();
+        verdict
+    }
+
+    /// The request before it is let in.
+    fn waiting<'w>(&'w mut self, core: &'w Core) -> Waiting<'w> {
+        let Self { snapshot, connection, plan, head, inbound, outcome, passed, .. } = self;
+        Waiting { core, snapshot, connection, plan, head, inbound, outcome, passed }
+    }
+
+    /// What is to be done now that the limits have been asked, and what they keep for it.
+    async fn ask_limits(&mut self, core: &Core, shown: &Shown, action: Action) -> (Action, Held) {
+        let Self { snapshot, plan, begun, route, .. } = &*self;
+        if route.limit.ids().is_empty() {
+            return (action, Held::default());
+        }
+        let (client, came) = (&self.connection.client, (self.inbound, self.head));
+        let limiting = Limiting { core, snapshot, plan, shown, client, came, now: *begun };
+        // Boxed, as what few requests need.
+        let passed = match route.limit.asks_a_server {
+            true => Box::pin(limiting.pass_at_servers(&action)).await,
+            false => limiting.pass(&action),
+        };
+        match passed {
+            Ok(held) => (action, held),
+            Err(Refused { by, limited }) => {
+                self.outcome.limited_by = Some(by);
+                (Action::Respond(Answer::Limited(limited)), Held::default())
+            }
+        }
+    }
+
     /// Answers the request here.
     async fn respond(&mut self, answer: Answer) -> After {
         let core = Rc::clone(&self.connection.core);
@@ -318,7 +318,7 @@ impl Turn<'_, '_> {
         // Asked of the kernel only where it is told on.
         let is_told = match planned.destination {
             Destination::Upstream(id) => self.snapshot.config.upstream(id).proxy_protocol.is_some(),
-            Destination::Target(_) | Destination::Forward(_) => false,
+            Destination::Target(_) | Destination::Forward(_) | Destination::Question { .. } => false,
         };
         let own = stream.tcp_ref().filter(|_| is_told).and_then(|tcp| tcp.local_addr().ok());
         let limits = request_body_limits(&self.route.limits);
@@ -335,7 +335,7 @@ impl Turn<'_, '_> {
                 let inbound = self.inbound.borrow();
                 affinity(rule, &self.plan.asker, Request { bytes: inbound.all(), head: self.head })
             }
-            Destination::Target(_) | Destination::Forward(_) => None,
+            Destination::Target(_) | Destination::Forward(_) | Destination::Question { .. } => None,
         };
         let mut job = Job {
             core: &core,
@@ -359,7 +359,9 @@ impl Turn<'_, '_> {
             timer,
             bound,
             outcome: &mut self.outcome,
-            begun: self.begun,
+            begun: self.sets_out,
+            patience: None,
+            passed: &self.passed,
             affinity,
             queued: Duration::ZERO,
             response: None,
@@ -368,6 +370,8 @@ impl Turn<'_, '_> {
         Ended::Answered(match exchanged {
             Exchanged::Done(after) => self.settled(after),
             Exchanged::Tunnel(ends) => return Ended::Switched(ends),
+            // Nobody has been asked for that.
+            Exchanged::Admitted(_) => self.respond(Answer::Fault(Error::Internal)).await,
             // Why there is no response.
             Exchanged::Failed(error, body) => {
                 self.plan = self.plan.refused(error, body);

@@ -15,11 +15,11 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::verifications::Verifications;
 use crate::{
-    admission::Admission,
+    admission::{Admission, KnownTokens},
     config::{Config, Endpoint, LeadsTo, LimitId, PolicyId, RouteId, Routes, Upstream, UpstreamId},
     observe::metrics::{
         AccessCounters, AccessResult, LimitCounters, PolicyCounters, RouteCounters, ServerTally,
@@ -41,6 +41,17 @@ pub struct Published {
     verifications: Verifications,
     /// From when the time of limits is told: the same in all workers, whatever the configuration is.
     begun: Instant,
+    /// What is told of the keys of tokens.
+    keys: Arc<KeyNews>,
+}
+
+/// What those who use keys of tokens tell who fetches them, and the other way round.
+#[derive(Debug, Default)]
+pub struct KeyNews {
+    /// Others are wanted than are there.
+    pub wanted: Notify,
+    /// Some were fetched, or could not be.
+    pub renewed: Notify,
 }
 
 /// One configuration of those that a process has had, and its servers at one time.
@@ -67,7 +78,14 @@ impl Published {
             version: AtomicU64::new(1),
             verifications,
             begun: Instant::now(),
+            keys: Arc::default(),
         })
+    }
+
+    /// What is told of the keys of tokens.
+    #[must_use]
+    pub const fn keys(&self) -> &Arc<KeyNews> {
+        &self.keys
     }
 
     /// The one that new requests see.
@@ -138,6 +156,8 @@ pub struct Snapshot {
     limits: Box<[Arc<LimitCounters>]>,
     /// That of what is published.
     begun: Instant,
+    /// Tokens that were verified.
+    pub(super) known_tokens: RefCell<KnownTokens>,
     /// That of the configuration.
     pub generation: u64,
     /// That of the configuration and its servers.
@@ -204,7 +224,7 @@ impl Party {
     #[must_use]
     pub const fn of(destination: &Destination) -> Self {
         match destination {
-            Destination::Upstream(id) => Self::Upstream(*id),
+            Destination::Upstream(id) | Destination::Question { upstream: id, .. } => Self::Upstream(*id),
             Destination::Target(_) => Self::GatewayTargets,
             Destination::Forward(_) => Self::ForwardTargets,
         }
@@ -246,6 +266,7 @@ impl Snapshot {
             access: config.access_tables().map(|table| counters.access(&table.name)).collect(),
             limits: config.limit_tables().iter().map(|limit| counters.limit(&limit.name)).collect(),
             begun: published.begun,
+            known_tokens: RefCell::default(),
             policies: config.policy_ids().map(|id| counters.policy(config.policy_name(id))).collect(),
             config: Arc::clone(config),
             generation: *generation,
@@ -304,10 +325,11 @@ impl Snapshot {
     /// Counts what the tables of access said of a request that this route takes.
     pub fn count_admission(&self, route: RouteId, admission: Admission) {
         let (admitted, end) = match admission {
-            Admission::NotAsked => return,
+            // The client has left before it was known.
+            Admission::NotAsked | Admission::Unverified(_) => return,
             Admission::Admitted => (usize::MAX, AccessResult::Admitted),
             Admission::Refused(at) => (at.into(), AccessResult::Refused),
-            Admission::Unverified(at) | Admission::Failed(at) => (at.into(), AccessResult::Error),
+            Admission::Failed(at) => (at.into(), AccessResult::Error),
         };
         let asked = self.config.route(route).access.ids();
         for (at, id) in asked.iter().enumerate().take(admitted.saturating_add(1)) {
@@ -358,6 +380,12 @@ impl Snapshots {
     #[must_use]
     pub fn verifications(&self) -> &Verifications {
         &self.published.verifications
+    }
+
+    /// What is told of the keys of tokens.
+    #[must_use]
+    pub fn keys(&self) -> &KeyNews {
+        &self.published.keys
     }
 
     /// The configuration that a request sees which comes now.

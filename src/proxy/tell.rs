@@ -3,6 +3,7 @@
 use tracing::Level;
 
 use crate::{
+    admission::TokenFault,
     config::{Config, LeadsTo, Routes},
     cors::CorsDecision,
     error::Error,
@@ -31,6 +32,12 @@ fn tell_refusal(request: Request<'_>, plan: &Plan, config: &Config) {
         reason = reason.label(),
         "CORS refuses"
     );
+}
+
+/// One line for a token that lets nobody in, with the reason (`-v`).
+#[inline]
+pub(super) fn refused_token(access: &str, fault: TokenFault) {
+    tracing::debug!(target: "corsair::access", access, reason = %fault, "a token is refused");
 }
 
 /// One line for an attempt that failed, with the reason (`-v`).
@@ -74,7 +81,9 @@ fn tell_decision(request: Request<'_>, plan: &Plan, action: &Action, config: &Co
         Action::Respond(Answer::ToOwnOrigin(_)) => "answered here: ToOwnOrigin".to_owned(),
         Action::Respond(answer) => format!("answered here: {answer:?}"),
         Action::Exchange(exchange) => match &exchange.destination {
-            Destination::Upstream(id) => config.upstream(*id).name.to_string(),
+            Destination::Upstream(id) | Destination::Question { upstream: id, .. } => {
+                config.upstream(*id).name.to_string()
+            }
             Destination::Target(target) => target.url.origin().to_owned(),
             Destination::Forward(target) => target.url().origin().to_owned(),
         },

@@ -5,12 +5,14 @@ use std::{cell::RefCell, collections::HashSet, net::IpAddr, rc::Rc, sync::Arc};
 
 use tokio::{task::JoinSet, time::sleep_until};
 
+use super::key_sets::keep_fresh;
 use crate::{
+    admission::Way,
     config::{Config, Dns, Endpoint, Resolution, Upstream},
     limit::{Shared, State},
     net::{Descriptors, QueueTime, dns::Resolver, handshake},
     proxy::{core::resolver, snapshot::Published},
-    upstream::{Discovery, Prober, Servers},
+    upstream::{Discovery, Fetcher, Prober, Servers},
 };
 
 /// Looks after the upstreams of whatever configuration is published.
@@ -20,6 +22,8 @@ pub(super) struct Lookout {
     names: RefCell<Names>,
     probes: RefCell<Vec<Probes>>,
     replicas: RefCell<Vec<Replicas>>,
+    /// Who fetches keys of tokens.
+    keys: RefCell<JoinSet<()>>,
 }
 
 /// Where names are resolved, and who follows them.
@@ -63,6 +67,7 @@ impl Lookout {
             names: RefCell::new(names),
             probes: RefCell::default(),
             replicas: RefCell::default(),
+            keys: RefCell::default(),
         })
     }
 
@@ -71,6 +76,27 @@ impl Lookout {
         self.follow();
         self.probe();
         self.count_replicas();
+        self.fetch_keys();
+    }
+
+    /// Anew, whatever was fetched before; what is known stays meanwhile.
+    fn fetch_keys(&self) {
+        let publication = self.published.current();
+        let config = &publication.config;
+        let mut tasks = JoinSet::new();
+        for (source, table) in config.key_sources() {
+            let Way::Jwt(rules) = &table.way else { continue };
+            let fetcher = Fetcher {
+                source: source.clone(),
+                limits: config.limits.clone(),
+                resolver: self.names.borrow().resolver.clone(),
+                descriptors: Arc::clone(&self.descriptors),
+                handshakes: handshake::places(),
+            };
+            let (store, news) = (Arc::clone(&rules.keys), Arc::clone(self.published.keys()));
+            tasks.spawn_local(keep_fresh(table.name.clone(), store, fetcher, news));
+        }
+        self.keys.replace(tasks);
     }
 
     fn follow(self: &Rc<Self>) {

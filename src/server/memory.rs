@@ -2,7 +2,7 @@
 
 use crate::{
     admin,
-    admission::Way,
+    admission::{MAX_REMEMBERED, Way},
     config::{
         AccessLog, Config, ConfigFault, Endpoint, LeadsTo, Place, Redirects, Resolution, Route, Upstream,
         UpstreamId,
@@ -40,6 +40,9 @@ const VERIFIER_MEMORY: usize = 256 << 10;
 
 /// What a connection to a redis server takes, in bytes, with what waits in it.
 const REDIS_MEMORY: usize = 64 << 10;
+
+/// What a token takes that is remembered, in bytes: its digest and what is known of it, in a table that grows by doubling.
+const TOKEN_MEMORY: usize = 192;
 
 /// What the program takes without traffic, in bytes: itself, and each of its workers.
 const OWN_MEMORY: (usize, usize) = (6 << 20, 1 << 20);
@@ -168,7 +171,11 @@ impl MemoryBound {
             },
             workers: product(
                 workers,
-                BULK_STREAMS * 2 * BULK_BUFFER + kept(config) + unproven + verifications(config),
+                BULK_STREAMS * 2 * BULK_BUFFER
+                    + kept(config)
+                    + unproven
+                    + verifications(config)
+                    + known_tokens(config),
             ),
         }
     }
@@ -231,6 +238,12 @@ fn verifications(config: &Config) -> usize {
     if config.access_tables().any(|table| matches!(table.way, Way::Basic(..))) { VERIFIER_MEMORY } else { 0 }
 }
 
+/// What a worker remembers of tokens.
+fn known_tokens(config: &Config) -> usize {
+    let are_known = config.access_tables().any(|table| matches!(table.way, Way::Jwt(_)));
+    if are_known { MAX_REMEMBERED * TOKEN_MEMORY } else { 0 }
+}
+
 /// TLS of the listeners.
 fn client_tls(config: &Config) -> impl Iterator<Item = &ServerTls> {
     config.listeners().filter_map(|(_, listener)| listener.tls.as_ref())
@@ -252,7 +265,7 @@ fn per_connection(config: &Config, client_chains: bool, upstream_tls: bool) -> u
     let buffers = head + heads_or_trailers + 2 * config.limits.buffer;
     // A table keeps its size while anybody is parked, and which worker's a connection will be in nobody knows.
     let parked = config.process.workers.get() * parked::ROW_MEMORY;
-    EXCHANGE_MEMORY
+    exchange(config)
         + 2 * fields(config)
         + buffers
         + kept_bodies(config)
@@ -260,6 +273,12 @@ fn per_connection(config: &Config, client_chains: bool, upstream_tls: bool) -> u
         + with_chain
         + with_upstream
         + parked
+}
+
+/// An exchange, and the one before it in which a service is asked whether it may be.
+fn exchange(config: &Config) -> usize {
+    let asks = config.access_tables().any(|table| matches!(table.way, Way::Forward(_)));
+    if asks { 2 * EXCHANGE_MEMORY } else { EXCHANGE_MEMORY }
 }
 
 /// The request body that an exchange keeps to send it again, where a gateway follows redirects, or upstreams are asked
@@ -291,7 +310,8 @@ fn lookups(config: &Config) -> usize {
 fn names(config: &Config, most: usize) -> usize {
     let of_upstreams = config.upstreams.iter().map(names_of).sum::<usize>().min(most);
     let of_worker = if config.reaches_chosen_targets() { most } else { of_upstreams };
-    config.process.workers.get() * of_worker + of_upstreams
+    let of_keys = config.key_sources().map(|(source, _)| names_of(&source.upstream)).sum::<usize>();
+    config.process.workers.get() * of_worker + of_upstreams + of_keys
 }
 
 /// How many names there are of an upstream: none where all its servers are addresses.

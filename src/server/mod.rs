@@ -77,6 +77,8 @@ mod upgrade;
 
 mod parent;
 
+mod key_sets;
+
 mod lookout;
 
 mod crew;

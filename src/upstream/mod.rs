@@ -89,11 +89,14 @@ pub mod connector;
 
 mod probe;
 
+mod document;
+
 pub use self::{
     balance::{Balance, Rule, Standing},
     bound::BoundLeases,
     budget::RetryBudget,
     discovery::Discovery,
+    document::{Document, Fetcher, MAX_DOCUMENT},
     lease::{Lease, OpenConnection},
     parent::Through,
     probe::Prober,

@@ -458,7 +458,7 @@ fn onward<'a>(config: &'a Config, request: Request<'a>, plan: &Plan, exchange: &
     match &exchange.destination {
         Destination::Target(target) => Onward::to_target(target, &[], plan.framing),
         Destination::Forward(target) => Onward::to_forwarded(target, exchange, request, plan.framing),
-        Destination::Upstream(_) => {
+        Destination::Upstream(_) | Destination::Question { .. } => {
             let server = &config.upstreams[0].endpoints[0];
             Onward::to_server(server, config.route(plan.route), exchange, request, plan.framing)
         }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::page::PageRequest;
 use crate::{
-    admission::{self, Admission, Shown},
+    admission::{self, Admission, Audience, MAX_TOKEN, Shown, TokenRules, Way, bearer_within},
     config::{AccessId, Config, ListenAddress, ListenerId, RouteId, Routes},
     cors::Reason,
     error::Error,
@@ -38,6 +38,8 @@ pub(super) struct Answered {
     pub(super) error: Option<Error>,
     /// The table of access that refuses it.
     pub(super) access: Option<AccessId>,
+    /// The table of which a service decides, or has the keys: it is not asked here.
+    pub(super) asks: Option<AccessId>,
     /// The head of the request.
     pub(super) head: Vec<u8>,
 }
@@ -86,13 +88,28 @@ impl<'a> Edge<'a> {
         let (mut plan, mut action) =
             plan::request(request, &shown, self.config, &self.client, &self.identity.id);
         let asked = self.config.route(plan.route).access.ids();
-        if let Admission::Unverified(at) = plan.admission
-            && let Some(id) = asked.get(usize::from(at))
-        {
-            let attempt = admission::attempt(&self.config.access(*id).way, request, plan.audience());
-            if !attempt.is_some_and(|attempt| attempt.verify()) {
-                plan.admission = Admission::Refused(at);
-                action = Action::Respond(Answer::Fault(plan.audience().refused()));
+        let mut asks = None;
+        if let Admission::Unverified(first) = plan.admission {
+            for (id, at) in asked.iter().zip(0..).skip(first.into()) {
+                let way = &self.config.access(*id).way;
+                let is_right = match way {
+                    Way::Forward(_) => None,
+                    Way::Jwt(rules) => is_good(rules, request, plan.audience()),
+                    Way::Clients(_) | Way::FetchSite(_) | Way::Bearer(_) | Way::Token(_) | Way::Signed(_) => {
+                        Some(true)
+                    }
+                    Way::Basic(..) => {
+                        let attempt = admission::attempt(way, request, plan.audience());
+                        Some(attempt.is_some_and(|attempt| attempt.verify()))
+                    }
+                };
+                if is_right.is_none() {
+                    asks = Some(*id);
+                } else if is_right == Some(false) {
+                    plan.admission = Admission::Refused(at);
+                    action = Action::Respond(Answer::Fault(plan.audience().refused()));
+                    break;
+                }
             }
         }
         let access = match plan.admission {
@@ -108,7 +125,7 @@ impl<'a> Edge<'a> {
             // No page can ask for one.
             Action::Connect(_) => (None, Vec::new(), None),
         };
-        Answered { route: plan.route, status, fields, reason, error, access, head: bytes }
+        Answered { route: plan.route, status, fields, reason, error, access, asks, head: bytes }
     }
 
     /// The head, held to the bounds of the configuration.
@@ -137,6 +154,7 @@ impl<'a> Edge<'a> {
             reason: None,
             error: Some(error),
             access: None,
+            asks: None,
             head,
         }
     }
@@ -179,7 +197,7 @@ impl<'a> Edge<'a> {
         }
         let server = match exchange.destination {
             Destination::Upstream(upstream) => self.config.upstream(upstream).endpoints.first(),
-            Destination::Target(_) | Destination::Forward(_) => None,
+            Destination::Target(_) | Destination::Forward(_) | Destination::Question { .. } => None,
         };
         let context = ResponseContext::new(self.config, &self.identity, plan, exchange, server, false);
         let mut bytes = OF_THE_UPSTREAM.to_vec();
@@ -192,12 +210,22 @@ impl<'a> Edge<'a> {
             Ok(Arrived::Final { written, .. }) => {
                 (None, concerning(out.get(..written).unwrap_or_default()), None)
             }
-            Ok(Arrived::Interim { .. } | Arrived::Redirect(_) | Arrived::Switch { .. }) => {
-                (None, Vec::new(), None)
-            }
+            Ok(
+                Arrived::Interim { .. }
+                | Arrived::Redirect(_)
+                | Arrived::Admitted { .. }
+                | Arrived::Switch { .. },
+            ) => (None, Vec::new(), None),
             Err(error) => self.respond(&Answer::Fault(error), request, plan),
         }
     }
+}
+
+/// Whether a token lets in by these rules; nothing where their keys would have to be fetched.
+fn is_good(rules: &TokenRules, request: Request<'_>, audience: Audience) -> Option<bool> {
+    let keys = rules.keys.keys()?;
+    let token = bearer_within(MAX_TOKEN, request, audience).ok()?;
+    Some(rules.verify(token, &keys, SystemTime::now()).is_ok())
 }
 
 /// Status, fields, and what was refused.

@@ -37,7 +37,12 @@ fn explained(config: &Config, page: &PageRequest) -> Explanation {
     let policy = config.route(answer.route).policy;
     let (checked, decides) = judge(page, preflight.as_ref(), &answer);
     let remedy = remedy(config, page, &edge, decides, checked.is_err());
-    let reason = reason(page, decides, &checked, remedy.as_ref());
+    let mut reason = reason(page, decides, &checked, remedy.as_ref());
+    if let Some(id) = answer.asks.filter(|_| answer.status.is_none()) {
+        let table = &config.access(id).name;
+        reason
+            .push_str(&format!("; access.{table} asks its service, which is not asked here: it may refuse"));
+    }
     let setting = match remedy {
         Some(Remedy { setting, .. }) => setting,
         // What lets it in.

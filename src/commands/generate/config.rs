@@ -41,7 +41,7 @@ const TABLES: [(&str, &str, &str); 18] = [
     (
         "access.",
         "[access.NAME]",
-        "A way in, one of clients, bearer, basic and fetch_site; routes, gateway and forward proxy name those that must admit",
+        "A way in, one of clients, bearer, jwt, basic, forward, signed and fetch_site; routes, gateway and forward proxy name those that must admit",
     ),
     (
         "limit.",

@@ -185,17 +185,6 @@ fn an_unknown_name_hears_the_nearest_one_in_any_table() {
 }
 
 #[test]
-fn what_is_planned_is_told_to_be() {
-    for (text, key) in [
-        ("[access.staff]\njwt = {}", "f:2:1: access.staff.jwt"),
-        ("[access.staff.forward]", "f:1:15: access.staff.forward"),
-        ("[forward]\nlimit = []", "f:2:1: forward.limit"),
-    ] {
-        assert_eq!(faults(text), [format!("{key}: {}", later::MESSAGE)], "{text}");
-    }
-}
-
-#[test]
 fn an_empty_list_that_would_let_in_is_a_fault_and_no_other() {
     for key in Key::ALL.iter().filter(|key| matches!(key.row().kind, Kind::List(_))) {
         // Each table of certificates names one; that they are lists is for flags.

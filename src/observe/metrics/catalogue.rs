@@ -102,7 +102,9 @@ metrics! {
     CORS_REQUESTS = "corsair_cors_requests_total", Counter ["policy", "kind", "result", "reason"],
         "Requests with an Origin, by what the policy says of them.";
     ACCESS = "corsair_access_total", Counter ["access", "result"],
-        "Requests that a table of access was asked about: admitted, refused, or error where too many passwords wait.";
+        "Requests that a table of access was asked about: admitted, refused, or error where it could not be known.";
+    KEY_FETCHES = "corsair_access_key_fetches_total", Counter ["access", "result"],
+        "Attempts to fetch the keys of the tokens of a table of access: fetched, or failed.";
     LIMITED = "corsair_limited_total", Counter ["limit"],
         "Requests that a limit has refused.";
     LIMIT_KEYS_DROPPED = "corsair_limit_keys_dropped_total", Counter ["limit"],

@@ -21,6 +21,9 @@ fn action((_, action): &(Plan, Action)) -> String {
             target.url().origin().to_owned()
         }
         Action::Connect(target) => format!("tunnel to {}", target.url().authority()),
+        Action::Exchange(Exchange { destination: Destination::Question { .. }, .. }) => {
+            "a service".to_owned()
+        }
     }
 }
 

@@ -34,6 +34,7 @@ fn see_with(setup: &Setup, request_read: bool, head: &str) -> Result<Outcome, Er
         Arrived::Redirect(hop) => Outcome::Redirect(hop),
         Arrived::Switch { written } => Outcome::Switch(Written::response(&out[..written])),
         Arrived::Final { written, plan } => Outcome::Final(Written::response(&out[..written]), plan),
+        Arrived::Admitted { .. } => panic!("nobody asks a service"),
     })
 }
 

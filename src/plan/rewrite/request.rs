@@ -7,6 +7,7 @@ use super::{
     forwarding::{Chain, Forwarding},
 };
 use crate::{
+    admission::{ForwardAuth, speaks_for},
     config::{Cookies, Endpoint, Gateway, Parent, Route},
     error::Error,
     gateway::{SetField, SetFields, cookies_for, cookies_of_no_target, tells_of_the_client},
@@ -56,7 +57,17 @@ pub struct Onward<'a> {
     pub edits: Option<&'a Edits>,
     /// The parent proxy that gets the request, in absolute-form.
     pub parent: Option<&'a Parent>,
+    /// Names of fields that say who asks: what a client says under them goes no further.
+    pub spoken_for: &'a [Box<str>],
+    /// Field lines in place of these, each with its CRLF.
+    pub passed: &'a [u8],
+    /// The target that was asked for, in parts, where it is a question whether that may be.
+    pub question: Option<[&'a [u8]; 2]>,
 }
+
+/// What is left out of a question, for it is about the answer to the request itself (RFC 9110 §13.1, §14.2).
+const OF_THE_ANSWER: [&[u8]; 6] =
+    [b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since", b"range"];
 
 impl<'a> Onward<'a> {
     /// To a gateway's target, where a page may set these fields; `framing` is that of the client's body.
@@ -76,6 +87,9 @@ impl<'a> Onward<'a> {
             without_body: target.without_body,
             edits: None,
             parent: None,
+            spoken_for: &[],
+            passed: b"",
+            question: None,
         }
     }
 
@@ -110,6 +124,9 @@ impl<'a> Onward<'a> {
             without_body: false,
             edits: route.request_headers.as_ref(),
             parent: None,
+            spoken_for: &[],
+            passed: b"",
+            question: None,
         }
     }
 
@@ -149,7 +166,59 @@ impl<'a> Onward<'a> {
             without_body: false,
             edits: None,
             parent: None,
+            spoken_for: &[],
+            passed: b"",
+            question: None,
         }
+    }
+
+    /// To a service that is asked whether a request may go on, which is for `target`.
+    #[must_use]
+    pub fn to_service(
+        server: &'a Endpoint,
+        service: &'a ForwardAuth,
+        exchange: &Exchange,
+        target: [&'a [u8]; 2],
+    ) -> Self {
+        Self {
+            method: Some(b"GET"),
+            target: [service.target.as_bytes(), b"", b""],
+            host: server.authority.as_bytes(),
+            framing: Framing::None,
+            is_gateway: false,
+            is_forward: false,
+            cookies: CookiesOnward::AsTheyCame,
+            set_fields: &[],
+            without_credentials: false,
+            without_body: true,
+            edits: None,
+            parent: None,
+            withheld: exchange.withheld,
+            spoken_for: &[],
+            passed: b"",
+            question: Some(target),
+        }
+    }
+
+    /// The same with what services have said of who asks, in place of what the client says of it under these names.
+    #[must_use]
+    pub const fn asked_by(self, spoken_for: &'a [Box<str>], passed: &'a [u8]) -> Self {
+        Self { spoken_for, passed, ..self }
+    }
+
+    /// Whether a field of this name goes no further.
+    fn withholds(&self, name: &[u8]) -> bool {
+        speaks_for(self.spoken_for, name)
+            || self.question.is_some() && OF_THE_ANSWER.iter().any(|known| name.eq_ignore_ascii_case(known))
+    }
+
+    /// Writes what is asked for, where it is a question, and what services have said of who asks.
+    fn speak_for(&self, writer: &mut HeadWriter<'_>, request: Request<'_>) {
+        if let Some([target, rest]) = self.question {
+            writer.field(b"X-Forwarded-Method", request.method_name());
+            writer.lines_in_parts([b"X-Forwarded-Uri: ", target, rest, b"\r\n"]);
+        }
+        writer.lines(self.passed);
     }
 
     /// The same by way of a parent proxy that gets the request itself. What it asks the server for is the authority of the
@@ -208,6 +277,9 @@ pub fn request(
     let mut are_cookies_said = drops(FieldId::Cookie, b"cookie");
     let set = SetFields::of(request, onward.set_fields, onward.without_credentials);
     for field in end_to_end(bytes, &head.fields) {
+        if onward.withholds(field.name.of(bytes)) {
+            continue;
+        }
         match set.map_or(SetField::Untouched, |set| set.passage(field)) {
             SetField::Untouched => {}
             // What the operator says of a field is the last word.
@@ -275,6 +347,7 @@ pub fn request(
     if !traceparent {
         trace(&mut writer);
     }
+    onward.speak_for(&mut writer, request);
     if let Some(edits) = onward.edits {
         writer.lines(edits.lines());
     }

@@ -18,6 +18,9 @@ fn routed(config: &Config, client: &Client, head: &str) -> (&'static str, String
             target.url().origin().to_owned()
         }
         Action::Connect(target) => format!("tunnel to {}", target.url().authority()),
+        Action::Exchange(Exchange { destination: Destination::Question { .. }, .. }) => {
+            "a service".to_owned()
+        }
     };
     (plan.service.label(), to)
 }

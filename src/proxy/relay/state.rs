@@ -83,6 +83,8 @@ pub(crate) enum Ended {
     Redirect,
     /// The answer has this status, and another server is asked instead.
     Declined(u16),
+    /// The service lets the request in.
+    Admitted,
     /// Nothing of an answer came in the share of the time that the attempt had, and another server is asked instead.
     Abandoned,
     /// 101: the rest is a tunnel.

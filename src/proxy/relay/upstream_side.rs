@@ -51,6 +51,8 @@ pub(crate) enum HeadArrived {
     Final,
     /// A redirect that the gateway follows; nothing is in the out buffer.
     Redirect,
+    /// A service lets the request in; what has come behind the head is in the out buffer, and for nobody.
+    Admitted,
     /// An answer of this status, instead of which another server is asked; nothing is in the out buffer.
     Declined(u16),
     /// The head of a 101 is in the out buffer.
@@ -93,6 +95,8 @@ pub(crate) struct UpstreamSide<'a> {
     phase: Phase,
     /// Where a redirect leads.
     pub(crate) hop: Option<Box<Hop>>,
+    /// Field lines that go on with a request which a service lets in.
+    pub(crate) passed: Option<Box<[u8]>>,
     /// The final head's consequences.
     pub(crate) plan: Option<ResponsePlan>,
     /// More came than the response.
@@ -127,6 +131,7 @@ impl<'a> UpstreamSide<'a> {
             declining: None,
             phase: Phase::Head,
             hop: None,
+            passed: None,
             plan: None,
             excess: false,
             at_end: false,
@@ -225,16 +230,26 @@ impl<'a> UpstreamSide<'a> {
             }
             Arrived::Final { written, plan } => {
                 out.filled(written);
-                self.head_at = Some(now);
-                self.state.download.received(len);
-                let body = BodyReader::new(plan.framing, plan.recode, self.context.body_limits());
-                self.phase = Phase::Body(body);
-                self.plan = Some(plan);
-                self.out = Some(out);
-                self.fill_out()?;
+                self.begin_body(plan, now, out, len)?;
                 Ok(HeadArrived::Final)
             }
+            Arrived::Admitted { passed, plan } => {
+                self.passed = Some(passed);
+                self.begin_body(plan, now, out, len)?;
+                Ok(HeadArrived::Admitted)
+            }
         }
+    }
+
+    /// The final head, which took `len` bytes, has come; what leaves of it is in `out`.
+    fn begin_body(&mut self, plan: ResponsePlan, now: Instant, out: Buffer, len: usize) -> Result<(), Error> {
+        self.head_at = Some(now);
+        self.state.download.received(len);
+        let body = BodyReader::new(plan.framing, plan.recode, self.context.body_limits());
+        self.phase = Phase::Body(body);
+        self.plan = Some(plan);
+        self.out = Some(out);
+        self.fill_out()
     }
 
     /// Puts as much of the buffered body behind the head as there is room for, so that both leave in one

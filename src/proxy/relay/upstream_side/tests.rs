@@ -35,7 +35,12 @@ impl Outcome {
     fn error(&self) -> Option<Error> {
         match self.ended {
             Ended::Failed(error) => Some(error),
-            Ended::Done | Ended::Redirect | Ended::Declined(_) | Ended::Abandoned | Ended::Switch => None,
+            Ended::Done
+            | Ended::Redirect
+            | Ended::Admitted
+            | Ended::Declined(_)
+            | Ended::Abandoned
+            | Ended::Switch => None,
         }
     }
 
