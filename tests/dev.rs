@@ -106,6 +106,25 @@ fn what_a_request_says_is_text_in_what_is_told() {
 }
 
 #[test]
+fn where_a_token_is_wanted_nobody_is_told_without_one() {
+    let origin = Origin::echo();
+    let corsair = reverse(&origin, &["--dev", "--token", "of-the-team-51c2"]);
+    corsair.get("/a?corsair-token=of-the-team-51c2", "Origin: https://evil.example\r\n");
+    let ask = |more: &str| {
+        corsair.get(&format!("/__corsair/why?method=GET&url=/a{more}"), "Origin: https://evil.example\r\n")
+    };
+    for wrong in ["", "&corsair-token=another"] {
+        assert_eq!(ask(wrong).status, 401, "{wrong}");
+    }
+    let told: Value = serde_json::from_slice(&ask("&corsair-token=of-the-team-51c2").body).unwrap();
+    assert!(told["found"].is_boolean(), "{told}");
+    assert_eq!(corsair.get("/__corsair/why.js?corsair-token=another", "").status, 200, "it is no secret");
+    let others = ["check", "--dev", "--upstream", "http://127.0.0.1:1", "--listen", "0.0.0.0:3000"];
+    let ended = Corsair::run_to_end(&[&others[..], &["--token", "of-the-team-51c2"]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
 fn where_others_can_reach_it_it_is_a_fault() {
     for address in ["0.0.0.0:0", "[::]:0"] {
         let ended = Corsair::run_to_end(&["--dev", "--upstream", "http://127.0.0.1:1", "--listen", address]);

@@ -7,7 +7,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use super::{
     access::{AccessList, Accesses, takes},
-    admin,
+    admin::{self, Admin},
     configuration::Config,
     dns,
     endpoint::Place as UpstreamPlace,
@@ -17,7 +17,7 @@ use super::{
     limit::{LimitList, LimitTables},
     limits::{self, Limits},
     listen::{self, Listener},
-    log,
+    log::{self, Log},
     machine::Machine,
     notes::{ConfigFault, Notes},
     parent_proxy::{self, ParentParts},
@@ -70,8 +70,7 @@ fn read<'a>(
     let policies = Policies::read(reader);
     let mut accesses = Accesses::read(before.map_or(&[], |before| &before.access), &tls_of(before), reader);
     let limit_tables = LimitTables::read(before.map_or(&[], |before| &before.limit_tables), reader);
-    let gateway = gateway::read(reader);
-    let forward = forward::read(reader);
+    let (gateway, forward) = (gateway::read(reader), forward::read(reader));
     let (mut limits, timeouts) = (limits::read(reader), timeouts::read(reader));
     let parents = parent_proxy::read(reader);
     let upstreams = accesses.served(Upstreams::read(&tls_of(before), &parents, reader), reader);
@@ -80,18 +79,12 @@ fn read<'a>(
     let hosts: Vec<String> = hosts.filter(|host| !host.is_every()).map(ToString::to_string).collect();
     let listeners_before = before.map_or(&[][..], |before| &before.listeners);
     let listeners = listen::read(&hosts, listeners_before, reader);
-    let dev = dev(&listeners, reader);
-    let (trust, dns) = (trust::read(reader), dns::read(reader));
-    let mut log = log::read(reader);
-    let mut admin = admin::read(reader);
+    let (trust, dns, dev) = (trust::read(reader), dns::read(reader), dev(&listeners, reader));
+    let (mut log, mut admin) = (log::read(reader), admin::read(reader));
     process.largest_head = limits.head.max(limits.response_head);
     if let Some(before) = before {
         process = process::kept(process, &before.process, reader);
-        limits::keep(&mut limits, &before.limits, process.largest_head, reader);
-        log::keep(&mut log, &before.log, reader);
-        if let Some(admin) = &mut admin {
-            admin::keep(admin, &before.admin, reader);
-        }
+        keep(before, process.largest_head, (&mut limits, &mut log, admin.as_mut()), reader);
     }
 
     let admitted = published(&listeners, (&gateway, &forward), (&policies, &accesses, &limit_tables), reader);
@@ -103,13 +96,12 @@ fn read<'a>(
     let reach_targets = gateway.forms.is_some() || forward.is_on;
     judge_parents(&parents, &listeners, reach_targets || upstreams.have_parents(), reader);
     warn_of_what_is_out_of_reach(&listeners, (&gateway, &forward), !routes.is_empty(), reader);
-    judge_token(gateway.forms.is_some() || upstreams.of_flags, &routes, reader);
+    judge_token(gateway.forms.is_some() || upstreams.of_flags || dev, &routes, reader);
     warn_of_idle_flags((&gateway, &forward), &upstreams, &parents, &limit_tables, reader);
     warn_of_a_shared_origin(&gateway, !routes.is_empty(), reader);
     warn_of_cookies(&gateway, !routes.is_empty(), policies.get(admitted.gateway_policy), reader);
     warn_of_secrets_for_anybody(&gateway, &admitted.gateway.0, (&policies, admitted.gateway_policy), reader);
-    let serves = !routes.is_empty() || reach_targets || upstreams.of_flags;
-    refuse_to_serve_nothing(serves, reader);
+    refuse_to_serve_nothing(!routes.is_empty() || reach_targets || upstreams.of_flags, reader);
     let hosts = asked_hosts(reader);
     let example_fields = example_fields(&policies.settings, &gateway, &hosts, reader.has(Key::Token));
     let gateway_policy = admitted.gateway_policy;
@@ -162,8 +154,24 @@ struct Admitted {
     gateway_policy: PolicyId,
     gateway: (AccessList, LimitList),
     forward: (AccessList, LimitList),
+    /// Who is told why a page is refused.
+    local: AccessList,
     /// Nothing but the list of origins restricts who uses the gateway.
     only_origins: bool,
+}
+
+/// Takes back what cannot change while the process lives.
+fn keep(
+    before: &Config,
+    largest_head: usize,
+    (limits, log, admin): (&mut Limits, &mut Log, Option<&mut Admin>),
+    reader: &mut Reader<'_>,
+) {
+    limits::keep(limits, &before.limits, largest_head, reader);
+    log::keep(log, &before.log, reader);
+    if let Some(admin) = admin {
+        admin::keep(admin, &before.admin, reader);
+    }
 }
 
 /// Whom gateway and forward proxy admit; where that is everybody, they are published knowingly or not at all.
@@ -184,7 +192,7 @@ fn published<'a>(
     let gateway = admits(of_gateway, gateway_access, limit_tables, reader);
     let of_forward = (Key::ForwardLimit, &*forward.limit, forward.is_on);
     let forward = admits(of_forward, forward_access, limit_tables, reader);
-    Admitted { gateway_policy, gateway, forward, only_origins }
+    Admitted { gateway_policy, gateway, forward, local: accesses.of_flags(), only_origins }
 }
 
 /// What must admit requests for the gateway, or for the forward proxy: what it names, and what a flag says beside it.
@@ -234,13 +242,19 @@ fn refuse_to_serve_nothing(serves: bool, reader: &mut Reader<'_>) {
     }
 }
 
-/// Whether pages are told why they are refused: that names files and settings, which is for who develops here.
+/// Whether pages are told why they are refused: that names files and settings, which is for who develops here, or shows a
+/// token.
 fn dev(listeners: &[Listener], reader: &mut Reader<'_>) -> bool {
     let dev = reader.switch(Key::Dev);
-    if let Some(published) = listeners.iter().find(|listener| !listener.is_loopback()).filter(|_| dev) {
+    if let Some(published) = listeners.iter().find(|listener| !listener.is_loopback())
+        && dev
+        && !reader.has(Key::Token)
+    {
         let message = format!(
-            "tells pages which settings refuse them, and others can reach {}; listen on this machine alone, or leave it out",
-            published.address
+            "tells pages which settings refuse them, and others can reach {}; listen on this machine alone, have it ask for \
+             a token with {}, or leave it out",
+            published.address,
+            reader.spelled(Key::Token)
         );
         reader.fault(Key::Dev, message);
     }
@@ -249,13 +263,12 @@ fn dev(listeners: &[Listener], reader: &mut Reader<'_>) -> bool {
 
 /// The routes that nobody has typed.
 fn own_routes(admitted: Admitted, timeouts: &Timeouts, limits: &Limits) -> [Route; 3] {
-    let Admitted { gateway_policy, gateway, forward, .. } = admitted;
+    let Admitted { gateway_policy, gateway, forward, local, .. } = admitted;
     let plain = |name, leads_to, policy, admits| {
         Route::plain(name, leads_to, policy, admits, timeouts.clone(), limits.clone())
     };
-    let nothing = (AccessList::default(), LimitList::default());
     [
-        plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, nothing),
+        plain("local", LeadsTo::Nothing, PolicyId::DEFAULT, (local, LimitList::default())),
         plain(Routes::GATEWAY_NAME, LeadsTo::Gateway, gateway_policy, gateway),
         // Its policy is asked of nothing.
         plain(Routes::FORWARD_NAME, LeadsTo::Forward, PolicyId::DEFAULT, forward),

@@ -9,7 +9,9 @@ use super::{
     action::{Action, Answer, Destination, Exchange, Plan, Service, Withheld},
     asker::Asker,
     client::Client,
-    forward, misdirected,
+    forward,
+    local::Local,
+    misdirected,
     route::{self, Found, Taker},
 };
 use crate::{
@@ -144,8 +146,13 @@ fn action(
     if !route.methods.admit(request.method_name()) {
         return Err(Error::MethodNotServed);
     }
-    if !route.access.ids().is_empty() && !matches!(found, Found::Healthcheck) && !is_preflight(request, plan)
-    {
+    let asks_nobody = match found {
+        Found::Healthcheck => true,
+        // What is the same for everybody tells nothing.
+        Found::Local(local) => local != Local::Why,
+        Found::Fixed | Found::Target | Found::Upstream(..) | Found::Forward(_) => false,
+    };
+    if !route.access.ids().is_empty() && !asks_nobody && !is_preflight(request, plan) {
         admit(plan, request, shown, config, client)?;
     }
     if let (Framing::Length(length), Some(limit)) = (plan.framing, route.limits.body)

@@ -200,6 +200,7 @@ pub(crate) fn note_refusal(
 }
 
 /// Writes down what stands in the way of a page as soon as that is known, for who develops: its request may last.
+#[inline]
 pub(crate) fn note_obstacle(
     core: &Core,
     snapshot: &Snapshot,
@@ -207,7 +208,9 @@ pub(crate) fn note_obstacle(
     plan: &Plan,
     request: Request<'_>,
 ) {
-    if let Some(obstacle) = why::obstacle(&snapshot.config, plan) {
+    if snapshot.config.dev
+        && let Some(obstacle) = why::obstacle(&snapshot.config, plan)
+    {
         core.counters.recent.add(&refused(snapshot, client, plan, obstacle, request));
     }
 }

@@ -97,9 +97,7 @@ async fn request(
         let (plan, action) = plan::request(asked, &shown, config, &connection.client, &core.identity.id);
         tell::decision(asked, &plan, &action, config);
         tell::refusal(asked, &plan, config);
-        if config.dev {
-            note_obstacle(&core, &snapshot, &connection.client, &plan, asked);
-        }
+        note_obstacle(&core, &snapshot, &connection.client, &plan, asked);
         (plan, action)
     };
     let mut turn = Turn {

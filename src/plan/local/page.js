@@ -2,6 +2,7 @@
 // A browser takes localhost and 127.0.0.1 for two origins, and both lead here.
 const other = new URL(location.href);
 other.hostname = other.hostname === 'localhost' ? '127.0.0.1' : 'localhost';
+const token = new URLSearchParams(location.search).get('corsair-token');
 const field = document.getElementById('url');
 field.value = new URLSearchParams(location.search).get('url') ?? `${other.origin}/`;
 document.getElementById('origin').textContent = location.origin;
@@ -39,7 +40,7 @@ const checks = [
 
 const why = async (url, credentials) => {
     const { origin, pathname, search } = new URL(url);
-    const query = new URLSearchParams({ method: 'GET', url: pathname + search, credentials });
+    const query = new URLSearchParams({ method: 'GET', url: pathname + search, credentials, ...(token && { 'corsair-token': token }) });
     const told = await (await fetch(`${origin}/__corsair/why?${query}`, { method: 'POST', credentials: 'omit' })).json();
     const place = told.place ? ` (${told.place})` : '';
     return told.reason ? `${told.reason}; ${told.remedy ?? 'no setting decides that'}${place}` : undefined;

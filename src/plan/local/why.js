@@ -3,9 +3,11 @@
 (() => {
     'use strict';
     // A module has no currentScript, and a classic script no import.meta; an error knows where it was made in both.
-    const own = globalThis.document?.currentScript?.src || String(new Error().stack).match(/https?:\/\/[^\s()]+why\.js/)?.[0];
+    const own = globalThis.document?.currentScript?.src || String(new Error().stack).match(/https?:\/\/[^\s()]+why\.js(\?[^\s():]*)?/)?.[0];
     if (!own || globalThis.__corsairWhy) return;
-    const base = new URL(own).origin;
+    const { origin: base, searchParams: given } = new URL(own);
+    // Who serves this to others asks for one.
+    const token = given.get('corsair-token');
     Object.defineProperty(globalThis, '__corsairWhy', { value: base });
     const fetch = globalThis.fetch.bind(globalThis);
 
@@ -34,6 +36,7 @@
             method: asked.method,
             url: asked.url.pathname + asked.url.search,
             credentials: asked.credentials,
+            ...(token && { 'corsair-token': token }),
         });
         const init = { method: 'POST', credentials: 'omit', cache: 'no-store', referrerPolicy: 'no-referrer' };
         for (let attempt = 1; ; attempt++) {
@@ -51,7 +54,7 @@
         try {
             told = await ask(asked);
         } catch {
-            if (!isReadable) say(asked, `${base} does not answer, or the policy of the page keeps it from asking there`);
+            if (!isReadable) say(asked, `${base} does not answer, wants why.js?corsair-token=TOKEN, or the policy of the page keeps it from asking`);
             return;
         }
         if (told.remedy) {
