@@ -421,12 +421,8 @@ impl fmt::Display for Error {
             }
             Self::ClientRefused => "this is not served to clients of your network",
             Self::SiteRefused => "this is not served to pages of other sites",
-            Self::SignatureMissing => {
-                "this needs a signed URL, whose last parameters are corsair-key, corsair-expires and corsair-signature"
-            }
-            Self::SignatureRefused => {
-                "the signature of this URL is not right: it is for another URL, method or host, or its key is not known"
-            }
+            Self::SignatureMissing => "this needs a signed URL, which ends in corsair-signature",
+            Self::SignatureRefused => "this signature is of another URL, method or host, or of no known key",
             Self::SignatureExpired => "the time is over that this URL was signed for; ask for a new one",
             Self::VerificationsBusy => "too many passwords are being verified; try again soon",
             Self::MemoryLimit => "all memory that may be taken is in use; try again soon",

@@ -429,6 +429,27 @@ mod tests {
         assert_eq!(of(staff, "Basic YW5uOnh4"), b"staffann", "whatever the password");
         assert_eq!(of(robots, "Bearer t"), b"robotst");
         assert!(of(office, "Basic YW5uOnB3").is_empty() && of(page, "Bearer t").is_empty());
+        let keys = Keys::of([("k1", "0123456789abcdef0123456789abcdef")]).expect("a key");
+        let link = Link { method: b"GET", authority: (b"h", false), target: [b"/", b""] };
+        let signature = keys.sign("k1", &link, 1).expect("a key");
+        let named = |way| AccessTable { name: "of-".into(), way };
+        let (token, links) =
+            (named(Way::Token(Tokens::of(["t"]).expect("tokens"))), named(Way::Signed(keys)));
+        for (table, target, fields, expected) in [
+            (&token, "/?corsair-token=t".to_owned(), "Authorization: Bearer u\r\n", "of-t"),
+            (&token, "/".to_owned(), "X-Corsair-Token: t\r\n", "of-t"),
+            (&token, "/".to_owned(), "Authorization: Bearer t\r\n", "of-t"),
+            (&token, "/".to_owned(), "", ""),
+            (&links, format!("/?{signature}"), "", &format!("of-{}", &signature[signature.len() - 43..])),
+            (&links, "/".to_owned(), "", ""),
+        ] {
+            let mut parsed = sample::request(format!("GET {target} HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
+            let takes = Takes { signatures: true, tokens: true };
+            let shown = Shown::take(&mut parsed.bytes, &mut parsed.head, takes, SystemTime::UNIX_EPOCH);
+            let mut told = Vec::new();
+            person(table, parsed.request(), &shown, &mut |bytes| told.extend_from_slice(bytes));
+            assert_eq!(told, expected.as_bytes(), "{target} {fields}");
+        }
     }
 
     #[test]

@@ -87,13 +87,11 @@ async fn request(
 ) -> (After, Buffer) {
     let core = Rc::clone(&connection.core);
     let begun = Instant::now();
-    let time = core.clock.time(begun);
-    let shown = Shown::take(buffer.all_mut(), &mut head, snapshot.config.takes, time);
+    let shown = Shown::take(buffer.all_mut(), &mut head, snapshot.config.takes, core.clock.time(begun));
     let inbound = RefCell::new(buffer);
     let (plan, action) = {
         let inbound = inbound.borrow();
-        let asked = Request { bytes: inbound.all(), head: &head };
-        let config = &*snapshot.config;
+        let (asked, config) = (Request { bytes: inbound.all(), head: &head }, &*snapshot.config);
         let (plan, action) = plan::request(asked, &shown, config, &connection.client, &core.identity.id);
         tell::decision(asked, &plan, &action, config);
         tell::refusal(asked, &plan, config);
