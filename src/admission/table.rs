@@ -447,7 +447,8 @@ mod tests {
             let takes = Takes { signatures: true, tokens: true };
             let shown = Shown::take(&mut parsed.bytes, &mut parsed.head, takes, SystemTime::UNIX_EPOCH);
             let mut told = Vec::new();
-            person(table, parsed.request(), &shown, &mut |bytes| told.extend_from_slice(bytes));
+            let mut tell = |bytes: &[u8]| told.extend_from_slice(bytes);
+            person(table, parsed.request(), &shown, Audience::Server, &mut tell);
             assert_eq!(told, expected.as_bytes(), "{target} {fields}");
         }
     }

@@ -413,9 +413,9 @@ impl Walk<'_> {
         let siblings = kind.names().filter_map(|(_, other)| {
             other.starts_with(path).then(|| other[depth..].split('.').next()).flatten()
         });
-        let parts = kind.parts().filter_map(|other| {
-            other.starts_with(path).then(|| other[depth..].split('.').next()).flatten()
-        });
+        let parts = kind
+            .parts()
+            .filter_map(|other| other.starts_with(path).then(|| other[depth..].split('.').next()).flatten());
         let message = unknown_name(name.get_ref(), siblings.chain(parts));
         self.fault(name.span(), &spelled(section, own), message);
     }

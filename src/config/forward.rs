@@ -158,7 +158,10 @@ mod tests {
                 "f:2:18: forward.connect_ports: \"https\" is no port; expected a number from 1 to 65535",
             ),
             ("access = [\"stuff\"]", "f:2:11: forward.access: there is no access \"stuff\""),
-            ("limit = [\"api\"]", "f:2:10: forward.limit: there is no limit \"api\"; write a table [limit.api]"),
+            (
+                "limit = [\"api\"]",
+                "f:2:10: forward.limit: there is no limit \"api\"; write a table [limit.api]",
+            ),
         ] {
             let (faults, _) = sample::notes_of_file(&format!("[forward]\n{lines}"), &[]);
             assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{lines}: {faults:?}");

@@ -163,11 +163,15 @@ impl<'a> LimitTables<'a> {
     pub(super) fn warn_of_idle_ones(&self, reader: &mut Reader<'a>) {
         for Named { name, table, .. } in self.list.iter().filter(|named| !named.is_used.get()) {
             let Some(table) = table else {
-                reader.warn(Key::RateLimit, "limits nothing: there is no gateway, no forward proxy and no --upstream");
+                reader.warn(
+                    Key::RateLimit,
+                    "limits nothing: there is no gateway, no forward proxy and no --upstream",
+                );
                 continue;
             };
             reader.within(table, |reader| {
-                let message = "limits nothing: no route names it, and neither the gateway nor the forward proxy does";
+                let message =
+                    "limits nothing: no route names it, and neither the gateway nor the forward proxy does";
                 reader.warn_of_table(format!("limit.{name}"), message);
             });
         }

@@ -117,7 +117,8 @@ impl Waiting<'_> {
     fn token(&self, id: AccessId, rules: &TokenRules) -> Result<(), Option<TokenFault>> {
         let inbound = self.inbound.borrow();
         let request = Request { bytes: inbound.all(), head: self.head };
-        let token = bearer_within(MAX_TOKEN, request, self.plan.audience()).map_err(|_| Some(TokenFault::Malformed))?;
+        let token = bearer_within(MAX_TOKEN, request, self.plan.audience())
+            .map_err(|_| Some(TokenFault::Malformed))?;
         let mut known = self.snapshot.known_tokens.borrow_mut();
         let admitted = known.admit(id.index(), rules, token, SystemTime::now());
         if let Err(Some(fault)) = admitted {

@@ -65,8 +65,7 @@ pub(super) fn unknown_settings(part: &str) -> Vec<String> {
     let machine = Machine { descriptors: 20_000, cores: NonZeroUsize::MIN };
     let faults = compile(&settings, machine, None).err().unwrap_or_default();
     let faults = faults.iter().map(ToString::to_string);
-    let is_about_a_name =
-        |fault: &String| ["no such setting", "TOML"].iter().any(|it| fault.contains(it));
+    let is_about_a_name = |fault: &String| ["no such setting", "TOML"].iter().any(|it| fault.contains(it));
     faults.filter(is_about_a_name).collect()
 }
 

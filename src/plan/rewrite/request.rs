@@ -312,13 +312,10 @@ pub fn request(
             | FieldId::ContentLocation
             | FieldId::ContentRange
             | FieldId::Trailer => !onward.without_body,
-            FieldId::MaxForwards => match exchange.max_forwards {
-                Some(forwards) => {
-                    writer.field(b"Max-Forwards", itoa::Buffer::new().format(forwards).as_bytes());
-                    false
-                }
-                None => true,
-            },
+            FieldId::MaxForwards => exchange.max_forwards.is_none_or(|forwards| {
+                writer.field(b"Max-Forwards", itoa::Buffer::new().format(forwards).as_bytes());
+                false
+            }),
             FieldId::XRequestId => {
                 request_id = true;
                 true
