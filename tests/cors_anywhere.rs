@@ -537,3 +537,17 @@ fn proxies_of_the_environment() {
     explained("the environment names proxies");
     explained("a help file");
 }
+
+#[test]
+fn check_rate_limit() {
+    let world = World::new("limit = [\"all\"]\n", "[limit.all]\nrate = \"1/1h\"\nkey = \"origin\"\n");
+    let ask = |origin: &str| {
+        world.ask("GET", "/http://example.com:HTTP/", &format!("Origin: http://{origin}\r\n"), "")
+    };
+    // GET /example.com without rate-limit
+    assert_eq!(ask("example.net:1234").status, 200);
+    // GET /example.com with rate-limit
+    let response = ask("example.net:1234");
+    assert_eq!((response.status, response.field("access-control-allow-origin")), (429, Some("*")));
+    assert_eq!(ask("example.org").status, 200, "each origin has its own");
+}

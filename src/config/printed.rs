@@ -314,7 +314,9 @@ fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
             });
             format!("[{}]", members.collect::<Vec<_>>().join(", "))
         }
-        Kind::Fields(_) => fields(typed, key.is_secret()),
+        // As long as a key must be: what is printed is accepted.
+        Kind::Fields(_) if key == Key::AccessSignedKeys => fields(typed, Some(&"*".repeat(MIN_KEY))),
+        Kind::Fields(_) => fields(typed, key.is_secret().then_some("***")),
         Kind::Opposite if !is_default => {
             let is_flag = typed.last().is_some_and(|typed| !matches!(typed.at, TypedAt::File(_)));
             (is_on() != is_flag).to_string()
@@ -331,8 +333,8 @@ fn of_file(key: Key, typed: &[Typed], is_default: bool) -> String {
     }
 }
 
-/// Fields as a table of names, each with its values; `all_are_secret` where no value may be told.
-fn fields(typed: &[Typed], all_are_secret: bool) -> String {
+/// Fields as a table of names, each with its values, or with `stars` in their place where no value may be told.
+fn fields(typed: &[Typed], stars: Option<&str>) -> String {
     let mut fields: Vec<(&str, Vec<String>)> = Vec::new();
     for typed in typed {
         let Some((name, value)) = typed.text.split_once(':') else { continue };
@@ -342,10 +344,8 @@ fn fields(typed: &[Typed], all_are_secret: bool) -> String {
             Some(raw) => raw.to_owned(),
             // Behind a flag, too, it names variables.
             None if !is_in_file && value.contains("${") => basic(value.trim()),
-            // As long as a key must be: what is printed is accepted.
-            None if all_are_secret => quoted(&"*".repeat(MIN_KEY)),
-            None if is_secret(name) => quoted("***"),
-            None => quoted(value.trim()),
+            None if is_secret(name) => quoted(stars.unwrap_or("***")),
+            None => quoted(stars.unwrap_or(value.trim())),
         };
         match fields.iter_mut().find(|(known, _)| *known == name) {
             Some((_, values)) => values.push(value),
