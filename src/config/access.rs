@@ -167,6 +167,15 @@ impl<'a> Accesses<'a> {
                 reader.fault_of_member(key, name, message);
                 continue;
             }
+            if key == Key::ForwardAccess && matches!(table.way, Way::Signed(_)) {
+                let message = format!(
+                    "\"{name}\" verifies links, and a client of a forward proxy follows none of yours; name a table of clients, \
+                     bearer or basic"
+                );
+                reader.fault_of_member(key, name, message);
+                is_faulty = true;
+                continue;
+            }
             let reads_the_same = |(_, other): &&(AccessId, &AccessTable)| {
                 other.name == table.name
                     || other.way.field().is_some() && other.way.field() == table.way.field()

@@ -237,7 +237,7 @@ fn ask_for_hosts(
 fn refuse_to_serve_nothing(serves: bool, reader: &mut Reader<'_>) {
     if !serves {
         reader.fault_of_several(
-            "nothing is served: add a [[route]] that leads to an upstream, or [gateway]".into(),
+            "nothing is served: add a [[route]] that leads to an upstream, [gateway] or [forward]".into(),
         );
     }
 }

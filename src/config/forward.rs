@@ -166,6 +166,12 @@ mod tests {
             let (faults, _) = sample::notes_of_file(&format!("[forward]\n{lines}"), &[]);
             assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{lines}: {faults:?}");
         }
+        let links = "[access.links]\nsigned.keys = { k1 = \"0123456789abcdef0123456789abcdef\" }\n[forward]\naccess = [\"links\"]";
+        let (faults, _) = sample::notes_of_file(links, &[]);
+        assert!(
+            faults.len() == 1 && faults[0].starts_with("f:4:11: forward.access: \"links\" verifies links"),
+            "{faults:?}"
+        );
         let (faults, _) = sample::notes_of_file("[forward]\nallow_targets = [\"10.0.0.0/99\"]", &[]);
         assert!(
             faults.len() == 1 && faults[0].starts_with("f:2:18: forward.allow_targets: \"10.0.0.0/99\": "),
