@@ -724,6 +724,37 @@ fn given(key: &str, authority: &(PathBuf, PathBuf), folder: &Path) -> Option<Str
     })
 }
 
+/// What stands before the table of a setting, how that begins, and what it needs beside the setting.
+fn around<'a>(table: &'a str, key: &str) -> (&'static str, &'a str, &'static str) {
+    let upstream = "[upstream.api]\nservers = [\"http://127.0.0.1:9001\"]\n";
+    let (before, behind) = match (table, key) {
+        ("[[route]]", "upstream") => (upstream, ""),
+        ("[[route]]", "respond.location") => ("", "respond.status = 301\n"),
+        ("[[route]]", key) if key.starts_with("respond.") => ("", ""),
+        ("[[route]]", _) => (upstream, "upstream = \"api\"\n"),
+        ("[upstream.NAME]", "servers") => ("[gateway]\n", ""),
+        ("[[upstream.NAME.servers]]", _) => ("[gateway]\n", "url = \"http://127.0.0.1:9001\"\n"),
+        ("[upstream.NAME]", _) => ("[gateway]\n", "servers = [\"http://127.0.0.1:9001\"]\n"),
+        ("[[listen]]", "address") | ("[[listen.tls.certificates]]", _) => ("", ""),
+        ("[[gateway.target]]", "host") => ("", ""),
+        ("[[gateway.target]]", _) => ("", "host = \"api.example.org\"\n"),
+        ("[[listen]]", _) => ("", "address = \"127.0.0.1:3000\"\n"),
+        ("", "group") => ("user = \"nobody\"\n", ""),
+        _ => ("", ""),
+    };
+    let header = match table {
+        "[upstream.NAME]" => "[upstream.test]",
+        "[access.NAME]" => "[access.test]",
+        "[limit.NAME]" => "[limit.test]",
+        "[[upstream.NAME.servers]]" => "[[upstream.test.servers]]",
+        "[[listen.tls.certificates]]" => {
+            "[[listen]]\naddress = \"127.0.0.1:3000\"\n[[listen.tls.certificates]]"
+        }
+        other => other,
+    };
+    (before, header, behind)
+}
+
 #[test]
 fn every_line_of_the_sample_is_accepted_in_its_table() {
     let ended = Corsair::run_to_end(&["generate", "config"]);
@@ -747,34 +778,9 @@ fn every_line_of_the_sample_is_accepted_in_its_table() {
         };
         let value = value.split("  #").next().unwrap_or(value);
         let value = value.rsplit_once(" # ").map_or(value, |(value, _)| value).trim();
-        let upstream = "[upstream.api]\nservers = [\"http://127.0.0.1:9001\"]\n";
         let given = given(key, &files, folder.path()).filter(|_| (&*table, key) != ("[limit.NAME]", "key"));
         let value = given.unwrap_or_else(|| value.to_owned());
-        let (before, behind) = match (&*table, key) {
-            ("[[route]]", "upstream") => (upstream, ""),
-            ("[[route]]", "respond.location") => ("", "respond.status = 301\n"),
-            ("[[route]]", key) if key.starts_with("respond.") => ("", ""),
-            ("[[route]]", _) => (upstream, "upstream = \"api\"\n"),
-            ("[upstream.NAME]", "servers") => ("[gateway]\n", ""),
-            ("[[upstream.NAME.servers]]", _) => ("[gateway]\n", "url = \"http://127.0.0.1:9001\"\n"),
-            ("[upstream.NAME]", _) => ("[gateway]\n", "servers = [\"http://127.0.0.1:9001\"]\n"),
-            ("[[listen]]", "address") | ("[[listen.tls.certificates]]", _) => ("", ""),
-            ("[[gateway.target]]", "host") => ("", ""),
-            ("[[gateway.target]]", _) => ("", "host = \"api.example.org\"\n"),
-            ("[[listen]]", _) => ("", "address = \"127.0.0.1:3000\"\n"),
-            ("", "group") => ("user = \"nobody\"\n", ""),
-            _ => ("", ""),
-        };
-        let header = match &*table {
-            "[upstream.NAME]" => "[upstream.test]",
-            "[access.NAME]" => "[access.test]",
-            "[limit.NAME]" => "[limit.test]",
-            "[[upstream.NAME.servers]]" => "[[upstream.test.servers]]",
-            "[[listen.tls.certificates]]" => {
-                "[[listen]]\naddress = \"127.0.0.1:3000\"\n[[listen.tls.certificates]]"
-            }
-            other => other,
-        };
+        let (before, header, behind) = around(&table, key);
         let value = if (&*table, key) == ("[upstream.NAME]", "servers") {
             "[\"http://127.0.0.1:9001\"]"
         } else {

@@ -18,6 +18,29 @@ pub fn document(choose: &mut dyn FnMut(usize) -> usize, is_odd: bool) -> String 
 /// Names of policies, upstreams, limits and tables of access.
 const NAMES: [&str; 3] = ["api", "web", "a.b-c_d"];
 
+/// Words that stand for themselves.
+const WORDS: [&str; 19] = [
+    "auto",
+    "off",
+    "on",
+    "url",
+    "gateway",
+    "routes",
+    "replace",
+    "keep",
+    "answer",
+    "forward",
+    "follow",
+    "rewrite",
+    "pass",
+    "strip",
+    "isolate",
+    "upstream",
+    "websocket",
+    "none",
+    "any",
+];
+
 /// Values of the wrong kind, or of none.
 const ODD: [&str; 14] = [
     "\"\"",
@@ -310,30 +333,7 @@ impl Document<'_> {
             (_, "NAME") => &["x-a", "x-b"],
             (_, "HOST") => &["localhost", "app.example.com", "*"],
             (_, "TARGET") => &["public", "api.example.org", "10.0.0.0/8", "loopback"],
-            (_, word) => {
-                const WORDS: [&str; 19] = [
-                    "auto",
-                    "off",
-                    "on",
-                    "url",
-                    "gateway",
-                    "routes",
-                    "replace",
-                    "keep",
-                    "answer",
-                    "forward",
-                    "follow",
-                    "rewrite",
-                    "pass",
-                    "strip",
-                    "isolate",
-                    "upstream",
-                    "websocket",
-                    "none",
-                    "any",
-                ];
-                return WORDS.iter().copied().find(|known| *known == word);
-            }
+            (_, word) => return WORDS.iter().copied().find(|known| *known == word),
         };
         Some(examples[self.below(examples.len())])
     }

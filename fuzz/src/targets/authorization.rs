@@ -7,7 +7,7 @@ use std::{
 };
 
 use corsair::{
-    admission::{Keys, Link, MAX_CREDENTIALS, Shown, Takes, basic, bearer},
+    admission::{Audience, Keys, Link, MAX_CREDENTIALS, Shown, Takes, basic, bearer},
     error::Error,
     http1::{
         head::{Fields, HeadEnd, Request, RequestHead, parse_request},
@@ -100,10 +100,10 @@ fn credentials(request: Request<'_>, lines: &[u8]) {
         Refusal::Missing => Error::CredentialsMissing,
         Refusal::Wrong => Error::CredentialsRefused,
     };
-    let token = bearer(request).map(<[u8]>::to_vec);
+    let token = bearer(request, Audience::Server).map(<[u8]>::to_vec);
     assert_eq!(token, authorization::bearer(&values).map_err(refusal), "the token of {context:?}");
     let mut room = [0; MAX_CREDENTIALS];
-    let user = basic(request, &mut room).map(|(user, password)| (user.to_vec(), password.to_vec()));
+    let user = basic(request, Audience::Server, &mut room).map(|(user, password)| (user.to_vec(), password.to_vec()));
     assert_eq!(user, authorization::basic(&values).map_err(refusal), "user and password of {context:?}");
 }
 
