@@ -68,7 +68,7 @@ pass\t''"
 complete -c corsair -n "__fish_corsair_needs_command" -l redirect-same-origin -d 'Send a page that asks for something of its own origin there, instead of fetching it [default: false]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l allow-host -d 'Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable [default: localhost,127.0.0.1,[::1]]' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l forward -d 'Be a forward proxy: http requests that name a whole URL, and CONNECT; instead of the gateway, or beside others [default: false]' -r
-complete -c corsair -n "__fish_corsair_needs_command" -l rate-limit -d 'How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429' -r
+complete -c corsair -n "__fish_corsair_needs_command" -l rate-limit -d 'How often each client may ask the gateway, the forward proxy and --upstream: 200/1m; more is answered with 429' -r
 complete -c corsair -n "__fish_corsair_needs_command" -l tls-cert -d 'Certificate chain of the listeners (PEM), with which they speak TLS; repeatable, chosen by name, else the first' -r -F
 complete -c corsair -n "__fish_corsair_needs_command" -l tls-key -d 'Private key of that certificate (PEM); repeatable, in the order of the certificates' -r -F
 complete -c corsair -n "__fish_corsair_needs_command" -l ca-file -d 'Certificates trusted beside the public ones towards upstreams (PEM)' -r -F
@@ -172,7 +172,7 @@ pass\t''"
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l redirect-same-origin -d 'Send a page that asks for something of its own origin there, instead of fetching it [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l allow-host -d 'Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable [default: localhost,127.0.0.1,[::1]]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l forward -d 'Be a forward proxy: http requests that name a whole URL, and CONNECT; instead of the gateway, or beside others [default: false]' -r
-complete -c corsair -n "__fish_corsair_using_subcommand check" -l rate-limit -d 'How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429' -r
+complete -c corsair -n "__fish_corsair_using_subcommand check" -l rate-limit -d 'How often each client may ask the gateway, the forward proxy and --upstream: 200/1m; more is answered with 429' -r
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l tls-cert -d 'Certificate chain of the listeners (PEM), with which they speak TLS; repeatable, chosen by name, else the first' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l tls-key -d 'Private key of that certificate (PEM); repeatable, in the order of the certificates' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand check" -l ca-file -d 'Certificates trusted beside the public ones towards upstreams (PEM)' -r -F
@@ -271,7 +271,7 @@ pass\t''"
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l redirect-same-origin -d 'Send a page that asks for something of its own origin there, instead of fetching it [default: false]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l allow-host -d 'Host names that are answered to, on every listener where given, else on loopback with a gateway; repeatable [default: localhost,127.0.0.1,[::1]]' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l forward -d 'Be a forward proxy: http requests that name a whole URL, and CONNECT; instead of the gateway, or beside others [default: false]' -r
-complete -c corsair -n "__fish_corsair_using_subcommand explain" -l rate-limit -d 'How often each client may ask the gateway and --upstream: 200/1m; more is answered with 429' -r
+complete -c corsair -n "__fish_corsair_using_subcommand explain" -l rate-limit -d 'How often each client may ask the gateway, the forward proxy and --upstream: 200/1m; more is answered with 429' -r
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l tls-cert -d 'Certificate chain of the listeners (PEM), with which they speak TLS; repeatable, chosen by name, else the first' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l tls-key -d 'Private key of that certificate (PEM); repeatable, in the order of the certificates' -r -F
 complete -c corsair -n "__fish_corsair_using_subcommand explain" -l ca-file -d 'Certificates trusted beside the public ones towards upstreams (PEM)' -r -F
