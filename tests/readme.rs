@@ -341,7 +341,7 @@ fn flags_in(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_flag_of_the_readme_exists_and_what_is_not_there_yet_is_not() {
+fn every_flag_of_the_readme_exists() {
     let asked = [&["corsair", "--help"][..], &["corsair", "explain", "--help"]];
     let help =
         asked.map(|words| flags::parse(words.iter().map(Into::into)).unwrap_err().to_string()).join("\n");
@@ -362,7 +362,9 @@ fn every_flag_of_the_readme_exists_and_what_is_not_there_yet_is_not() {
             prose.push('\n');
         }
     }
-    let found = flags_in(&prose);
+    let (today, _) =
+        prose.split_once("\n## What it costs").expect("what it costs stands behind what it does");
+    let found = flags_in(today);
     assert!(found.len() > 10, "{found:?}");
     for flag in found {
         assert!(exists(&flag), "README.md names --{flag}, which does not exist");
