@@ -72,7 +72,7 @@ fn of_cors_anywhere(variables: &BTreeMap<String, OsString>, settings: &mut Setti
     }
     if set(RATE_OF_CORS_ANYWHERE).is_some() {
         settings
-            .fault(RATE_OF_CORS_ANYWHERE.to_owned(), "has no counterpart yet, and restricts; leave it out");
+            .fault(RATE_OF_CORS_ANYWHERE.to_owned(), "counts by origins, which only a file can say: write [limit.NAME] with rate, key = \"origin\" and exempt, and limit in [gateway]");
     }
 }
 
@@ -205,7 +205,12 @@ mod tests {
         let (settings, warnings, faults) =
             set(&[("CORSANYWHERE_RATELIMIT", "50 3 my.example.com"), ("CORSANYWHERE_WHITELIST", "")], &[]);
         assert_eq!((warnings, settings.has(Key::AllowOrigin)), (vec![], false));
-        assert_eq!(faults, ["CORSANYWHERE_RATELIMIT: has no counterpart yet, and restricts; leave it out"]);
+        assert_eq!(
+            faults,
+            [
+                "CORSANYWHERE_RATELIMIT: counts by origins, which only a file can say: write [limit.NAME] with rate, key = \"origin\" and exempt, and limit in [gateway]"
+            ]
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How many client connections the process may have, for all workers together.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -13,8 +13,9 @@ pub struct Capacity {
     permits: Arc<Semaphore>,
     /// For those that are only told that there is no room; 0 where they wait instead.
     reserve: usize,
-    /// Who has how many.
-    pub(super) by_client: ConnectionsByClient,
+    /// Who has how many; made when somebody is counted.
+    by_client: OnceLock<ConnectionsByClient>,
+    most: usize,
 }
 
 impl Capacity {
@@ -25,7 +26,8 @@ impl Capacity {
         Arc::new(Self {
             permits: Arc::new(Semaphore::new(most)),
             reserve: process.reserve(),
-            by_client: ConnectionsByClient::new(process.max_connections),
+            by_client: OnceLock::new(),
+            most: process.max_connections,
         })
     }
 
@@ -53,6 +55,11 @@ impl Capacity {
     /// A place of the reserve.
     pub(super) async fn reserved(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.permits).acquire_owned().await.ok()
+    }
+
+    /// Who has how many connections.
+    pub(super) fn by_client(&self) -> &ConnectionsByClient {
+        self.by_client.get_or_init(|| ConnectionsByClient::new(self.most))
     }
 
     /// A place that was forgotten is free again.

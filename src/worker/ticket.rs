@@ -185,7 +185,7 @@ impl Ticket {
         if config.trust.proxies.trusts_peer(Some(address)) {
             return;
         }
-        self.is_counted = worker.capacity.by_client.enter(ClientNetwork::of(address.ip()), most);
+        self.is_counted = worker.capacity.by_client().enter(ClientNetwork::of(address.ip()), most);
         if !self.is_counted && self.refusal.is_none() {
             self.refusal = Some(Refusal::Connections);
         }
@@ -195,7 +195,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(address) = self.address.filter(|_| self.is_counted) {
-            self.guard.worker.capacity.by_client.leave(ClientNetwork::of(address.ip()));
+            self.guard.worker.capacity.by_client().leave(ClientNetwork::of(address.ip()));
         }
     }
 }
