@@ -113,10 +113,15 @@ impl Limiting<'_> {
             if passed.is_ok() {
                 passed = match (&limit.shared, limit.rate) {
                     (Shared::Redis { url }, Some(rate)) => {
-                        self.count_at(url, limit, rate, &digest).await.unwrap_or_else(|Unanswered| {
-                            self.snapshot.limit_counters(id).shared_failure();
-                            limit.charge(counted, now)
-                        })
+                        let here = || limit.charge(counted, now);
+                        match self.count_at(url, limit, rate, &digest).await {
+                            // Counted here as well, so that where the server gives no answer somebody has no share anew.
+                            Ok(passed) => passed.inspect(|()| _ = here()),
+                            Err(Unanswered) => {
+                                self.snapshot.limit_counters(id).shared_failure();
+                                here()
+                            }
+                        }
                     }
                     (Shared::Redis { .. } | Shared::Local | Shared::Replicas { .. }, _) => {
                         limit.charge(counted, now)

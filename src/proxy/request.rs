@@ -89,7 +89,7 @@ async fn request(
     let begun = Instant::now();
     let shown = Shown::take(buffer.all_mut(), &mut head, snapshot.config.takes, core.clock.time(begun));
     let inbound = RefCell::new(buffer);
-    let (plan, action) = {
+    let (plan, mut action) = {
         let inbound = inbound.borrow();
         let (asked, config) = (Request { bytes: inbound.all(), head: &head }, &*snapshot.config);
         let (plan, action) = plan::request(asked, &shown, config, &connection.client, &core.identity.id);
@@ -121,15 +121,19 @@ async fn request(
         }
     };
     snapshot.count_admission(turn.plan.route, turn.plan.admission);
-    let (action, answered) = match verdict {
-        Verdict::Admitted => (action, None),
-        Verdict::Refused(error) => (Action::Respond(Answer::Fault(error)), None),
-        Verdict::Answered(after) => (action, Some(after)),
+    // Changed where it is: to move it costs each request something.
+    let answered = match verdict {
+        Verdict::Admitted => None,
+        Verdict::Refused(error) => {
+            action = Action::Respond(Answer::Fault(error));
+            None
+        }
+        Verdict::Answered(after) => Some(after),
     };
     // What they keep is kept until it has ended, and with it what it has become.
-    let (action, _held) = match answered {
-        Some(_) => (action, Held::default()),
-        None => turn.ask_limits(&core, &shown, action).await,
+    let _held = match answered {
+        None if !turn.route.limit.ids().is_empty() => turn.ask_limits(&core, &shown, &mut action).await,
+        None | Some(_) => Held::default(),
     };
     if core.is_draining() {
         turn.plan.persistence = Persistence::Close;
@@ -206,24 +210,22 @@ impl Turn<'_, '_> {
         Waiting { core, snapshot, connection, plan, head, inbound, outcome, passed }
     }
 
-    /// What is to be done now that the limits have been asked, and what they keep for it.
-    async fn ask_limits(&mut self, core: &Core, shown: &Shown, action: Action) -> (Action, Held) {
+    /// Asks the limits: what they keep for it, or what is to be done instead.
+    async fn ask_limits(&mut self, core: &Core, shown: &Shown, action: &mut Action) -> Held {
         let Self { snapshot, plan, begun, route, .. } = &*self;
-        if route.limit.ids().is_empty() {
-            return (action, Held::default());
-        }
         let (client, came) = (&self.connection.client, (self.inbound, self.head));
         let limiting = Limiting { core, snapshot, plan, shown, client, came, now: *begun };
         // Boxed, as what few requests need.
         let passed = match route.limit.asks_a_server {
-            true => Box::pin(limiting.pass_at_servers(&action)).await,
-            false => limiting.pass(&action),
+            true => Box::pin(limiting.pass_at_servers(action)).await,
+            false => limiting.pass(action),
         };
         match passed {
-            Ok(held) => (action, held),
+            Ok(held) => held,
             Err(Refused { by, limited }) => {
                 self.outcome.limited_by = Some(by);
-                (Action::Respond(Answer::Limited(limited)), Held::default())
+                *action = Action::Respond(Answer::Limited(limited));
+                Held::default()
             }
         }
     }

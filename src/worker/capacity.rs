@@ -1,10 +1,17 @@
 //! How many client connections the process may have, for all workers together.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{config::Process, limit::ConnectionsByClient};
+
+/// How long the head of a request may take that is only refused: at most, and where many want to hear the same. What has waited
+/// to be accepted has mostly come by then.
+const REFUSAL_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(20));
 
 /// How many client connections the process may have.
 #[derive(Debug)]
@@ -62,6 +69,14 @@ impl Capacity {
         self.by_client.get_or_init(|| ConnectionsByClient::new(self.most))
     }
 
+    /// How long the head of a request may take now that is only refused: the less of the reserve is left, the less.
+    pub(super) fn refusal_patience(&self) -> Duration {
+        let (most, least) = REFUSAL_WAITS;
+        let Ok(reserve @ 1..) = u32::try_from(self.reserve) else { return most };
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX).min(reserve);
+        (most / reserve / reserve * (free * free)).max(least)
+    }
+
     /// A place that was forgotten is free again.
     pub(super) fn free(&self) {
         self.permits.add_permits(1);
@@ -88,8 +103,16 @@ mod tests {
         let held = [capacity.place().expect("one"), capacity.next_place().await.expect("two")];
         assert!(capacity.place().is_none() && capacity.refuses());
         assert_eq!(capacity.available(), process.reserve());
-        let reserved = capacity.reserved().await;
-        assert!(reserved.is_some() && capacity.place().is_none());
+        assert_eq!(capacity.refusal_patience(), Duration::from_secs(1));
+        let mut refused = Vec::new();
+        while capacity.available() > 0 {
+            let before = capacity.refusal_patience();
+            refused.push(capacity.reserved().await);
+            assert!(capacity.refusal_patience() < before || before == REFUSAL_WAITS.1, "{before:?}");
+        }
+        assert!(refused.iter().all(Option::is_some) && capacity.place().is_none());
+        assert_eq!(capacity.refusal_patience(), Duration::from_millis(20));
+        drop(refused);
         drop(held);
         assert!(capacity.place().is_some());
     }

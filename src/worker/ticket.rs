@@ -108,9 +108,6 @@ impl Worker {
 /// How long a connection that is not parked has its place at least when its request has been answered.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// How long the head of a request may take that is only refused: others want to hear the same.
-const REFUSAL_WAIT: Duration = Duration::from_secs(1);
-
 /// What a connection has from its accept to its end. It is kept for every parked one, which all are plain: what a
 /// handshake has told is none of it.
 pub(super) struct Ticket {
@@ -153,7 +150,7 @@ impl Ticket {
     /// How long its first head may take, and what comes before it.
     pub(super) fn patience(&self, config: &Config) -> Duration {
         let head = config.timeouts.head;
-        if self.refusal.is_some() { head.min(REFUSAL_WAIT) } else { head }
+        if self.refusal.is_some() { head.min(self.guard.worker.capacity.refusal_patience()) } else { head }
     }
 
     /// Learns for whom its peer, a trusted proxy, has made the connection.
