@@ -85,8 +85,7 @@ async fn request(
     mut head: RequestHead,
     head_took: Option<Duration>,
 ) -> (After, Buffer) {
-    let core = Rc::clone(&connection.core);
-    let begun = Instant::now();
+    let (core, begun) = (Rc::clone(&connection.core), Instant::now());
     let shown = Shown::take(buffer.all_mut(), &mut head, snapshot.config.takes, core.clock.time(begun));
     let inbound = RefCell::new(buffer);
     let (plan, mut action) = {
