@@ -381,6 +381,19 @@ fn what_was_verified_goes_to_an_upstream_and_to_no_target() {
     assert_eq!(office.origin.only_request().fields.get("authorization"), Some("Bearer of-the-target"));
 }
 
+/// What each thread of a process is called, and how far it lets others go first.
+fn nice_by_thread(pid: u32) -> Vec<(String, i32)> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    // One may end meanwhile.
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    let about = stats.map(|stat| {
+        let (name, rest) = stat.split_once('(').unwrap().1.rsplit_once(") ").unwrap();
+        // The 19th field, where the name is the second.
+        (name.to_owned(), rest.split(' ').nth(16).unwrap().parse().unwrap())
+    });
+    about.collect()
+}
+
 #[test]
 fn guessing_passwords_keeps_nobody_else_waiting() {
     let scene = Scene::start(
@@ -407,6 +420,12 @@ fn guessing_passwords_keeps_nobody_else_waiting() {
         count.unwrap_or(0)
     };
     eventually("all but eight of one network are told to come again", || refused() >= 16);
+    eventually("whoever verifies leaves the cores to traffic", || {
+        let (verifying, others): (Vec<_>, Vec<_>) =
+            nice_by_thread(scene.corsair.pid()).into_iter().partition(|(name, _)| name == "verify");
+        assert!(others.iter().all(|(_, nice)| *nice < 19), "{others:?}");
+        verifying.iter().any(|(_, nice)| *nice == 19)
+    });
     for _ in 0..8 {
         assert_eq!(scene.ask("GET", "/staff", &known).status, 200, "who was right before");
         assert_eq!(scene.ask("GET", "/robots", &bearer(TOKEN)).status, 200);

@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::SystemTime,
 };
@@ -22,7 +22,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::{Client, Corsair, Origin, Response, answer, eventually};
+use support::{Client, Corsair, Origin, Response, answer, eventually, nobody};
 
 const ISSUER: &str = "https://id.example";
 const SECRET: &str = "a-secret-of-thirty-two-bytes-0123456789";
@@ -349,9 +349,7 @@ fn keys_are_fetched_for_a_token_that_bears_an_unknown_name_and_old_ones_let_nobo
 #[test]
 fn without_keys_it_is_a_503_and_the_last_good_ones_are_kept() {
     let signers = Signers::new();
-    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    let address = nobody();
     let scene = Scene::new(address, &signers.set(""), "");
     let token = signers.rs256("rsa", &claims(json!({})));
     let response = scene.ask("/id", &token);

@@ -15,6 +15,7 @@ use support::{
     Client, Corsair, Origin, PATIENCE, Request, Then,
     certificates::Authority,
     daemon::{Ended, command},
+    nobody,
 };
 use tempfile::TempDir;
 
@@ -274,15 +275,10 @@ fn two_policies(origin: &Origin, dead: std::net::SocketAddr) -> String {
     )
 }
 
-/// An address on which nobody listens.
-fn dead() -> std::net::SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 #[test]
 fn every_answer_follows_the_policy_of_its_route() {
     let origin = naming("a");
-    let corsair = serve(&two_policies(&origin, dead()), 1);
+    let corsair = serve(&two_policies(&origin, nobody()), 1);
     let stranger = "Origin: https://stranger.example\r\n";
     let app = "Origin: https://app.example\r\n";
     let readable =
@@ -324,7 +320,7 @@ fn every_answer_follows_the_policy_of_its_route() {
 #[test]
 fn a_preflight_is_answered_by_the_policy_of_the_route_that_it_is_for() {
     let origin = naming("a");
-    let corsair = serve(&two_policies(&origin, dead()), 1);
+    let corsair = serve(&two_policies(&origin, nobody()), 1);
     for (target, from, status, allowed, max_age) in [
         ("/app", "https://app.example", 204, Some("https://app.example"), Some("600")),
         ("/app", "https://stranger.example", 403, None, None),
@@ -539,7 +535,7 @@ fn a_file_writes_the_access_log_to_standard_output_unless_it_says_otherwise() {
 #[test]
 fn a_check_says_that_all_is_well_and_what_is_effective() {
     let origin = naming("a");
-    let file = File::new(&two_policies(&origin, dead()));
+    let file = File::new(&two_policies(&origin, nobody()));
     for ended in [file.check(), Corsair::command_to_end(file.command(&["-t"], &[]))] {
         assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
         let mut lines = ended.stdout.lines();
@@ -564,7 +560,7 @@ fn what_a_check_prints_is_accepted_and_is_printed_again() {
     let origin = naming("a");
     let authority = Authority::new();
     let (cert, key) = authority.write(&authority.leaf(&["localhost"]));
-    let text = two_policies(&origin, dead());
+    let text = two_policies(&origin, nobody());
     for (text, flags) in [
         (&*text, &[][..]),
         (&text, &["-u", "http://127.0.0.1:9", "--host-header", "keep", "--limit-body", "1m"]),

@@ -4,22 +4,17 @@
 mod support;
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use support::{Corsair, Exchange, Origin, Then, answer, eventually};
+use support::{Corsair, Exchange, Origin, Then, answer, eventually, nobody};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
-
-/// An address on which nobody listens.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 /// A corsair in front of these servers.
 fn in_front_of(servers: &[SocketAddr], more: &[&str]) -> Corsair {

@@ -14,7 +14,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use support::{
-    Client, Corsair, Origin, PATIENCE, Response, answer, certificates::Authority, eventually,
+    Client, Corsair, Origin, PATIENCE, Response, answer, certificates::Authority, eventually, nobody,
     origin::describe,
 };
 use tempfile::TempDir;
@@ -337,7 +337,7 @@ fn a_tunnel_in_which_nothing_moves_ends_and_so_does_one_that_is_half_closed() {
 
 #[test]
 fn a_target_that_cannot_be_reached_is_told_in_words() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = nobody();
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (corsair, _folder) = forward(
         &[gone],

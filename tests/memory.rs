@@ -249,6 +249,9 @@ fn with_a_bound_on_memory_newcomers_without_a_place_are_told_so() {
     assert_eq!((told.status, told.field("retry-after"), told.closes()), (503, Some("1"), true));
     assert_eq!(told.field("access-control-allow-origin"), Some("*"));
     assert!(told.text().contains("all memory that may be taken is in use"), "{}", told.text());
+    let mut silent = corsair.connect();
+    let told = silent.response();
+    assert_eq!((told.status, told.closes()), (503, true), "what it asks may be on its way");
     assert!(slow.len() > 30, "{}", slow.len());
     assert!(anonymous(&corsair) < 32 << 20, "{}", anonymous(&corsair));
     for client in &mut slow {

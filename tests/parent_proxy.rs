@@ -15,7 +15,7 @@ use std::{
 
 use support::{
     Connection, Corsair, Origin, Response, answer, certificates::Authority, connection::Wire,
-    daemon::command, eventually, message::Head,
+    daemon::command, eventually, message::Head, nobody,
 };
 use tempfile::TempDir;
 
@@ -476,7 +476,7 @@ fn whatever_a_parent_says_to_connect_is_told_promptly_and_nothing_of_it() {
 
 #[test]
 fn a_parent_that_is_not_there_is_told_of_at_once() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = nobody();
     let (corsair, _folder) = gateway(nobody, "user:hunter2@", "");
     for target in ["http://a.example.org/", "https://a.example.org/"] {
         let begun = Instant::now();

@@ -9,13 +9,13 @@ mod support;
 use std::{
     fs,
     io::{BufRead, BufReader, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Client, Corsair, Gate, NameServer, Origin, Response, Then, answer, eventually};
+use support::{Client, Corsair, Gate, NameServer, Origin, Response, Then, answer, eventually, nobody};
 use tempfile::TempDir;
 
 const ORIGIN: &str = "Origin: https://app.example.com\r\n";
@@ -393,7 +393,7 @@ impl Redis {
             return None;
         }
         // Somebody else may have taken the port meanwhile.
-        (0..10).find_map(|_| Self::at(free_port()))
+        (0..10).find_map(|_| Self::at(nobody().port()))
     }
 
     fn at(port: u16) -> Option<Self> {
@@ -428,10 +428,6 @@ impl Drop for Redis {
         self.child.kill().ok();
         self.child.wait().ok();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// How many of so many requests each of these admits, in turns; nothing but 200 and 429 comes.
@@ -471,7 +467,7 @@ fn processes_that_count_at_a_redis_server_admit_as_many_as_may_come_in_all() {
 
 #[test]
 fn a_redis_server_that_is_not_there_refuses_nobody() {
-    let text = limited(&format!("rate = \"2/1h\"\nshared = \"redis://127.0.0.1:{}\"", free_port()));
+    let text = limited(&format!("rate = \"2/1h\"\nshared = \"redis://127.0.0.1:{}\"", nobody().port()));
     let scene = Scene::of(&text);
     assert_eq!(scene.statuses("/", "", 3), [200, 200, 429]);
     assert_eq!(scene.counted_alone(), 3);

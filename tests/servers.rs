@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     collections::BTreeMap,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Client, Corsair, Gate, Origin, Then, answer, eventually};
+use support::{Client, Corsair, Gate, Origin, Then, answer, eventually, nobody};
 use tempfile::TempDir;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -41,11 +41,6 @@ fn url(server: SocketAddr) -> String {
 /// Requests that were no probes.
 fn asked(origin: &Origin) -> usize {
     origin.lines().iter().filter(|line| *line == "GET /").count()
-}
-
-/// An address on which nobody listens.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// A server whose `/healthz` is answered 200 or 503, and everything else 200.

@@ -70,14 +70,19 @@ pub fn bearer(request: Request<'_>, audience: Audience) -> Result<&[u8], Error> 
 /// # Errors
 /// As [`bearer`].
 pub fn bearer_within(most: usize, request: Request<'_>, audience: Audience) -> Result<&[u8], Error> {
-    let token = of_scheme(request, audience, b"bearer")?;
-    let is_token = !token.is_empty() && token.len() <= most && token.iter().all(u8::is_ascii_graphic);
-    if is_token { Ok(token) } else { Err(audience.refused()) }
+    let token = of_scheme(request, audience, b"Bearer")?;
+    let has_length = !token.is_empty() && token.len() <= most;
+    // All of them, which takes less than to stop at the first that is not.
+    if has_length && token.iter().fold(true, |all, byte| all & byte.is_ascii_graphic()) {
+        Ok(token)
+    } else {
+        Err(audience.refused())
+    }
 }
 
 /// All tokens in `Authorization`, however many fields there are.
 pub(super) fn bearers(request: Request<'_>) -> impl Iterator<Item = &[u8]> {
-    request.values(FieldId::Authorization).filter_map(|value| behind_scheme(value, b"bearer"))
+    request.values(FieldId::Authorization).filter_map(|value| behind_scheme(value, b"Bearer"))
 }
 
 /// User and password of a request (RFC 7617 §2), decoded to `room`.
@@ -89,7 +94,7 @@ pub fn basic<'a>(
     audience: Audience,
     room: &'a mut [u8; MAX_CREDENTIALS],
 ) -> Result<(&'a [u8], &'a [u8]), Error> {
-    let encoded = of_scheme(request, audience, b"basic")?;
+    let encoded = of_scheme(request, audience, b"Basic")?;
     let length = BASE64.decode_slice(encoded, &mut room[..]).map_err(|_| audience.refused())?;
     let decoded = room.get(..length).unwrap_or_default();
     // Neither holds a control character, and so no NUL, at which bcrypt begins anew.
@@ -113,9 +118,11 @@ fn of_scheme<'a>(request: Request<'a>, audience: Audience, scheme: &[u8]) -> Res
 }
 
 fn behind_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
-    let end = memchr::memchr(b' ', value).unwrap_or(value.len());
-    let (name, rest) = value.split_at(end);
-    name.eq_ignore_ascii_case(scheme).then(|| rest.trim_ascii_start())
+    let (name, rest) = value.split_at_checked(scheme.len())?;
+    let is_whole = rest.first().is_none_or(|byte| *byte == b' ');
+    // Nearly everybody writes it as the registry does (RFC 9110 §16.4.1).
+    let is_same = name == scheme || name.eq_ignore_ascii_case(scheme);
+    (is_whole && is_same).then(|| rest.trim_ascii_start())
 }
 
 #[cfg(test)]

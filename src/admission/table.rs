@@ -190,7 +190,7 @@ impl Challenges {
 #[must_use]
 pub fn judge<'t>(
     tables: impl IntoIterator<Item = &'t AccessTable>,
-    asked: Asked<'_>,
+    asked: &Asked<'_>,
 ) -> (Admission, Option<Error>) {
     let mut admission = Admission::Admitted;
     for (table, at) in tables.into_iter().zip(0..) {
@@ -205,8 +205,8 @@ pub fn judge<'t>(
 }
 
 /// Whether it admits a request; if not by now, it has to be waited for.
-fn admits(way: &Way, asked: Asked<'_>) -> Result<bool, Error> {
-    let Asked { request, client, authority, secure, shown, audience } = asked;
+fn admits(way: &Way, asked: &Asked<'_>) -> Result<bool, Error> {
+    let Asked { request, client, authority, secure, shown, audience } = *asked;
     match way {
         Way::Clients(rules) if rules.admit(client) => Ok(true),
         Way::Clients(_) => Err(Error::ClientRefused),
@@ -361,7 +361,7 @@ mod tests {
         let shown = Shown::take(&mut parsed.bytes, &mut parsed.head, takes, SystemTime::UNIX_EPOCH);
         let (request, client, authority) = (parsed.request(), client.parse().ok(), &b"h.example"[..]);
         let (secure, audience) = (false, Audience::Server);
-        judge(tables.iter().copied(), Asked { request, client, authority, secure, shown: &shown, audience })
+        judge(tables.iter().copied(), &Asked { request, client, authority, secure, shown: &shown, audience })
     }
 
     #[test]

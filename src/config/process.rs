@@ -122,7 +122,7 @@ impl Process {
 const LEAST_MEMORY: u64 = 16 << 20;
 
 /// Connections that each worker can tell at a time that there is no memory for them.
-const RESERVE_OF_A_WORKER: usize = 8;
+const RESERVE_OF_A_WORKER: usize = 16;
 
 fn run_as(reader: &mut Reader<'_>) -> Option<RunAs> {
     // Empty in a file is nobody.

@@ -255,7 +255,7 @@ fn admit(
         audience: plan.audience(),
     };
     let tables = config.route(plan.route).access.ids().iter().map(|id| config.access(*id));
-    let (admission, refused) = admission::judge(tables, asked);
+    let (admission, refused) = admission::judge(tables, &asked);
     plan.admission = admission;
     refused.map_or(Ok(()), Err)
 }

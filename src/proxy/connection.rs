@@ -1,6 +1,6 @@
 //! One client connection: what it is, how it is told that it sent no request, and how it ends.
 
-use std::{cell::OnceCell, future::poll_fn, pin::Pin, rc::Rc, task::Poll};
+use std::{cell::OnceCell, future::poll_fn, pin::Pin, rc::Rc, task::Poll, time::Duration};
 
 use tokio::{
     io::AsyncWrite,
@@ -88,11 +88,11 @@ impl Connection {
         if sent.is_ok() { After::Linger } else { After::Reset }
     }
 
-    /// Ends the connection.
-    pub(super) async fn close(mut self: Box<Self>, after: After) {
+    /// Ends the connection. What the client still sends is read for `linger` at most.
+    pub(super) async fn close(mut self: Box<Self>, after: After, linger: Duration) {
         match after {
             After::Reset => self.stream.reset(),
-            After::Linger => Box::pin(self.linger()).await,
+            After::Linger => Box::pin(self.linger(linger)).await,
             After::Close | After::KeepAlive if self.stream.is_tls() => Box::pin(self.close_tls()).await,
             After::Close | After::KeepAlive => {}
         }
@@ -108,10 +108,10 @@ impl Connection {
     /// Shuts the writing side, then reads and throws away what the client still sends, within bounds: closing
     /// with unread input would reset the connection and could destroy the answer (RFC 9112 §9.6; rule 10 of
     /// [`proxy`](super)).
-    async fn linger(&mut self) {
+    async fn linger(&mut self, most: Duration) {
         let core = Rc::clone(&self.core);
         let snapshot = core.snapshot();
-        let deadline = Instant::now() + snapshot.config.timeouts.linger;
+        let deadline = Instant::now() + snapshot.config.timeouts.linger.min(most);
         let mut left = snapshot.config.limits.linger;
         drop(snapshot);
         let mut shut = false;

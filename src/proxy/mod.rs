@@ -9,7 +9,7 @@
 //!
 //! | | rule | source | test |
 //! |---|---|---|---|
-//! | 1 | Where no byte has come nobody waits for an answer: a connection that stays silent, new or kept alive, is closed without one | RFC 9110 §15.5.9 | `rules::limits::rule_42_the_time_for_a_head_is_a_total`, `limits::an_idle_kept_alive_connection_is_closed_without_an_answer`, `idle::parked_connections_expire_silently_each_by_its_own_timeout` |
+//! | 1 | Where no byte has come nobody waits for an answer: a connection that stays silent, new or kept alive, is closed without one. Only one that is refused is told so, for what it asks may be on its way | RFC 9110 §15.5.9 | `rules::limits::rule_42_the_time_for_a_head_is_a_total`, `limits::an_idle_kept_alive_connection_is_closed_without_an_answer`, `idle::parked_connections_expire_silently_each_by_its_own_timeout`, `memory::with_a_bound_on_memory_newcomers_without_a_place_are_told_so` |
 //! | 2 | From the first byte a head has a total time, and then it is a 408 | RFC 9110 §15.5.9 | `rules::limits::rule_42_the_time_for_a_head_is_a_total`, `idle::a_parked_client_that_sends_one_byte_and_stops_gets_408` |
 //! | 3 | Beyond the limit of a head an `Origin` is looked for in 256 KiB and for a second, and no further | measured | `cors::the_search_for_an_origin_ends_after_a_bounded_number_of_bytes`, `cors::the_search_for_an_origin_ends_after_a_second` |
 //! | 4 | A body has a limit on silence and a lowest rate; to break either is the client's fault, a 408 | RFC 9110 §15.5.9 | `limits::a_body_that_stalls_is_408`, `limits::a_body_that_trickles_below_the_minimum_rate_is_408`, `regression::min_rate_is_what_it_says`, `proxy::relay::watchdog::tests::only_what_the_client_sends_counts_for_its_rate` |

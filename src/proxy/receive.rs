@@ -21,6 +21,7 @@ use crate::{
         scan::OriginScan,
     },
     net::{buffer::Buffer, stream::Stream, timer::Timer},
+    plan::Refusal,
     trust::begins_proxy_header,
 };
 
@@ -56,8 +57,11 @@ pub(crate) struct Receiver<'a, 'c> {
     pub(crate) idle: &'a mut IdleSlot<'c>,
     /// For how long the first byte is waited for.
     pub(crate) patience: Duration,
-    /// Its request is only refused: then its head has no more time than its first byte.
-    pub(crate) is_refused: bool,
+    /// Why its request is only refused: then its head has no more time than its first byte, and the client is told even
+    /// where none has come by then.
+    pub(crate) refusal: Option<Refusal>,
+    /// Nothing has been asked on the connection before.
+    pub(crate) is_new: bool,
     /// The connection leaves the runtime once it has been idle for long.
     pub(crate) may_leave: bool,
     /// What has come; none while nothing has.
@@ -98,10 +102,10 @@ impl Receiver<'_, '_> {
         }
         let waited = poll_fn(|cx| self.poll_head(cx)).await;
         let Some(mut buffer) = self.buffer.take() else {
-            return if let Wait::Idle(deadline) = waited {
-                Received::Idle(deadline)
-            } else {
-                Received::Closed
+            return match waited {
+                Wait::Idle(deadline) => Received::Idle(deadline),
+                Wait::Fault(error) => Received::Fault(error, None),
+                Wait::Complete(_) | Wait::Ended | Wait::Expired => Received::Closed,
             };
         };
         let error = match waited {
@@ -111,7 +115,7 @@ impl Receiver<'_, '_> {
                 return Received::Head(buffer, head, took);
             }
             Wait::Ended | Wait::Idle(_) => return Received::Closed,
-            Wait::Expired => Error::RequestHeadTimeout,
+            Wait::Expired => self.refusal.map_or(Error::RequestHeadTimeout, Refusal::error),
             Wait::Fault(error) => error,
         };
         // Boxed: rare, and its room would be every connection's.
@@ -164,8 +168,11 @@ impl Receiver<'_, '_> {
                 Poll::Pending => {
                     self.buffer = Some(buffer);
                     let begun = *self.progress.begun.get_or_insert_with(Instant::now);
-                    let patience =
-                        if self.is_refused { self.patience } else { self.snapshot().config.timeouts.head };
+                    let patience = if self.refusal.is_some() {
+                        self.patience
+                    } else {
+                        self.snapshot().config.timeouts.head
+                    };
                     return self.timer.poll_until(cx, begun + patience).map(|()| Wait::Expired);
                 }
             }
@@ -204,13 +211,18 @@ impl Receiver<'_, '_> {
         Some(Wait::Fault(if begins_proxy_header(bytes) { PROXY_HEADER } else { error }))
     }
 
-    /// Nothing has come yet but perhaps an empty line (rule 12 of [`http1`](crate::http1)): expiry is silent, for a browser's spare connection asked nothing (rule 1 of
-    /// [`proxy`](super)).
+    /// Nothing has come yet but perhaps an empty line (rule 12 of [`http1`](crate::http1)): expiry is silent, for a browser's
+    /// spare connection asked nothing (rule 1 of [`proxy`](super)). Only who is refused is told so: what it asks may be on
+    /// its way.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
         let deadline = &mut self.progress.deadline;
         let patience = *deadline.get_or_insert_with(|| Instant::now() + self.patience);
         let since = patience.checked_sub(self.patience).unwrap_or(patience);
-        let told = self.idle.wait(cx.waker(), since, self.may_leave);
+        // Who is refused has no place that somebody else could take.
+        let told = match self.refusal {
+            None => self.idle.wait(cx.waker(), since, self.may_leave),
+            Some(_) => Told::Stay,
+        };
         if self.core.is_draining() {
             let last = patience.min(Instant::now() + LAST_CHANCE);
             *deadline = Some(last);
@@ -218,7 +230,7 @@ impl Receiver<'_, '_> {
         }
         // The runtime may not have looked since a request came, which is not lost for a newcomer.
         if told == Told::End && self.stream.is_idle_now() {
-            return Poll::Ready(Wait::Ended);
+            return Poll::Ready(self.superseded());
         }
         if told == Told::Leave {
             return Poll::Ready(Wait::Idle(patience));
@@ -226,7 +238,15 @@ impl Receiver<'_, '_> {
         if self.may_leave && self.patience >= SHORT_WAIT {
             return Poll::Pending;
         }
-        self.timer.poll_until(cx, patience).map(|()| Wait::Ended)
+        let expired = self.refusal.map_or(Wait::Ended, |refusal| Wait::Fault(refusal.error()));
+        self.timer.poll_until(cx, patience).map(|()| expired)
+    }
+
+    /// It ends for a newcomer. Where newcomers are told that there is no memory for them, so is this one, if it is as new:
+    /// what it asks may be on its way.
+    fn superseded(&self) -> Wait {
+        let tells = self.is_new && self.core.snapshot().config.process.reserve() > 0;
+        if tells { Wait::Fault(Refusal::Memory.error()) } else { Wait::Ended }
     }
 
     /// The `Origin` of a head that is not understood. Where the policy makes a difference between origins and

@@ -26,6 +26,9 @@ pub struct IdleConnection {
     pub deadline: Instant,
 }
 
+/// How long the place of somebody is kept from others who was told before it asked that there is no memory.
+const SHORT_LINGER: Duration = Duration::from_millis(50);
+
 /// What serves the connections of one worker.
 pub struct Connections {
     core: Rc<Core>,
@@ -52,20 +55,23 @@ impl Connections {
         let can_leave = parked::AVAILABLE && matches!(stream, Stream::Tcp(_));
         // Boxed, for it moves: it goes into a frame and comes back with each request.
         let mut connection = Box::new(Connection::new(Rc::clone(&self.core), stream, client));
+        let mut linger = if connection.client.refusal.is_some() { patience } else { Duration::MAX };
+        let mut is_new = true;
         let mut idle = core.idle.slot();
         let mut early = None;
         let after = loop {
             let Connection { stream, timer, bound, client, .. } = &mut *connection;
-            let is_refused = client.refusal.is_some();
+            let refusal = client.refusal;
             // What belongs to it could not be kept outside of the runtime.
-            let may_leave = can_leave && bound.is_empty();
+            let may_leave = can_leave && bound.is_empty() && refusal.is_none();
             let (buffer, progress) = (early.take(), HeadProgress::default());
             let idle = &mut idle;
             let snapshot = None;
             let mut receiver = Receiver {
                 core,
                 may_leave,
-                is_refused,
+                refusal,
+                is_new,
                 stream,
                 timer,
                 idle,
@@ -83,12 +89,16 @@ impl Connections {
                 }
                 // Boxed as what is rare.
                 Received::Fault(error, origin) => {
+                    if error == Error::MemoryLimit {
+                        linger = linger.min(SHORT_LINGER);
+                    }
                     let snapshot = snapshot.unwrap_or_else(|| core.snapshot());
                     break Box::pin(connection.refuse(&snapshot, error, origin)).await;
                 }
                 Received::Head(buffer, head, head_took) => {
                     let snapshot = snapshot.unwrap_or_else(|| core.snapshot());
                     patience = snapshot.config.timeouts.keep_alive;
+                    is_new = false;
                     let asked = Asked { connection, snapshot, buffer, head, head_took };
                     let served = self.frames.call(serve_requests, asked).await;
                     (connection, early) = (served.connection, served.early);
@@ -98,7 +108,7 @@ impl Connections {
                 }
             }
         };
-        connection.close(after).await;
+        connection.close(after, linger).await;
         None
     }
 
@@ -107,12 +117,68 @@ impl Connections {
         let mut connection = Box::new(Connection::new(Rc::clone(&self.core), stream, client));
         let snapshot = self.core.snapshot();
         let after = connection.refuse(&snapshot, error, None).await;
-        connection.close(after).await;
+        connection.close(after, Duration::MAX).await;
     }
 
     /// Gives most of what waits for the next request back to the allocator.
     pub fn shrink(&self) {
         self.core.shrink();
         self.frames.shrink();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        task::{spawn_local, yield_now},
+    };
+
+    use super::*;
+    use crate::{
+        net::testing::{in_worker, tcp_pair},
+        observe::metrics::Metrics,
+        plan::sample::{client, config, identity},
+    };
+
+    /// What a connection hears whose place a newcomer takes, behind the answers to `asked`.
+    fn superseded(arguments: &[&str], asked: &[u8]) -> String {
+        in_worker(async {
+            let metrics = Metrics::new();
+            let config = config(&[&["--upstream=http://127.0.0.1:1"], arguments].concat());
+            let core = Core::new(Arc::new(config), Arc::new(identity()), metrics.register(), None);
+            let (mut peer, socket) = tcp_pair().await;
+            let connections = Connections::new(Rc::clone(&core));
+            let patience = Duration::from_secs(10);
+            let served = spawn_local(async move {
+                connections.serve(Stream::Tcp(socket), client(), patience).await.is_some()
+            });
+            peer.write_all(asked).await.unwrap();
+            let (mut heard, mut room) = (Vec::new(), [0; 4096]);
+            if !asked.is_empty() {
+                let size = peer.read(&mut room).await.unwrap();
+                heard.extend_from_slice(&room[..size]);
+            }
+            while !core.idle.end_longest(Instant::now()) {
+                yield_now().await;
+            }
+            let rest = heard.len();
+            peer.read_to_end(&mut heard).await.unwrap();
+            assert!(!served.await.unwrap());
+            String::from_utf8(heard.split_off(rest)).unwrap()
+        })
+    }
+
+    #[test]
+    fn where_memory_is_bounded_who_has_asked_nothing_yet_is_told_that_a_newcomer_takes_its_place() {
+        let bounded = ["--max-memory=64m"];
+        let told = superseded(&bounded, b"");
+        assert!(told.starts_with("HTTP/1.1 503 ") && told.contains("Retry-After: 1"), "{told}");
+        let asked = b"OPTIONS / HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example\r\n\
+            Access-Control-Request-Method: GET\r\n\r\n";
+        assert_eq!(superseded(&bounded, asked), "", "whoever asks again on it knows that it may have ended");
+        assert_eq!(superseded(&[], b""), "", "a place is all that there is none of");
     }
 }

@@ -8,10 +8,14 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
 
 use crate::{admission::Attempt, trust::ClientNetwork};
 
@@ -21,6 +25,9 @@ pub(super) const MOST: usize = 64;
 pub(super) const MOST_OF_ONE: usize = 8;
 /// How long one waits before it is given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// What a thread can ask for to be the last one that runs (nice(2)).
+#[cfg(target_os = "linux")]
+const LOWEST_PRIORITY: i32 = 19;
 /// Of so many workers, one core may verify passwords.
 const WORKERS_FOR_ONE: usize = 4;
 
@@ -61,11 +68,16 @@ impl Verifications {
         let _ticket = self.ticket(client.map(ClientNetwork::of))?;
         let permit = timeout(LONGEST_WAIT, Arc::clone(&self.running).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { return Err(Busy) };
-        // Whoever leaves meanwhile leaves the core to nobody else before this has ended.
-        let verified = spawn_blocking(move || {
+        let (told, verified) = oneshot::channel();
+        // A thread for each: what has yielded once yields for good, and none of the runtime's may.
+        let thread = thread::Builder::new().name("verify".to_owned()).spawn(move || {
+            // Whoever leaves meanwhile leaves the core to nobody else before this has ended.
             let _permit = permit;
-            attempt.verify()
+            yield_to_traffic();
+            // Nobody may wait any more.
+            let _ = told.send(attempt.verify());
         });
+        thread.map_err(|_| Busy)?;
         verified.await.map_err(|_| Busy)
     }
 
@@ -85,6 +97,14 @@ impl Verifications {
         // Nothing is left half-done.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets this thread have what workers leave of the cores.
+fn yield_to_traffic() {
+    // Elsewhere it would be the whole process.
+    #[cfg(target_os = "linux")]
+    // It goes without, where even that is forbidden.
+    let _ = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
 }
 
 struct Ticket<'a> {

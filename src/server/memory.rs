@@ -135,8 +135,7 @@ impl MemoryBound {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let workers = config.process.workers.get();
-        // Those that are only told that there is no memory take as much as others.
-        let most = config.process.max_connections + config.process.reserve();
+        let (served, refused) = (config.process.max_connections, config.process.reserve());
         let client_chains = client_tls(config).any(ServerTls::asks_for_certificates);
         let https =
             |upstream: &Upstream| upstream.endpoints.iter().any(|server| server.scheme == Scheme::Https);
@@ -145,13 +144,14 @@ impl MemoryBound {
         // A client's are verified as soon as they have been read: one at a time.
         let unproven = if client_chains { UNPROVEN_MEMORY } else { 0 };
         Self {
-            connections: product(most, per_connection(config, client_chains, upstream_tls)),
+            connections: product(served, per_connection(config, client_chains, upstream_tls))
+                + product(refused, per_refusal(config, client_chains)),
             idle_upstreams: idle_upstreams(config, upstream_tls),
             sessions: sessions(config),
             names: product(names(config, MAX_NAMES), NAME_MEMORY),
             lookups: product(names(config, lookups(config)), LOOKUP_MEMORY),
             handshakes: if upstream_tls {
-                product(workers * HANDSHAKES.min(most), UNPROVEN_MEMORY)
+                product(workers * HANDSHAKES.min(served), UNPROVEN_MEMORY)
             } else {
                 0
             },
@@ -257,8 +257,6 @@ fn product(count: usize, size: usize) -> u64 {
 /// side, TLS on the sides that may speak it, and its row among the parked ones. Trailers come when two of the heads
 /// have left: of each direction they are held as they came and as they go.
 fn per_connection(config: &Config, client_chains: bool, upstream_tls: bool) -> usize {
-    let with_client = if client_tls(config).next().is_some() { TLS_MEMORY } else { 0 };
-    let with_chain = if client_chains { tls::CLIENT_CHAIN_MEMORY } else { 0 };
     let with_upstream = if upstream_tls { TLS_MEMORY + tls::CHAIN_MEMORY } else { 0 };
     let head = buffer_size(config);
     let heads_or_trailers = (2 * head).max(4 * (config.limits.trailers + config.limits.fields));
@@ -269,10 +267,20 @@ fn per_connection(config: &Config, client_chains: bool, upstream_tls: bool) -> u
         + 2 * fields(config)
         + buffers
         + kept_bodies(config)
-        + with_client
-        + with_chain
+        + with_client(config, client_chains)
         + with_upstream
         + parked
+}
+
+/// What a client connection takes that is only told that there is no memory: its head, and the answer.
+fn per_refusal(config: &Config, client_chains: bool) -> usize {
+    EXCHANGE_MEMORY + fields(config) + 2 * buffer_size(config) + with_client(config, client_chains)
+}
+
+/// TLS on the side of the client, if it may speak it.
+fn with_client(config: &Config, client_chains: bool) -> usize {
+    let with_chain = if client_chains { tls::CLIENT_CHAIN_MEMORY } else { 0 };
+    client_tls(config).next().map_or(0, |_| TLS_MEMORY + with_chain)
 }
 
 /// An exchange, and the one before it in which a service is asked whether it may be.

@@ -28,7 +28,7 @@ pub(crate) use gate::Gate;
 pub(crate) use impairment::{Impairment, Turns};
 pub(crate) use message::{Fault, Fields, Framing, Request, Response};
 pub(crate) use name_server::{NameServer, Zone};
-pub(crate) use network::Network;
+pub(crate) use network::{Network, nobody};
 pub(crate) use origin::{Exchange, Origin, Then};
 
 /// The longest that a test waits for anything that should happen at once.

@@ -147,3 +147,15 @@ fn connect_and_carry(near: TcpStream, address: SocketAddr, conditions: Condition
         }
     }
 }
+
+/// An address on which nobody listens, and on which nobody but a test that was told of it ever will: the kernel gives its port
+/// to no one else while this process lives.
+pub(crate) fn nobody() -> SocketAddr {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    // So that who was told may still bind it, as a server does that comes back.
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address
+}
