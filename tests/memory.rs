@@ -17,6 +17,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
     net::{TcpListener, TcpStream},
     runtime::{Builder, LocalOptions},
+    sync::Semaphore,
     task::spawn_local,
     time::sleep,
 };
@@ -261,4 +262,88 @@ fn with_a_bound_on_memory_newcomers_without_a_place_are_told_so() {
     let statuses: Vec<u16> = served.map(|response| response.status).collect();
     assert!(statuses.iter().filter(|status| **status == 200).count() >= slow.len() - 1, "{statuses:?}");
     eventually("there is a place again", || corsair.get("/", "").status == 200);
+}
+
+/// How many requests an origin has got, and how many of them go on.
+struct Told {
+    asked: Cell<u32>,
+    goes_on: Semaphore,
+}
+
+/// An origin that says `start` to each request, and `more` when it is told to.
+async fn pause_between(listener: TcpListener, (start, more): (&'static str, &'static str), told: Rc<Told>) {
+    while let Ok((mut tcp, _)) = listener.accept().await {
+        let told = Rc::clone(&told);
+        spawn_local(async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                assert_ne!(tcp.read_buf(&mut head).await.unwrap(), 0);
+            }
+            tcp.write_all(start.as_bytes()).await.unwrap();
+            told.asked.set(told.asked.get() + 1);
+            told.goes_on.acquire().await.unwrap().forget();
+            tcp.write_all(more.as_bytes()).await.unwrap();
+            // Until the client leaves.
+            let _ = tcp.read_buf(&mut head).await;
+        });
+    }
+}
+
+/// Reads until `wanted` has come.
+async fn hear(tcp: &mut TcpStream, wanted: &str) {
+    let mut heard = Vec::new();
+    while !heard.windows(wanted.len()).any(|part| part == wanted.as_bytes()) {
+        assert_ne!(tcp.read_buf(&mut heard).await.unwrap(), 0, "{}", String::from_utf8_lossy(&heard));
+    }
+}
+
+/// How many streams wait at a time.
+const WAITING: u32 = 400;
+
+#[test]
+fn a_stream_in_which_nothing_moves_holds_no_buffer_and_goes_on_when_something_does() {
+    const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    const TUNNEL: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nfirst";
+    const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext";
+    // What each may take, in bytes: less than with the smallest of its buffers.
+    for (name, most, fields, start, more) in [
+        ("an answer that has not come", 12 << 10, "", "", ANSWER),
+        ("events", 12 << 10, "", EVENTS, "4\r\nnext\r\n"),
+        ("a tunnel", 8 << 10, UPGRADE, TUNNEL, "next"),
+    ] {
+        let runtime =
+            Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            let told = Rc::new(Told { asked: Cell::default(), goes_on: Semaphore::new(0) });
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let upstream = format!("--upstream=http://{}", listener.local_addr().unwrap());
+            spawn_local(pause_between(listener, (start, more), Rc::clone(&told)));
+            let corsair = Corsair::start(&[upstream.as_str(), "--max-connections=2000"]);
+            let before = anonymous(&corsair);
+            let mut waiting = Vec::new();
+            for _ in 0..WAITING {
+                let mut tcp = TcpStream::connect(corsair.address()).await.unwrap();
+                let padding = "p".repeat(500);
+                let request = format!("GET / HTTP/1.1\r\nHost: h\r\nX-Padding: {padding}\r\n{fields}\r\n");
+                tcp.write_all(request.as_bytes()).await.unwrap();
+                if !start.is_empty() {
+                    hear(&mut tcp, "first").await;
+                }
+                waiting.push(tcp);
+            }
+            let end = Instant::now() + PATIENCE;
+            let each = || anonymous(&corsair).saturating_sub(before) / u64::from(WAITING);
+            while told.asked.get() < WAITING || each() > most {
+                assert!(Instant::now() < end, "{name}: {} wait and take {} bytes", told.asked.get(), each());
+                sleep(Duration::from_millis(50)).await;
+            }
+            told.goes_on.add_permits(WAITING as usize);
+            for mut tcp in waiting {
+                hear(&mut tcp, "next").await;
+            }
+        });
+    }
 }

@@ -69,6 +69,14 @@ impl Socket {
         }
     }
 
+    /// Ready when there may be something to read, without a system call; an error shows when it is read.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_read_ready(cx).map(|_| ()),
+            Self::Unix(unix) => unix.poll_read_ready(cx).map(|_| ()),
+        }
+    }
+
     /// Waits for bytes, and leaves them where they are. Cancel safe.
     ///
     /// # Errors

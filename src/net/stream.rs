@@ -96,6 +96,16 @@ impl Stream {
         }
     }
 
+    /// Ready when more may have come since a read was pending: as [`Stream::poll_readable`], and of TLS too.
+    pub fn poll_more(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => self.poll_readable(cx),
+            // What has been decrypted has been read: the rest is still with the kernel.
+            Self::TlsServer(tls) => tls.get_ref().0.poll_readable(cx),
+            Self::TlsClient(tls) => tls.get_ref().0.poll_read_ready(cx).map(|_| ()),
+        }
+    }
+
     /// Closes the connection with a reset (RST), discarding what is unsent, so that the peer cannot take
     /// what it has for the whole. A Unix socket knows no reset and is closed.
     pub fn reset(self) {

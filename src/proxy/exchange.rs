@@ -669,6 +669,7 @@ impl<'a> Job<'a> {
         patience: &mut Patience<'_>,
     ) -> Result<Option<HeadArrived>, Error> {
         let Self { client, timer, .. } = self;
+        let mut quiet = Some(Instant::now() + QUIET);
         poll_fn(|cx| {
             if let Poll::Ready(arrived) = upstream.poll_head(cx) {
                 return Poll::Ready(arrived.map(Some));
@@ -677,9 +678,15 @@ impl<'a> Job<'a> {
                 patience.hears();
             }
             loop {
-                let error = ready!(client.poll_leave(cx, timer, patience.until(), Error::ResponseTimeout));
+                let until = quiet.map_or(patience.until(), |quiet| quiet.min(patience.until()));
+                let error = ready!(client.poll_leave(cx, timer, until, Error::ResponseTimeout));
                 if error.client_is_gone() {
                     return Poll::Ready(Err(error));
+                }
+                if until < patience.until() {
+                    quiet = None;
+                    client.hold_less();
+                    continue;
                 }
                 match patience.waited() {
                     Waited::NotEnough => {}
@@ -691,6 +698,9 @@ impl<'a> Job<'a> {
         .await
     }
 }
+
+/// Who has waited so long for an answer may wait for longer, and keeps no more of the request than it takes.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// How messages name where the exchange goes.
 fn shown<'e>(exchange: &'e Exchange, server: Option<&'e Endpoint>) -> &'e str {

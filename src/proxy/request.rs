@@ -36,7 +36,7 @@ use crate::{
     net::{buffer::Buffer, timer::Timer},
     observe::metrics::{Leg, PolicyCounters, RouteCounters, UpstreamCounters},
     plan::{
-        self, Action, Answer, Destination, Exchange, ForwardTarget, Local, Plan, Recipient, affinity,
+        self, Action, Answer, Client, Destination, Exchange, ForwardTarget, Local, Plan, Recipient, affinity,
         request_body_limits, rewrite::Forwarding,
     },
 };
@@ -56,9 +56,15 @@ pub(crate) struct Asked {
 /// The connection again, and what becomes of it.
 pub(crate) struct Served {
     pub(crate) connection: Box<Connection>,
-    pub(crate) after: After,
-    /// What has come of the next request.
-    pub(crate) early: Option<Buffer>,
+    pub(crate) next: Next,
+}
+
+/// What becomes of a connection.
+pub(crate) enum Next {
+    /// The answer has left; of the next request so much has come.
+    Answered(After, Option<Buffer>),
+    /// It carries something else from now on.
+    Switched(Box<Tunnel>),
 }
 
 /// Serves one request after another.
@@ -70,32 +76,27 @@ pub(crate) async fn serve_requests(desk: Rc<Desk<Asked, Served>>) -> Infallible 
         let Asked { mut connection, snapshot, buffer, head, head_took } = desk.next().await;
         mem::swap(&mut connection.timer, &mut timer);
         // Pinned where it is made: awaited as a value it would be copied, in all its size.
-        let (after, buffer) = pin!(request(&mut connection, snapshot, buffer, head, head_took)).await;
+        let next = pin!(request(&mut connection, snapshot, buffer, head, head_took)).await;
         mem::swap(&mut connection.timer, &mut timer);
-        let early = Some(buffer).filter(|buffer| !buffer.is_empty() && after == After::KeepAlive);
-        desk.done(Served { connection, after, early });
+        desk.done(Served { connection, next });
     }
 }
 
-/// Decides about a request and does what was decided; the buffer holds what came behind it.
+/// Decides about a request and does what was decided.
 async fn request(
     connection: &mut Connection,
     snapshot: Rc<Snapshot>,
     mut buffer: Buffer,
     mut head: RequestHead,
     head_took: Option<Duration>,
-) -> (After, Buffer) {
+) -> Next {
     let (core, begun) = (Rc::clone(&connection.core), Instant::now());
     let shown = Shown::take(buffer.all_mut(), &mut head, snapshot.config.takes, core.clock.time(begun));
     let inbound = RefCell::new(buffer);
     let (plan, mut action) = {
         let inbound = inbound.borrow();
-        let (asked, config) = (Request { bytes: inbound.all(), head: &head }, &*snapshot.config);
-        let (plan, action) = plan::request(asked, &shown, config, &connection.client, &core.identity.id);
-        tell::decision(asked, &plan, &action, config);
-        tell::refusal(asked, &plan, config);
-        note_obstacle(&core, &snapshot, &connection.client, &plan, asked);
-        (plan, action)
+        let came = Request { bytes: inbound.all(), head: &head };
+        planned(&core, &snapshot, &connection.client, came, &shown)
     };
     let mut turn = Turn {
         snapshot: &snapshot,
@@ -130,7 +131,7 @@ async fn request(
         Verdict::Answered(after) => Some(after),
     };
     // What they keep is kept until it has ended, and with it what it has become.
-    let _held = match answered {
+    let held = match answered {
         None if !turn.route.limit.ids().is_empty() => turn.ask_limits(&core, &shown, &mut action).await,
         None | Some(_) => Held::default(),
     };
@@ -146,29 +147,48 @@ async fn request(
         // Boxed: few requests are one, and each would hold its room.
         (None, Action::Connect(target)) => Box::pin(turn.connect(&target)).await,
     };
-    let after = match ended {
+    match ended {
         Ended::Answered(after) => {
             turn.record(&core, &snapshot, head_took);
-            after
+            core.put_fields(head.fields);
+            let rest = Some(inbound.into_inner());
+            let mut rest = rest.filter(|rest| !rest.is_empty() && after == After::KeepAlive);
+            rest.iter_mut().for_each(Buffer::grow);
+            Next::Answered(after, rest)
         }
         Ended::Switched(ends) => {
             let limits = TunnelLimits::of(turn.route);
             let Turn { connection, plan, outcome, .. } = turn;
-            let names = KeptNames::of(&snapshot, &connection.client, &plan, &outcome);
-            let Cells { route, policy, upstream } = Cells::of(&snapshot, plan.route);
-            let cells = (Arc::clone(route), Arc::clone(policy), Arc::clone(upstream));
-            // It may last for days, and needs nothing of its configuration any more.
-            drop(snapshot);
-            let tunnel =
-                Tunnel { connection, plan, names, head: &head, inbound: &inbound, begun, outcome, cells };
-            Box::pin(tunnel.run(*ends, limits, head_took)).await;
-            After::Close
+            let kept = kept_for(&snapshot, &connection.client, &plan, &outcome);
+            Next::Switched(Box::new(Tunnel {
+                ends,
+                limits,
+                _held: held,
+                plan,
+                kept,
+                came: (head, inbound.into_inner()),
+                begun,
+                head_took,
+                outcome,
+            }))
         }
-    };
-    let mut inbound = inbound.into_inner();
-    inbound.grow();
-    core.put_fields(head.fields);
-    (after, inbound)
+    }
+}
+
+/// What is to be done about a request, which is told to whoever looks on.
+fn planned(
+    core: &Core,
+    snapshot: &Snapshot,
+    client: &Client,
+    request: Request<'_>,
+    shown: &Shown,
+) -> (Plan, Action) {
+    let config = &*snapshot.config;
+    let (plan, action) = plan::request(request, shown, config, client, &core.identity.id);
+    tell::decision(request, &plan, &action, config);
+    tell::refusal(request, &plan, config);
+    note_obstacle(core, snapshot, client, &plan, request);
+    (plan, action)
 }
 
 /// How a request ended, as far as HTTP goes.
@@ -429,47 +449,64 @@ impl Turn<'_, '_> {
     }
 }
 
-/// A request that has switched to another protocol.
-struct Tunnel<'a> {
-    connection: &'a mut Connection,
+/// A request that has switched to another protocol. It may last for days, and needs nothing of its configuration any
+/// more, nor the frame that it was served in.
+pub(crate) struct Tunnel {
+    ends: Box<TunnelEnds>,
+    limits: TunnelLimits,
+    /// Its places at limits.
+    _held: Held,
     plan: Plan,
-    names: KeptNames,
-    head: &'a RequestHead,
-    inbound: &'a RefCell<Buffer>,
+    /// Its route may be gone when it ends.
+    kept: (KeptNames, KeptCells),
+    /// Its head, and the buffer that this is the start of.
+    came: (RequestHead, Buffer),
     begun: Instant,
+    /// How long its head took, where it took more than one read.
+    head_took: Option<Duration>,
     outcome: Outcome,
-    /// Those of [`Cells`]: its route may be gone when it ends.
-    cells: (Arc<RouteCounters>, Arc<PolicyCounters>, Arc<UpstreamCounters>),
 }
 
-impl Tunnel<'_> {
+/// Those of [`Cells`].
+type KeptCells = (Arc<RouteCounters>, Arc<PolicyCounters>, Arc<UpstreamCounters>);
+
+/// What a tunnel needs of its configuration at its end.
+fn kept_for(snapshot: &Snapshot, client: &Client, plan: &Plan, outcome: &Outcome) -> (KeptNames, KeptCells) {
+    let Cells { route, policy, upstream } = Cells::of(snapshot, plan.route);
+    let cells = (Arc::clone(route), Arc::clone(policy), Arc::clone(upstream));
+    (KeptNames::of(snapshot, client, plan, outcome), cells)
+}
+
+impl Tunnel {
     /// Relays until it ends, and writes that down.
-    async fn run(self, mut ends: TunnelEnds, limits: TunnelLimits, head_took: Option<Duration>) {
-        let Self { connection, plan, names, head, inbound, begun, mut outcome, cells } = self;
+    pub(crate) async fn run(mut self: Box<Self>, connection: &mut Connection) {
         let core = Rc::clone(&connection.core);
-        // What the client sent behind its request is for the tunnel.
-        let mut early = core.buffers.take();
-        {
-            let mut inbound = inbound.borrow_mut();
-            early.push(inbound.unread());
-            let size = inbound.unread().len();
-            inbound.consume(size);
-            inbound.reclaim(head.len);
-            inbound.shrink(0);
-        }
-        let early = (Some(early).filter(|early| !early.is_empty()), ends.from_upstream.take());
+        let early = (self.early(&core), self.ends.from_upstream.take());
         let Connection { stream, timer, client, .. } = connection;
-        let running = tunnel(stream, &mut ends.lease.stream, early, timer, (limits, &core.pipes));
-        let (tunnelled, result) = running.await;
-        outcome.body_in += tunnelled.to_upstream;
-        outcome.bytes_out += tunnelled.to_client;
-        outcome.error = result.err();
-        let inbound = inbound.borrow();
-        let request = Request { bytes: inbound.all(), head };
+        let upstream = &mut self.ends.lease.stream;
+        let means = (self.limits, &core.pipes, &core.buffers);
+        let (tunnelled, result) = tunnel(stream, upstream, early, timer, means).await;
+        self.outcome.body_in += tunnelled.to_upstream;
+        self.outcome.bytes_out += tunnelled.to_client;
+        self.outcome.error = result.err();
+        let Self { plan, kept: (names, cells), came: (head, inbound), begun, head_took, outcome, .. } = *self;
+        let request = Request { bytes: inbound.all(), head: &head };
         let secrets = &core.snapshot().config.log.secrets;
         let (plan, outcome, naming) = (&plan, &outcome, Naming::Kept(&names));
         let (route, policy, upstream) = &cells;
         Finished { client, request, plan, outcome, naming, secrets, begun, head_took }
             .record(&core, Cells { route, policy, upstream });
+        core.put_fields(head.fields);
+    }
+
+    /// What the client sent behind its request is for the tunnel; the rest is kept in no more memory than it takes.
+    fn early(&mut self, core: &Core) -> Option<Buffer> {
+        let (head, inbound) = &mut self.came;
+        let mut early = core.buffers.take();
+        let size = early.push(inbound.unread());
+        inbound.consume(size);
+        inbound.reclaim(head.len);
+        inbound.shrink(0);
+        Some(early).filter(|early| !early.is_empty())
     }
 }

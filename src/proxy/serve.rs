@@ -9,7 +9,7 @@ use super::{
     core::Core,
     frame::FramePool,
     receive::{HeadProgress, Received, Receiver},
-    request::{Asked, Served, serve_requests},
+    request::{Asked, Next, Served, serve_requests},
 };
 use crate::{
     error::Error,
@@ -101,9 +101,15 @@ impl Connections {
                     is_new = false;
                     let asked = Asked { connection, snapshot, buffer, head, head_took };
                     let served = self.frames.call(serve_requests, asked).await;
-                    (connection, early) = (served.connection, served.early);
-                    if served.after != After::KeepAlive {
-                        break served.after;
+                    connection = served.connection;
+                    match served.next {
+                        Next::Answered(After::KeepAlive, rest) => early = rest,
+                        Next::Answered(after, _) => break after,
+                        // Boxed, for few connections become one.
+                        Next::Switched(tunnel) => {
+                            Box::pin(tunnel.run(&mut connection)).await;
+                            break After::Close;
+                        }
                     }
                 }
             }

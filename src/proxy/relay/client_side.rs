@@ -48,8 +48,8 @@ pub(crate) struct ClientSide<'a> {
     replay: Option<Box<Replay>>,
 }
 
-/// Room for what comes behind a request while its body, or the answer, takes long: enough for the next request.
-const ROOM_BEHIND: usize = 1 << 10;
+/// Room for what comes behind a request while its body, or the answer, takes long: enough for a short request.
+const ROOM_BEHIND: usize = 256;
 /// How often the kernel is asked whether a client that cannot be heard has reset its connection.
 const DEAF_CHECK: Duration = Duration::from_millis(500);
 
@@ -106,7 +106,7 @@ impl<'a> ClientSide<'a> {
     }
 
     /// Keeps the head in no more memory than it takes: what goes on now may take long.
-    pub(super) fn hold_less(&self) {
+    pub(crate) fn hold_less(&self) {
         if !self.body.may_overrun() {
             self.inbound.borrow_mut().shrink(ROOM_BEHIND);
         }
@@ -160,6 +160,11 @@ impl<'a> ClientSide<'a> {
             }
         }
         Poll::Pending
+    }
+
+    /// Ready when more of the body may have come, or the client is gone.
+    pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_more() { self.stream.poll_more(cx) } else { self.poll_watch(cx).map(drop) }
     }
 
     /// Whether reading tells nothing more about the client: it has sent FIN, or so much ahead that there is

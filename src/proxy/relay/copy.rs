@@ -7,7 +7,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    task::Poll,
+    task::{Context, Poll, ready},
 };
 
 use tokio::io::copy_bidirectional_with_sizes;
@@ -18,7 +18,7 @@ use super::{
     splice::{self, Window},
     state::{Course, Ended},
     upstream_side::UpstreamSide,
-    watchdog::Watchdog,
+    watchdog::{Noticed, Watchdog},
 };
 use crate::{config::Route, error::Error, net::timer::Timer, proxy::core::Core};
 
@@ -97,17 +97,23 @@ pub(crate) async fn copy(
             has_large_buffers: permit.is_some(),
             has_head_buffer: awaits_head,
         });
-        let mut copying = pin!(copy_bidirectional_with_sizes(upstream, client, down_size, up_size));
-        let expired = poll_fn(|cx| {
-            // What the copy returns says less than the state does.
-            if copying.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(None);
-            }
-            watchdog.poll_expired(cx, timer, &route.timeouts, state).map(Some)
+        let sizes = (down_size, up_size);
+        match copy_until(client, upstream, sizes, state, |cx| {
+            watchdog.poll_notice(cx, timer, &route.timeouts, state)
         })
-        .await;
-        if let Some(error) = expired {
-            return Err(error);
+        .await
+        {
+            None => {}
+            Some(Noticed::Expired(error)) => return Err(error),
+            Some(Noticed::Quiet) => {
+                // Its buffers are gone, and are taken anew when there is something to go into them (rule 29 of `proxy`).
+                permit = None;
+                wait_for_more(client, upstream, |cx| {
+                    watchdog.poll_expired(cx, timer, &route.timeouts, state)
+                })
+                .await?;
+                continue;
+            }
         }
         match state.course() {
             Course::Paused => state.resume(),
@@ -116,6 +122,46 @@ pub(crate) async fn copy(
             Course::Running => return Err(Error::Internal),
         }
     }
+}
+
+/// Copies both ways until the exchange is over or pauses, or something is noticed; quiet that is nothing while anything waits
+/// to leave.
+async fn copy_until(
+    client: &mut ClientSide<'_>,
+    upstream: &mut UpstreamSide<'_>,
+    (down_size, up_size): (usize, usize),
+    state: &ExchangeState,
+    mut poll_notice: impl FnMut(&mut Context<'_>) -> Poll<Noticed>,
+) -> Option<Noticed> {
+    let mut copying = pin!(copy_bidirectional_with_sizes(upstream, client, down_size, up_size));
+    poll_fn(|cx| {
+        loop {
+            // What the copy returns says less than the state does.
+            if copying.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            match ready!(poll_notice(cx)) {
+                Noticed::Quiet if !state.is_settled() => {}
+                noticed @ (Noticed::Quiet | Noticed::Expired(_)) => return Poll::Ready(Some(noticed)),
+            }
+        }
+    })
+    .await
+}
+
+/// Waits until there may be something to copy, without any buffer.
+async fn wait_for_more(
+    client: &mut ClientSide<'_>,
+    upstream: &UpstreamSide<'_>,
+    mut poll_expired: impl FnMut(&mut Context<'_>) -> Poll<Error>,
+) -> Result<(), Error> {
+    poll_fn(|cx| {
+        if client.poll_more(cx).is_ready() || upstream.stream.poll_more(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        poll_expired(cx).map(Err)
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -263,6 +263,12 @@ impl ExchangeState {
         self.course.set(self.course.get().after(CourseEvent::Resume));
     }
 
+    /// Whether all that has come in either direction has left, so that nothing is lost with the buffers of the copy.
+    pub(super) fn is_settled(&self) -> bool {
+        let has_left = |flow: &Flow| matches!(flow.target(), TargetState::Flushed | TargetState::Discarding);
+        has_left(&self.upload) && has_left(&self.download)
+    }
+
     /// The final response begins to leave; nothing else can be said any more.
     pub(crate) fn begin_response(&self) {
         self.response.set(ResponseState::Begun);

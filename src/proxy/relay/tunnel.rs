@@ -17,7 +17,12 @@ use super::way::{Failed, Way};
 use crate::{
     config::Route,
     error::Error,
-    net::{buffer::Buffer, pipe::PipePool, stream::Stream, timer::Timer},
+    net::{
+        buffer::{Buffer, BufferPool},
+        pipe::PipePool,
+        stream::Stream,
+        timer::Timer,
+    },
     observe::metrics::Leg,
     proxy::send::{gone, send},
 };
@@ -61,7 +66,7 @@ pub(crate) async fn tunnel(
     upstream: &mut Stream,
     early: (Option<Buffer>, Option<Buffer>),
     timer: &mut Timer,
-    (limits, pipes): (TunnelLimits, &Rc<PipePool>),
+    (limits, pipes, buffers): (TunnelLimits, &Rc<PipePool>, &Rc<BufferPool>),
 ) -> (Tunnelled, Result<(), Error>) {
     let (from_client, from_upstream) = early;
     let mut early = Tunnelled::default();
@@ -77,8 +82,8 @@ pub(crate) async fn tunnel(
         }
         early.to_client = buffer.unread().len() as u64;
     }
-    let mut up = Way::new(early.to_upstream, limits.buffer, pipes);
-    let mut down = Way::new(early.to_client, limits.buffer, pipes);
+    let mut up = Way::new(early.to_upstream, limits.buffer, pipes, buffers);
+    let mut down = Way::new(early.to_client, limits.buffer, pipes, buffers);
     let result = {
         let mut idle = IdleClock::new(&limits, up.moved() + down.moved());
         poll_fn(|cx| {

@@ -24,6 +24,15 @@ pub(crate) struct Watchdog {
     upload_waited: Duration,
 }
 
+/// What the watchdog has noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Noticed {
+    /// This limit was exceeded.
+    Expired(Error),
+    /// Nothing has moved for a while, which may last.
+    Quiet,
+}
+
 /// When a direction last moved.
 #[derive(Debug)]
 struct Movement {
@@ -71,12 +80,31 @@ impl Watchdog {
         state: &ExchangeState,
     ) -> Poll<Error> {
         loop {
+            if let Noticed::Expired(error) = ready!(self.poll_notice(cx, timer, timeouts, state)) {
+                return Poll::Ready(error);
+            }
+        }
+    }
+
+    /// Ready with what was noticed.
+    pub(crate) fn poll_notice(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &mut Timer,
+        timeouts: &Timeouts,
+        state: &ExchangeState,
+    ) -> Poll<Noticed> {
+        loop {
             ready!(timer.poll_until(cx, self.next));
             let now = Instant::now();
             let elapsed = self.tick + now.saturating_duration_since(self.next);
             self.next = now + self.tick;
             if let Some(error) = self.judge(now, elapsed, timeouts, state) {
-                return Poll::Ready(error);
+                return Poll::Ready(Noticed::Expired(error));
+            }
+            let latest = self.upload.since.max(self.download.since);
+            if now.saturating_duration_since(latest) >= self.tick {
+                return Poll::Ready(Noticed::Quiet);
             }
         }
     }

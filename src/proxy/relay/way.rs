@@ -1,20 +1,20 @@
 //! One direction of a tunnel: bytes from one end to the other until there are no more, and then its end.
 //!
-//! They go through a buffer. Where both ends are plain TCP and so much has gone that it is bulk, for a target that keeps
+//! They go through a buffer, which is there while anything of them is. Where both ends are plain TCP and so much has gone that it is bulk, for a target that keeps
 //! up, they go through a pipe, and are not seen any more; a direction in which nothing is on its way holds none.
 
 use std::{
     io,
-    ops::Range,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 
 use super::flow::Flow;
 use crate::net::{
+    buffer::{Buffer, BufferPool},
     pipe::{PIPE_CAPACITY, Pipe, PipePool},
     stream::Stream,
 };
@@ -26,10 +26,12 @@ const TURN: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Way {
     pipes: Rc<PipePool>,
-    buffer: Box<[u8]>,
-    /// What of the buffer is on its way.
-    held: Range<usize>,
-    /// Present while it is the way; the buffer is empty then.
+    buffers: Rc<BufferPool>,
+    /// Bytes read at once.
+    size: usize,
+    /// What is on its way; none while nothing is.
+    buffer: Option<Buffer>,
+    /// Present while it is the way; there is no buffer then.
     pipe: Option<Pipe>,
     flow: Flow,
     end: End,
@@ -47,14 +49,15 @@ enum End {
 }
 
 impl Way {
-    /// One in which `sent` bytes have gone already, with a buffer of this size.
-    pub(super) fn new(sent: u64, buffer: usize, pipes: &Rc<PipePool>) -> Self {
+    /// One in which `sent` bytes have gone already, and `size` are read at once.
+    pub(super) fn new(sent: u64, size: usize, pipes: &Rc<PipePool>, buffers: &Rc<BufferPool>) -> Self {
         let flow = Flow::new();
         flow.sent.set(sent);
         Self {
             pipes: Rc::clone(pipes),
-            buffer: vec![0; buffer].into(),
-            held: 0..0,
+            buffers: Rc::clone(buffers),
+            size,
+            buffer: None,
             pipe: None,
             flow,
             end: End::NotYet,
@@ -128,19 +131,21 @@ impl Way {
 
     /// Whether anything is on its way.
     fn is_held(&self) -> bool {
-        !self.held.is_empty() || self.pipe.as_ref().is_some_and(|pipe| pipe.held() > 0)
+        self.buffer.is_some() || self.pipe.as_ref().is_some_and(|pipe| pipe.held() > 0)
     }
 
     /// Sends what is on its way.
     fn poll_leave(&mut self, cx: &mut Context<'_>, target: &mut Stream) -> Poll<io::Result<usize>> {
-        let sent = match (&mut self.pipe, target.plain_tcp()) {
-            (Some(pipe), Some(tcp)) => ready!(pipe.poll_drain(cx, tcp))?,
-            _ => {
-                let size = ready!(Pin::new(target).poll_write(cx, &self.buffer[self.held.clone()]))?;
-                self.held.start += size;
+        let sent = match (&mut self.buffer, &mut self.pipe, target.plain_tcp()) {
+            (Some(buffer), ..) => {
+                let size = ready!(Pin::new(target).poll_write(cx, buffer.unread()))?;
+                buffer.consume(size);
                 size
             }
+            (None, Some(pipe), Some(tcp)) => ready!(pipe.poll_drain(cx, tcp))?,
+            (None, ..) => 0,
         };
+        self.buffer = self.buffer.take().filter(|buffer| !buffer.is_empty());
         Poll::Ready(if sent == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(sent) })
     }
 
@@ -163,10 +168,12 @@ impl Way {
         if let (Some(pipe), Some(tcp)) = (&mut self.pipe, source.plain_tcp()) {
             return pipe.poll_fill(cx, tcp, PIPE_CAPACITY);
         }
-        let mut room = ReadBuf::new(&mut self.buffer);
-        ready!(Pin::new(source).poll_read(cx, &mut room))?;
-        self.held = 0..room.filled().len();
-        Poll::Ready(Ok(self.held.len()))
+        // Who waits holds no buffer.
+        ready!(source.poll_readable(cx));
+        let mut buffer = self.buffers.take();
+        let size = ready!(buffer.poll_fill_up_to(cx, source, self.size))?;
+        self.buffer = Some(buffer).filter(|buffer| !buffer.is_empty());
+        Poll::Ready(Ok(size))
     }
 }
 

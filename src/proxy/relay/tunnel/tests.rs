@@ -46,7 +46,10 @@ async fn run(
 ) -> (Tunnelled, Result<(), Error>) {
     let (mut client, mut upstream) = near;
     let pipes = PipePool::new(2);
-    let ended = tunnel(&mut client, &mut upstream, early, &mut Timer::default(), (LIMITS, &pipes)).await;
+    let buffers = BufferPool::new(64 << 10);
+    let means = (LIMITS, &pipes, &buffers);
+    let ended = tunnel(&mut client, &mut upstream, early, &mut Timer::default(), means).await;
+    assert_eq!(buffers.taken(), 0, "so have buffers");
     assert!(!cfg!(target_os = "linux") || !pipes.is_exhausted(), "what was taken has been given back");
     ended
 }
@@ -67,6 +70,28 @@ async fn what_came_early_goes_first_and_both_directions_are_counted() {
     };
     let ((moved, result), ()) = tokio::join!(run(near, early), peers);
     assert_eq!((moved.to_upstream, moved.to_client, result), (11, 15, Ok(())));
+}
+
+#[tokio::test]
+async fn a_tunnel_in_which_nothing_moves_holds_no_buffer() {
+    let Ends { mut client, mut upstream, near: (mut near, mut far) } = ends();
+    let (pipes, buffers) = (PipePool::new(2), BufferPool::new(64 << 10));
+    let mut timer = Timer::default();
+    let relay = tunnel(&mut near, &mut far, (None, None), &mut timer, (LIMITS, &pipes, &buffers));
+    let peers = async {
+        for _ in 0..3 {
+            let mut room = [0; 4];
+            client.write_all(b"ping").await.unwrap();
+            upstream.read_exact(&mut room).await.unwrap();
+            upstream.write_all(b"pong").await.unwrap();
+            client.read_exact(&mut room).await.unwrap();
+            assert_eq!((buffers.taken(), buffers.free()), (0, 1), "it was the same one each time");
+        }
+    };
+    tokio::select! {
+        ended = relay => panic!("it ended: {:?}", ended.1),
+        () = peers => {}
+    }
 }
 
 #[tokio::test]
