@@ -9,6 +9,8 @@ its budget by more than the tolerance and the slack that stand there (a part of 
     python3 benches/instructions --record                  # what is measured becomes the budget
     python3 benches/instructions --side-by-side            # instructions and system calls per request, nginx and HAProxy too
 
+A proxy that does not end when it is told to has no count: side by side its row says so, and the others go on.
+
 Needs valgrind; system calls need strace. What the kernel does is not among the instructions, so that fewer of them
 bought with more system calls are no gain.
 """
@@ -131,8 +133,11 @@ def side_by_side(options):
             if name in exchanges.KINDS[kind].peers}
     print(f"{'':22}{'':10}{'instructions':>13}{'system calls':>13}")
     for (kind, name), (instructions, calls) in in_turn(jobs).items():
-        each = ", ".join(f"{call} {count:.2f}" for call, count in calls.items())
-        print(f"{kind:22}{found[name].title:10}{instructions:13.0f}{sum(calls.values()):13.2f}   {each}")
+        reasons = [why for why in (instructions, calls) if isinstance(why, str)]
+        instructions = "none" if instructions in reasons else f"{instructions:.0f}"
+        total, each = ("none", []) if calls in reasons else (f"{sum(calls.values()):.2f}", calls.items())
+        remarks = [", ".join(f"{call} {count:.2f}" for call, count in each), *reasons]
+        print(f"{kind:22}{found[name].title:10}{instructions:>13}{total:>13}   {'; '.join(filter(None, remarks))}")
 
 
 def main():

@@ -121,7 +121,8 @@ mod linux {
         pairs: &mut Vec<Option<Pair>>,
     ) -> io::Result<()> {
         while let Ok((client, _)) = listener.accept() {
-            let upstream = TcpStream::connect(upstream)?;
+            // Where nobody listens, not yet for example, the client is told by the end of its connection.
+            let Ok(upstream) = TcpStream::connect(upstream) else { continue };
             let place = pairs.iter().position(Option::is_none).unwrap_or(pairs.len());
             for end in [&client, &upstream] {
                 end.set_nonblocking(true)?;

@@ -4,9 +4,13 @@ The figure is the CPU time that the proxy itself spends, per request or per GB, 
 second say more about the machine. Every proxy has one worker on one core, load and origin have another, and they take
 turns within a round. Everything stays on 127.0.0.1.
 
-    python3 benches/wrk                                    # everything, five rounds: some 40 minutes
+Small requests, and streams that say nothing, have a load of their own: both ends in one thread of a program that does
+next to nothing (`benches/load`, built when it is wanted), for beside wrk and nginx as its origin every proxy waits. How
+busy each one was stands in its row, and so does it where that was too little. wrk is left with long bodies and TLS.
+
+    python3 benches/wrk                                    # everything, five rounds: some 20 minutes
     python3 benches/wrk --rounds 1 --seconds 1             # does each of them work?
-    python3 benches/wrk --scenarios get-1k,upload --peers corsair,nginx
+    python3 benches/wrk --scenarios plain,upload --peers corsair,nginx
     python3 benches/wrk --before target/before             # another build of corsair takes its turns, too
     python3 benches/wrk --readme                           # everything, into README.md and benches/wrk/result.svg
 """
@@ -22,7 +26,7 @@ import plot
 import processes
 import table
 from scenarios import SCENARIOS
-from stage import TREE, Stage, warm_memory
+from stage import LOAD_PROGRAM, LOAD_TARGET, TREE, Stage, warm_memory
 
 LEFT_OUT = "Pingora has no peer here: it is a library whose proxy would have to be written and kept."
 
@@ -32,10 +36,10 @@ def arguments():
     parser.add_argument("--scenarios", default=",".join(SCENARIOS), help="comma-separated; default: %(default)s")
     parser.add_argument("--peers", help="comma-separated; default: all that are installed")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4, help="of load, for each proxy in each round")
+    parser.add_argument("--seconds", type=int, default=2, help="of load, for each proxy in each round")
     parser.add_argument("--corsair", default=str(TREE / "target/release/corsair"), help="the binary to measure")
     parser.add_argument("--before", help="another build of corsair, to compare with")
-    parser.add_argument("--no-build", action="store_true", help="take the binaries as they are")
+    parser.add_argument("--no-build", action="store_true", help="take the binaries that there are")
     parser.add_argument("--json", type=Path, help="where to write all figures")
     parser.add_argument("--svg", type=Path, help="where to draw the picture")
     parser.add_argument("--readme", action="store_true", help="fill the table of README.md and draw benches/wrk/result.svg")
@@ -73,6 +77,14 @@ def build():
         subprocess.run(["cargo", "build", "--release", what], cwd=TREE, check=True)
 
 
+def build_load(options):
+    """The program that is clients and origin in one, where a scenario has it."""
+    wanted = any(SCENARIOS[name].setting.upstream == all_about_peers.LOAD for name in options.scenarios)
+    if wanted and not (options.no_build and LOAD_PROGRAM.exists()):
+        subprocess.run(["cargo", "build", "--release", "--locked", "--target-dir", str(LOAD_TARGET)],
+                       cwd=TREE / "benches/load", check=True)
+
+
 def note(line):
     """Says what runs now, where a person looks on."""
     if sys.stderr.isatty():
@@ -106,6 +118,7 @@ def main():
     options = arguments()
     if not options.no_build:
         build()
+    build_load(options)
     peers = present(options)
     print(LEFT_OUT)
     run = table.run_facts(options.rounds, options.seconds)

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 import loads
 import processes
-from stage import cores
+from stage import APART, cores
 
 SETTLE = 0.3  # seconds after a proxy has begun to listen
+# Of a core: a proxy that was on it for less has waited for its load, and what it costs has sleeping and waking in it.
+FULL = 0.9
+STEADY_ROUNDS = 2  # of what does not drift
 
 
 @dataclass
@@ -22,6 +25,7 @@ class Sample:
     load: loads.Load
     cpu: float = 0  # seconds
     kernel: float = 0  # the part of it in the kernel
+    busy: float = 0  # seconds on a core per second of load
     memory: float = 0  # MiB, peak
 
 
@@ -32,7 +36,8 @@ class Standing:
     rate: float
     p50: float
     p99: float
-    kernel: float
+    user: float  # of the value, where it is time on a core
+    busy: float
     memory: float
     errors: int
 
@@ -50,6 +55,10 @@ class Outcome:
         goal, ratio = self.view.goals.get(name), self.ratios.get(name)
         return None if goal is None or ratio is None else ratio <= goal
 
+    def has_waited(self, name):
+        """Whether this proxy should have filled its core, and has not."""
+        return self.scenario.placement == APART and 0 < self.standings[name].busy < FULL
+
     def within_limit(self):
         subject = self.standings.get(self.view.subject)
         return not (self.view.limit and subject) or subject.value <= self.view.limit
@@ -61,7 +70,7 @@ def take(stage, peer, scenario, seconds):
     stage.place(scenario.placement)
     setting = scenario.setting
     port = stage.ports[setting.upstream if peer is None else "listen_tls" if setting.tls else "listen"]
-    target = loads.Target(port, setting.tls, load_cores)
+    target = loads.Target(port, setting.tls, load_cores, stage.ports[setting.upstream])
     if peer is None:
         return Sample(scenario.load(target, seconds))
     if setting.gateway:
@@ -70,13 +79,13 @@ def take(stage, peer, scenario, seconds):
     try:
         processes.wait_for_port(port, process)
         time.sleep(SETTLE)
-        target.process = process
+        target.process, target.meter = process, processes.Meter(process.pid)
         if scenario.warm:
             scenario.load(target, 1)
-        cpu, kernel = processes.cpu_seconds(process.pid), processes.kernel_seconds(process.pid)
-        load = scenario.load(target, seconds)
-        cpu, kernel = processes.cpu_seconds(process.pid) - cpu, processes.kernel_seconds(process.pid) - kernel
-        return Sample(load, cpu, min(kernel / cpu, 1) if cpu else 0, processes.memory_mib(process.pid, "VmHWM"))
+        load, meter = scenario.load(target, seconds), target.meter
+        kernel = min(meter.kernel / meter.cpu, 1) if meter.cpu else 0
+        busy = meter.cpu / meter.wall if meter.wall else 0
+        return Sample(load, meter.cpu, kernel, busy, processes.memory_mib(process.pid, "VmHWM"))
     finally:
         processes.stop(process)
 
@@ -86,6 +95,7 @@ def rounds(stage, peers, scenario, count, seconds, note):
     names = [name for name in (*scenario.peers, "before") if name in peers]
     turns = ["direct", *names] if scenario.needs_direct else names
     samples = {name: [] for name in turns}
+    count = min(count, STEADY_ROUNDS) if scenario.steady else count
     for number in range(count):
         first = number % len(turns)  # nobody is always the one after the same other
         for name in turns[first:] + turns[:first]:
@@ -125,5 +135,5 @@ def standing(values, samples):
     def middle(value):
         return statistics.median(map(value, samples))
     return Standing(statistics.median(values), middle(lambda s: s.load.rate), middle(lambda s: s.load.p50),
-                    middle(lambda s: s.load.p99), middle(lambda s: s.kernel), middle(lambda s: s.memory),
-                    sum(sample.load.errors for sample in samples))
+                    middle(lambda s: s.load.p99), statistics.median(values) * (1 - middle(lambda s: s.kernel)),
+                    middle(lambda s: s.busy), middle(lambda s: s.memory), sum(sample.load.errors for sample in samples))

@@ -11,7 +11,7 @@ from typing import Callable
 from processes import version
 from stage import TREE
 
-PLAIN, TLS, BULK = "origin", "origin_tls", "bulk"
+PLAIN, TLS, BULK, LOAD = "origin", "origin_tls", "bulk", "load"
 NODE_MODULES = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "corsair-bench"
 
 

@@ -95,8 +95,28 @@ def kernel_seconds(pid):
     return total / CLOCK_TICKS
 
 
+class Meter:
+    """What the kernel counts of a process while a `with` block runs, the last one if there are several; nothing without
+    a process."""
+
+    def __init__(self, pid=None):
+        self.pid = pid
+        self.cpu = self.kernel = self.wall = 0.0  # seconds
+
+    def __enter__(self):
+        self.before = self.reading()
+
+    def __exit__(self, *failure):
+        self.cpu, self.kernel, self.wall = (after - before for before, after in zip(self.before, self.reading()))
+
+    def reading(self):
+        counted = (cpu_seconds(self.pid), kernel_seconds(self.pid)) if self.pid else (0.0, 0.0)
+        return *counted, time.monotonic()
+
+
 def memory_mib(pid, field="VmRSS"):
-    """Resident memory of the tree, or its peak with `VmHWM`; pages shared by processes count in each."""
+    """Resident memory of the tree, its peak with `VmHWM`, or what is no file's and not shared with `RssAnon`; pages
+    shared by processes count in each."""
     total = 0
     for pid in tree(pid):
         try:

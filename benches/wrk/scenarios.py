@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 import loads
-from peers import BULK, TLS, Setting
+from peers import BULK, LOAD, TLS, Setting
 from stage import APART, EVERYWHERE, TOGETHER
 
 
@@ -42,6 +42,10 @@ class View:
     subject: str = "corsair"
     added: bool = False  # what the origin alone takes is subtracted
 
+    @property
+    def is_time_on_core(self):
+        return self.value in (per_request, per_gb)
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -53,6 +57,7 @@ class Scenario:
     setting: Setting = Setting()
     placement: str = APART
     warm: bool = True  # a second of the same load goes before
+    steady: bool = False  # what is looked at does not drift: few rounds are enough
 
     @property
     def needs_direct(self):
@@ -69,6 +74,18 @@ def requests(name, title, load, views=(), extra=(), setting=Setting(), placement
                     (*extra, "nginx", "haproxy", "corsair"), setting, placement)
 
 
+def small(name, title, kind, connections=64, views=(), extra=(), **goals):
+    """A scenario whose figure is CPU time per request, with a load that leaves the proxy nothing to wait for."""
+    return Scenario(name, loads.saturated(kind, connections), (row(title, "µs/request", per_request, **goals), *views),
+                    (*extra, "nginx", "haproxy", "corsair"), Setting(upstream=LOAD), warm=False)
+
+
+def quiet(name, title):
+    """A scenario whose figure is the memory that a stream takes while nothing moves on it."""
+    return Scenario(name, loads.quiet(name), (row(title, "KiB each", memory, nginx=1.0),),
+                    setting=Setting(upstream=LOAD), warm=False, steady=True)
+
+
 def transfer(name, title, load, extra, **goals):
     """A scenario whose figure is CPU time per GB."""
     return Scenario(name, load, (row(title, "s/GB", per_gb, **goals),), (*extra, "nginx", "haproxy", "corsair"),
@@ -79,15 +96,16 @@ SPLICE = ("hyper", "haproxy-splice")
 FLOOR = ("relay", "hyper")
 
 SCENARIOS = {scenario.name: scenario for scenario in [
-    requests("get-1k", "GET 1 KB, 64 connections", loads.wrk("/1k", 64), extra=FLOOR, nginx=0.85, haproxy=0.82, relay=1.10),
-    requests("get-1k-c256", "GET 1 KB, 256 connections", loads.wrk("/1k", 256), extra=FLOOR,
-             nginx=0.85, haproxy=0.82, relay=1.10),
-    requests("get-10k", "GET 10 KB", loads.wrk("/10k", 64), extra=FLOOR),
+    small("plain", "GET 1 KB, 64 connections", "plain", extra=FLOOR, nginx=0.85, haproxy=0.82),
+    small("browser", "a browser's GET, 64 connections", "browser", extra=FLOOR, nginx=0.85, haproxy=0.82),
+    small("plain-1000", "GET 1 KB, 1000 connections", "plain", 1000, nginx=0.82, haproxy=0.80,
+          views=(row("GET 1 KB, 1000 connections: p99", "ms", p99_ms, nginx=1.0, haproxy=1.0),)),
+    small("browser-1000", "a browser's GET, 1000 connections", "browser", 1000, nginx=0.82, haproxy=0.80),
+    small("preflight", "preflight, answered at the edge", "preflight", nginx=0.85),
+    small("10k", "GET 10 KB, 64 connections", "10k"),
+    small("close", "GET 1 KB, a connection each", "close", nginx=0.97, haproxy=1.0),
     requests("get-100k", "GET 100 KB", loads.wrk("/100k", 32), extra=SPLICE, placement=TOGETHER, nginx=0.65, haproxy_splice=1.0),
     requests("get-1m", "GET 1 MB", loads.wrk("/1m", 16), extra=SPLICE, placement=TOGETHER, nginx=0.45, haproxy_splice=1.0),
-    requests("c1000", "GET 1 KB, 1000 connections", loads.wrk("/1k", 1000), nginx=0.82, haproxy=0.80,
-             views=(row("GET 1 KB, 1000 connections: p99", "ms", p99_ms, nginx=1.0, haproxy=1.0),)),
-    requests("conn-per-req", "GET 1 KB, a connection each", loads.wrk("/1k", 64, close=True), nginx=0.97, haproxy=1.0),
     transfer("download", "download, length", loads.bulk("GET", False), SPLICE, nginx=0.50, haproxy_splice=0.80),
     transfer("upload", "upload, length", loads.bulk("POST", False), SPLICE, nginx=0.55, haproxy_splice=0.95),
     transfer("download-chunked", "download, chunked", loads.bulk("GET", True), ("hyper",), nginx=0.62, haproxy=0.75),
@@ -98,16 +116,18 @@ SCENARIOS = {scenario.name: scenario for scenario in [
              nginx=0.85, haproxy=0.72),
     requests("up-tls-get-1k", "GET 1 KB, TLS to the upstream", loads.wrk("/1k", 64), setting=Setting(upstream=TLS),
              nginx=0.80, haproxy=0.80),
-    requests("preflight", "preflight, answered at the edge", loads.wrk("/1k", 64, script="preflight.lua"), nginx=0.85),
-    Scenario("gateway", loads.wrk("/1k", 64), (row("gateway, GET 1 KB", "µs/request", per_request, cors_anywhere=0.04),),
-             ("cors-anywhere", "corsair"), Setting(gateway=True)),
+    Scenario("gateway", loads.saturated("plain", 64), (row("gateway, GET 1 KB", "µs/request", per_request, cors_anywhere=0.04),),
+             ("cors-anywhere", "corsair"), Setting(upstream=LOAD, gateway=True), warm=False),
     Scenario("latency", loads.fixed_rate("/1k", 32, 1000),
              (row("latency added at 1000/s, p50", "µs", p50, added=True, nginx=0.85),
               row("latency added at 1000/s, p99", "µs", p99, added=True, nginx=0.70)), warm=False),
-    Scenario("two-workers", loads.wrk("/1k", 64),
+    Scenario("two-workers", loads.saturated("plain", 64),
              (row("GET 1 KB, two workers", "µs/request", per_request, subject="corsair-two", corsair=1.05),),
-             ("corsair-two", "corsair"), placement=EVERYWHERE),
+             ("corsair-two", "corsair"), Setting(upstream=LOAD), EVERYWHERE, warm=False),
+    quiet("waiting", "a long poll that waits, of 3000"),
+    quiet("events", "an event stream at rest, of 3000"),
+    quiet("websocket", "a WebSocket at rest, of 3000"),
     Scenario("idle-8k", loads.idle,
-             (row("8000 idle connections", "KiB each", memory, limit=0.2, nginx=0.25, haproxy=0.20),), warm=False),
-    Scenario("base-memory", loads.base_memory, (row("memory of the process", "MiB", memory, limit=10),), warm=False),
+             (row("8000 idle connections", "KiB each", memory, limit=0.2, nginx=0.25, haproxy=0.20),), warm=False, steady=True),
+    Scenario("base-memory", loads.base_memory, (row("memory of the process", "MiB", memory, limit=10),), warm=False, steady=True),
 ]}

@@ -11,6 +11,8 @@ import processes
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
+LOAD_TARGET = TREE / "target/load"  # apart from corsair's: another package with dependencies of its own
+LOAD_PROGRAM = LOAD_TARGET / "release/corsair-load"
 FILES = {"1k": 2**10, "10k": 10 * 2**10, "100k": 100 * 2**10, "1m": 2**20}
 DESCRIPTORS = 20000
 
@@ -30,11 +32,12 @@ def cores(placement):
 
 
 class Stage:
-    """Two origins on ports of their own: nginx with files (plain and TLS), and one of 1 GB and of any size."""
+    """Two origins on ports of their own: nginx with files (plain and TLS), and one of 1 GB and of any size; a port for
+    the one that is part of a load."""
 
     def __init__(self):
         self.exit = contextlib.ExitStack()
-        names = ("origin", "origin_tls", "bulk", "listen", "listen_tls")
+        names = ("origin", "origin_tls", "bulk", "load", "listen", "listen_tls")
         self.ports = dict(zip(names, processes.free_ports(len(names))))
         self.origin = None
 
