@@ -71,8 +71,9 @@ fn of_cors_anywhere(variables: &BTreeMap<String, OsString>, settings: &mut Setti
         }
     }
     if set(RATE_OF_CORS_ANYWHERE).is_some() {
-        settings
-            .fault(RATE_OF_CORS_ANYWHERE.to_owned(), "counts by origins, which only a file can say: write [limit.NAME] with rate, key = \"origin\" and exempt, and limit in [gateway]");
+        let message = "counts by origins, which only a file can say: write [limit.NAME] with rate, key = \"origin\" \
+                       and exempt, and limit in [gateway]";
+        settings.fault(RATE_OF_CORS_ANYWHERE.to_owned(), message);
     }
 }
 
@@ -208,7 +209,8 @@ mod tests {
         assert_eq!(
             faults,
             [
-                "CORSANYWHERE_RATELIMIT: counts by origins, which only a file can say: write [limit.NAME] with rate, key = \"origin\" and exempt, and limit in [gateway]"
+                "CORSANYWHERE_RATELIMIT: counts by origins, which only a file can say: write [limit.NAME] with rate, \
+                 key = \"origin\" and exempt, and limit in [gateway]"
             ]
         );
     }

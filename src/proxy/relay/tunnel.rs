@@ -36,7 +36,7 @@ pub(crate) struct TunnelLimits {
     pub(crate) half_closed: Duration,
     /// A peer takes nothing.
     pub(crate) send: Duration,
-    /// Bytes of each relay buffer.
+    /// Bytes read at once; never more than a buffer of the worker holds.
     pub(crate) buffer: usize,
 }
 
