@@ -9,7 +9,10 @@ use corsair::{
     net::stream::Stream,
     observe::metrics::Metrics,
     plan::{Client, Identity},
-    proxy::{core::Core, serve::Connections},
+    proxy::{
+        core::Core,
+        serve::{Beginning, Connections},
+    },
 };
 use divan::{Bencher, counter::BytesCount};
 use tokio::{
@@ -99,9 +102,8 @@ impl Stage {
                 handshake: None,
             };
             let patience = core.snapshot().config.timeouts.head;
-            spawn_local(
-                async move { Connections::new(core).serve(Stream::Unix(near), client, patience).await },
-            );
+            let beginning = Beginning::Connection(Stream::Unix(near), patience);
+            spawn_local(async move { Connections::new(core).serve(beginning, client).await });
             far
         });
         Self { runtime, client }

@@ -308,11 +308,11 @@ fn a_stream_in_which_nothing_moves_holds_no_buffer_and_goes_on_when_something_do
     const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext";
-    // What each may take, in bytes: less than with the smallest of its buffers.
+    // What each may take, in bytes: less than with a frame, or with a task.
     for (name, most, fields, start, more) in [
-        ("an answer that has not come", 12 << 10, "", "", ANSWER),
-        ("events", 12 << 10, "", EVENTS, "4\r\nnext\r\n"),
-        ("a tunnel", 8 << 10, UPGRADE, TUNNEL, "next"),
+        ("an answer that has not come", 6 << 10, "", "", ANSWER),
+        ("events", 6 << 10, "", EVENTS, "4\r\nnext\r\n"),
+        ("a tunnel", 4 << 10, UPGRADE, TUNNEL, "next"),
     ] {
         let runtime =
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();

@@ -136,13 +136,14 @@ impl Buffer {
     /// has to keep a little for long.
     pub fn shrink(&mut self, room: usize) {
         let size = self.end.saturating_add(room);
-        if size < self.bytes.len()
-            && let Some(generation) = self.origin.take()
-        {
+        if size < self.bytes.len() {
             let mut small = BytesMut::zeroed(size);
             small[..self.end].copy_from_slice(&self.bytes[..self.end]);
-            // Most of it has not become memory yet, and need not as long as others are there.
-            self.pool.put(std::mem::replace(&mut self.bytes, small), generation, true);
+            let large = std::mem::replace(&mut self.bytes, small);
+            if let Some(generation) = self.origin.take() {
+                // Most of it has not become memory yet, and need not as long as others are there.
+                self.pool.put(large, generation, true);
+            }
         }
     }
 

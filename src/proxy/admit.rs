@@ -205,14 +205,15 @@ impl Waiting<'_> {
             queued: Duration::ZERO,
             response: None,
         };
-        let exchanged = pin!(exchange(&mut job, &mut question)).await;
+        let exchanged = pin!(exchange(&mut job, &mut question, None)).await;
         let after = match exchanged {
             Exchanged::Admitted(passed) => {
                 self.passed.extend(passed);
                 return Verdict::Admitted;
             }
             // Why has been told with the attempt.
-            Exchanged::Failed(..) | Exchanged::Tunnel(_) => {
+            // A question does not rest.
+            Exchanged::Failed(..) | Exchanged::Tunnel(_) | Exchanged::Rests(..) => {
                 return Verdict::Refused(Error::AccessUnavailable);
             }
             Exchanged::Done(after) => after,

@@ -88,6 +88,18 @@ impl Connection {
         if sent.is_ok() { After::Linger } else { After::Reset }
     }
 
+    /// Waits until the client or the upstream may have something to say, or `deadline` has passed.
+    pub(super) async fn wait_for_either(&mut self, upstream: &Stream, deadline: Instant) {
+        let Self { stream, timer, .. } = self;
+        poll_fn(|cx| {
+            if stream.poll_more(cx).is_ready() || upstream.poll_more(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            timer.poll_until(cx, deadline)
+        })
+        .await;
+    }
+
     /// Ends the connection. What the client still sends is read for `linger` at most.
     pub(super) async fn close(mut self: Box<Self>, after: After, linger: Duration) {
         match after {

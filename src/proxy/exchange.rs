@@ -7,6 +7,7 @@
 use std::{
     cell::RefCell,
     future::poll_fn,
+    mem,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
@@ -21,13 +22,14 @@ use super::{
     core::Core,
     outcome::Outcome,
     patience::{Elsewhere, Patience, Waited, pay},
-    relay::{self, ClientSide, Declining, Ended, ExchangeState, HeadArrived, UpstreamSide},
-    snapshot::{Party, Snapshot, target_idle},
+    relay::{self, ClientSide, Copied, Declining, Ended, ExchangeState, HeadArrived, UpstreamSide, Watchdog},
+    resting_attempt::{RestingAttempt, RestingConnection, RestingWait},
+    snapshot::{Group, Party, Snapshot, target_idle},
     tell,
 };
 use crate::{
     admission::Way,
-    config::{Endpoint, Route},
+    config::{Endpoint, Route, Upstream},
     error::Error,
     gateway::Hop,
     http1::{
@@ -38,11 +40,12 @@ use crate::{
     net::{Peer, buffer::Buffer, stream::Stream, timer::Timer},
     observe::metrics::{PoolResult, ServerTally},
     plan::{
-        AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan, Step,
+        AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan,
+        Silence, Step,
         rewrite::{self, Forwarding, Onward},
     },
     trust::Source,
-    upstream::{BoundLeases, Lease, Servers, Through, Turn, pool::PoolKey},
+    upstream::{BoundLeases, KeptTurn, Lease, Servers, Through, Turn, pool::PoolKey},
 };
 
 /// One request and everything that its exchange touches.
@@ -91,6 +94,8 @@ pub(crate) enum Exchanged {
     Admitted(Box<[u8]>),
     /// Nothing can be said any more: the response had begun, or the client is gone.
     Cut(Error, After),
+    /// Nothing moves: it goes on when something does, on this stream to the upstream.
+    Rests(Stream, Box<RestingAttempt>),
 }
 
 /// The upstream's end of a tunnel.
@@ -99,14 +104,14 @@ pub(crate) struct TunnelEnds {
     /// What the upstream sent behind its 101.
     pub(crate) from_upstream: Option<Buffer>,
     /// Counts it among those that are in use.
-    _in_use: InUse,
+    pub(crate) in_use: InUse,
 }
 
 impl TunnelEnds {
     /// Those of a connection, behind which the upstream has sent so much.
     pub(crate) fn of(connected: Connected<'_>, from_upstream: Option<Buffer>) -> Box<Self> {
         let Connected { lease, in_use, .. } = connected;
-        Box::new(Self { lease, from_upstream, _in_use: in_use })
+        Box::new(Self { lease, from_upstream, in_use })
     }
 }
 
@@ -120,6 +125,8 @@ enum Attempt {
     Declined,
     /// Its server was silent for too long: another one is asked.
     Abandoned,
+    /// Nothing moves.
+    Rests(Stream, Box<RestingAttempt>),
     Failed {
         error: Error,
         reused: bool,
@@ -128,30 +135,29 @@ enum Attempt {
     },
 }
 
-/// Takes a request to where it goes, and its response back.
-pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exchanged {
+/// Takes a request to where it goes, and its response back; or goes on where an attempt at it rested.
+pub(crate) async fn exchange(
+    job: &mut Job<'_>,
+    exchange: &mut Exchange,
+    mut rested: Option<(Stream, Box<RestingAttempt>)>,
+) -> Exchanged {
     let snapshot = job.snapshot;
     let retries = exchange.upstream().map(|id| (snapshot.config.upstream(id), snapshot.group(id)));
-    // A target has one address at a time: what has gone stale is all that is sent there once more.
-    let most = retries.map_or(2, |(upstream, _)| upstream.retry.attempts);
-    if let Some((upstream, group)) = retries {
-        group.retries.earn(upstream.retry.budget);
-    }
-    let mut attempts = {
-        let inbound = job.inbound.borrow();
-        let name = Request { bytes: inbound.all(), head: job.head }.method_name();
-        let attempts = Attempts::new(job.plan, name, &job.route.timeouts, most, job.begun.into_std());
-        job.patience.map_or(attempts, |patience| attempts.within(patience))
+    let (mut attempts, mut begun, mut tried) = match &mut rested {
+        None => (job.attempts(retries), job.begun, Vec::new()),
+        Some((_, rested)) => {
+            job.queued = rested.queued;
+            (rested.attempts, rested.begun, mem::take(&mut rested.tried))
+        }
     };
-    let mut begun = job.begun;
-    let mut tried = Vec::new();
     loop {
-        let attempt = job.attempt(exchange, &attempts, begun, &mut tried).await;
+        let attempt = job.attempt(exchange, &attempts, begun, &mut tried, rested.take()).await;
         job.outcome.body_in = job.client.body().payload();
         let end = match attempt {
             Attempt::Done(after) => return Exchanged::Done(after),
             Attempt::Tunnel(ends) => return Exchanged::Tunnel(ends),
             Attempt::Admitted(passed) => return Exchanged::Admitted(passed),
+            Attempt::Rests(stream, resting) => return Exchanged::Rests(stream, resting),
             Attempt::Redirected(hop) => {
                 exchange.follow(*hop);
                 AttemptEnd::Redirected
@@ -180,6 +186,19 @@ pub(crate) async fn exchange(job: &mut Job<'_>, exchange: &mut Exchange) -> Exch
 }
 
 impl<'a> Job<'a> {
+    /// How often the request may be sent, and by when there must be a response.
+    fn attempts(&self, retries: Option<(&Upstream, &Group)>) -> Attempts {
+        // A target has one address at a time: what has gone stale is all that is sent there once more.
+        let most = retries.map_or(2, |(upstream, _)| upstream.retry.attempts);
+        if let Some((upstream, group)) = retries {
+            group.retries.earn(upstream.retry.budget);
+        }
+        let inbound = self.inbound.borrow();
+        let name = Request { bytes: inbound.all(), head: self.head }.method_name();
+        let attempts = Attempts::new(self.plan, name, &self.route.timeouts, most, self.begun.into_std());
+        self.patience.map_or(attempts, |patience| attempts.within(patience))
+    }
+
     /// What follows from an error that no further attempt mends.
     fn failed(&self, error: Error) -> Exchanged {
         let body = self.client.body_progress();
@@ -192,61 +211,60 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Sends the request over one connection and relays what comes back.
+    /// Sends the request over one connection and relays what comes back, or goes on with that.
     async fn attempt(
         &mut self,
         exchange: &Exchange,
         attempts: &Attempts,
         begun: Instant,
         tried: &mut Vec<usize>,
+        rested: Option<(Stream, Box<RestingAttempt>)>,
     ) -> Attempt {
-        let mut connected = match self.connect(exchange, attempts, begun, tried).await {
-            Ok(connected) => connected,
+        let (mut connected, turn, wait) = match self.begin(exchange, attempts, begun, tried, rested).await {
+            Ok(begun) => begun,
             // All servers have been tried.
             Err(error) => {
                 return Attempt::Failed { error, reused: false, received: false, elsewhere: false };
             }
         };
-        let (reused, servers) = (connected.lease.reused, self.servers(exchange));
-        let turn = servers
-            .zip(connected.server)
-            .and_then(|(servers, (index, _))| servers.turn(index, begun.into_std()));
+        let reused = connected.lease.reused;
         let declining = self.declining(exchange, attempts, &connected, tried);
         let tally = self.tally(exchange, connected.server);
-        let attempt = self.outcome.attempts;
-        let shown = shown(exchange, connected.endpoint());
-        let through = connected.through;
-        let failed = |error: Error, received, tried: &mut Vec<usize>| {
-            tell::failed_attempt(shown, error, attempt);
-            if let (Some(through), Error::ParentUnauthorized) = (through, error) {
-                through.tell_refusal(407);
-            }
-            let mut elsewhere = false;
-            if !error.client_is_gone() {
-                tally.counters().failed();
-            }
-            if let Some(turn) = &turn {
-                turn.failed(error, reused);
-                if !reused || !error.is_retryable() {
-                    tried.push(turn.index());
-                }
-                elsewhere = servers.is_some_and(|servers| servers.has_another(tried));
-            }
-            Attempt::Failed { error, reused, received, elsewhere }
-        };
-        if let Err(error) = self.send_request(exchange, &mut connected, self.deadline(attempts)).await {
+        let (number, shown) = (self.outcome.attempts, shown(exchange, connected.endpoint()));
+        let (servers, through) = (self.servers(exchange), connected.through);
+        let asked = Asked { shown, number, through, tally, servers, reused };
+        let failed = |error, received, tried: &mut _| asked.failed(turn.as_ref(), error, received, tried);
+        if wait.is_none()
+            && let Err(error) = self.send_request(exchange, &mut connected, self.deadline(attempts)).await
+        {
             return failed(error, false, tried);
         }
-        let sent = Instant::now();
-        let asked = turn.as_ref().filter(|_| !connected.bound);
-        let mut patience = self.patience(exchange, attempts, sent, asked, tried);
+        let sent = wait.as_ref().map_or_else(Instant::now, |(wait, _)| wait.sent);
+        let may_leave = turn.as_ref().filter(|_| !connected.bound);
+        let silence = wait.as_ref().map(|(_, silence)| *silence);
+        let mut patience = self.patience(exchange, attempts, (sent, silence), may_leave, tried);
         let Self { core, state, .. } = *self;
         let context = self.context(exchange, &connected);
         let request = (self.head, self.inbound);
         let mut upstream =
             UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
         upstream.declining = declining;
-        let relayed = self.relay(&mut upstream, turn.as_ref(), exchange, &mut patience).await;
+        let may_rest = connected.through.is_none() && self.patience.is_none();
+        let watchdog = wait.and_then(|(wait, _)| {
+            upstream.resume(wait.upstream);
+            wait.watchdog
+        });
+        let way = (may_rest, watchdog);
+        let relayed = match self.relay(&mut upstream, turn.as_ref(), exchange, &mut patience, way).await {
+            Ok(Relayed::Over(ended)) => Ok(ended),
+            Err(error) => Err(error),
+            Ok(Relayed::Rests(deadline, watchdog)) => {
+                let wait = RestingWait { sent, upstream: upstream.rest(), watchdog };
+                let silence = patience.silence();
+                let turn = turn.map(|turn| Box::new((turn.keep(), silence)));
+                return self.rests(connected, turn, (wait, deadline), (attempts, begun, tried));
+            }
+        };
         self.note(&upstream, turn.as_ref(), tally, sent);
         let received = upstream.received();
         let clean = upstream.ended_cleanly() && self.client.is_written();
@@ -264,7 +282,7 @@ impl<'a> Job<'a> {
                 Attempt::Admitted(passed.unwrap_or_default())
             }
             (Ok(Ended::Declined(status)), ..) => {
-                tell::declined_answer(shown, status, attempt);
+                tell::declined_answer(shown, status, number);
                 tried.extend(turn.as_ref().map(Turn::index));
                 Attempt::Declined
             }
@@ -277,6 +295,43 @@ impl<'a> Job<'a> {
             }
             (Ok(_), _, None) => failed(Error::Internal, received, tried),
         }
+    }
+
+    /// A connection to where the exchange goes now, and the turn at its server; or those of an attempt that has rested.
+    async fn begin(
+        &mut self,
+        exchange: &Exchange,
+        attempts: &Attempts,
+        begun: Instant,
+        tried: &mut Vec<usize>,
+        rested: Option<(Stream, Box<RestingAttempt>)>,
+    ) -> Result<Begun<'a>, Error> {
+        let servers = self.servers(exchange);
+        if let Some((stream, rested)) = rested {
+            let RestingAttempt { connection, turn, wait, .. } = *rested;
+            let at = servers.zip(turn);
+            let (turn, silence) = at.map(|(servers, turn)| (turn.0.at(servers), turn.1)).unzip();
+            let connected = connection.on(stream, servers.map(Servers::endpoints));
+            return Ok((connected, turn, Some((Box::new(wait), silence.flatten()))));
+        }
+        let connected = self.connect(exchange, attempts, begun, tried).await?;
+        let at = servers.zip(connected.server);
+        let turn = at.and_then(|(servers, (index, _))| servers.turn(index, begun.into_std()));
+        Ok((connected, turn, None))
+    }
+
+    /// What is kept of an attempt in which nothing moves.
+    fn rests(
+        &self,
+        connected: Connected<'_>,
+        turn: Option<Box<(KeptTurn, Option<Silence>)>>,
+        (wait, deadline): (RestingWait, Instant),
+        (attempts, begun, tried): (&Attempts, Instant, &mut Vec<usize>),
+    ) -> Attempt {
+        let (stream, connection) = RestingConnection::of(connected);
+        let (attempts, tried, queued) = (*attempts, mem::take(tried), self.queued);
+        let resting = RestingAttempt { connection, turn, wait, deadline, attempts, begun, tried, queued };
+        Attempt::Rests(stream, Box::new(resting))
     }
 
     /// The client has the response: what becomes of its connection, after that to the upstream is kept if it ended `clean`.
@@ -303,7 +358,8 @@ impl<'a> Job<'a> {
         'a: 'b,
     {
         let Self { core, snapshot, plan, .. } = *self;
-        let (server, last) = (connected.endpoint(), core.is_draining());
+        // What has come behind the request is to be answered, too.
+        let (server, last) = (connected.endpoint(), core.is_draining() && self.inbound.borrow().is_empty());
         ResponseContext {
             by_parent: connected.through.is_some_and(Through::is_absolute),
             ..ResponseContext::new(&snapshot.config, &core.identity, plan, exchange, server, last)
@@ -315,12 +371,13 @@ impl<'a> Job<'a> {
         Instant::from_std(attempts.deadline()) + self.queued
     }
 
-    /// How long an answer is waited for to what was `sent` now: to the end where its server may not be left.
+    /// How long an answer is waited for to what was `sent` then: to the end where its server may not be left. How long that has
+    /// been silent may be `known`.
     fn patience<'t>(
         &self,
         exchange: &Exchange,
         attempts: &Attempts,
-        sent: Instant,
+        (sent, known): (Instant, Option<Option<Silence>>),
         turn: Option<&'t Turn<'t>>,
         tried: &'t [usize],
     ) -> Patience<'t>
@@ -329,7 +386,8 @@ impl<'a> Job<'a> {
     {
         let response = self.route.timeouts.response;
         let elsewhere = turn.zip(exchange.upstream()).and_then(|(turn, id)| {
-            let silence = attempts.silence(response, sent.into_std(), turn.answers())?;
+            let silence =
+                known.unwrap_or_else(|| attempts.silence(response, sent.into_std(), turn.answers()))?;
             let paid_by = (self.snapshot.config.upstream(id), self.snapshot.group(id));
             Some(Elsewhere { silence, turn, tried, paid_by })
         });
@@ -579,14 +637,15 @@ impl<'a> Job<'a> {
         Ok(out)
     }
 
-    /// Relays the response, and what is left of the request body.
+    /// Relays the response, and what is left of the request body. Where that has been begun there is a watchdog.
     async fn relay(
         &mut self,
         upstream: &mut UpstreamSide<'_>,
         turn: Option<&Turn<'_>>,
         exchange: &Exchange,
         patience: &mut Patience<'_>,
-    ) -> Result<Ended, Error> {
+        (may_rest, watchdog): (bool, Option<Box<Watchdog>>),
+    ) -> Result<Relayed, Error> {
         let is_written = self.client.is_written();
         if exchange.drops_body() && !is_written {
             // What is left of the client's body belongs to no request any more: it must never go upstream.
@@ -595,14 +654,20 @@ impl<'a> Job<'a> {
         }
         if is_written || exchange.drops_body() {
             self.state.upload.read_to_end();
-            if let Some(ended) = self.relay_heads(upstream, turn, patience).await? {
-                return Ok(ended);
+            if watchdog.is_none()
+                && let Some(relayed) = self.relay_heads(upstream, turn, patience, may_rest).await?
+            {
+                return Ok(relayed);
             }
         }
         self.outcome.streamed = true;
         let Self { core, route, client, state, timer, .. } = self;
+        let (sides, watched) = ((client, upstream), (may_rest, watchdog));
         // Boxed, so that only a running stream pays for its size.
-        Box::pin(relay::copy(core, route, client, upstream, state, timer)).await
+        Ok(match Box::pin(relay::copy(core, route, sides, state, timer, watched)).await? {
+            Copied::Over(ended) => Relayed::Over(ended),
+            Copied::Quiet { deadline, watchdog } => Relayed::Rests(deadline, Some(watchdog)),
+        })
     }
 
     /// Relays heads, and the body that fits behind the final one; nothing when there is more of it.
@@ -611,10 +676,14 @@ impl<'a> Job<'a> {
         upstream: &mut UpstreamSide<'_>,
         turn: Option<&Turn<'_>>,
         patience: &mut Patience<'_>,
-    ) -> Result<Option<Ended>, Error> {
+        may_rest: bool,
+    ) -> Result<Option<Relayed>, Error> {
+        let over = |ended| Ok(Some(Relayed::Over(ended)));
         loop {
-            let Some(arrived) = self.next_head(upstream, patience).await? else {
-                return Ok(Some(Ended::Abandoned));
+            let arrived = match self.next_head(upstream, patience, may_rest).await? {
+                HeadWait::Arrived(arrived) => arrived,
+                HeadWait::Silent => return over(Ended::Abandoned),
+                HeadWait::NothingYet => return Ok(Some(Relayed::Rests(patience.until(), None))),
             };
             // Now, for the body may be a stream that never ends.
             match (arrived, upstream.plan) {
@@ -623,14 +692,14 @@ impl<'a> Job<'a> {
                 (_, None) => {}
             }
             match arrived {
-                HeadArrived::Redirect => return Ok(Some(Ended::Redirect)),
+                HeadArrived::Redirect => return over(Ended::Redirect),
                 HeadArrived::Admitted => {
                     // So that the connection can be used again: nobody waits for it, nor for whether it is whole.
                     let _ = upstream.add_what_came().await;
                     upstream.take_out();
-                    return Ok(Some(Ended::Admitted));
+                    return over(Ended::Admitted);
                 }
-                HeadArrived::Declined(status) => return Ok(Some(Ended::Declined(status))),
+                HeadArrived::Declined(status) => return over(Ended::Declined(status)),
                 HeadArrived::Interim => {}
                 HeadArrived::Final if !upstream.is_complete() => {
                     if relay::is_worthwhile(self.core, &self.client, upstream) {
@@ -648,8 +717,8 @@ impl<'a> Job<'a> {
                 self.state.download.wrote(size);
             }
             match arrived {
-                HeadArrived::Switch => return Ok(Some(Ended::Switch)),
-                HeadArrived::Final if upstream.is_complete() => return Ok(Some(Ended::Done)),
+                HeadArrived::Switch => return over(Ended::Switch),
+                HeadArrived::Final if upstream.is_complete() => return over(Ended::Done),
                 HeadArrived::Final => {
                     upstream.stream.acknowledge();
                     return Ok(None);
@@ -662,17 +731,18 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Waits for the next head while an eye is kept on the client; nothing where another server is to be asked.
+    /// Waits for the next head while an eye is kept on the client.
     async fn next_head(
         &mut self,
         upstream: &mut UpstreamSide<'_>,
         patience: &mut Patience<'_>,
-    ) -> Result<Option<HeadArrived>, Error> {
+        may_rest: bool,
+    ) -> Result<HeadWait, Error> {
         let Self { client, timer, .. } = self;
         let mut quiet = Some(Instant::now() + QUIET);
         poll_fn(|cx| {
             if let Poll::Ready(arrived) = upstream.poll_head(cx) {
-                return Poll::Ready(arrived.map(Some));
+                return Poll::Ready(arrived.map(HeadWait::Arrived));
             }
             if upstream.received() {
                 patience.hears();
@@ -684,13 +754,16 @@ impl<'a> Job<'a> {
                     return Poll::Ready(Err(error));
                 }
                 if until < patience.until() {
+                    if may_rest && client.may_rest() && upstream.may_rest() {
+                        return Poll::Ready(Ok(HeadWait::NothingYet));
+                    }
                     quiet = None;
                     client.hold_less();
                     continue;
                 }
                 match patience.waited() {
                     Waited::NotEnough => {}
-                    Waited::Elsewhere => return Poll::Ready(Ok(None)),
+                    Waited::Elsewhere => return Poll::Ready(Ok(HeadWait::Silent)),
                     Waited::Enough => return Poll::Ready(Err(error)),
                 }
             }
@@ -699,8 +772,66 @@ impl<'a> Job<'a> {
     }
 }
 
+/// A connection, the turn at its server, and where an attempt on it stands that has rested.
+type Begun<'a> = (Connected<'a>, Option<Turn<'a>>, Option<(Box<RestingWait>, Option<Silence>)>);
+
+/// Who is asked by an attempt.
+struct Asked<'a, 'e> {
+    shown: &'e str,
+    number: u32,
+    through: Option<Through<'a>>,
+    tally: &'a ServerTally,
+    servers: Option<&'a Servers>,
+    reused: bool,
+}
+
+impl Asked<'_, '_> {
+    /// Tells everybody that the attempt has failed.
+    fn failed(
+        &self,
+        turn: Option<&Turn<'_>>,
+        error: Error,
+        received: bool,
+        tried: &mut Vec<usize>,
+    ) -> Attempt {
+        let Self { reused, servers, .. } = *self;
+        tell::failed_attempt(self.shown, error, self.number);
+        if let (Some(through), Error::ParentUnauthorized) = (self.through, error) {
+            through.tell_refusal(407);
+        }
+        let mut elsewhere = false;
+        if !error.client_is_gone() {
+            self.tally.counters().failed();
+        }
+        if let Some(turn) = turn {
+            turn.failed(error, reused);
+            if !reused || !error.is_retryable() {
+                tried.push(turn.index());
+            }
+            elsewhere = servers.is_some_and(|servers| servers.has_another(tried));
+        }
+        Attempt::Failed { error, reused, received, elsewhere }
+    }
+}
+
+/// How a response was relayed.
+enum Relayed {
+    Over(Ended),
+    /// Nothing moves, until then at the latest.
+    Rests(Instant, Option<Box<Watchdog>>),
+}
+
+/// What the wait for a head has come to.
+enum HeadWait {
+    Arrived(HeadArrived),
+    /// Its server has been silent for too long: another one is to be asked.
+    Silent,
+    /// It may take longer.
+    NothingYet,
+}
+
 /// Who has waited so long for an answer may wait for longer, and keeps no more of the request than it takes.
-const QUIET: Duration = Duration::from_millis(100);
+const QUIET: Duration = Duration::from_millis(250);
 
 /// How messages name where the exchange goes.
 fn shown<'e>(exchange: &'e Exchange, server: Option<&'e Endpoint>) -> &'e str {

@@ -37,7 +37,8 @@
 //! | 26 | Another attempt begins with nothing but what the client has done | experience | `proxy::relay::flow::tests::another_attempt_begins_with_nothing_but_what_the_client_has_done` |
 //! | 27 | A pipe, a wide receive window and large buffers are for a body whose target keeps up; one that stalls gives them back | measured | `proxy::relay::copy::tests::a_pipe_and_a_wide_window_are_for_a_client_that_keeps_up`, `proxy::relay::copy::tests::large_buffers_are_for_a_client_that_keeps_up`, `proxy::relay::flow::tests::a_target_lags_from_a_stall_until_it_has_taken_what_makes_a_stream_bulk` |
 //! | 28 | Bulk in a tunnel between plain connections goes through pipes by the same rule, and a direction in which nothing is on its way holds none | measured | `proxy::relay::tunnel::tests::what_goes_through_pipes_arrives_whole_both_ways_at_once`, `forward::two_hundred_megabytes_through_a_tunnel_take_no_memory` |
-//! | 29 | A stream in which nothing moves holds no buffer: a request that waits for its answer keeps its head alone after a moment, a body gives its buffers back, and a tunnel has one only for what is on its way | measured | `memory::a_stream_in_which_nothing_moves_holds_no_buffer_and_goes_on_when_something_does`, `proxy::relay::tunnel::tests::a_tunnel_in_which_nothing_moves_holds_no_buffer` |
+//! | 29 | A stream in which nothing moves holds no buffer, and no more than what it goes on with: a request that waits for its answer, or for more of it, leaves its frame after a moment, and a tunnel has a buffer only for what is on its way | measured | `memory::a_stream_in_which_nothing_moves_holds_no_buffer_and_goes_on_when_something_does`, `proxy::relay::tunnel::tests::a_tunnel_in_which_nothing_moves_holds_no_buffer` |
+//! | 30 | Between two plain TCP connections it leaves the runtime as well, and what happens then happens as if it had not: it goes on, is answered, cut, recorded and drained, and its limits count | experience | `resting::it_goes_on_when_its_upstream_does_and_is_recorded_as_one_request`, `resting::both_connections_serve_the_next_request_behind_it_and_what_came_meanwhile_is_answered`, `resting::a_client_that_leaves_takes_its_upstream_connection_with_it`, `resting::an_upstream_that_leaves_ends_it`, `resting::it_may_stand_still_for_as_long_as_its_limit_says`, `resting::a_drain_waits_for_it`, `resting::a_reload_lets_it_end_under_its_configuration` |
 
 mod outcome;
 
@@ -79,14 +80,25 @@ mod checkout;
 
 mod patience;
 
+mod resting_attempt;
+
 mod exchange;
 
 mod connect;
 
 mod admit;
 
+mod kept_request;
+
+mod tunnel;
+
+mod resting;
+
 mod request;
 
 pub mod serve;
 
-pub use self::frame::MAX_FREE_FRAMES;
+pub use self::{
+    frame::MAX_FREE_FRAMES,
+    resting::{KeptStream, RestingStream},
+};

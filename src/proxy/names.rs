@@ -1,4 +1,4 @@
-//! What the configuration calls what had to do with a request, for the log: also of what outlives it.
+//! What the configuration calls what had to do with a request, for the log.
 
 use super::{outcome::Outcome, snapshot::Snapshot};
 use crate::{
@@ -17,35 +17,9 @@ pub(super) struct Names<'a> {
     pub(super) server: &'a str,
 }
 
-/// Who knows what things are called.
-pub(crate) enum Naming<'a> {
-    /// The configuration that the request saw.
-    Snapshot(&'a Snapshot),
-    /// Whoever wrote them down while it was there.
-    Kept(&'a KeptNames),
-}
-
-impl<'a> Naming<'a> {
-    /// Those of a request.
-    pub(super) fn names(&self, client: &Client, plan: &Plan, outcome: &Outcome) -> Names<'a> {
-        match *self {
-            Self::Snapshot(snapshot) => Names::of(snapshot, client, plan, outcome),
-            Self::Kept(kept) => Names {
-                listener: &kept.listener,
-                route: &kept.route,
-                policy: &kept.policy,
-                access: &kept.access,
-                // What was refused outlives nothing.
-                limit: "",
-                upstream: &kept.upstream,
-                server: &kept.server,
-            },
-        }
-    }
-}
-
 impl<'a> Names<'a> {
-    fn of(snapshot: &'a Snapshot, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
+    /// Those of a request.
+    pub(super) fn of(snapshot: &'a Snapshot, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
         let config = &*snapshot.config;
         let route = config.route(plan.route);
         let id = route.leads_to.upstream();
@@ -61,32 +35,6 @@ impl<'a> Names<'a> {
             limit: outcome.limited_by.map_or("", |id| &config.limit(id).name),
             upstream: id.map_or("", |id| &config.upstream(id).name),
             server: server.map_or("", |server| &server.shown),
-        }
-    }
-}
-
-/// Names for what outlives its configuration.
-pub(crate) struct KeptNames {
-    listener: Box<str>,
-    route: Box<str>,
-    policy: Box<str>,
-    access: Box<str>,
-    upstream: Box<str>,
-    server: Box<str>,
-}
-
-impl KeptNames {
-    /// Those of a request under way.
-    pub(crate) fn of(snapshot: &Snapshot, client: &Client, plan: &Plan, outcome: &Outcome) -> Self {
-        let Names { listener, route, policy, access, upstream, server, .. } =
-            Names::of(snapshot, client, plan, outcome);
-        Self {
-            listener: listener.into(),
-            route: route.into(),
-            policy: policy.into(),
-            access: access.into(),
-            upstream: upstream.into(),
-            server: server.into(),
         }
     }
 }

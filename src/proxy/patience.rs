@@ -43,6 +43,11 @@ impl<'a> Patience<'a> {
         Self { deadline, elsewhere }
     }
 
+    /// How long the server has been silent, where it may be left for that.
+    pub(super) fn silence(&self) -> Option<Silence> {
+        self.elsewhere.as_ref().map(|elsewhere| elsewhere.silence)
+    }
+
     /// Something of an answer has come: it is waited for to the end.
     pub(super) fn hears(&mut self) {
         self.elsewhere = None;

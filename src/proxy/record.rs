@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     core::Core,
-    names::Naming,
+    names::Names,
     outcome::Outcome,
     snapshot::{Party, Snapshot},
     why,
@@ -17,11 +17,11 @@ use super::{
 use crate::{
     admission::Admission,
     config::{Obstacle, RouteId, Routes, SecretNames},
-    cors::{CorsDecision, Reason},
+    cors::{CorsDecision, Reason, Stage},
     error::{Error, Side},
     http1::{fields::FieldId, head::Request, target::RequestTarget},
     observe::{
-        access_log::{AccessLogHandle, Record, Server, Times},
+        access_log::{KeptRecord, Record, Server, Times},
         metrics::{Direction, Leg, MethodLabel, PolicyCounters, RouteCounters, UpstreamCounters},
         refusals::Refused,
     },
@@ -34,12 +34,56 @@ pub(crate) struct Finished<'a> {
     pub(crate) request: Request<'a>,
     pub(crate) plan: &'a Plan,
     pub(crate) outcome: &'a Outcome,
-    /// What things are called.
-    pub(crate) naming: Naming<'a>,
-    /// What of a query is hidden.
-    pub(crate) secrets: &'a SecretNames,
+    /// The configuration that it saw.
+    pub(crate) snapshot: &'a Snapshot,
     pub(crate) begun: Instant,
     pub(crate) head_took: Option<Duration>,
+}
+
+/// What a request that has ended came to.
+pub(crate) struct Ending {
+    pub(crate) status: u16,
+    pub(crate) error: Option<Error>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) total: Duration,
+}
+
+/// What is counted of a request beside that.
+#[derive(Clone, Copy)]
+pub(crate) struct Labels {
+    method: MethodLabel,
+    /// What CORS said.
+    verdict: Option<(Stage, Option<Reason>)>,
+}
+
+impl Labels {
+    /// Those of a request.
+    pub(crate) fn of(request: Request<'_>, plan: &Plan) -> Self {
+        let verdict = plan.cors.stage().map(|stage| (stage, plan.cors.reason()));
+        Self { method: MethodLabel::of(request.method_name()), verdict }
+    }
+
+    /// Counts it.
+    #[inline]
+    pub(crate) fn count(self, core: &Core, cells: Cells<'_>, ending: &Ending) {
+        let Ending { status, error, bytes_in, bytes_out, first_byte, total } = *ending;
+        let counters = &core.counters;
+        counters.request_finished(has_failed(status, error), total);
+        cells.route.finished(self.method, status, total);
+        counters.bytes(Leg::Client, Direction::In, bytes_in);
+        counters.bytes(Leg::Client, Direction::Out, bytes_out);
+        if let Some(error) = error {
+            counters.error(error);
+        }
+        if let Some(first_byte) = first_byte {
+            cells.upstream.first_byte(first_byte);
+        }
+        if let Some((stage, reason)) = self.verdict {
+            cells.policy.decided(stage, reason);
+        }
+    }
 }
 
 /// Where a request is counted that has ended.
@@ -69,36 +113,37 @@ impl Finished<'_> {
         let Self { plan, outcome, request, .. } = self;
         let ended = outcome.ended.unwrap_or_else(Instant::now);
         let total = ended.saturating_duration_since(self.begun);
-        let counters = &core.counters;
-        counters.request_finished(has_failed(outcome.status, outcome.error), total);
-        let method = MethodLabel::of(request.method_name());
-        cells.route.finished(method, outcome.status, total);
-        let bytes_in = request.head.len as u64 + outcome.body_in;
-        counters.bytes(Leg::Client, Direction::In, bytes_in);
-        counters.bytes(Leg::Client, Direction::Out, outcome.bytes_out);
-        if let Some(error) = outcome.error {
-            counters.error(error);
-        }
-        if let Some(first_byte) = outcome.first_byte {
-            cells.upstream.first_byte(first_byte);
-        }
+        let ending = Ending {
+            status: outcome.status,
+            error: outcome.error,
+            bytes_in: request.head.len as u64 + outcome.body_in,
+            bytes_out: outcome.bytes_out,
+            first_byte: outcome.first_byte,
+            total,
+        };
+        Labels::of(*request, plan).count(core, cells, &ending);
         if outcome.reused == Some(true) && !outcome.streamed && outcome.error.is_none() {
             // Opening a connection and moving bulk depend on the peers; what is left is our own doing.
-            counters.proxy_added(total.saturating_sub(outcome.waited));
-        }
-        if let Some(stage) = plan.cors.stage() {
-            cells.policy.decided(stage, plan.cors.reason());
+            core.counters.proxy_added(total.saturating_sub(outcome.waited));
         }
         if let Some(log) = &core.access_log {
-            let head = self.head_took.unwrap_or_default();
-            self.log(log, core.clock.time(ended), total + head);
+            self.told(core.clock.time(ended), total, |record| log.log(record));
         }
     }
 
-    /// Writes it down.
-    fn log(&self, log: &AccessLogHandle, ended: SystemTime, total: Duration) {
+    /// What is to be kept of it for the log, which tells of it when it has ended; nothing where there is no log.
+    pub(crate) fn kept(&self, core: &Core) -> Option<Box<KeptRecord>> {
+        core.access_log.as_ref()?;
+        let now = Instant::now();
+        let so_far = now.saturating_duration_since(self.begun);
+        Some(self.told(core.clock.time(now), so_far, KeptRecord::of))
+    }
+
+    /// Tells of it at this time, when so much has gone by since its head was there.
+    fn told<T>(&self, now: SystemTime, so_far: Duration, tell: impl FnOnce(&Record<'_>) -> T) -> T {
+        let total = so_far + self.head_took.unwrap_or_default();
         let Self { plan, outcome, request, .. } = self;
-        let names = self.naming.names(self.client, plan, outcome);
+        let names = Names::of(self.snapshot, self.client, plan, outcome);
         let of_gateway = plan.service == Service::Gateway;
         let made_id;
         let request_id = match request.value(FieldId::XRequestId) {
@@ -110,15 +155,15 @@ impl Finished<'_> {
         };
         let is_cors = !matches!(plan.cors, CorsDecision::NotCors | CorsDecision::Exempt);
         let handshake = self.client.handshake.as_deref();
-        log.log(&Record {
-            time: ended.checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
+        tell(&Record {
+            time: now.checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
             client: plan.asker.address,
             listener: names.listener,
             method: request.method_name(),
             secure: plan.asker.secure,
             host: plan.asker.told.host.map_or_else(|| host(*request), |host| Some(host.of(request.bytes))),
             target: request.target(),
-            redact: self.secrets,
+            redact: &self.snapshot.config.log.secrets,
             version: Some(request.head.version),
             status: outcome.status,
             error: outcome.error,
@@ -160,7 +205,7 @@ impl Finished<'_> {
             user_agent: request.value(FieldId::UserAgent),
             request_id: Some(request_id),
             trace_id: request.value(FieldId::Traceparent).and_then(trace_id),
-        });
+        })
     }
 }
 

@@ -2,9 +2,7 @@
 //!
 //! Runs in a frame ([`super::frame`]): what is kept here is kept while a request is under way, and no longer.
 
-use std::{
-    borrow::Cow, cell::RefCell, convert::Infallible, mem, pin::pin, rc::Rc, sync::Arc, time::Duration,
-};
+use std::{borrow::Cow, cell::RefCell, convert::Infallible, mem, pin::pin, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -15,14 +13,18 @@ use super::{
     core::Core,
     exchange::{Exchanged, Job, TunnelEnds, exchange},
     frame::Desk,
+    kept_request::KeptRequest,
     limiting::{Held, Limiting, Refused},
-    names::{KeptNames, Naming},
     outcome::Outcome,
     record::{Cells, Finished, note_obstacle, note_refusal},
-    relay::{ClientSide, ExchangeState, Replay, TunnelLimits, tunnel},
+    relay::{ClientSide, ExchangeState, Replay},
+    resting::RestingRequest,
+    resting_attempt::RestingAttempt,
     send::send,
     snapshot::Snapshot,
-    tell, why,
+    tell,
+    tunnel::Tunnel,
+    why,
 };
 use crate::{
     admission::{Admission, Shown},
@@ -31,19 +33,33 @@ use crate::{
     http1::{
         body::{BodyReader, Recode},
         connection::Persistence,
+        framing::Framing,
         head::{Method, Request, RequestHead},
     },
-    net::{buffer::Buffer, timer::Timer},
-    observe::metrics::{Leg, PolicyCounters, RouteCounters, UpstreamCounters},
+    net::{buffer::Buffer, stream::Stream, timer::Timer},
+    observe::metrics::Leg,
     plan::{
         self, Action, Answer, Client, Destination, Exchange, ForwardTarget, Local, Plan, Recipient, affinity,
         request_body_limits, rewrite::Forwarding,
     },
 };
 
-/// A request whose head has come, and the connection that it came on.
+/// The next turn of a connection.
 pub(crate) struct Asked {
     pub(crate) connection: Box<Connection>,
+    pub(crate) request: Requested,
+}
+
+/// What is to be served.
+pub(crate) enum Requested {
+    /// A request that has come.
+    New(NewRequest),
+    /// One that has rested, and its stream to the upstream.
+    Rested(Box<RestingRequest>, Stream),
+}
+
+/// A request whose head has come.
+pub(crate) struct NewRequest {
     /// What counts for it.
     pub(crate) snapshot: Rc<Snapshot>,
     /// The head, and whatever came behind it.
@@ -63,8 +79,10 @@ pub(crate) struct Served {
 pub(crate) enum Next {
     /// The answer has left; of the next request so much has come.
     Answered(After, Option<Buffer>),
-    /// It carries something else from now on.
-    Switched(Box<Tunnel>),
+    /// It carries something else from now on, to and from this stream.
+    Switched(Box<Tunnel>, Stream),
+    /// In its request nothing moves: it goes on when something does, on this stream to the upstream.
+    Rests(Box<RestingRequest>, Stream),
 }
 
 /// Serves one request after another.
@@ -73,23 +91,21 @@ pub(crate) async fn serve_requests(desk: Rc<Desk<Asked, Served>>) -> Infallible 
     // none of its own.
     let mut timer = Timer::default();
     loop {
-        let Asked { mut connection, snapshot, buffer, head, head_took } = desk.next().await;
+        let Asked { mut connection, request: asked } = desk.next().await;
         mem::swap(&mut connection.timer, &mut timer);
         // Pinned where it is made: awaited as a value it would be copied, in all its size.
-        let next = pin!(request(&mut connection, snapshot, buffer, head, head_took)).await;
+        let next = match asked {
+            Requested::New(new) => pin!(request(&mut connection, new)).await,
+            Requested::Rested(rested, upstream) => pin!(go_on(&mut connection, *rested, upstream)).await,
+        };
         mem::swap(&mut connection.timer, &mut timer);
         desk.done(Served { connection, next });
     }
 }
 
 /// Decides about a request and does what was decided.
-async fn request(
-    connection: &mut Connection,
-    snapshot: Rc<Snapshot>,
-    mut buffer: Buffer,
-    mut head: RequestHead,
-    head_took: Option<Duration>,
-) -> Next {
+async fn request(connection: &mut Connection, new: NewRequest) -> Next {
+    let NewRequest { snapshot, mut buffer, mut head, head_took } = new;
     let (core, begun) = (Rc::clone(&connection.core), Instant::now());
     let shown = Shown::take(buffer.all_mut(), &mut head, snapshot.config.takes, core.clock.time(begun));
     let inbound = RefCell::new(buffer);
@@ -138,40 +154,93 @@ async fn request(
     if core.is_draining() {
         turn.plan.persistence = Persistence::Close;
     }
-    let ended = match (answered, action) {
+    let ended = match (answered, &mut action) {
         (Some(after), _) => Ended::Answered(turn.settled(after)),
         // Boxed, as hardly anybody asks for it.
-        (None, Action::Respond(Answer::Local(local))) => Ended::Answered(Box::pin(turn.tell(local)).await),
+        (None, Action::Respond(Answer::Local(local))) => Ended::Answered(Box::pin(turn.tell(*local)).await),
         (None, Action::Respond(answer)) => Ended::Answered(turn.respond(answer).await),
-        (None, Action::Exchange(mut exchange)) => pin!(turn.exchange(&mut exchange)).await,
+        (None, Action::Exchange(exchange)) => pin!(turn.exchange(exchange, None)).await,
         // Boxed: few requests are one, and each would hold its room.
-        (None, Action::Connect(target)) => Box::pin(turn.connect(&target)).await,
+        (None, Action::Connect(target)) => Box::pin(turn.connect(target)).await,
     };
-    match ended {
-        Ended::Answered(after) => {
-            turn.record(&core, &snapshot, head_took);
-            core.put_fields(head.fields);
-            let rest = Some(inbound.into_inner());
-            let mut rest = rest.filter(|rest| !rest.is_empty() && after == After::KeepAlive);
-            rest.iter_mut().for_each(Buffer::grow);
-            Next::Answered(after, rest)
+    if let Ended::Answered(after) = ended {
+        turn.record(&core, &snapshot, head_took);
+        core.put_fields(head.fields);
+        return after_answer(after, inbound);
+    }
+    let exchange = match action {
+        Action::Exchange(exchange) => Some(exchange),
+        Action::Respond(_) | Action::Connect(_) => None,
+    };
+    let Turn { plan, outcome, sets_out, passed, .. } = turn;
+    let came = (head, inbound.into_inner());
+    let kept = KeptRequest { snapshot, plan, came, head_took, begun, sets_out, outcome, passed, held };
+    left(&core, ended, kept, exchange, &connection.client)
+}
+
+/// Goes on with a request that has rested.
+async fn go_on(connection: &mut Connection, rested: RestingRequest, upstream: Stream) -> Next {
+    let RestingRequest { kept, mut exchange, attempt, body, state } = rested;
+    let KeptRequest { snapshot, plan, came, head_took, begun, sets_out, outcome, passed, held } = kept;
+    let core = Rc::clone(&connection.core);
+    let (head, mut inbound) = came;
+    inbound.grow();
+    let inbound = RefCell::new(inbound);
+    let route = snapshot.config.route(plan.route);
+    let mut turn = Turn {
+        snapshot: &snapshot,
+        route,
+        connection,
+        plan,
+        head: &head,
+        inbound: &inbound,
+        begun,
+        outcome,
+        sets_out,
+        passed,
+    };
+    let rests = Box::new(Rests { upstream, attempt, body, state });
+    let ended = pin!(turn.exchange(&mut exchange, Some(rests))).await;
+    if let Ended::Answered(after) = ended {
+        turn.record(&core, &snapshot, head_took);
+        return after_answer(after, inbound);
+    }
+    let Turn { plan, outcome, sets_out, passed, .. } = turn;
+    let came = (head, inbound.into_inner());
+    let kept = KeptRequest { snapshot, plan, came, head_took, begun, sets_out, outcome, passed, held };
+    left(&core, ended, kept, Some(exchange), &connection.client)
+}
+
+/// What becomes of a connection whose request has been answered.
+fn after_answer(after: After, inbound: RefCell<Buffer>) -> Next {
+    let rest = Some(inbound.into_inner());
+    let mut rest = rest.filter(|rest| !rest.is_empty() && after == After::KeepAlive);
+    rest.iter_mut().for_each(Buffer::grow);
+    Next::Answered(after, rest)
+}
+
+/// What becomes of a request that leaves its frame before it has ended.
+fn left(
+    core: &Core,
+    ended: Ended,
+    mut kept: KeptRequest,
+    exchange: Option<Exchange>,
+    client: &Client,
+) -> Next {
+    match (ended, exchange) {
+        (Ended::Switched(ends), _) => {
+            let (tunnel, upstream) = Tunnel::of(core, kept, *ends, client);
+            Next::Switched(tunnel, upstream)
         }
-        Ended::Switched(ends) => {
-            let limits = TunnelLimits::of(turn.route);
-            let Turn { connection, plan, outcome, .. } = turn;
-            let kept = kept_for(&snapshot, &connection.client, &plan, &outcome);
-            Next::Switched(Box::new(Tunnel {
-                ends,
-                limits,
-                _held: held,
-                plan,
-                kept,
-                came: (head, inbound.into_inner()),
-                begun,
-                head_took,
-                outcome,
-            }))
+        (Ended::Rests(rests), Some(exchange)) => {
+            let Rests { upstream, attempt, body, state } = *rests;
+            kept.shrink(core);
+            let resting = RestingRequest { kept, exchange, attempt, body, state };
+            Next::Rests(Box::new(resting), upstream)
         }
+        // What is no exchange does not rest.
+        (Ended::Rests(_), None) => Next::Answered(After::Reset, None),
+        (Ended::Answered(after), _) => Next::Answered(after, None),
     }
 }
 
@@ -196,6 +265,19 @@ enum Ended {
     Answered(After),
     /// The connection carries something else from now on.
     Switched(Box<TunnelEnds>),
+    /// Nothing moves.
+    Rests(Box<Rests>),
+}
+
+/// The body of a request, and what it is kept in.
+type RequestBody = (BodyReader, Option<Box<Replay>>);
+
+/// What is left of an exchange in which nothing moves.
+struct Rests {
+    upstream: Stream,
+    attempt: RestingAttempt,
+    body: Option<Box<RequestBody>>,
+    state: ExchangeState,
 }
 
 /// One request under way.
@@ -250,12 +332,12 @@ impl Turn<'_, '_> {
     }
 
     /// Answers the request here.
-    async fn respond(&mut self, answer: Answer) -> After {
+    async fn respond(&mut self, answer: &Answer) -> After {
         let core = Rc::clone(&self.connection.core);
         let skippable = self.plan.skippable(self.inbound.borrow().unread().len());
         self.inbound.borrow_mut().consume(skippable.unwrap_or(0));
         let persistence = skippable.map_or(Persistence::Close, |_| self.plan.persistence);
-        self.outcome.error = match answer {
+        self.outcome.error = match *answer {
             Answer::Fault(error) => Some(error),
             Answer::Limited(limited) => Some(limited.error()),
             Answer::Cors => self.plan.cors.reason().map(|_| Error::CorsRefused),
@@ -271,7 +353,7 @@ impl Turn<'_, '_> {
             let request = Request { bytes: inbound.all(), head: self.head };
             let recipient = Recipient::Request(request, self.plan.cors);
             responder(&core, &self.snapshot.config, self.plan.route, self.outcome.request_id).write(
-                &answer,
+                answer,
                 recipient,
                 persistence,
                 out.spare(),
@@ -329,8 +411,17 @@ impl Turn<'_, '_> {
     }
 
     /// Takes the request to its upstream.
-    async fn exchange(&mut self, planned: &mut Exchange) -> Ended {
+    /// Or goes on with that.
+    async fn exchange(&mut self, planned: &mut Exchange, rested: Option<Box<Rests>>) -> Ended {
         let core = Rc::clone(&self.connection.core);
+        let (body, state, rested) = match rested {
+            None => (self.body(planned), ExchangeState::new(), None),
+            Some(rested) => {
+                let Rests { upstream, attempt, body, state } = *rested;
+                let body = body.map_or_else(|| self.body(planned), |body| *body);
+                (body, state, Some((upstream, Box::new(attempt))))
+            }
+        };
         let Connection { stream, timer, forwarding, client, bound, .. } = &mut *self.connection;
         // Asked of the kernel only where it is told on.
         let is_told = match planned.destination {
@@ -338,14 +429,6 @@ impl Turn<'_, '_> {
             Destination::Target(_) | Destination::Forward(_) | Destination::Question { .. } => false,
         };
         let own = stream.tcp_ref().filter(|_| is_told).and_then(|tcp| tcp.local_addr().ok());
-        let limits = request_body_limits(&self.route.limits);
-        let body = BodyReader::new(self.plan.framing, Recode::Verbatim, limits);
-        let kept = {
-            let inbound = self.inbound.borrow();
-            let name = Request { bytes: inbound.all(), head: self.head }.method_name();
-            self.plan.kept_of_body(&self.snapshot.config, planned, name)
-        };
-        let state = ExchangeState::new();
         let affinity = match planned.destination {
             Destination::Upstream(upstream) => {
                 let rule = &self.snapshot.config.upstream(upstream).balancing.rule;
@@ -368,7 +451,7 @@ impl Turn<'_, '_> {
                 stream,
                 self.inbound,
                 self.head.len,
-                (body, kept.map(Replay::of)),
+                body,
                 &state,
                 self.plan.fin_is_abort,
             ),
@@ -383,16 +466,22 @@ impl Turn<'_, '_> {
             queued: Duration::ZERO,
             response: None,
         };
-        let exchanged = pin!(exchange(&mut job, planned)).await;
+        let exchanged = pin!(exchange(&mut job, planned, rested)).await;
         Ended::Answered(match exchanged {
+            Exchanged::Rests(upstream, attempt) => {
+                // Without one it is as easily made anew.
+                let has_body = self.plan.framing != Framing::None;
+                let body = has_body.then(|| Box::new(job.client.into_body()));
+                return Ended::Rests(Box::new(Rests { upstream, attempt: *attempt, body, state }));
+            }
             Exchanged::Done(after) => self.settled(after),
             Exchanged::Tunnel(ends) => return Ended::Switched(ends),
             // Nobody has been asked for that.
-            Exchanged::Admitted(_) => self.respond(Answer::Fault(Error::Internal)).await,
+            Exchanged::Admitted(_) => self.respond(&Answer::Fault(Error::Internal)).await,
             // Why there is no response.
             Exchanged::Failed(error, body) => {
                 self.plan = self.plan.refused(error, body);
-                self.respond(Answer::Fault(error)).await
+                self.respond(&Answer::Fault(error)).await
             }
             Exchanged::Cut(error, after) => {
                 self.outcome.error = Some(error);
@@ -402,6 +491,15 @@ impl Turn<'_, '_> {
                 self.settled(after)
             }
         })
+    }
+
+    /// The body of the request, and what it is kept in.
+    fn body(&self, planned: &Exchange) -> RequestBody {
+        let limits = request_body_limits(&self.route.limits);
+        let inbound = self.inbound.borrow();
+        let name = Request { bytes: inbound.all(), head: self.head }.method_name();
+        let kept = self.plan.kept_of_body(&self.snapshot.config, planned, name);
+        (BodyReader::new(self.plan.framing, Recode::Verbatim, limits), kept.map(Replay::of))
     }
 
     /// Connects to where a CONNECT leads.
@@ -425,7 +523,7 @@ impl Turn<'_, '_> {
                 self.outcome.status = error.status();
                 Ended::Answered(After::Reset)
             }
-            Err(error) => Ended::Answered(self.respond(Answer::Fault(error)).await),
+            Err(error) => Ended::Answered(self.respond(&Answer::Fault(error)).await),
         }
     }
 
@@ -441,72 +539,9 @@ impl Turn<'_, '_> {
         let Self { connection, plan, outcome, begun, .. } = self;
         let inbound = self.inbound.borrow();
         let request = Request { bytes: inbound.all(), head: self.head };
-        let secrets = &snapshot.config.log.secrets;
         note_refusal(core, snapshot, &connection.client, plan, outcome, request);
-        let (client, naming) = (&connection.client, Naming::Snapshot(snapshot));
-        Finished { client, request, plan, outcome, naming, secrets, begun: *begun, head_took }
+        let client = &connection.client;
+        Finished { client, request, plan, outcome, snapshot, begun: *begun, head_took }
             .record(core, Cells::of(snapshot, plan.route));
-    }
-}
-
-/// A request that has switched to another protocol. It may last for days, and needs nothing of its configuration any
-/// more, nor the frame that it was served in.
-pub(crate) struct Tunnel {
-    ends: Box<TunnelEnds>,
-    limits: TunnelLimits,
-    /// Its places at limits.
-    _held: Held,
-    plan: Plan,
-    /// Its route may be gone when it ends.
-    kept: (KeptNames, KeptCells),
-    /// Its head, and the buffer that this is the start of.
-    came: (RequestHead, Buffer),
-    begun: Instant,
-    /// How long its head took, where it took more than one read.
-    head_took: Option<Duration>,
-    outcome: Outcome,
-}
-
-/// Those of [`Cells`].
-type KeptCells = (Arc<RouteCounters>, Arc<PolicyCounters>, Arc<UpstreamCounters>);
-
-/// What a tunnel needs of its configuration at its end.
-fn kept_for(snapshot: &Snapshot, client: &Client, plan: &Plan, outcome: &Outcome) -> (KeptNames, KeptCells) {
-    let Cells { route, policy, upstream } = Cells::of(snapshot, plan.route);
-    let cells = (Arc::clone(route), Arc::clone(policy), Arc::clone(upstream));
-    (KeptNames::of(snapshot, client, plan, outcome), cells)
-}
-
-impl Tunnel {
-    /// Relays until it ends, and writes that down.
-    pub(crate) async fn run(mut self: Box<Self>, connection: &mut Connection) {
-        let core = Rc::clone(&connection.core);
-        let early = (self.early(&core), self.ends.from_upstream.take());
-        let Connection { stream, timer, client, .. } = connection;
-        let upstream = &mut self.ends.lease.stream;
-        let means = (self.limits, &core.pipes, &core.buffers);
-        let (tunnelled, result) = tunnel(stream, upstream, early, timer, means).await;
-        self.outcome.body_in += tunnelled.to_upstream;
-        self.outcome.bytes_out += tunnelled.to_client;
-        self.outcome.error = result.err();
-        let Self { plan, kept: (names, cells), came: (head, inbound), begun, head_took, outcome, .. } = *self;
-        let request = Request { bytes: inbound.all(), head: &head };
-        let secrets = &core.snapshot().config.log.secrets;
-        let (plan, outcome, naming) = (&plan, &outcome, Naming::Kept(&names));
-        let (route, policy, upstream) = &cells;
-        Finished { client, request, plan, outcome, naming, secrets, begun, head_took }
-            .record(&core, Cells { route, policy, upstream });
-        core.put_fields(head.fields);
-    }
-
-    /// What the client sent behind its request is for the tunnel; the rest is kept in no more memory than it takes.
-    fn early(&mut self, core: &Core) -> Option<Buffer> {
-        let (head, inbound) = &mut self.came;
-        let mut early = core.buffers.take();
-        let size = early.push(inbound.unread());
-        inbound.consume(size);
-        inbound.reclaim(head.len);
-        inbound.shrink(0);
-        Some(early).filter(|early| !early.is_empty())
     }
 }

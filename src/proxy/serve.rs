@@ -8,8 +8,10 @@ use super::{
     connection::{After, Connection},
     core::Core,
     frame::FramePool,
+    idle::SHORT_WAIT,
     receive::{HeadProgress, Received, Receiver},
-    request::{Asked, Next, Served, serve_requests},
+    request::{Asked, NewRequest, Next, Requested, Served, serve_requests},
+    resting::{Kept, KeptStream, RestingStream},
 };
 use crate::{
     error::Error,
@@ -24,6 +26,48 @@ pub struct IdleConnection {
     pub tcp: TcpStream,
     /// By when the first byte of a request must have come; if none has, it is to be closed without a word.
     pub deadline: Instant,
+}
+
+/// What leaves the runtime until its peer, or one of both, has something to say.
+pub enum AtRest {
+    /// A connection that waits for a request.
+    Idle(IdleConnection),
+    /// A request in which nothing moves, with its connections.
+    Stream(RestingStream),
+}
+
+/// What begins or goes on.
+pub enum Beginning {
+    /// A connection, which may take so long for its first byte.
+    Connection(Stream, Duration),
+    /// A stream that has been at rest.
+    Rested([TcpStream; 2], KeptStream),
+}
+
+impl Beginning {
+    /// The connection of the client, how long its first byte may take, and what comes next.
+    fn begin(self) -> (Stream, Duration, Next) {
+        match self {
+            Self::Connection(stream, patience) => (stream, patience, Next::Answered(After::KeepAlive, None)),
+            Self::Rested([client, upstream], KeptStream(kept)) => {
+                let upstream = Stream::Tcp(upstream);
+                let next = match kept {
+                    Kept::Request(request) => Next::Rests(request, upstream),
+                    Kept::Tunnel(tunnel) => Next::Switched(tunnel, upstream),
+                };
+                (Stream::Tcp(client), Duration::ZERO, next)
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// What leaves the runtime of a connection whose request rests; nothing where one of both is not plain.
+    fn at_rest(self, upstream: Stream, kept: Kept) -> Option<AtRest> {
+        let deadline = kept.deadline();
+        let sockets = [self.stream.into_tcp()?, upstream.into_tcp()?];
+        Some(AtRest::Stream(RestingStream { sockets, deadline, kept: KeptStream(kept) }))
+    }
 }
 
 /// How long the place of somebody is kept from others who was told before it asked that there is no memory.
@@ -44,74 +88,87 @@ impl Connections {
     }
 
     /// Serves one connection until it ends, or until it has been idle for so long that it should leave the
-    /// runtime, which [`Core::idle`] tells a plain TCP connection to. The first byte may take `patience`.
-    pub async fn serve(
-        &self,
-        stream: Stream,
-        client: Client,
-        mut patience: Duration,
-    ) -> Option<IdleConnection> {
+    /// runtime, which [`Core::idle`] tells a plain TCP connection to, or nothing moves in its request.
+    pub async fn serve(&self, beginning: Beginning, client: Client) -> Option<AtRest> {
         let core = &*self.core;
+        let mut is_new = matches!(beginning, Beginning::Connection(..));
+        let (stream, mut patience, mut next) = beginning.begin();
         let can_leave = parked::AVAILABLE && matches!(stream, Stream::Tcp(_));
         // Boxed, for it moves: it goes into a frame and comes back with each request.
         let mut connection = Box::new(Connection::new(Rc::clone(&self.core), stream, client));
         let mut linger = if connection.client.refusal.is_some() { patience } else { Duration::MAX };
-        let mut is_new = true;
         let mut idle = core.idle.slot();
-        let mut early = None;
         let after = loop {
-            let Connection { stream, timer, bound, client, .. } = &mut *connection;
-            let refusal = client.refusal;
             // What belongs to it could not be kept outside of the runtime.
-            let may_leave = can_leave && bound.is_empty() && refusal.is_none();
-            let (buffer, progress) = (early.take(), HeadProgress::default());
-            let idle = &mut idle;
-            let snapshot = None;
-            let mut receiver = Receiver {
-                core,
-                may_leave,
-                refusal,
-                is_new,
-                stream,
-                timer,
-                idle,
-                patience,
-                buffer,
-                progress,
-                snapshot,
-            };
-            let received = receiver.receive().await;
-            let snapshot = receiver.snapshot.take();
-            match received {
-                Received::Closed => break After::Close,
-                Received::Idle(deadline) => {
-                    return connection.stream.into_tcp().map(|tcp| IdleConnection { tcp, deadline });
-                }
-                // Boxed as what is rare.
-                Received::Fault(error, origin) => {
-                    if error == Error::MemoryLimit {
-                        linger = linger.min(SHORT_LINGER);
-                    }
-                    let snapshot = snapshot.unwrap_or_else(|| core.snapshot());
-                    break Box::pin(connection.refuse(&snapshot, error, origin)).await;
-                }
-                Received::Head(buffer, head, head_took) => {
-                    let snapshot = snapshot.unwrap_or_else(|| core.snapshot());
-                    patience = snapshot.config.timeouts.keep_alive;
-                    is_new = false;
-                    let asked = Asked { connection, snapshot, buffer, head, head_took };
-                    let served = self.frames.call(serve_requests, asked).await;
-                    connection = served.connection;
-                    match served.next {
-                        Next::Answered(After::KeepAlive, rest) => early = rest,
-                        Next::Answered(after, _) => break after,
-                        // Boxed, for few connections become one.
-                        Next::Switched(tunnel) => {
-                            Box::pin(tunnel.run(&mut connection)).await;
-                            break After::Close;
+            let may_leave = can_leave && connection.bound.is_empty() && connection.client.refusal.is_none();
+            let request = match next {
+                Next::Answered(After::KeepAlive, early) => {
+                    let Connection { stream, timer, client, .. } = &mut *connection;
+                    let (refusal, progress, snapshot) = (client.refusal, HeadProgress::default(), None);
+                    let mut receiver = Receiver {
+                        core,
+                        may_leave,
+                        refusal,
+                        is_new,
+                        stream,
+                        timer,
+                        idle: &mut idle,
+                        patience,
+                        buffer: early,
+                        progress,
+                        snapshot,
+                    };
+                    let received = receiver.receive().await;
+                    let snapshot = receiver.snapshot.take();
+                    match received {
+                        Received::Closed => break After::Close,
+                        Received::Idle(deadline) => {
+                            let tcp = connection.stream.into_tcp();
+                            return tcp.map(|tcp| AtRest::Idle(IdleConnection { tcp, deadline }));
+                        }
+                        // Boxed as what is rare.
+                        Received::Fault(error, origin) => {
+                            if error == Error::MemoryLimit {
+                                linger = linger.min(SHORT_LINGER);
+                            }
+                            let snapshot = snapshot.unwrap_or_else(|| core.snapshot());
+                            break Box::pin(connection.refuse(&snapshot, error, origin)).await;
+                        }
+                        Received::Head(buffer, head, head_took) => {
+                            let snapshot = snapshot.unwrap_or_else(|| core.snapshot());
+                            patience = snapshot.config.timeouts.keep_alive;
+                            is_new = false;
+                            Requested::New(NewRequest { snapshot, buffer, head, head_took })
                         }
                     }
                 }
+                Next::Answered(after, _) => break after,
+                Next::Rests(request, upstream) => {
+                    patience = request.kept.snapshot.config.timeouts.keep_alive;
+                    Requested::Rested(request, upstream)
+                }
+                // Boxed, for few connections become one.
+                Next::Switched(tunnel, upstream) => {
+                    match Box::pin(tunnel.run(&mut connection, upstream, may_leave)).await {
+                        None => break After::Close,
+                        Some((tunnel, upstream)) => {
+                            return connection.at_rest(upstream, Kept::Tunnel(tunnel));
+                        }
+                    }
+                }
+            };
+            let served = self.frames.call(serve_requests, Asked { connection, request }).await;
+            connection = served.connection;
+            next = served.next;
+            if let Next::Rests(request, upstream) = next {
+                let deadline = request.deadline();
+                let is_long = deadline >= Instant::now() + SHORT_WAIT;
+                if may_leave && is_long && upstream.plain_tcp().is_some() {
+                    return connection.at_rest(upstream, Kept::Request(request));
+                }
+                // Boxed: it is out of its frame, and not in this one.
+                Box::pin(connection.wait_for_either(&upstream, deadline)).await;
+                next = Next::Rests(request, upstream);
             }
         };
         connection.close(after, linger).await;
@@ -159,7 +216,10 @@ mod tests {
             let connections = Connections::new(Rc::clone(&core));
             let patience = Duration::from_secs(10);
             let served = spawn_local(async move {
-                connections.serve(Stream::Tcp(socket), client(), patience).await.is_some()
+                connections
+                    .serve(Beginning::Connection(Stream::Tcp(socket), patience), client())
+                    .await
+                    .is_some()
             });
             peer.write_all(asked).await.unwrap();
             let (mut heard, mut room) = (Vec::new(), [0; 4096]);

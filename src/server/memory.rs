@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What a connection and its exchange take beside buffers, in bytes: the task, the frame that its request runs in,
-/// and the runtime's records of both sockets.
+/// and the runtime's records of both sockets. What is kept of one in which nothing moves takes less.
 const EXCHANGE_MEMORY: usize = 8 << 10;
 
 /// What a connection to an upstream takes while no exchange has it, in bytes: the socket, its place in the pool or at
@@ -254,7 +254,7 @@ fn product(count: usize, size: usize) -> u64 {
 }
 
 /// What one client connection takes: the exchange and its buffers, those of a stream while a head is gathered on each
-/// side, TLS on the sides that may speak it, and its row among the parked ones. Trailers come when two of the heads
+/// side, TLS on the sides that may speak it, and its rows among what waits outside of the runtime. Trailers come when two of the heads
 /// have left: of each direction they are held as they came and as they go.
 fn per_connection(config: &Config, client_chains: bool, upstream_tls: bool) -> usize {
     let with_upstream = if upstream_tls { TLS_MEMORY + tls::CHAIN_MEMORY } else { 0 };
@@ -262,7 +262,7 @@ fn per_connection(config: &Config, client_chains: bool, upstream_tls: bool) -> u
     let heads_or_trailers = (2 * head).max(4 * (config.limits.trailers + config.limits.fields));
     let buffers = head + heads_or_trailers + 2 * config.limits.buffer;
     // A table keeps its size while anybody is parked, and which worker's a connection will be in nobody knows.
-    let parked = config.process.workers.get() * parked::ROW_MEMORY;
+    let parked = config.process.workers.get() * (parked::ROW_MEMORY + parked::ROW_OF_TWO_MEMORY);
     exchange(config)
         + 2 * fields(config)
         + buffers

@@ -23,6 +23,32 @@ pub struct Lease {
     pub open: OpenConnection,
 }
 
+/// What is known of a connection to an upstream whose stream is elsewhere. Dropping it counts the connection as closed.
+#[derive(Debug)]
+pub struct DetachedLease {
+    peer: Peer,
+    reused: bool,
+    open: OpenConnection,
+}
+
+impl Lease {
+    /// The stream by itself, and all else.
+    #[must_use]
+    pub fn detach(self) -> (Stream, DetachedLease) {
+        let Self { stream, peer, reused, open } = self;
+        (stream, DetachedLease { peer, reused, open })
+    }
+}
+
+impl DetachedLease {
+    /// The lease that it was detached from, on its stream again.
+    #[must_use]
+    pub fn attach(self, stream: Stream) -> Lease {
+        let Self { peer, reused, open } = self;
+        Lease { stream, peer, reused, open }
+    }
+}
+
 /// An open upstream connection, as the gauge of connections and the budget of descriptors see it.
 #[derive(Debug)]
 pub struct OpenConnection {

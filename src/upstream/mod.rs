@@ -97,10 +97,10 @@ pub use self::{
     budget::RetryBudget,
     discovery::Discovery,
     document::{Document, Fetcher, MAX_DOCUMENT},
-    lease::{Lease, OpenConnection},
+    lease::{DetachedLease, Lease, OpenConnection},
     parent::Through,
     probe::Prober,
     queue::{Queue, Ticket},
     room::{Place, Waiting},
-    servers::{ServerState, Servers, Turn, UnderWay},
+    servers::{KeptTurn, ServerState, Servers, Turn, UnderWay},
 };

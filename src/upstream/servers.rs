@@ -400,7 +400,32 @@ pub struct Turn<'a> {
     is_told: Cell<bool>,
 }
 
+/// A [`Turn`] of which its servers are told later.
+#[derive(Debug)]
+pub struct KeptTurn {
+    index: usize,
+    begun: Instant,
+    answered_before: u64,
+    is_told: bool,
+}
+
+impl KeptTurn {
+    /// The turn at its `servers`.
+    #[must_use]
+    pub fn at(self, servers: &Servers) -> Turn<'_> {
+        let Self { index, begun, answered_before, is_told } = self;
+        Turn { servers, index, begun, answered_before, is_told: Cell::new(is_told) }
+    }
+}
+
 impl Turn<'_> {
+    /// What is known of it, without its servers.
+    #[must_use]
+    pub fn keep(self) -> KeptTurn {
+        let Self { index, begun, answered_before, is_told, .. } = self;
+        KeptTurn { index, begun, answered_before, is_told: is_told.into_inner() }
+    }
+
     /// Which server it is.
     #[must_use]
     pub const fn index(&self) -> usize {

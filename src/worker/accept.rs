@@ -16,7 +16,7 @@ use super::{
     handover::{Handover, Mailbox, Terms},
     orders::Stop,
     serve::serve_arrival,
-    ticket::{Arrival, Ticket, Worker},
+    ticket::{Arrival, Arriving, NewConnection, Ticket, Worker},
 };
 use crate::{
     net::listen::{Accepted, Acceptor},
@@ -198,5 +198,6 @@ fn admit(
     let snapshot = worker.core.snapshot();
     socket.bound_unix_buffer(snapshot.config.limits.socket_buffer);
     let patience = ticket.patience(&snapshot.config);
-    serve_arrival(worker, Arrival { socket, proxy_protocol, tls, ticket, patience });
+    let what = Arriving::New(NewConnection { socket, proxy_protocol, tls, patience });
+    serve_arrival(worker, Arrival { ticket, what });
 }

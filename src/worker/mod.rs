@@ -6,6 +6,7 @@
 //! - `newcomers`: clients that find no place
 //! - `handover`: which worker serves a connection, and how it gets there
 //! - `tasks`: tasks that have served a connection and wait for the next one
+//! - `resting`: streams in which nothing moves: how they leave the runtime, and when they go on
 //! - `ticket`: what the tasks of a worker share, and how each connection counts among them
 //! - `serve`: a connection until it ends or is parked
 //! - `parking`: when a connection leaves the runtime, comes back, or is closed
@@ -30,6 +31,7 @@
 //! | 10 | Pipes that long bodies have left behind are closed when nobody needs them, and the memory of exchanges goes back, whatever became of their connections | experience | `splice::pipes_that_nobody_needs_any_more_are_closed`, `process::memory_of_exchanges_goes_back_although_their_clients_are_gone`, `net::pipe::linux::tests::a_sweep_closes_the_pipes_that_nobody_has_needed` |
 //! | 11 | When no place is left, the connection that has been idle longest is closed for the newcomer, parked ones first and those of other workers if there are none here: only running requests and tunnels keep anybody out | experience | `idle::a_newcomer_takes_the_place_of_the_connection_that_is_idle_longest`, `idle::a_newcomer_is_served_whoever_has_the_idle_connections`, `idle::running_requests_and_tunnels_keep_their_places`, `worker::newcomers::tests::no_more_places_are_made_than_newcomers_wait` |
 //! | 12 | Where a listener asks for the PROXY header, a trusted proxy begins with one within the time of a head, which covers the handshake behind it, or is closed; what it says of the client holds for the connection. Anybody else's header is no request, and who sends none is served as always | PROXY protocol §2, §4 | `load_balancer::proxy_header::a_trusted_proxy_says_for_whom_a_connection_is`, `load_balancer::proxy_header::a_trusted_proxy_that_begins_otherwise_is_closed_at_once`, `load_balancer::proxy_header::half_a_header_is_closed_at_the_deadline_of_a_head_and_gives_its_place_back`, `load_balancer::proxy_header::tls_begins_behind_the_header`, `load_balancer::proxy_header::a_header_of_a_stranger_is_no_request`, `load_balancer::proxy_header::where_tls_is_spoken_a_header_of_a_stranger_gets_no_answer`, `load_balancer::proxy_header::a_stranger_without_a_header_is_served_as_always` |
+//! | 13 | A stream that is at rest wakes when either of its ends has something to say, or when its time is over, whatever else rests | experience | `worker::resting::tests::either_end_wakes_a_stream_and_its_deadline_does_in_their_order` |
 
 mod newcomers;
 
@@ -38,6 +40,8 @@ mod capacity;
 mod handover;
 
 mod tasks;
+
+mod resting;
 
 mod ticket;
 
@@ -65,7 +69,7 @@ use tokio::{
 use self::{
     accept::take_over,
     listening::{Listening, vital},
-    parking::{close_parked, make_room, park_idle, wake_parked},
+    parking::{close_parked, make_room, park_idle, wake_parked, wake_resting},
     ticket::Worker,
     upkeep::{give_back, give_up, sweep},
 };
@@ -189,6 +193,7 @@ fn start_tasks(
     spawn_local(vital(worker, give_back(Rc::clone(worker))));
     spawn_local(vital(worker, park_idle(Rc::clone(worker))));
     spawn_local(vital(worker, wake_parked(Rc::clone(worker))));
+    spawn_local(vital(worker, wake_resting(Rc::clone(worker))));
     spawn_local(vital(worker, make_room(Rc::clone(worker))));
     spawn_local(vital(worker, give_up(Rc::clone(worker))));
     spawn_local(vital(worker, take_over(Rc::clone(worker), mailbox, stop.clone())))

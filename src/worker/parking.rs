@@ -9,9 +9,12 @@ use tokio::{
 
 use super::{
     serve::serve_arrival,
-    ticket::{Arrival, Worker},
+    ticket::{Arrival, Arriving, NewConnection, Worker},
 };
-use crate::proxy::idle::{LAST_CHANCE, Pass};
+use crate::{
+    net::parked::Woken,
+    proxy::idle::{LAST_CHANCE, Pass},
+};
 
 /// Tells connections that have been idle for long to leave the runtime, and closes parked ones whose time is
 /// over; memory follows the load down. Sleeps for good while there are neither.
@@ -61,16 +64,23 @@ pub(super) async fn wake_parked(worker: Rc<Worker>) {
     loop {
         worker.parked.wake(&mut woken).await;
         worker.publish();
-        for connection in woken.drain(..) {
-            let patience = connection.deadline.saturating_duration_since(Instant::now());
-            let arrival = Arrival {
-                socket: connection.tcp.into(),
-                proxy_protocol: false,
-                tls: None,
-                ticket: connection.ticket,
-                patience,
-            };
-            serve_arrival(&worker, arrival);
+        for Woken { sockets: [tcp], ticket, deadline } in woken.drain(..) {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let new = NewConnection { socket: tcp.into(), proxy_protocol: false, tls: None, patience };
+            serve_arrival(&worker, Arrival { ticket, what: Arriving::New(new) });
+        }
+        yield_now().await;
+    }
+}
+
+/// Goes on with streams in which something moves again, or whose time is over.
+pub(super) async fn wake_resting(worker: Rc<Worker>) {
+    let mut woken = Vec::new();
+    loop {
+        worker.resting.wake(&mut woken).await;
+        worker.publish();
+        for Woken { sockets, ticket: (ticket, kept), .. } in woken.drain(..) {
+            serve_arrival(&worker, Arrival { ticket, what: Arriving::Rested(sockets, kept) });
         }
         yield_now().await;
     }

@@ -7,10 +7,14 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::ticket::{Arrival, Ticket, Worker};
+use super::ticket::{Arrival, Arriving, NewConnection, Ticket, Worker};
 use crate::{
     error::Error,
-    net::{handshake, proxy_header, socket::Socket, stream::Stream},
+    net::{handshake, parked::Unparked, proxy_header, socket::Socket, stream::Stream},
+    proxy::{
+        RestingStream,
+        serve::{AtRest, Beginning},
+    },
     tls::{ServerHandshake, ServerTls},
 };
 
@@ -27,40 +31,49 @@ pub(super) fn serve_arrival(worker: &Rc<Worker>, arrival: Arrival) {
 /// Serves one connection after the other.
 async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
     let mut next = Some(first);
-    while let Some(Arrival { socket, proxy_protocol, tls, mut ticket, patience }) = next.take() {
-        let opened = if tls.is_none() && !proxy_protocol {
-            Some((socket.into(), None))
-        } else {
-            // Boxed: its room is not the connection's.
-            Box::pin(open(&worker, (proxy_protocol, tls), socket, &mut ticket)).await
-        };
-        let idle = match opened {
-            Some((stream, handshake)) => {
-                worker.serving.serve(stream, ticket.client(handshake), patience).await
+    while let Some(Arrival { mut ticket, what }) = next.take() {
+        let beginning = match what {
+            Arriving::New(new) if new.is_plain() => {
+                Some((Beginning::Connection(new.socket.into(), new.patience), None))
             }
+            Arriving::Rested(sockets, kept) => Some((Beginning::Rested(sockets, kept), None)),
+            // Boxed: its room is not the connection's.
+            Arriving::New(new) => Box::pin(open(&worker, new, &mut ticket)).await,
+        };
+        let at_rest = match beginning {
+            Some((beginning, handshake)) => worker.serving.serve(beginning, ticket.client(handshake)).await,
             None => None,
         };
-        match idle {
-            Some(idle) => {
+        match at_rest {
+            Some(AtRest::Idle(idle)) => {
                 // Where the kernel has no memory left to watch an idle connection, that one is closed.
-                let _ = worker.parked.park(idle.tcp, idle.deadline, ticket);
+                let _ = worker.parked.park([idle.tcp], idle.deadline, ticket);
+                worker.publish();
+            }
+            Some(AtRest::Stream(stream)) => {
+                let RestingStream { sockets, deadline, kept } = stream;
+                let parked = worker.resting.park(sockets, deadline, (ticket, kept));
+                next = parked.err().and_then(|Unparked { sockets, ticket: (ticket, kept) }| {
+                    Some(Arrival { ticket, what: Arriving::Rested(sockets?, kept) })
+                });
                 worker.publish();
             }
             None => drop(ticket),
         }
-        next = worker.tasks.next().await;
+        if next.is_none() {
+            next = worker.tasks.next().await;
+        }
     }
 }
 
 /// A connection after what comes before its first request, for all of which there is as much time as for a head.
-type Opened = Option<(Stream, Option<ServerHandshake>)>;
+type Opened = Option<(Beginning, Option<ServerHandshake>)>;
 
 /// Receives the PROXY header where the peer is trusted and has to begin with it, and performs the handshake where TLS is
 /// spoken (rule 12 of [`worker`](super)).
 async fn open(
     worker: &Worker,
-    (proxy_protocol, tls): (bool, Option<ServerTls>),
-    mut socket: Socket,
+    NewConnection { proxy_protocol, tls, mut socket, patience }: NewConnection,
     ticket: &mut Ticket,
 ) -> Opened {
     let (deadline, is_trusted) = {
@@ -72,8 +85,11 @@ async fn open(
         ticket.is_for(received.await.ok()??);
     }
     match tls {
-        None => Some((socket.into(), None)),
-        Some(tls) => secure(worker, tls, socket, ticket, deadline).await,
+        None => Some((Beginning::Connection(socket.into(), patience), None)),
+        Some(tls) => {
+            let secured = secure(worker, tls, socket, ticket, deadline).await;
+            secured.map(|(stream, told)| (Beginning::Connection(stream, patience), Some(told)))
+        }
     }
 }
 
@@ -84,7 +100,7 @@ async fn secure(
     socket: Socket,
     ticket: &Ticket,
     deadline: Instant,
-) -> Opened {
+) -> Option<(Stream, ServerHandshake)> {
     let shaken = timeout_at(deadline, async {
         if handshake::speaks_plain_text(&socket).await {
             return Err(socket);
@@ -92,7 +108,7 @@ async fn secure(
         Ok(handshake::accept(&tls, socket).await.ok())
     });
     match shaken.await {
-        Ok(Ok(accepted)) => accepted.map(|(stream, told)| (stream, Some(told))),
+        Ok(Ok(accepted)) => accepted,
         // A proxy that is not trusted would pass the answer on to its client.
         Ok(Err(plain)) if proxy_header::comes_first(&plain).await => None,
         Ok(Err(plain)) => {

@@ -3,6 +3,7 @@
 use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
+    net::TcpStream,
     sync::{Notify, OwnedSemaphorePermit},
     time::Instant,
 };
@@ -11,6 +12,7 @@ use super::{
     capacity::Capacity,
     handover::{Handover, Seat},
     newcomers::Newcomers,
+    resting::RestingStreams,
     tasks::WaitingTasks,
 };
 use crate::{
@@ -18,7 +20,7 @@ use crate::{
     net::{parked::ParkedSet, socket::Socket},
     observe::metrics::Leg,
     plan::{Client, Refusal},
-    proxy::{core::Core, serve::Connections},
+    proxy::{KeptStream, core::Core, serve::Connections},
     tls::{ServerHandshake, ServerTls},
     trust::{ClientNetwork, Source},
 };
@@ -34,6 +36,8 @@ pub(super) struct Worker {
     pub(super) connections: Cell<usize>,
     /// Those of them that wait outside of the runtime.
     pub(super) parked: ParkedSet<Ticket>,
+    /// Those whose requests wait there for something to move.
+    pub(super) resting: RestingStreams<(Ticket, KeptStream)>,
     /// Tasks whose connections have ended.
     pub(super) tasks: WaitingTasks<Arrival>,
     /// How many client connections there may be.
@@ -65,6 +69,7 @@ impl Worker {
             seat,
             connections: Cell::new(0),
             parked: ParkedSet::new()?,
+            resting: RestingStreams::new()?,
             tasks: WaitingTasks::default(),
             capacity,
             newcomers,
@@ -96,12 +101,14 @@ impl Worker {
     /// Drops every connection that no task serves.
     pub(super) fn let_go(&self) {
         while self.parked.close_some() {}
+        while self.resting.close_some() {}
         self.tasks.clear();
     }
 
-    /// Lets the other workers know how much there is to do here: a parked connection is no work.
+    /// Lets the other workers know how much there is to do here: what rests is no work.
     pub(super) fn publish(&self) {
-        self.seat.publish(self.connections.get().saturating_sub(self.parked.len()));
+        let at_rest = self.parked.len() + self.resting.len();
+        self.seat.publish(self.connections.get().saturating_sub(at_rest));
     }
 }
 
@@ -197,15 +204,35 @@ impl Drop for Ticket {
     }
 }
 
-/// A connection to be served.
+/// A connection to be served, or to be served again.
 pub(super) struct Arrival {
+    pub(super) ticket: Ticket,
+    pub(super) what: Arriving,
+}
+
+/// What a connection comes with.
+pub(super) enum Arriving {
+    /// A request may come.
+    New(NewConnection),
+    /// A request of it has been at rest.
+    Rested([TcpStream; 2], KeptStream),
+}
+
+/// A connection on which a request may come.
+pub(super) struct NewConnection {
     pub(super) socket: Socket,
     /// A trusted peer begins with a PROXY header.
     pub(super) proxy_protocol: bool,
     pub(super) tls: Option<ServerTls>,
-    pub(super) ticket: Ticket,
     /// How long its first byte may take.
     pub(super) patience: Duration,
+}
+
+impl NewConnection {
+    /// Whether nothing comes before the request.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.tls.is_none() && !self.proxy_protocol
+    }
 }
 
 /// Counts a connection for as long as it lives; frees its slot even if its task panics.
@@ -243,7 +270,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        net::{parked::ROW_MEMORY, testing::in_worker},
+        net::{
+            parked::{ROW_MEMORY, ROW_OF_TWO_MEMORY},
+            testing::in_worker,
+        },
         observe::metrics::Metrics,
         plan::sample::{REVERSE, client, config, identity},
     };
@@ -251,6 +281,8 @@ mod tests {
     #[test]
     fn what_is_kept_of_a_parked_connection_fits_its_row() {
         assert!(size_of::<Ticket>() <= ROW_MEMORY / 3 - 24, "{} bytes", size_of::<Ticket>());
+        let kept = size_of::<(Ticket, KeptStream)>();
+        assert!(kept <= ROW_OF_TWO_MEMORY / 3 - 28, "{kept} bytes");
     }
 
     #[test]

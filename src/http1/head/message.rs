@@ -104,6 +104,13 @@ impl Fields {
         Self { list, present }
     }
 
+    /// Moves them to storage that they fill; the one that they had, empty.
+    #[must_use]
+    pub fn shrink(&mut self) -> Self {
+        let small = Self { list: self.list.as_slice().into(), present: self.present };
+        std::mem::replace(self, small).recycled()
+    }
+
     /// All fields in the order they came in.
     pub fn iter(&self) -> impl Iterator<Item = &Field> + '_ {
         self.list.iter()

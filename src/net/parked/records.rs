@@ -1,4 +1,4 @@
-//! What is kept of a parked socket, found by its key and by its deadline: plain data.
+//! What is kept of parked sockets, found by their key and by their deadline: plain data.
 //!
 //! Deadlines lie on a wheel of 1,024 slots of 100 ms, each the head of a list through the records; a record is
 //! added and removed in constant time. What is due later than the wheel reaches shares a slot with what is due
@@ -18,10 +18,10 @@ const KEPT_ROWS: usize = 64;
 /// No record.
 const NONE: u32 = u32::MAX;
 
-/// A parked socket.
+/// Sockets that are parked together.
 #[derive(Debug)]
-pub(super) struct Record<T> {
-    pub(super) tcp: TcpStream,
+pub(super) struct Record<T, const N: usize> {
+    pub(super) sockets: [TcpStream; N],
     pub(super) ticket: T,
     /// The first tick at which its time is over.
     due: u32,
@@ -35,16 +35,16 @@ pub(super) struct Record<T> {
 
 /// A row of the table: a record, or room for one.
 #[derive(Debug)]
-enum Row<T> {
-    Taken(Record<T>),
+enum Row<T, const N: usize> {
+    Taken(Record<T, N>),
     /// The next free row.
     Free(u32),
 }
 
 /// All records.
 #[derive(Debug)]
-pub(super) struct Records<T> {
-    rows: Vec<Row<T>>,
+pub(super) struct Records<T, const N: usize> {
+    rows: Vec<Row<T, N>>,
     free: u32,
     len: usize,
     /// Who has been parked longest, and who last.
@@ -57,7 +57,7 @@ pub(super) struct Records<T> {
     swept: u32,
 }
 
-impl<T> Records<T> {
+impl<T, const N: usize> Records<T, N> {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             rows: Vec::new(),
@@ -80,7 +80,7 @@ impl<T> Records<T> {
         if self.free == NONE { u32::try_from(self.rows.len()).unwrap_or(NONE) } else { self.free }
     }
 
-    pub(super) fn insert(&mut self, tcp: TcpStream, deadline: Instant, ticket: T) {
+    pub(super) fn insert(&mut self, sockets: [TcpStream; N], deadline: Instant, ticket: T) {
         let key = self.next_key();
         let elapsed = deadline.saturating_duration_since(self.epoch);
         let due = u32::try_from(elapsed.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(NONE);
@@ -95,7 +95,7 @@ impl<T> Records<T> {
             Some(Row::Taken(older)) => older.newer = key,
             Some(Row::Free(_)) | None => self.oldest = key,
         }
-        let record = Row::Taken(Record { tcp, ticket, due, before: NONE, behind, older, newer: NONE });
+        let record = Row::Taken(Record { sockets, ticket, due, before: NONE, behind, older, newer: NONE });
         match self.row(key) {
             Some(row) => {
                 if let Row::Free(next) = std::mem::replace(row, record) {
@@ -108,7 +108,7 @@ impl<T> Records<T> {
     }
 
     /// Takes out the record of this key.
-    pub(super) fn take(&mut self, key: u32) -> Option<Record<T>> {
+    pub(super) fn take(&mut self, key: u32) -> Option<Record<T, N>> {
         let free = self.free;
         let row = self.row(key).filter(|row| matches!(row, Row::Taken(_)))?;
         let Row::Taken(record) = std::mem::replace(row, Row::Free(free)) else { return None };
@@ -142,12 +142,12 @@ impl<T> Records<T> {
     pub(super) fn take_oldest(
         &mut self,
         among: usize,
-        may: impl Fn(&TcpStream) -> bool,
-    ) -> Option<Record<T>> {
+        may: impl Fn(&[TcpStream; N]) -> bool,
+    ) -> Option<Record<T, N>> {
         let mut key = self.oldest;
         for _ in 0..among {
             let Some(Row::Taken(record)) = self.row(key) else { return None };
-            if may(&record.tcp) {
+            if may(&record.sockets) {
                 return self.take(key);
             }
             key = record.newer;
@@ -156,13 +156,13 @@ impl<T> Records<T> {
     }
 
     /// Takes out any record.
-    pub(super) fn take_any(&mut self) -> Option<Record<T>> {
+    pub(super) fn take_any(&mut self) -> Option<Record<T, N>> {
         let first = self.wheel.iter().copied().find(|first| *first != NONE)?;
         self.take(first)
     }
 
     /// Takes out a record whose time is over.
-    pub(super) fn take_expired(&mut self, now: Instant) -> Option<Record<T>> {
+    pub(super) fn take_expired(&mut self, now: Instant) -> Option<Record<T, N>> {
         let ticks = now.saturating_duration_since(self.epoch).as_millis() / TICK.as_millis();
         let now = u32::try_from(ticks).unwrap_or(NONE);
         // Once around is enough, however long the last sweep is ago.
@@ -188,11 +188,11 @@ impl<T> Records<T> {
     }
 
     /// The deadline of a record, to the tick.
-    pub(super) fn deadline(&self, record: &Record<T>) -> Instant {
+    pub(super) fn deadline(&self, record: &Record<T, N>) -> Instant {
         self.epoch + TICK * record.due
     }
 
-    fn row(&mut self, key: u32) -> Option<&mut Row<T>> {
+    fn row(&mut self, key: u32) -> Option<&mut Row<T, N>> {
         self.rows.get_mut(key as usize)
     }
 }

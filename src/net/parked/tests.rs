@@ -13,6 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
 /// A ticket that tells when it is dropped.
+#[derive(Debug)]
 struct Ticket(Rc<Cell<usize>>);
 
 impl Drop for Ticket {
@@ -22,7 +23,7 @@ impl Drop for Ticket {
 }
 
 /// The next sockets that wake.
-async fn next<T>(set: &ParkedSet<T>) -> Vec<Woken<T>> {
+async fn next<T, const N: usize>(set: &ParkedSet<T, N>) -> Vec<Woken<T, N>> {
     let mut woken = Vec::new();
     while woken.is_empty() {
         set.wake(&mut woken).await;
@@ -33,14 +34,14 @@ async fn next<T>(set: &ParkedSet<T>) -> Vec<Woken<T>> {
 /// Parks a socket that a test knows by its number; the far end of it.
 async fn park(set: &ParkedSet<u32>, number: u32, deadline: Instant) -> TcpStream {
     let (near, far) = tcp_pair().await;
-    set.park(near, deadline, number).unwrap();
+    set.park([near], deadline, number).unwrap();
     far
 }
 
 #[test]
 fn a_peer_that_speaks_wakes_its_socket_and_no_other() {
     in_worker(async {
-        let set = ParkedSet::new().unwrap();
+        let set = ParkedSet::<_>::new().unwrap();
         let deadline = Instant::now() + 60 * SECOND;
         let mut far = Vec::new();
         for number in 0..3 {
@@ -49,14 +50,14 @@ fn a_peer_that_speaks_wakes_its_socket_and_no_other() {
         far[1].write_all(b"hello").await.unwrap();
         let mut woken = next(&set).await;
         assert_eq!((woken.len(), set.len()), (1, 2));
-        let Woken { mut tcp, ticket, deadline: left } = woken.remove(0);
+        let Woken { sockets: [mut tcp], ticket, deadline: left } = woken.remove(0);
         assert_eq!(ticket, 1);
         assert!(left >= deadline && left <= deadline + TICK);
         let mut bytes = [0; 5];
         tcp.read_exact(&mut bytes).await.unwrap();
         assert_eq!(&bytes, b"hello");
         // It can be parked again, and nothing of its first stay is left.
-        set.park(tcp, deadline, 9).unwrap();
+        set.park([tcp], deadline, 9).unwrap();
         assert!(timeout(SECOND / 20, next(&set)).await.is_err());
         far[1].write_all(b"x").await.unwrap();
         assert_eq!(next(&set).await[0].ticket, 9);
@@ -66,11 +67,11 @@ fn a_peer_that_speaks_wakes_its_socket_and_no_other() {
 #[test]
 fn what_came_before_it_was_parked_wakes_it_as_well() {
     in_worker(async {
-        let set = ParkedSet::new().unwrap();
+        let set = ParkedSet::<_>::new().unwrap();
         let (near, mut far) = tcp_pair().await;
         far.write_all(b"early").await.unwrap();
         near.readable().await.unwrap();
-        set.park(near, Instant::now() + SECOND, 1).unwrap();
+        set.park([near], Instant::now() + SECOND, 1).unwrap();
         assert_eq!(next(&set).await[0].ticket, 1);
     });
 }
@@ -79,10 +80,10 @@ fn what_came_before_it_was_parked_wakes_it_as_well() {
 fn a_peer_that_leaves_without_a_word_has_its_socket_closed() {
     in_worker(async {
         for reset in [false, true] {
-            let set = ParkedSet::new().unwrap();
+            let set = ParkedSet::<_>::new().unwrap();
             let dropped = Rc::new(Cell::new(0));
             let (near, far) = tcp_pair().await;
-            set.park(near, Instant::now() + 60 * SECOND, Ticket(Rc::clone(&dropped))).unwrap();
+            set.park([near], Instant::now() + 60 * SECOND, Ticket(Rc::clone(&dropped))).unwrap();
             if reset {
                 far.set_zero_linger().unwrap();
             }
@@ -97,12 +98,12 @@ fn a_peer_that_leaves_without_a_word_has_its_socket_closed() {
 #[test]
 fn what_a_peer_said_before_it_left_is_not_lost() {
     in_worker(async {
-        let set = ParkedSet::new().unwrap();
+        let set = ParkedSet::<_>::new().unwrap();
         let mut far = park(&set, 1, Instant::now() + 60 * SECOND).await;
         far.write_all(b"last words").await.unwrap();
         far.shutdown().await.unwrap();
         let mut words = Vec::new();
-        next(&set).await[0].tcp.read_to_end(&mut words).await.unwrap();
+        next(&set).await[0].sockets[0].read_to_end(&mut words).await.unwrap();
         assert_eq!(words, b"last words");
     });
 }
@@ -110,7 +111,7 @@ fn what_a_peer_said_before_it_left_is_not_lost() {
 #[test]
 fn all_that_wake_at_once_are_served_each_once() {
     in_worker(async {
-        let set = ParkedSet::new().unwrap();
+        let set = ParkedSet::<_>::new().unwrap();
         let mut far = Vec::new();
         for number in 0..400 {
             far.push(park(&set, number, Instant::now() + 60 * SECOND).await);
@@ -133,7 +134,7 @@ fn all_that_wake_at_once_are_served_each_once() {
 #[test]
 fn each_expires_at_its_deadline_or_a_tick_later() {
     in_worker(async {
-        let set = ParkedSet::new().unwrap();
+        let set = ParkedSet::<_>::new().unwrap();
         let begun = Instant::now();
         // The wheel reaches 102.4 s; the same slot is used by what lies a whole turn apart.
         let deadlines = [0.0, 0.05, 1.0, 1.01, 75.0, 102.3, 102.4, 103.4, 204.8, 3600.0];
@@ -160,7 +161,7 @@ fn each_expires_at_its_deadline_or_a_tick_later() {
 #[test]
 fn a_long_sleep_between_two_looks_loses_no_deadline() {
     in_worker(async {
-        let set = ParkedSet::new().unwrap();
+        let set = ParkedSet::<_>::new().unwrap();
         let begun = Instant::now();
         assert!(!set.expire(begun + 10_000 * SECOND));
         let _late = park(&set, 1, begun + SECOND).await;
@@ -174,7 +175,7 @@ fn a_long_sleep_between_two_looks_loses_no_deadline() {
 #[test]
 fn closing_takes_all_in_batches() {
     in_worker(async {
-        let set = ParkedSet::new().unwrap();
+        let set = ParkedSet::<_>::new().unwrap();
         let mut far = Vec::new();
         for number in 0..300 {
             far.push(park(&set, number, Instant::now() + SECOND * number).await);
@@ -194,7 +195,7 @@ fn closing_takes_all_in_batches() {
 #[test]
 fn the_one_that_was_parked_first_is_closed_first_unless_it_is_about_to_wake() {
     in_worker(async {
-        let set = ParkedSet::new().unwrap();
+        let set = ParkedSet::<_>::new().unwrap();
         let now = Instant::now();
         let dropped = Rc::new(Cell::new(0));
         let (mut far, mut twins) = (Vec::new(), Vec::new());
@@ -202,7 +203,7 @@ fn the_one_that_was_parked_first_is_closed_first_unless_it_is_about_to_wake() {
         for seconds in [9, 3, 7, 5] {
             let (near, peer) = tcp_pair().await;
             twins.push(StdStream::from(near.as_fd().try_clone_to_owned().unwrap()));
-            set.park(near, now + seconds * SECOND, Ticket(Rc::clone(&dropped))).unwrap();
+            set.park([near], now + seconds * SECOND, Ticket(Rc::clone(&dropped))).unwrap();
             far.push(peer);
         }
         far[1].write_all(b"x").await.unwrap();
@@ -227,9 +228,9 @@ fn the_one_that_was_parked_first_is_closed_first_unless_it_is_about_to_wake() {
 
 /// Parks what has woken, once its byte is read.
 async fn park_again(set: &ParkedSet<Ticket>, mut woken: Vec<Woken<Ticket>>) {
-    let Woken { mut tcp, ticket, deadline } = woken.remove(0);
+    let Woken { sockets: [mut tcp], ticket, deadline } = woken.remove(0);
     tcp.read_exact(&mut [0]).await.unwrap();
-    set.park(tcp, deadline, ticket).unwrap();
+    set.park([tcp], deadline, ticket).unwrap();
 }
 
 #[test]
@@ -246,7 +247,7 @@ fn records_are_found_by_key_and_by_deadline_whatever_the_order() {
             0..5 => {
                 let deadline = now + Duration::from_millis(random.u64(0..250_000));
                 let key = records.next_key();
-                records.insert(socket.try_clone().unwrap(), begun + deadline, number);
+                records.insert([socket.try_clone().unwrap()], begun + deadline, number);
                 assert!(model.insert(key, (number, deadline)).is_none(), "a key that is taken");
             }
             5..8 => {

@@ -32,6 +32,7 @@
 //! # The files
 //! - `redact`: what of a request target may be shown
 //! - `record`: one finished request
+//! - `kept`: one that goes on for long when what it is told of by is gone
 //! - `second`: points in time
 //! - `escape`: how bytes of unknown origin are written
 //! - `value`: what each key shows
@@ -44,6 +45,8 @@
 mod redact;
 
 mod record;
+
+mod kept;
 
 mod second;
 
@@ -82,6 +85,7 @@ use std::{
 
 pub(super) use self::redact::redact;
 pub use self::{
+    kept::{Ended, KeptRecord},
     record::{LINE_MAX, Record, Server, Times},
     redact::redacted,
     render::Renderer,

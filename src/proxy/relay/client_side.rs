@@ -112,6 +112,17 @@ impl<'a> ClientSide<'a> {
         }
     }
 
+    /// Whether what is kept of the client can wait elsewhere until something comes: its whole request has left, and it can
+    /// be heard.
+    pub(crate) fn may_rest(&self) -> bool {
+        !(self.has_more() || self.is_deaf())
+    }
+
+    /// What is kept of the body of the request.
+    pub(crate) fn into_body(self) -> (BodyReader, Option<Box<Replay>>) {
+        (self.body, self.replay)
+    }
+
     /// Whether anything of the body is still to go upstream.
     pub(super) fn has_more(&self) -> bool {
         self.piped.is_some() || !(self.is_written() || self.state.upload.source() == SourceState::Cut)

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::copy_bidirectional_with_sizes;
+use tokio::{io::copy_bidirectional_with_sizes, time::Instant};
 
 use super::{
     client_side::ClientSide,
@@ -45,20 +45,35 @@ impl Drop for BulkPermit<'_> {
     }
 }
 
-/// Moves the bodies of an exchange until it is over.
+/// How a copy ended.
+#[derive(Debug)]
+pub(crate) enum Copied {
+    /// The exchange is over.
+    Over(Ended),
+    /// Nothing has moved for a while, and all that there is of it can be kept elsewhere until something does.
+    Quiet {
+        /// By when something must have moved.
+        deadline: Instant,
+        /// Goes on watching then.
+        watchdog: Box<Watchdog>,
+    },
+}
+
+/// Moves the bodies of an exchange until it is over or, where it `may_rest`, until nothing moves any more. One that has
+/// rested is watched by the same `watchdog` as before.
 ///
 /// # Errors
 /// What ended it early; whether the client can still be told is for the caller to see from the state.
 pub(crate) async fn copy(
     core: &Core,
     route: &Route,
-    client: &mut ClientSide<'_>,
-    upstream: &mut UpstreamSide<'_>,
+    (client, upstream): (&mut ClientSide<'_>, &mut UpstreamSide<'_>),
     state: &ExchangeState,
     timer: &mut Timer,
-) -> Result<Ended, Error> {
+    (may_rest, watchdog): (bool, Option<Box<Watchdog>>),
+) -> Result<Copied, Error> {
     client.hold_less();
-    let mut watchdog = Watchdog::new(&route.timeouts);
+    let mut watchdog = watchdog.map_or_else(|| Watchdog::new(&route.timeouts), |watchdog| *watchdog);
     let mut permit = None;
     let mut left = None;
     // Whether a pipe that was given back may be had again.
@@ -76,7 +91,7 @@ pub(crate) async fn copy(
             })
             .await?;
             if upstream.is_complete() && !upstream.has_ready() {
-                return Ok(Ended::Done);
+                return Ok(Copied::Over(Ended::Done));
             }
             returns = spliced.flow(state).lags();
             left = Some(spliced).filter(|_| !returns);
@@ -108,6 +123,10 @@ pub(crate) async fn copy(
             Some(Noticed::Quiet) => {
                 // Its buffers are gone, and are taken anew when there is something to go into them (rule 29 of `proxy`).
                 permit = None;
+                if may_rest && client.may_rest() && upstream.may_rest() {
+                    let deadline = watchdog.deadline(&route.timeouts, state);
+                    return Ok(Copied::Quiet { deadline, watchdog: Box::new(watchdog) });
+                }
                 wait_for_more(client, upstream, |cx| {
                     watchdog.poll_expired(cx, timer, &route.timeouts, state)
                 })
@@ -118,7 +137,7 @@ pub(crate) async fn copy(
         match state.course() {
             Course::Paused => state.resume(),
             Course::Over(Ended::Failed(error)) => return Err(error),
-            Course::Over(ended) => return Ok(ended),
+            Course::Over(ended) => return Ok(Copied::Over(ended)),
             Course::Running => return Err(Error::Internal),
         }
     }

@@ -34,11 +34,12 @@ mod sample;
 pub use self::copy::BULK_BUFFER;
 pub(crate) use self::{
     client_side::ClientSide,
-    copy::copy,
+    copy::{Copied, copy},
     flow::ExchangeState,
     replay::Replay,
     splice::is_worthwhile,
     state::Ended,
-    tunnel::{TunnelLimits, tunnel},
-    upstream_side::{Declining, HeadArrived, UpstreamSide},
+    tunnel::{TunnelEnd, TunnelLimits, tunnel},
+    upstream_side::{Declining, HeadArrived, RestingUpstream, UpstreamSide},
+    watchdog::Watchdog,
 };

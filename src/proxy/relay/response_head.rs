@@ -42,6 +42,11 @@ impl<'a> HeadReader<'a> {
         }
     }
 
+    /// Whether nothing has come of the next head.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.buffer.is_none() && self.end.is_new()
+    }
+
     /// The next head, which is the start of the buffer.
     pub(super) fn poll_head(
         &mut self,

@@ -59,47 +59,60 @@ pub(crate) struct Tunnelled {
     pub(crate) to_upstream: u64,
 }
 
-/// Relays until both directions have ended, one fails, or nothing moves any more. What was read before the
-/// tunnel began goes first.
+/// How a tunnel was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TunnelEnd {
+    /// It is over.
+    Over(Result<(), Error>),
+    /// Nothing is on its way in it, and nothing has moved since then: it can wait elsewhere until something does.
+    Quiet { since: Instant },
+}
+
+/// Relays until both directions have ended, one fails, or nothing moves any more: for as long as it may stand still or,
+/// where it `may_rest`, for a moment. What was read before the tunnel began goes first; one that has rested has been
+/// quiet `since` then.
 pub(crate) async fn tunnel(
     client: &mut Stream,
     upstream: &mut Stream,
     early: (Option<Buffer>, Option<Buffer>),
     timer: &mut Timer,
     (limits, pipes, buffers): (TunnelLimits, &Rc<PipePool>, &Rc<BufferPool>),
-) -> (Tunnelled, Result<(), Error>) {
+    (may_rest, since): (bool, Option<Instant>),
+) -> (Tunnelled, TunnelEnd) {
     let (from_client, from_upstream) = early;
     let mut early = Tunnelled::default();
     if let Some(buffer) = from_client {
         if let Err(error) = send(upstream, Leg::Upstream, buffer.unread(), timer, limits.send).await {
-            return (early, Err(error));
+            return (early, TunnelEnd::Over(Err(error)));
         }
         early.to_upstream = buffer.unread().len() as u64;
     }
     if let Some(buffer) = from_upstream {
         if let Err(error) = send(client, Leg::Client, buffer.unread(), timer, limits.send).await {
-            return (early, Err(error));
+            return (early, TunnelEnd::Over(Err(error)));
         }
         early.to_client = buffer.unread().len() as u64;
     }
     let mut up = Way::new(early.to_upstream, limits.buffer, pipes, buffers);
     let mut down = Way::new(early.to_client, limits.buffer, pipes, buffers);
-    let result = {
-        let mut idle = IdleClock::new(&limits, up.moved() + down.moved());
+    let end = {
+        let mut idle = IdleClock::new(&limits, up.moved() + down.moved(), since);
         poll_fn(|cx| {
             let upload =
                 up.poll(cx, client, upstream).map_err(|end| failed(end, Leg::Client, Leg::Upstream))?;
             let download =
                 down.poll(cx, upstream, client).map_err(|end| failed(end, Leg::Upstream, Leg::Client))?;
             if upload.is_ready() && download.is_ready() {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(TunnelEnd::Over(Ok(()))));
             }
             let has_ended = up.has_ended() || down.has_ended();
-            idle.poll_expired(cx, timer, (up.moved() + down.moved(), has_ended), &limits).map(Ok)
+            let may_rest = may_rest && up.may_rest() && down.may_rest();
+            idle.poll_end(cx, timer, (up.moved() + down.moved(), has_ended), &limits, may_rest).map(Ok)
         })
         .await
     };
-    (Tunnelled { to_client: down.sent(), to_upstream: up.sent() }, result)
+    let end = end.unwrap_or_else(|error| TunnelEnd::Over(Err(error)));
+    (Tunnelled { to_client: down.sent(), to_upstream: up.sent() }, end)
 }
 
 /// What it is called that this end of a direction fails.
@@ -120,20 +133,21 @@ struct IdleClock {
 }
 
 impl IdleClock {
-    fn new(limits: &TunnelLimits, moved: u64) -> Self {
+    fn new(limits: &TunnelLimits, moved: u64, since: Option<Instant>) -> Self {
         let shortest = limits.idle.min(limits.half_closed);
         let tick = (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1));
         let now = Instant::now();
-        Self { tick, next: now + tick, moved, since: now, ended: None }
+        Self { tick, next: now + tick, moved, since: since.unwrap_or(now), ended: None }
     }
 
-    fn poll_expired(
+    fn poll_end(
         &mut self,
         cx: &mut Context<'_>,
         timer: &mut Timer,
         (moved, has_ended): (u64, bool),
         limits: &TunnelLimits,
-    ) -> Poll<()> {
+        may_rest: bool,
+    ) -> Poll<TunnelEnd> {
         loop {
             ready!(timer.poll_until(cx, self.next));
             let now = Instant::now();
@@ -149,7 +163,10 @@ impl IdleClock {
             if passed(self.since) >= limits.idle
                 || self.ended.is_some_and(|at| passed(at) >= limits.half_closed)
             {
-                return Poll::Ready(());
+                return Poll::Ready(TunnelEnd::Over(Ok(())));
+            }
+            if may_rest && passed(self.since) >= self.tick {
+                return Poll::Ready(TunnelEnd::Quiet { since: self.since });
             }
         }
     }

@@ -74,6 +74,16 @@ impl Declining<'_> {
     }
 }
 
+/// What is kept of the upstream's end while nothing moves.
+#[derive(Debug)]
+pub(crate) struct RestingUpstream {
+    phase: Phase,
+    interim: usize,
+    received: bool,
+    plan: Option<ResponsePlan>,
+    head_at: Option<Instant>,
+}
+
 /// The upstream's end of one exchange.
 pub(crate) struct UpstreamSide<'a> {
     pub(crate) stream: &'a mut Stream,
@@ -137,6 +147,25 @@ impl<'a> UpstreamSide<'a> {
             at_end: false,
             head_at: None,
         }
+    }
+
+    /// Whether all that is to be kept of it is what [`UpstreamSide::rest`] leaves.
+    pub(crate) fn may_rest(&self) -> bool {
+        let is_between_reads = self.reader.is_empty() && !(self.has_ready() || self.excess || self.at_end);
+        is_between_reads && matches!(self.phase, Phase::Head | Phase::Body(_))
+    }
+
+    /// What is to be kept of it.
+    pub(crate) fn rest(self) -> RestingUpstream {
+        let Self { phase, interim, plan, head_at, .. } = self;
+        RestingUpstream { phase, interim, received: self.reader.received, plan, head_at }
+    }
+
+    /// Goes on where it rested.
+    pub(crate) fn resume(&mut self, rest: RestingUpstream) {
+        let RestingUpstream { phase, interim, received, plan, head_at } = rest;
+        (self.phase, self.interim, self.plan, self.head_at) = (phase, interim, plan, head_at);
+        self.reader.received = received;
     }
 
     /// Gathers the next head. Bytes for the client are in [`UpstreamSide::take_out`] afterwards.

@@ -109,6 +109,14 @@ impl Watchdog {
         }
     }
 
+    /// By when something must have moved, where the whole request has left: for a response, or for more of its body.
+    pub(super) fn deadline(&self, timeouts: &Timeouts, state: &ExchangeState) -> Instant {
+        match state.response_begun() {
+            true => self.download.since + timeouts.upstream_idle,
+            false => self.upload.since + timeouts.response,
+        }
+    }
+
     fn judge(
         &mut self,
         now: Instant,

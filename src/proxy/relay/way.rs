@@ -79,6 +79,11 @@ impl Way {
         self.end != End::NotYet
     }
 
+    /// Whether nothing is on its way, and no end of it.
+    pub(super) fn may_rest(&self) -> bool {
+        !(self.is_held() || self.has_ended())
+    }
+
     /// Moves what can be moved; ready when the end has been passed on.
     ///
     /// # Errors

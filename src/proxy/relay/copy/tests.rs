@@ -70,7 +70,7 @@ async fn while_streaming(
     tokio::select! {
         biased;
         () = meanwhile => {}
-        ended = copy(core, route, &mut client, &mut upstream, &stage.state, &mut timer) => {
+        ended = copy(core, route, (&mut client, &mut upstream), &stage.state, &mut timer, (false, None)) => {
             panic!("it ended: {ended:?}");
         }
     }

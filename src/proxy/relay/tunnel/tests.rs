@@ -48,10 +48,12 @@ async fn run(
     let pipes = PipePool::new(2);
     let buffers = BufferPool::new(64 << 10);
     let means = (LIMITS, &pipes, &buffers);
-    let ended = tunnel(&mut client, &mut upstream, early, &mut Timer::default(), means).await;
+    let (moved, end) =
+        tunnel(&mut client, &mut upstream, early, &mut Timer::default(), means, (false, None)).await;
+    let TunnelEnd::Over(result) = end else { panic!("it may not rest") };
     assert_eq!(buffers.taken(), 0, "so have buffers");
     assert!(!cfg!(target_os = "linux") || !pipes.is_exhausted(), "what was taken has been given back");
-    ended
+    (moved, result)
 }
 
 #[tokio::test]
@@ -77,7 +79,8 @@ async fn a_tunnel_in_which_nothing_moves_holds_no_buffer() {
     let Ends { mut client, mut upstream, near: (mut near, mut far) } = ends();
     let (pipes, buffers) = (PipePool::new(2), BufferPool::new(64 << 10));
     let mut timer = Timer::default();
-    let relay = tunnel(&mut near, &mut far, (None, None), &mut timer, (LIMITS, &pipes, &buffers));
+    let means = (LIMITS, &pipes, &buffers);
+    let relay = tunnel(&mut near, &mut far, (None, None), &mut timer, means, (false, None));
     let peers = async {
         for _ in 0..3 {
             let mut room = [0; 4];
