@@ -43,7 +43,7 @@ impl<'a> HeadWriter<'a> {
     /// A field of the parsed head in `bytes`; its line goes over in one piece where it is spelled as
     /// [`HeadWriter::field`] would spell it.
     pub fn parsed_field(&mut self, bytes: &[u8], field: &Field) {
-        match field.canonical_line(bytes) {
+        match field.canonical_line().and_then(|line| bytes.get(line)) {
             Some(line) => self.put([line]),
             None => self.field(field.name.of(bytes), field.value.of(bytes)),
         }
