@@ -127,7 +127,7 @@ impl<'a> ParsedFields<'_, 'a> {
         match field.canonical_line() {
             Some(line)
                 if line.start == self.lines.end
-                    && line.end.saturating_sub(self.lines.start) <= LONGEST_PIECE =>
+                    && line.end.wrapping_sub(self.lines.start) <= LONGEST_PIECE =>
             {
                 self.lines.end = line.end;
             }
