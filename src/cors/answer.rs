@@ -8,7 +8,7 @@ use std::fmt;
 use super::{
     decide::{CorsDecision, Credentials, PreflightAnswer, Refusal, Stage},
     lines::Lines,
-    lists::{is_exposable, write_exposed, write_vary},
+    lists::{exposable, write_exposed, write_vary},
     policy::{Allowed, CorsPolicy},
     reason::Reason,
 };
@@ -250,7 +250,7 @@ fn write_exposed_with_added<'a>(
     out: &mut HeadWriter<'_>,
 ) {
     let edited = || transit.added.iter().map(|name| &**name);
-    let added = || edited().filter(|name| is_exposable(policy, FieldId::of(name.as_bytes())));
+    let added = || edited().filter(|name| exposable(policy).has(FieldId::of(name.as_bytes())));
     write_exposed(policy, upstream, transit.leaves, || own.iter().copied().chain(added()), out);
 }
 

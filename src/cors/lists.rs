@@ -4,6 +4,7 @@ use super::{lines::Lines, policy::CorsPolicy};
 use crate::http1::{
     connection::Nominated,
     emit::HeadWriter,
+    field_set::FieldSet,
     fields::{Field, FieldId, list, name_order},
 };
 
@@ -20,7 +21,9 @@ pub(super) fn write_vary<'a>(upstream: Lines<'a>, by_origin: bool, out: &mut Hea
     let mut vary = out.list_field(b"Vary");
     let mut said = false;
     for value in upstream.values(FieldId::Vary).filter(|value| !value.is_empty()) {
-        said |= list(value).any(|member| member == b"*" || member.eq_ignore_ascii_case(b"origin"));
+        // What is mostly said has no r in it.
+        said |= memchr::memchr3(b'*', b'r', b'R', value).is_some()
+            && list(value).any(|member| member == b"*" || member.eq_ignore_ascii_case(b"origin"));
         vary.push(value);
     }
     if by_origin && !said {
@@ -41,16 +44,17 @@ pub(super) fn write_exposed<'a, N>(
     N: Iterator<Item = &'a str>,
 {
     let nominated = Nominated::of(|| upstream.values(FieldId::Connection));
+    let exposable = exposable(policy);
     let candidates = || {
         let theirs = upstream.iter().filter_map(|field| {
             let name = field.name.of(upstream.bytes);
-            let travels = is_exposable(policy, field.id) && !nominated.contains(name);
+            let travels = exposable.has(field.id) && (nominated.is_empty() || !nominated.contains(name));
             (travels && leaves.is_none_or(|leaves| leaves(field))).then_some(name)
         });
         own().map(str::as_bytes).chain(theirs)
     };
     let mut room = MAX_EXPOSED;
-    let fits = |name: &&[u8]| {
+    let mut fits = |name: &&[u8]| {
         let left = room.checked_sub(name.len() + 2);
         room = left.unwrap_or_default();
         left.is_some()
@@ -58,17 +62,27 @@ pub(super) fn write_exposed<'a, N>(
     let mut exposed = out.list_field(b"Access-Control-Expose-Headers");
     if own().count() + upstream.fields.len() <= USUAL_NAMES {
         let mut seen = Seen::default();
-        let is_first = |(index, name): &(usize, &[u8])| {
+        for (index, name) in candidates().enumerate() {
             // Most names are met once, so that the slow look back is rare.
-            !seen.maybe(name) || !candidates().take(*index).any(|other| other.eq_ignore_ascii_case(name))
-        };
-        let names = candidates().enumerate().filter(is_first).map(|(_, name)| name);
-        names.take_while(fits).for_each(|name| exposed.push(name));
+            if seen.maybe(name) && is_among(name, candidates().take(index)) {
+                continue;
+            }
+            if !fits(&name) {
+                break;
+            }
+            exposed.push(name);
+        }
     } else {
         let names = once_each(candidates().enumerate().collect());
         names.take_while(fits).for_each(|name| exposed.push(name));
     }
     exposed.finish();
+}
+
+#[cold]
+#[inline(never)]
+fn is_among<'a>(name: &[u8], mut others: impl Iterator<Item = &'a [u8]>) -> bool {
+    others.any(|other| other.eq_ignore_ascii_case(name))
 }
 
 /// Each of the names that are numbered in their order, where it comes first. Looking back for each would take
@@ -101,28 +115,23 @@ impl Seen {
     }
 }
 
-/// Whether a script gains by a field of a response being named: it is sent on, is not readable anyway
-/// (Fetch, "CORS-safelisted response-header name") and not forbidden ("forbidden response-header name").
-#[inline(always)]
-pub(super) fn is_exposable(policy: &CorsPolicy, id: FieldId) -> bool {
-    if id == FieldId::Other {
-        return true;
-    }
-    let written_here = policy.replaces(id) && id != FieldId::Vary;
-    let listed_elsewhere = matches!(
-        id,
-        FieldId::CacheControl
-            | FieldId::ContentLanguage
-            | FieldId::ContentLength
-            | FieldId::ContentType
-            | FieldId::CorsResponse
-            | FieldId::Expires
-            | FieldId::LastModified
-            | FieldId::Pragma
-            | FieldId::SetCookie
-            | FieldId::SetCookie2
-    );
-    !(written_here || listed_elsewhere || id.is_hop_by_hop())
+/// The fields of a response that a script gains by being named: they are sent on, and are neither readable anyway
+/// (Fetch, "CORS-safelisted response-header name") nor forbidden ("forbidden response-header name").
+pub(super) const fn exposable(policy: &CorsPolicy) -> FieldSet {
+    const LISTED_ELSEWHERE: FieldSet = FieldSet::HOP_BY_HOP.and(FieldSet::of(&[
+        FieldId::CacheControl,
+        FieldId::ContentLanguage,
+        FieldId::ContentLength,
+        FieldId::ContentType,
+        FieldId::CorsResponse,
+        FieldId::Expires,
+        FieldId::LastModified,
+        FieldId::Pragma,
+        FieldId::SetCookie,
+        FieldId::SetCookie2,
+    ]));
+    // `Vary` is written here, too, and sent on.
+    LISTED_ELSEWHERE.and(policy.replaced()).complement().with(FieldId::Vary)
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use super::{
     origin::{Admission, OriginList, is_one_value},
     reason::Reason,
 };
-use crate::http1::fields::{FieldId, starts_with_ignore_case};
+use crate::http1::{
+    field_set::FieldSet,
+    fields::{FieldId, starts_with_ignore_case},
+};
 
 /// A policy as it was typed: the keys of `[cors]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,14 +236,17 @@ impl CorsPolicy {
     /// depend on the decision.
     #[must_use]
     pub const fn replaces(&self, id: FieldId) -> bool {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "no other field is written")]
-        match id {
-            FieldId::Vary => true,
-            FieldId::CorsairCors => self.verdict && !self.report_only,
-            FieldId::TimingAllowOrigin => self.timing && !self.report_only,
-            FieldId::CrossOriginResourcePolicy => self.resource_policy && !self.report_only,
-            _ => false,
-        }
+        self.replaced().has(id)
+    }
+
+    /// All of which [`CorsPolicy::replaces`] tells.
+    #[must_use]
+    pub const fn replaced(&self) -> FieldSet {
+        let enforced = !self.report_only;
+        FieldSet::of(&[FieldId::Vary])
+            .and_if(enforced && self.verdict, FieldSet::of(&[FieldId::CorsairCors]))
+            .and_if(enforced && self.timing, FieldSet::of(&[FieldId::TimingAllowOrigin]))
+            .and_if(enforced && self.resource_policy, FieldSet::of(&[FieldId::CrossOriginResourcePolicy]))
     }
 
     /// The policy in one line, for people.

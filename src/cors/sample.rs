@@ -31,11 +31,9 @@ impl Sample {
             let start = bytes.len();
             bytes.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
             let value_start = start + name.len() + 2;
-            list.push(Field {
-                name: Span::new(start, start + name.len()),
-                value: Span::new(value_start, value_start + value.len()),
-                id: FieldId::of(name),
-            });
+            let places =
+                (Span::new(start, start + name.len()), Span::new(value_start, value_start + value.len()));
+            list.push(Field::new(&bytes, places.0, places.1, FieldId::of(name)));
         }
         Self { bytes, fields: Fields::of(list) }
     }

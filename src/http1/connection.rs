@@ -98,6 +98,12 @@ impl<'a> Nominated<'a> {
         Self(names)
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether `name` is among them, in any case.
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {

@@ -1,12 +1,16 @@
 //! Field names that mean something to a proxy, and the lists that fields hold.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, ops::Range};
 
-use super::span::Span;
+use super::{
+    name_table::{Name, NameTable},
+    span::Span,
+};
 
-/// Declares [`FieldId`] and its classifier from one table of names.
+/// Declares [`FieldId`] and its classifier from two tables: of names that have one to themselves, and of names that
+/// most heads hold, which are listed so that they are classified at once, too.
 macro_rules! field_ids {
-    ($($id:ident = $name:literal),* $(,)?) => {
+    ($($id:ident = $name:literal),* $(,)?; $($family:ident: $($common:literal),*;)*) => {
         /// A field name that some rule of corsair knows; everything else is [`FieldId::Other`].
         ///
         /// Names are classified once, when the head is parsed; every later look-up compares this byte.
@@ -23,7 +27,21 @@ macro_rules! field_ids {
             Other,
         }
 
+        #[cfg(test)]
         const KNOWN: &[(&[u8], FieldId)] = &[$(($name.as_bytes(), FieldId::$id)),*];
+
+        impl FieldId {
+            /// All of them.
+            pub(super) const ALL: &[Self] =
+                &[$(Self::$id,)* Self::CorsResponse, Self::SecFetch, Self::ForwardingClaim, Self::Other];
+        }
+
+        static NAMES: NameTable<FieldId> = NameTable::new(LISTED);
+
+        const LISTED: &[Name<FieldId>] = &[
+            $(Name::new($name.as_bytes(), FieldId::$id),)*
+            $($(Name::new($common.as_bytes(), FieldId::$family),)*)*
+        ];
     };
 }
 
@@ -86,64 +104,35 @@ field_ids! {
     XForwardedHost = "x-forwarded-host",
     XForwardedProto = "x-forwarded-proto",
     XFrameOptions = "x-frame-options",
-    XRequestId = "x-request-id",
+    XRequestId = "x-request-id";
+    CorsResponse: "access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods",
+        "access-control-allow-origin", "access-control-expose-headers", "access-control-max-age";
+    SecFetch: "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user";
+    Other: "accept-encoding", "accept-language", "accept-ranges", "age", "alt-svc", "content-disposition", "dnt", "etag",
+        "if-modified-since", "if-none-match", "if-range", "link", "nel", "permissions-policy", "priority", "range",
+        "referrer-policy", "report-to", "retry-after", "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-gpc",
+        "server", "server-timing", "upgrade-insecure-requests", "x-cache", "x-content-type-options", "x-powered-by",
+        "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-requested-with", "x-xss-protection";
 }
 
 /// No known name is longer.
 const LONGEST_KNOWN: usize = 64;
 
-/// Slots of the hash table over [`KNOWN`]: so many more than names that a multiplier without collisions is
-/// found at once.
-const SLOTS: usize = 1024;
-
-/// A multiplier with which no two known names share a slot, and the table it makes: places in [`KNOWN`].
-#[expect(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    reason = "evaluated by the compiler, where a fault is a build error"
-)]
-const PERFECT: (u32, [u8; SLOTS]) = {
-    let mut multiplier = 1;
-    'search: loop {
-        let mut table = [u8::MAX; SLOTS];
-        let mut known = 0;
-        while known < KNOWN.len() {
-            let slot = slot(KNOWN[known].0, multiplier);
-            if table[slot] != u8::MAX {
-                multiplier += 2;
-                continue 'search;
-            }
-            table[slot] = known as u8;
-            known += 1;
-        }
-        break (multiplier, table);
-    }
-};
-
-/// The slot of a name: its length and three of its bytes, without regard to case.
-#[expect(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    reason = "a const function; the pattern holds two bytes at least, and every length keeps its low byte"
-)]
-const fn slot(name: &[u8], multiplier: u32) -> usize {
-    let [first, .., last] = name else { return 0 };
-    let middle = name[name.len() / 2];
-    let key = u32::from_le_bytes([*first | 0x20, middle | 0x20, *last | 0x20, name.len() as u8]);
-    (key.wrapping_mul(multiplier) >> 20) as usize % SLOTS
-}
-
 impl FieldId {
     /// The identity of a field name, without regard to case (RFC 9110 §5.1).
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
-        let (multiplier, table) = &PERFECT;
-        let place = table.get(slot(name, *multiplier)).copied().unwrap_or(u8::MAX);
-        if let Some((known, id)) = KNOWN.get(usize::from(place))
-            && is_same_name(name, known)
-        {
-            return *id;
-        }
+        Self::listed(name).unwrap_or_else(|| Self::of_unlisted(name))
+    }
+
+    /// That of a name which is listed. None of these has an underscore.
+    pub(super) fn listed(name: &[u8]) -> Option<Self> {
+        NAMES.find(name)
+    }
+
+    /// That of a name which is not listed.
+    #[inline(always)]
+    pub(super) fn of_unlisted(name: &[u8]) -> Self {
         match name {
             [b'a' | b'A', ..]
                 if starts_with_ignore_case(name, b"access-control-allow-")
@@ -355,28 +344,6 @@ fn may_be_forwarding_claim(name: &[u8]) -> bool {
     may_begin || may_end
 }
 
-/// Whether the token `name` is `known` but for case; `known` is made of lower-case letters, digits and `-`.
-///
-/// Setting one bit makes letters lower-case. What else it changes is no byte of a token, or becomes a byte
-/// that no known name has, so it decides as exactly as a look at every byte would, eight bytes at a time; the
-/// last eight may overlap those before.
-fn is_same_name(name: &[u8], known: &[u8]) -> bool {
-    const LOWER: u64 = 0x2020_2020_2020_2020;
-    let is_same = |name: &[u8; 8], known: &[u8; 8]| {
-        u64::from_le_bytes(*name) | LOWER == u64::from_le_bytes(*known) | LOWER
-    };
-    if name.len() != known.len() {
-        return false;
-    }
-    match (name.last_chunk(), known.last_chunk()) {
-        (Some(name_end), Some(known_end)) => {
-            let ((names, _), (knowns, _)) = (name.as_chunks(), known.as_chunks());
-            is_same(name_end, known_end) && names.iter().zip(knowns).all(|(name, known)| is_same(name, known))
-        }
-        _ => name.iter().zip(known).all(|(name, known)| name | 0x20 == *known),
-    }
-}
-
 /// An order of field names without regard to case: the shorter one first.
 #[must_use]
 pub fn name_order(name: &[u8], other: &[u8]) -> Ordering {
@@ -442,19 +409,32 @@ pub struct Field {
     pub value: Span,
     /// The name, classified.
     pub id: FieldId,
+    is_canonical: bool,
 }
 
 impl Field {
-    /// The whole line with its CRLF, if `head` has nothing but `: ` between name and value and nothing behind
-    /// the value: the one way in which we would write it.
+    /// The field whose name and value stand there in `head`.
     #[must_use]
-    pub fn canonical_line<'a>(&self, head: &'a [u8]) -> Option<&'a [u8]> {
-        let (name, value) = (self.name.range(), self.value.range());
-        let line = head.get(name.start..value.end.saturating_add(2))?;
-        let is_canonical = value.start == name.end.saturating_add(2)
-            && line.ends_with(b"\r\n")
-            && line.get(name.len()..)?.starts_with(b": ");
-        is_canonical.then_some(line)
+    pub fn new(head: &[u8], name: Span, value: Span, id: FieldId) -> Self {
+        let (colon, start, end) = (name.range().end, value.range().start, value.range().end);
+        let around = head.get(colon..end.saturating_add(2)).unwrap_or_default();
+        let is_canonical = start == colon.saturating_add(2)
+            && around.first_chunk() == Some(b": ")
+            && around.last_chunk() == Some(b"\r\n");
+        Self { name, value, id, is_canonical }
+    }
+
+    /// Whether it is spelled in the one way in which we would write it: nothing but `: ` stands between name and value,
+    /// nothing but CRLF behind the value.
+    #[must_use]
+    pub const fn is_canonical(&self) -> bool {
+        self.is_canonical
+    }
+
+    /// Where the whole line with its CRLF stands, if it is canonical.
+    #[must_use]
+    pub fn canonical_line(&self) -> Option<Range<usize>> {
+        self.is_canonical.then(|| self.name.range().start..self.value.range().end.saturating_add(2))
     }
 }
 
@@ -492,6 +472,16 @@ mod tests {
                 assert!(unknown(&longer), "{}", String::from_utf8_lossy(&longer));
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_is_listed_is_what_it_would_be_without_that() {
+        let is_known = |name: &[u8]| KNOWN.iter().any(|(known, _)| *known == name);
+        for (name, id) in LISTED.iter().map(Name::parts).filter(|(name, _)| !is_known(name)) {
+            assert_eq!(FieldId::of_unlisted(name), id, "{}", String::from_utf8_lossy(name));
+            assert_eq!(FieldId::of(name), id, "{}", String::from_utf8_lossy(name));
+        }
+        assert!(LISTED.iter().all(|name| !has_underscore(name.parts().0)));
     }
 
     #[test]

@@ -65,7 +65,11 @@
 
 pub mod span;
 
+mod name_table;
+
 pub mod fields;
+
+pub mod field_set;
 
 pub mod head;
 

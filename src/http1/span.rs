@@ -39,8 +39,9 @@ impl Span {
     }
 
     /// Where `part`, a slice of `whole`, stands in it.
+    #[expect(clippy::as_conversions, reason = "a head is far shorter than 4 GiB")]
     pub(super) fn within(whole: &[u8], part: &[u8]) -> Self {
-        let start = (part.as_ptr().addr()).wrapping_sub(whole.as_ptr().addr());
-        Self::new(start, start.wrapping_add(part.len()))
+        let start = (part.as_ptr().addr()).wrapping_sub(whole.as_ptr().addr()) as u32;
+        Self { start, end: start.wrapping_add(part.len() as u32) }
     }
 }

@@ -125,9 +125,16 @@ pub fn is_authority(bytes: &[u8]) -> bool {
         let is_address = str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
         (is_address, rest.get(close.saturating_add(1)..).unwrap_or_default())
     } else {
-        let end = bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len());
-        let host = bytes.get(..end).unwrap_or_default();
-        (is_reg_name(host), bytes.get(end..).unwrap_or_default())
+        let plain = bytes.iter().position(|byte| !is_plain_in_host(*byte)).unwrap_or(bytes.len());
+        let (end, is_name) = match bytes.get(plain) {
+            // An escape, which hardly any host has.
+            Some(b'%') => {
+                let end = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
+                (end, is_reg_name(bytes.get(..end).unwrap_or_default()))
+            }
+            _ => (plain, plain > 0),
+        };
+        (is_name, bytes.get(end..).unwrap_or_default())
     };
     let port_is_valid = match rest {
         [] => true,
@@ -214,11 +221,15 @@ fn is_reg_name(host: &[u8]) -> bool {
     loop {
         rest = match rest {
             [] => return !host.is_empty(),
-            [byte, rest @ ..] if IS_PLAIN_IN_HOST.get(usize::from(*byte)) == Some(&true) => rest,
+            [byte, rest @ ..] if is_plain_in_host(*byte) => rest,
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
             _ => return false,
         };
     }
+}
+
+fn is_plain_in_host(byte: u8) -> bool {
+    IS_PLAIN_IN_HOST.get(usize::from(byte)) == Some(&true)
 }
 
 /// The bytes of a `reg-name` that stand for themselves: `unreserved` and `sub-delims` (RFC 3986 §2.2, §2.3).

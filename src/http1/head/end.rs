@@ -51,14 +51,14 @@ impl HeadEnd {
     fn find<const IS_REQUEST: bool>(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
         let fresh = bytes.get(self.scanned..).unwrap_or_default();
         for position in memchr::memchr_iter(b'\n', fresh) {
-            let lf = self.scanned.saturating_add(position);
+            let lf = self.scanned.wrapping_add(position);
             let line = bytes.get(self.line_start..lf).unwrap_or_default();
             let text = match line {
                 [text @ .., b'\r'] => text,
                 text if !IS_REQUEST => text,
                 _ => return Err(BARE_LF),
             };
-            let next = lf.saturating_add(1);
+            let next = lf.wrapping_add(1);
             if !text.is_empty() {
                 self.lines = self.lines.wrapping_add(1);
                 if self.first_line.is_none() {

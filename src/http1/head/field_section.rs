@@ -76,19 +76,13 @@ fn checked<'h, 'b>(
 
 /// The fields in `bytes` that httparse has found, which has trimmed their values.
 pub(super) fn collect(bytes: &[u8], headers: &[Header<'_>], recycled: Fields) -> Fields {
-    recycled.refilled(headers.iter().map(|header| {
-        let name = header.name.as_bytes();
-        Field {
-            name: Span::within(bytes, name),
-            value: Span::within(bytes, header.value),
-            id: FieldId::of(name),
-        }
-    }))
+    recycled.refilled(bytes, headers.iter().map(|header| (header.name.as_bytes(), header.value)))
 }
 
 /// Whether a field has a name that [`FieldId::is_underscore_alias`] warns of.
 pub(super) fn has_underscore_alias(bytes: &[u8], fields: &Fields) -> bool {
-    fields.all(FieldId::Other).any(|field| FieldId::is_underscore_alias(field.name.of(bytes)))
+    let is_alias = |field: &Field| FieldId::is_underscore_alias(field.name.of(bytes));
+    fields.may_have_underscores() && fields.all(FieldId::Other).any(is_alias)
 }
 
 /// `name` without the SP and HTAB behind it; in front of it they would be folding.
@@ -128,11 +122,8 @@ pub(super) fn parse_lenient_fields(
         if list.len() >= max_fields {
             return Err(HeadFault::TooManyFields);
         }
-        list.push(Field {
-            name: Span::within(bytes, name),
-            value: Span::within(bytes, value),
-            id: FieldId::of(name),
-        });
+        let (place, value) = (Span::within(bytes, name), Span::within(bytes, value));
+        list.push(Field::new(bytes, place, value, FieldId::of(name)));
     }
     Ok(Fields::of(list))
 }

@@ -1,6 +1,7 @@
 //! Heads as values: spans into the bytes that they were parsed from.
 
 use crate::http1::{
+    field_set::FieldSet,
     fields::{Field, FieldId},
     span::Span,
 };
@@ -61,47 +62,57 @@ impl Method {
 #[derive(Debug, Default)]
 pub struct Fields {
     list: Vec<Field>,
-    /// A bit for each name that occurs, so that most questions cost no look at the list.
-    present: u64,
-}
-
-/// The bit of a name.
-#[expect(clippy::as_conversions, reason = "a discriminant, below the number of names")]
-const fn bit(id: FieldId) -> u64 {
-    const { assert!((FieldId::Other as u32) < u64::BITS) };
-    1 << id as u32
+    /// Names that occur, so that most questions cost no look at the list.
+    present: FieldSet,
+    /// Whether one of them is spelled as we would not write it.
+    is_odd: bool,
+    /// Whether there is a name that is not listed, which may have an underscore.
+    may_have_underscores: bool,
 }
 
 impl Fields {
     /// Those of a head that has none.
-    pub const NONE: &Self = &Self { list: Vec::new(), present: 0 };
+    pub const NONE: &Self =
+        &Self { list: Vec::new(), present: FieldSet::NONE, is_odd: false, may_have_underscores: false };
 
     /// Empty, with the storage kept.
     #[must_use]
     pub fn recycled(self) -> Self {
-        self.refilled(std::iter::empty())
+        self.refilled(b"", std::iter::empty())
     }
 
-    /// These fields in the storage of those before.
-    #[expect(
-        clippy::manual_inspect,
-        reason = "how many `inspect` will yield is not known, so that each would be counted"
-    )]
-    pub(super) fn refilled(self, fields: impl Iterator<Item = Field>) -> Self {
+    /// The fields with these names and values, which are parts of `head`, in the storage of those before.
+    pub(super) fn refilled<'b>(self, head: &[u8], lines: impl Iterator<Item = (&'b [u8], &'b [u8])>) -> Self {
         let Self { mut list, .. } = self;
-        let mut present = 0;
+        let (mut present, mut is_odd, mut may_have_underscores) = (FieldSet::NONE, false, false);
         list.clear();
-        list.extend(fields.map(|field| {
-            present |= bit(field.id);
+        list.extend(lines.map(|(name, value)| {
+            let id = FieldId::listed(name).unwrap_or_else(|| {
+                may_have_underscores = true;
+                FieldId::of_unlisted(name)
+            });
+            let field = Field::new(head, Span::within(head, name), Span::within(head, value), id);
+            present = present.with(id);
+            is_odd |= !field.is_canonical();
             field
         }));
-        Self { list, present }
+        Self { list, present, is_odd, may_have_underscores }
     }
 
     /// Those of a head that was read.
     pub(crate) fn of(list: Vec<Field>) -> Self {
-        let present = list.iter().fold(0, |present, field| present | bit(field.id));
-        Self { list, present }
+        let present = list.iter().fold(FieldSet::NONE, |present, field| present.with(field.id));
+        Self { list, present, is_odd: true, may_have_underscores: true }
+    }
+
+    /// Whether one of them may be spelled as we would not write it.
+    pub(super) const fn may_be_odd(&self) -> bool {
+        self.is_odd
+    }
+
+    /// Whether there may be a name with an underscore.
+    pub(super) const fn may_have_underscores(&self) -> bool {
+        self.may_have_underscores
     }
 
     /// Moves them to storage that they fill; the one that they had, empty.
@@ -131,7 +142,7 @@ impl Fields {
     /// Whether there is a field of this name.
     #[must_use]
     pub const fn has(&self, id: FieldId) -> bool {
-        self.present & bit(id) != 0
+        self.present.has(id)
     }
 
     /// How many fields there are.

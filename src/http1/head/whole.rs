@@ -11,8 +11,7 @@ use crate::http1::span::Span;
 
 /// The request head at the start of `bytes`, found and parsed in one go. Nothing, if it is not there as a whole
 /// or if there is anything about it that [`HeadEnd::find_request`](super::HeadEnd::find_request) and
-/// [`parse_request`](super::parse_request) have to judge: then `recycled`
-/// is left empty, its storage kept.
+/// [`parse_request`](super::parse_request) have to judge: then the storage stays in `recycled`.
 #[must_use]
 pub fn parse_whole_request(bytes: &[u8], max_fields: usize, recycled: &mut Fields) -> Option<RequestHead> {
     let (line, fields_start) = first_line(bytes)?;
@@ -27,8 +26,7 @@ pub fn parse_whole_request(bytes: &[u8], max_fields: usize, recycled: &mut Field
 
 /// The response head at the start of `bytes`, found and parsed in one go. Nothing, if it is not there as a whole
 /// or if there is anything about it that [`HeadEnd::find_response`](super::HeadEnd::find_response) and
-/// [`parse_response`](super::parse_response) have to judge: then `recycled`
-/// is left as it was.
+/// [`parse_response`](super::parse_response) have to judge: then the storage stays in `recycled`.
 #[must_use]
 pub fn parse_whole_response(bytes: &[u8], max_fields: usize, recycled: &mut Fields) -> Option<ResponseHead> {
     let (line, fields_start) = first_line(bytes)?;
@@ -44,7 +42,7 @@ fn first_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
 }
 
 /// The fields behind `start`, and where the head ends. Nothing, if they are incomplete or not right in every
-/// way: then `recycled` is left as it was.
+/// way: then the storage stays in `recycled`.
 fn parse_whole_fields(
     bytes: &[u8],
     start: usize,
@@ -58,15 +56,20 @@ fn parse_whole_fields(
     };
     let len = start.saturating_add(lines_len);
     let head = bytes.get(..len)?;
+    if headers.len() > max_fields || !head.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    let fields = collect(bytes, headers, std::mem::take(recycled));
     // httparse takes LF for CRLF. A line ends where the next one's name begins, and the last before the empty one.
     let ends_in_crlf = |header: &Header<'_>| {
         let name = Span::within(head, header.name.as_bytes()).range();
         head.get(..name.start).is_some_and(|before| before.ends_with(b"\r\n"))
     };
-    if headers.len() > max_fields || !headers.iter().all(ends_in_crlf) || !head.ends_with(b"\r\n\r\n") {
+    if fields.may_be_odd() && !headers.iter().all(ends_in_crlf) {
+        *recycled = fields;
         return None;
     }
-    Some((collect(bytes, headers, std::mem::take(recycled)), len))
+    Some((fields, len))
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ use crate::http1::{
     head::Fields,
 };
 
-/// The fields of a head that travel beyond this hop.
-pub(super) fn end_to_end<'a>(bytes: &'a [u8], fields: &'a Fields) -> impl Iterator<Item = &'a Field> {
-    let nominated =
-        Nominated::of(|| fields.all(FieldId::Connection).map(|connection| connection.value.of(bytes)));
-    let ends_here =
-        move |field: &Field| !field.id.survives_nomination() && nominated.contains(field.name.of(bytes));
-    fields.iter().filter(move |field| !(field.id.is_hop_by_hop() || ends_here(field)))
+/// The fields that a head gives to its own hop, beside those that are always of one ([`FieldId::is_hop_by_hop`]).
+pub(super) fn nominated<'a>(bytes: &'a [u8], fields: &'a Fields) -> Nominated<'a> {
+    Nominated::of(|| fields.all(FieldId::Connection).map(|connection| connection.value.of(bytes)))
+}
+
+/// Whether a field is among those that were nominated, and may be.
+pub(super) fn ends_here(nominated: &Nominated<'_>, bytes: &[u8], field: &Field) -> bool {
+    !nominated.is_empty() && !field.id.survives_nomination() && nominated.contains(field.name.of(bytes))
 }
 
 /// The one framing field, if any.

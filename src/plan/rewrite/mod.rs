@@ -1,8 +1,8 @@
 //! A request head as the upstream gets it, a response head as the client gets it.
 //!
-//! Fields are copied one by one from the parsed head, and only a line that is spelled as we would spell it goes
-//! over in one piece. Whatever belongs to one hop is left
-//! out first; what corsair adds comes after, so that no peer can strip it.
+//! Fields are taken one by one from the parsed head, and only a line that is spelled as we would spell it goes over as it
+//! stands, with those around it. Whatever belongs to one hop is left out first; what corsair adds comes after, so that no
+//! peer can strip it.
 
 mod fields;
 

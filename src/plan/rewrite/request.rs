@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{
-    fields::{content_length, end_to_end, frame},
+    fields::{content_length, ends_here, frame, nominated},
     forwarding::{Chain, Forwarding},
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     http1::{
         edits::Edits,
         emit::HeadWriter,
+        field_set::FieldSet,
         fields::{self, FieldId},
         framing::Framing,
         head::{Request, Version},
@@ -68,6 +69,19 @@ pub struct Onward<'a> {
 /// What is left out of a question, for it is about the answer to the request itself (RFC 9110 §13.1, §14.2).
 const OF_THE_ANSWER: [&[u8]; 6] =
     [b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since", b"range"];
+
+/// Fields that are written anew, or are of one connection.
+const ALWAYS_STAY: FieldSet = FieldSet::HOP_BY_HOP.with(FieldId::Host).with(FieldId::ContentLength);
+
+/// What describes a body.
+const OF_THE_BODY: FieldSet = FieldSet::of(&[
+    FieldId::ContentType,
+    FieldId::ContentEncoding,
+    FieldId::ContentLanguage,
+    FieldId::ContentLocation,
+    FieldId::ContentRange,
+    FieldId::Trailer,
+]);
 
 impl<'a> Onward<'a> {
     /// To a gateway's target, where a page may set these fields; `framing` is that of the client's body.
@@ -206,10 +220,30 @@ impl<'a> Onward<'a> {
         Self { spoken_for, passed, ..self }
     }
 
+    /// The fields that go no further in a request of this version, whatever else is said of them.
+    fn stays(&self, version: Version) -> FieldSet {
+        let one = |id| FieldSet::NONE.with(id);
+        ALWAYS_STAY
+            .and_if(!self.is_forward, FieldSet::FORWARDING)
+            .and_if(version != Version::Http11 || self.without_body, one(FieldId::Expect))
+            .and_if(!matches!(self.cookies, CookiesOnward::AsTheyCame), one(FieldId::Cookie))
+            .and_if(self.is_gateway, one(FieldId::Origin))
+            .and_if(self.is_gateway || self.withheld.referer, one(FieldId::Referer))
+            .and_if(self.without_credentials || self.withheld.authorization, one(FieldId::Authorization))
+            .and_if(self.withheld.token, one(FieldId::XCorsairToken))
+            .and_if(self.without_body, OF_THE_BODY)
+    }
+
+    /// Whether there are others of which [`Onward::withholds`] or an edit has to be asked.
+    const fn judges_names(&self) -> bool {
+        self.is_gateway || self.question.is_some() || !self.spoken_for.is_empty() || self.edits.is_some()
+    }
+
     /// Whether a field of this name goes no further.
-    fn withholds(&self, name: &[u8]) -> bool {
+    fn withholds(&self, id: FieldId, name: &[u8]) -> bool {
         speaks_for(self.spoken_for, name)
             || self.question.is_some() && OF_THE_ANSWER.iter().any(|known| name.eq_ignore_ascii_case(known))
+            || self.is_gateway && tells_of_the_client(id, name)
     }
 
     /// Writes what is asked for, where it is a question, and what services have said of who asks.
@@ -276,60 +310,43 @@ pub fn request(
     let mut traceparent = onward.is_forward || drops(FieldId::Traceparent, b"traceparent");
     let mut are_cookies_said = drops(FieldId::Cookie, b"cookie");
     let set = SetFields::of(request, onward.set_fields, onward.without_credentials);
-    for field in end_to_end(bytes, &head.fields) {
-        if onward.withholds(field.name.of(bytes)) {
-            continue;
-        }
-        match set.map_or(SetField::Untouched, |set| set.passage(field)) {
-            SetField::Untouched => {}
-            // What the operator says of a field is the last word.
-            SetField::Named(name) if drops(FieldId::of(name.as_bytes()), name.as_bytes()) => continue,
-            SetField::Named(name) => {
-                are_cookies_said |= name.eq_ignore_ascii_case("cookie");
-                writer.field(name.as_bytes(), field.value.of(bytes));
+    let nominated = nominated(bytes, &head.fields);
+    let stays = onward.stays(head.version);
+    let any_name_may_stay = onward.judges_names() || set.is_some() || !nominated.is_empty();
+    let mut fields = writer.parsed_fields(bytes);
+    for field in head.fields.iter().filter(|field| !stays.has(field.id)) {
+        if any_name_may_stay {
+            if ends_here(&nominated, bytes, field) || onward.withholds(field.id, field.name.of(bytes)) {
                 continue;
             }
-            SetField::Dropped => continue,
-        }
-        if let Some(edits) = onward.edits
-            && edits.drops(field.id, field.name.of(bytes))
-        {
-            continue;
+            match set.map_or(SetField::Untouched, |set| set.passage(field)) {
+                SetField::Untouched => {}
+                // What the operator says of a field is the last word.
+                SetField::Named(name) if drops(FieldId::of(name.as_bytes()), name.as_bytes()) => continue,
+                SetField::Named(name) => {
+                    are_cookies_said |= name.eq_ignore_ascii_case("cookie");
+                    fields.writer().field(name.as_bytes(), field.value.of(bytes));
+                    continue;
+                }
+                SetField::Dropped => continue,
+            }
+            if drops(field.id, field.name.of(bytes)) {
+                continue;
+            }
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
-        let keep = match field.id {
-            FieldId::Host | FieldId::ContentLength => false,
-            id if id.is_forwarding() => onward.is_forward,
-            FieldId::Expect => head.version == Version::Http11 && !onward.without_body,
-            FieldId::Cookie => matches!(onward.cookies, CookiesOnward::AsTheyCame),
-            FieldId::Origin => !onward.is_gateway,
-            FieldId::Referer => !onward.is_gateway && !onward.withheld.referer,
-            FieldId::Authorization => !onward.without_credentials && !onward.withheld.authorization,
-            FieldId::XCorsairToken => !onward.withheld.token,
-            FieldId::ContentType
-            | FieldId::ContentEncoding
-            | FieldId::ContentLanguage
-            | FieldId::ContentLocation
-            | FieldId::ContentRange
-            | FieldId::Trailer => !onward.without_body,
-            FieldId::MaxForwards => exchange.max_forwards.is_none_or(|forwards| {
-                writer.field(b"Max-Forwards", itoa::Buffer::new().format(forwards).as_bytes());
-                false
-            }),
-            FieldId::XRequestId => {
-                request_id = true;
-                true
+        match field.id {
+            FieldId::MaxForwards if let Some(forwards) = exchange.max_forwards => {
+                fields.writer().field(b"Max-Forwards", itoa::Buffer::new().format(forwards).as_bytes());
+                continue;
             }
-            FieldId::Traceparent => {
-                traceparent = true;
-                true
-            }
-            id => !(onward.is_gateway && tells_of_the_client(id, field.name.of(bytes))),
-        };
-        if keep {
-            writer.parsed_field(bytes, field);
+            FieldId::XRequestId => request_id = true,
+            FieldId::Traceparent => traceparent = true,
+            _ => {}
         }
+        fields.push(field);
     }
+    fields.finish();
     if !are_cookies_said {
         cookies(&mut writer, request, onward);
     }

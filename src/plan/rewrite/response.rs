@@ -1,7 +1,7 @@
 //! A response head as the client gets it.
 
 use super::{
-    fields::{content_length, end_to_end, frame},
+    fields::{content_length, ends_here, frame, nominated},
     rename::Renaming,
     target::{GatewayAnswer, TargetFields},
 };
@@ -11,7 +11,8 @@ use crate::{
     gateway::{Passage, passage},
     http1::{
         edits::Edits,
-        emit::HeadWriter,
+        emit::{HeadWriter, ParsedFields},
+        field_set::FieldSet,
         fields::{Field, FieldId},
         framing::Framing,
         head::Response,
@@ -56,32 +57,30 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     let Response { bytes, head } = response;
     let mut writer = HeadWriter::new(out);
     writer.status_line(head.status, head.reason.of(bytes));
-    let strips_cors = strips(homeward.cors, homeward.policy);
     let drops = |id: FieldId, name: &[u8]| homeward.edits.is_some_and(|edits| edits.drops(id, name));
     // What the operator sets or removes is not made here either.
     let mut date = drops(FieldId::Date, b"date");
     let mut target = homeward.gateway.map(TargetFields::of);
-    for field in end_to_end(bytes, &head.fields) {
-        if let Some(edits) = homeward.edits
-            && edits.drops(field.id, field.name.of(bytes))
+    let replaced = homeward.policy.replaced();
+    let stays = FieldSet::HOP_BY_HOP
+        .with(FieldId::ContentLength)
+        .and_if(strips(homeward.cors, homeward.policy), FieldSet::NONE.with(FieldId::CorsResponse))
+        .and_if(homeward.cors != CorsDecision::Exempt, replaced);
+    let nominated = nominated(bytes, &head.fields);
+    let mut fields = writer.parsed_fields(bytes);
+    for field in head.fields.iter().filter(|field| !stays.has(field.id)) {
+        if ends_here(&nominated, bytes, field)
+            || homeward.edits.is_some() && drops(field.id, field.name.of(bytes))
         {
             continue;
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "a field that no rule names travels")]
-        let keep = match field.id {
-            FieldId::ContentLength => false,
-            FieldId::CorsResponse => !strips_cors,
-            id if homeward.policy.replaces(id) => homeward.cors == CorsDecision::Exempt,
-            FieldId::Date => {
-                date = true;
-                true
-            }
-            _ => target.as_mut().is_none_or(|target| target.pass(bytes, field, &mut writer)),
-        };
-        if keep {
-            copy(bytes, field, homeward.renaming.as_ref(), &mut writer);
+        date |= field.id == FieldId::Date;
+        let is_left_alone = replaced.has(field.id);
+        if target.as_mut().is_none_or(|target| is_left_alone || target.pass(bytes, field, &mut fields)) {
+            copy(bytes, field, homeward.renaming.as_ref(), &mut fields);
         }
     }
+    fields.finish();
     if let Some(target) = &target {
         target.finish(&mut writer);
     }
@@ -123,6 +122,10 @@ pub fn response(response: Response<'_>, homeward: &Homeward<'_>, out: &mut [u8])
     writer.finish().map_err(|_| Error::ResponseHeadTooLarge)
 }
 
+/// What goes no further of an interim response.
+const STAYS_IN_INTERIM: FieldSet =
+    FieldSet::HOP_BY_HOP.with(FieldId::ContentLength).with(FieldId::Trailer).with(FieldId::CorsResponse);
+
 /// Writes the head of an interim response, or of a 101 with the fields that `switch` adds; its length
 /// (RFC 9110 §15.2). A gateway's target may not act on our origin in these either.
 ///
@@ -138,13 +141,16 @@ pub fn interim(
     let Response { bytes, head } = response;
     let mut writer = HeadWriter::new(out);
     writer.status_line(head.status, head.reason.of(bytes));
-    for field in end_to_end(bytes, &head.fields) {
-        let stays = matches!(field.id, FieldId::ContentLength | FieldId::Trailer | FieldId::CorsResponse)
+    let nominated = nominated(bytes, &head.fields);
+    let mut fields = writer.parsed_fields(bytes);
+    for field in head.fields.iter().filter(|field| !STAYS_IN_INTERIM.has(field.id)) {
+        let stays = ends_here(&nominated, bytes, field)
             || is_gateway && passage(field.id, field.name.of(bytes)) != Passage::Leaves;
         if !stays {
-            copy(bytes, field, renaming, &mut writer);
+            copy(bytes, field, renaming, &mut fields);
         }
     }
+    fields.finish();
     if switch {
         writer.lines(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
     }
@@ -152,10 +158,10 @@ pub fn interim(
 }
 
 /// A field as it came, or as the client knows what it names.
-fn copy(bytes: &[u8], field: &Field, renaming: Option<&Renaming<'_>>, writer: &mut HeadWriter<'_>) {
+fn copy(bytes: &[u8], field: &Field, renaming: Option<&Renaming<'_>>, fields: &mut ParsedFields<'_, '_>) {
     let renaming = renaming.filter(|_| Renaming::is_of(field.id));
     match renaming.and_then(|renaming| renaming.renamed(field.id, field.value.of(bytes))) {
-        Some(value) => writer.computed_field(field.name.of(bytes), &value),
-        None => writer.parsed_field(bytes, field),
+        Some(value) => fields.writer().computed_field(field.name.of(bytes), &value),
+        None => fields.push(field),
     }
 }

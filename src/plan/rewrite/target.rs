@@ -4,7 +4,7 @@
 use crate::{
     gateway::{Jar, Passage, RENAMED_CHALLENGE, Scope, SetCookie, passage},
     http1::{
-        emit::HeadWriter,
+        emit::{HeadWriter, ParsedFields},
         fields::{self, Field, FieldId},
     },
     uri::TargetUrl,
@@ -81,7 +81,7 @@ impl<'a> TargetFields<'a> {
     }
 
     /// Whether a field goes on as it is; where another takes its place, that is written.
-    pub(super) fn pass(&mut self, bytes: &[u8], field: &Field, writer: &mut HeadWriter<'_>) -> bool {
+    pub(super) fn pass(&mut self, bytes: &[u8], field: &Field, fields: &mut ParsedFields<'_, '_>) -> bool {
         #[expect(clippy::wildcard_enum_match_arm, reason = "all others have their passage")]
         match field.id {
             FieldId::XFinalUrl => false,
@@ -96,7 +96,7 @@ impl<'a> TargetFields<'a> {
             FieldId::Location => match self.answer.location {
                 Location::Kept => true,
                 Location::Rewritten(location) => {
-                    writer.computed_field(b"Location", location.as_bytes());
+                    fields.writer().computed_field(b"Location", location.as_bytes());
                     false
                 }
                 Location::Dropped => false,
@@ -113,7 +113,7 @@ impl<'a> TargetFields<'a> {
                 Passage::Leaves => true,
                 Passage::Renamed => {
                     self.challenged = true;
-                    writer.field(RENAMED_CHALLENGE.as_bytes(), field.value.of(bytes));
+                    fields.writer().field(RENAMED_CHALLENGE.as_bytes(), field.value.of(bytes));
                     false
                 }
                 Passage::Stays => false,
