@@ -118,7 +118,7 @@ impl Fields {
     /// Moves them to storage that they fill; the one that they had, empty.
     #[must_use]
     pub fn shrink(&mut self) -> Self {
-        let small = Self { list: self.list.as_slice().into(), present: self.present };
+        let small = Self { list: self.list.as_slice().into(), ..*self };
         std::mem::replace(self, small).recycled()
     }
 
