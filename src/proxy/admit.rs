@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout};
 use super::{
     connection::{After, Connection},
     core::Core,
-    exchange::{Exchanged, Job, exchange},
+    exchange::{Exchanged, exchange},
+    job::Job,
     outcome::Outcome,
     relay::{ClientSide, ExchangeState},
     snapshot::Snapshot,

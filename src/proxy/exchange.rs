@@ -4,83 +4,34 @@
 //! sent, the response relayed. What follows an attempt that failed or was redirected is for
 //! [`Attempts`] to say.
 
-use std::{
-    cell::RefCell,
-    future::poll_fn,
-    mem,
-    net::SocketAddr,
-    pin::Pin,
-    task::{Context, Poll, Waker, ready},
-    time::Duration,
-};
+use std::{mem, time::Duration};
 
-use tokio::{io::AsyncWrite, time::Instant};
+use tokio::time::Instant;
 
 use super::{
+    answering::Relayed,
     checkout::{Checkout, Connected, InUse, bound_name},
     connection::After,
-    core::Core,
-    outcome::Outcome,
-    patience::{Elsewhere, Patience, Waited, pay},
-    relay::{self, ClientSide, Copied, Declining, Ended, ExchangeState, HeadArrived, UpstreamSide, Watchdog},
+    job::{Job, tell_of},
+    patience::{Elsewhere, Patience, pay},
+    relay::{Declining, Ended, UpstreamSide},
     resting_attempt::{RestingAttempt, RestingConnection, RestingWait},
-    snapshot::{Group, Party, Snapshot, target_idle},
+    snapshot::{Group, Party, target_idle},
     tell,
 };
 use crate::{
-    admission::Way,
-    config::{Endpoint, Route, Upstream},
+    config::{Endpoint, Upstream},
     error::Error,
     gateway::Hop,
-    http1::{
-        body::BodyReader,
-        connection::Persistence,
-        head::{Request, RequestHead},
-    },
-    net::{Peer, buffer::Buffer, stream::Stream, timer::Timer},
+    http1::{connection::Persistence, head::Request},
+    net::{Peer, buffer::Buffer, stream::Stream},
     observe::metrics::{PoolResult, ServerTally},
     plan::{
-        AttemptEnd, Attempts, BodyProgress, Destination, Exchange, Plan, ResponseContext, ResponsePlan,
-        Silence, Step,
-        rewrite::{self, Forwarding, Onward},
+        AttemptEnd, Attempts, BodyProgress, Destination, Exchange, ResponseContext, ResponsePlan, Silence,
+        Step,
     },
-    trust::Source,
-    upstream::{BoundLeases, KeptTurn, Lease, Servers, Through, Turn, pool::PoolKey},
+    upstream::{KeptTurn, Lease, Servers, Through, Turn, pool::PoolKey},
 };
-
-/// One request and everything that its exchange touches.
-pub(crate) struct Job<'a> {
-    pub(crate) core: &'a Core,
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) route: &'a Route,
-    pub(crate) plan: &'a Plan,
-    /// What is said of the client to upstreams.
-    pub(crate) forwarding: &'a Forwarding,
-    /// The address of who has sent it.
-    pub(crate) peer: Option<SocketAddr>,
-    /// The address that it has come to, where a connection to the upstream says it.
-    pub(crate) own: Option<SocketAddr>,
-    pub(crate) head: &'a RequestHead,
-    /// The head, and what has come behind it.
-    pub(crate) inbound: &'a RefCell<Buffer>,
-    pub(crate) client: ClientSide<'a>,
-    pub(crate) state: &'a ExchangeState,
-    pub(crate) timer: &'a mut Timer,
-    /// Connections to upstreams that serve this client alone.
-    pub(crate) bound: &'a mut BoundLeases,
-    pub(crate) outcome: &'a mut Outcome,
-    pub(crate) begun: Instant,
-    /// How long it may take to the head of the response, where it is not as long as the route says.
-    pub(crate) patience: Option<Duration>,
-    /// What services have said of who asks: field lines that go on.
-    pub(crate) passed: &'a [u8],
-    /// How long it has waited for a connection to its upstream: the clock of the deadline starts behind that.
-    pub(crate) queued: Duration,
-    /// What it has in common with others that belong to the same server.
-    pub(crate) affinity: Option<u64>,
-    /// What the last final response settled.
-    pub(crate) response: Option<ResponsePlan>,
-}
 
 /// What an exchange came to.
 pub(crate) enum Exchanged {
@@ -366,11 +317,6 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// By when there must be a response head.
-    fn deadline(&self, attempts: &Attempts) -> Instant {
-        Instant::from_std(attempts.deadline()) + self.queued
-    }
-
     /// How long an answer is waited for to what was `sent` then: to the end where its server may not be left. How long that has
     /// been silent may be `known`.
     fn patience<'t>(
@@ -411,16 +357,6 @@ impl<'a> Job<'a> {
         let elsewhere = group.servers.has_another(tried);
         tried.pop();
         elsewhere.then_some(Declining { statuses, budget: &group.retries })
-    }
-
-    /// The servers that the exchange goes to, where it goes to some of an upstream.
-    fn servers(&self, exchange: &Exchange) -> Option<&'a Servers> {
-        exchange.upstream().map(|upstream| &*self.snapshot.group(upstream).servers)
-    }
-
-    /// What is counted of the server that the exchange goes to.
-    fn tally(&self, exchange: &Exchange, server: Option<(usize, &Endpoint)>) -> &'a ServerTally {
-        self.snapshot.server_tally(Party::of(&exchange.destination), server.map_or(0, |(index, _)| index))
     }
 
     /// A connection to where the exchange goes now.
@@ -467,11 +403,6 @@ impl<'a> Job<'a> {
         // The address of a parent is that of no destination.
         outcome.upstream = connected.through.is_none().then(|| lease.peer.clone());
         Ok(connected)
-    }
-
-    /// For whom the exchange is.
-    fn source(&self) -> Source {
-        self.plan.asker.address.map_or(Source::Unnamed, Source::Client)
     }
 
     /// Keeps a connection for another request, under the name by which it was looked for: in the pool, or for this
@@ -531,244 +462,14 @@ impl<'a> Job<'a> {
         self.outcome.bytes_out += self.state.download.sent();
         self.response = upstream.plan;
         if let Some((status, first_byte)) = upstream.declined().zip(first_byte) {
-            tell(turn, status);
+            tell_of(turn, status);
             tally.counters().answered(status, first_byte);
         }
         if let Some(response) = self.response {
             self.outcome.status = response.status;
-            tell(turn, response.status);
+            tell_of(turn, response.status);
             tally.counters().answered(response.status, first_byte.unwrap_or_default());
         }
-    }
-
-    /// Sends the head of the upstream request, and behind it what has come of the body. An upstream that takes no
-    /// more may have answered already, so that is no error here: it shows when the answer is read.
-    async fn send_request(
-        &mut self,
-        exchange: &Exchange,
-        connected: &mut Connected<'_>,
-        deadline: Instant,
-    ) -> Result<(), Error> {
-        let mut out = self.render(exchange, connected)?;
-        let upstream: &mut Stream = &mut connected.lease.stream;
-        let Self { client, timer, state, .. } = self;
-        poll_fn(|cx| {
-            while !out.is_empty() {
-                match Pin::new(&mut *upstream).poll_write(cx, out.unread()) {
-                    Poll::Ready(Ok(size)) if size > 0 => {
-                        state.upload.wrote(size);
-                        out.consume(size);
-                    }
-                    Poll::Ready(_) => {
-                        state.upload.discard();
-                        return Poll::Ready(Ok(()));
-                    }
-                    Poll::Pending => {
-                        return client.poll_leave(cx, timer, deadline, Error::UpstreamSendTimeout).map(Err);
-                    }
-                }
-            }
-            match Pin::new(&mut *upstream).poll_flush(cx) {
-                Poll::Ready(_) => Poll::Ready(Ok(())),
-                Poll::Pending => client.poll_leave(cx, timer, deadline, Error::UpstreamSendTimeout).map(Err),
-            }
-        })
-        .await
-    }
-
-    fn render(&mut self, exchange: &Exchange, connected: &Connected<'_>) -> Result<Buffer, Error> {
-        let mut out = self.core.buffers.take();
-        let inbound = self.inbound.borrow();
-        let request = Request { bytes: inbound.all(), head: self.head };
-        let spoken_for = &self.route.access.spoken_for;
-        let (mut onward, authority) = match (&exchange.destination, connected.endpoint()) {
-            (Destination::Target(target), _) => {
-                let gateway = self.snapshot.config.gateway.as_ref().ok_or(Error::Internal)?;
-                let onward = Onward::to_target(target, &gateway.set_headers, self.plan.framing);
-                // Who asks is nothing to a target.
-                let onward = Onward { edits: target.edits(gateway), ..onward };
-                (onward.asked_by(spoken_for, b""), target.url.authority())
-            }
-            (Destination::Question { access, .. }, Some(server)) => {
-                let Way::Forward(service) = &self.snapshot.config.access(*access).way else {
-                    return Err(Error::Internal);
-                };
-                let target = exchange.target.origin_form(request);
-                let onward = Onward::to_service(server, service, exchange, target);
-                (onward.beside(self.snapshot.config.gateway.as_ref()), &*server.authority)
-            }
-            (Destination::Forward(target), _) => {
-                let onward = Onward::to_forwarded(target, exchange, request, self.plan.framing);
-                (onward, target.url().authority())
-            }
-            (Destination::Upstream(_), Some(server)) => {
-                let framing = self.plan.framing;
-                let onward = Onward::to_server(server, self.route, exchange, request, framing);
-                let onward = onward.beside(self.snapshot.config.gateway.as_ref());
-                (onward.asked_by(spoken_for, self.passed), &*server.authority)
-            }
-            (Destination::Upstream(_) | Destination::Question { .. }, None) => return Err(Error::Internal),
-        };
-        if let Some(through) = connected.through.filter(|through| through.is_absolute()) {
-            onward = onward.by_parent(through.parent(), authority);
-        }
-        let sender = rewrite::Sender {
-            forwarding: self.forwarding,
-            peer: self.peer,
-            asker: &self.plan.asker,
-            identity: &self.core.identity,
-            request_id: self.outcome.request_id,
-        };
-        let written = rewrite::request(request, exchange, &onward, &sender, out.spare())?;
-        let is_whole = onward.without_body;
-        drop(inbound);
-        out.filled(written);
-        if is_whole {
-            return Ok(out);
-        }
-        let mut cx = Context::from_waker(Waker::noop());
-        while !self.client.is_written() && out.spare_len() >= BodyReader::MIN_ROOM {
-            match self.client.poll_body(&mut cx, out.spare()) {
-                Poll::Ready(Ok(size)) => out.filled(size),
-                Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => break,
-            }
-        }
-        Ok(out)
-    }
-
-    /// Relays the response, and what is left of the request body. Where that has been begun there is a watchdog.
-    async fn relay(
-        &mut self,
-        upstream: &mut UpstreamSide<'_>,
-        turn: Option<&Turn<'_>>,
-        exchange: &Exchange,
-        patience: &mut Patience<'_>,
-        (may_rest, watchdog): (bool, Option<Box<Watchdog>>),
-    ) -> Result<Relayed, Error> {
-        let is_written = self.client.is_written();
-        if exchange.drops_body() && !is_written {
-            // What is left of the client's body belongs to no request any more: it must never go upstream.
-            self.state.upload.cut();
-            self.state.upload.discard();
-        }
-        if is_written || exchange.drops_body() {
-            self.state.upload.read_to_end();
-            if watchdog.is_none()
-                && let Some(relayed) = self.relay_heads(upstream, turn, patience, may_rest).await?
-            {
-                return Ok(relayed);
-            }
-        }
-        self.outcome.streamed = true;
-        let Self { core, route, client, state, timer, .. } = self;
-        let (sides, watched) = ((client, upstream), (may_rest, watchdog));
-        // Boxed, so that only a running stream pays for its size.
-        Ok(match Box::pin(relay::copy(core, route, sides, state, timer, watched)).await? {
-            Copied::Over(ended) => Relayed::Over(ended),
-            Copied::Quiet { deadline, watchdog } => Relayed::Rests(deadline, Some(watchdog)),
-        })
-    }
-
-    /// Relays heads, and the body that fits behind the final one; nothing when there is more of it.
-    async fn relay_heads(
-        &mut self,
-        upstream: &mut UpstreamSide<'_>,
-        turn: Option<&Turn<'_>>,
-        patience: &mut Patience<'_>,
-        may_rest: bool,
-    ) -> Result<Option<Relayed>, Error> {
-        let over = |ended| Ok(Some(Relayed::Over(ended)));
-        loop {
-            let arrived = match self.next_head(upstream, patience, may_rest).await? {
-                HeadWait::Arrived(arrived) => arrived,
-                HeadWait::Silent => return over(Ended::Abandoned),
-                HeadWait::NothingYet => return Ok(Some(Relayed::Rests(patience.until(), None))),
-            };
-            // Now, for the body may be a stream that never ends.
-            match (arrived, upstream.plan) {
-                (HeadArrived::Switch, _) => tell(turn, 101),
-                (_, Some(response)) => tell(turn, response.status),
-                (_, None) => {}
-            }
-            match arrived {
-                HeadArrived::Redirect => return over(Ended::Redirect),
-                HeadArrived::Admitted => {
-                    // So that the connection can be used again: nobody waits for it, nor for whether it is whole.
-                    let _ = upstream.add_what_came().await;
-                    upstream.take_out();
-                    return over(Ended::Admitted);
-                }
-                HeadArrived::Declined(status) => return over(Ended::Declined(status)),
-                HeadArrived::Interim => {}
-                HeadArrived::Final if !upstream.is_complete() => {
-                    if relay::is_worthwhile(self.core, &self.client, upstream) {
-                        self.state.begin_response();
-                        return Ok(None);
-                    }
-                    upstream.add_what_came().await?;
-                    self.state.begin_response();
-                }
-                HeadArrived::Final | HeadArrived::Switch => self.state.begin_response(),
-            }
-            if let Some(out) = upstream.take_out() {
-                let size = out.unread().len();
-                self.client.send(out.unread(), self.timer, self.route.timeouts.send).await?;
-                self.state.download.wrote(size);
-            }
-            match arrived {
-                HeadArrived::Switch => return over(Ended::Switch),
-                HeadArrived::Final if upstream.is_complete() => return over(Ended::Done),
-                HeadArrived::Final => {
-                    upstream.stream.acknowledge();
-                    return Ok(None);
-                }
-                HeadArrived::Interim
-                | HeadArrived::Redirect
-                | HeadArrived::Admitted
-                | HeadArrived::Declined(_) => {}
-            }
-        }
-    }
-
-    /// Waits for the next head while an eye is kept on the client.
-    async fn next_head(
-        &mut self,
-        upstream: &mut UpstreamSide<'_>,
-        patience: &mut Patience<'_>,
-        may_rest: bool,
-    ) -> Result<HeadWait, Error> {
-        let Self { client, timer, .. } = self;
-        let mut quiet = Some(Instant::now() + QUIET);
-        poll_fn(|cx| {
-            if let Poll::Ready(arrived) = upstream.poll_head(cx) {
-                return Poll::Ready(arrived.map(HeadWait::Arrived));
-            }
-            if upstream.received() {
-                patience.hears();
-            }
-            loop {
-                let until = quiet.map_or(patience.until(), |quiet| quiet.min(patience.until()));
-                let error = ready!(client.poll_leave(cx, timer, until, Error::ResponseTimeout));
-                if error.client_is_gone() {
-                    return Poll::Ready(Err(error));
-                }
-                if until < patience.until() {
-                    if may_rest && client.may_rest() && upstream.may_rest() {
-                        return Poll::Ready(Ok(HeadWait::NothingYet));
-                    }
-                    quiet = None;
-                    client.hold_less();
-                    continue;
-                }
-                match patience.waited() {
-                    Waited::NotEnough => {}
-                    Waited::Elsewhere => return Poll::Ready(Ok(HeadWait::Silent)),
-                    Waited::Enough => return Poll::Ready(Err(error)),
-                }
-            }
-        })
-        .await
     }
 }
 
@@ -814,25 +515,6 @@ impl Asked<'_, '_> {
     }
 }
 
-/// How a response was relayed.
-enum Relayed {
-    Over(Ended),
-    /// Nothing moves, until then at the latest.
-    Rests(Instant, Option<Box<Watchdog>>),
-}
-
-/// What the wait for a head has come to.
-enum HeadWait {
-    Arrived(HeadArrived),
-    /// Its server has been silent for too long: another one is to be asked.
-    Silent,
-    /// It may take longer.
-    NothingYet,
-}
-
-/// Who has waited so long for an answer may wait for longer, and keeps no more of the request than it takes.
-const QUIET: Duration = Duration::from_millis(250);
-
 /// How messages name where the exchange goes.
 fn shown<'e>(exchange: &'e Exchange, server: Option<&'e Endpoint>) -> &'e str {
     match (server, &exchange.destination) {
@@ -840,12 +522,5 @@ fn shown<'e>(exchange: &'e Exchange, server: Option<&'e Endpoint>) -> &'e str {
         (None, Destination::Target(target)) => target.url.origin(),
         (None, Destination::Forward(target)) => target.url().origin(),
         (None, Destination::Upstream(_) | Destination::Question { .. }) => "",
-    }
-}
-
-/// Tells how the server does, if it was one of the upstream's.
-fn tell(turn: Option<&Turn<'_>>, status: u16) {
-    if let Some(turn) = turn {
-        turn.answered(status);
     }
 }

@@ -82,6 +82,12 @@ mod patience;
 
 mod resting_attempt;
 
+mod job;
+
+mod sending;
+
+mod answering;
+
 mod exchange;
 
 mod connect;

@@ -103,7 +103,8 @@ fn credentials(request: Request<'_>, lines: &[u8]) {
     let token = bearer(request, Audience::Server).map(<[u8]>::to_vec);
     assert_eq!(token, authorization::bearer(&values).map_err(refusal), "the token of {context:?}");
     let mut room = [0; MAX_CREDENTIALS];
-    let user = basic(request, Audience::Server, &mut room).map(|(user, password)| (user.to_vec(), password.to_vec()));
+    let user = basic(request, Audience::Server, &mut room)
+        .map(|(user, password)| (user.to_vec(), password.to_vec()));
     assert_eq!(user, authorization::basic(&values).map_err(refusal), "user and password of {context:?}");
 }
 

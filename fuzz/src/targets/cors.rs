@@ -9,9 +9,8 @@ use std::{
 use corsair::{
     config::{Config, Routes, Settings, compile::compile, machine::Machine},
     cors::{
-        CorsDecision, CorsPolicy, CorsSettings, Transit, Preflight, ResourcePolicy, Stage, Upstream,
-        UpstreamHeaders, decide,
-        write_origin_fields, write_preflight, write_response_fields,
+        CorsDecision, CorsPolicy, CorsSettings, Preflight, ResourcePolicy, Stage, Transit, Upstream,
+        UpstreamHeaders, decide, write_origin_fields, write_preflight, write_response_fields,
     },
     error::Error,
     http1::{
@@ -100,7 +99,11 @@ fn settings(input: &mut Input<'_>) -> CorsSettings {
     let strings = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     CorsSettings {
         allow_origins: strings(input.pick(&lists)),
-        deny_origins: strings(input.pick(&[&[], &["https://app.example.com", "null"], &["https://*.example.org"]])),
+        deny_origins: strings(input.pick(&[
+            &[],
+            &["https://app.example.com", "null"],
+            &["https://*.example.org"],
+        ])),
         allow_credentials: input.flag(),
         allow_methods: strings(input.pick(&[&["any"], &["PUT", "patch"], &[]])),
         allow_headers: strings(input.pick(&[&["any"], &["X-Token", "content-type"], &[]])),

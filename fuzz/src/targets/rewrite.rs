@@ -501,7 +501,11 @@ fn goes_home(
         framing,
         declared,
         connection: is_old.then_some(b"close"),
-        gateway: target.map(|final_url| GatewayAnswer { final_url, location: Location::Kept, cookies: CookiesHome::Dropped }),
+        gateway: target.map(|final_url| GatewayAnswer {
+            final_url,
+            location: Location::Kept,
+            cookies: CookiesHome::Dropped,
+        }),
         renaming,
         edits: None,
         identity,

@@ -76,10 +76,32 @@ pub(crate) async fn copy(
     let mut watchdog = watchdog.map_or_else(|| Watchdog::new(&route.timeouts), |watchdog| *watchdog);
     let mut permit = None;
     let mut left = None;
+    // Nothing more had come when both sides were last read.
+    let mut has_read = false;
     // Whether a pipe that was given back may be had again.
     let mut returns = false;
     let mut window = Window::new(route.limits.socket_buffer);
     loop {
+        let rests = client.may_rest() && upstream.may_rest();
+        // Who waits holds no buffer: it is taken when there is something to go into it (rule 29 of `proxy`). What TLS has
+        // decrypted shows when it is read.
+        if has_read || rests && !upstream.stream.is_tls() {
+            has_read = false;
+            let more =
+                wait_for_more(client, upstream, |cx| watchdog.poll_notice(cx, timer, &route.timeouts, state));
+            match more.await {
+                None => {}
+                Some(Noticed::Expired(error)) => return Err(error),
+                Some(Noticed::Quiet) if rests && may_rest => {
+                    let deadline = watchdog.deadline(&route.timeouts, state);
+                    return Ok(Copied::Quiet { deadline, watchdog: Box::new(watchdog) });
+                }
+                Some(Noticed::Quiet) => {
+                    has_read = true;
+                    continue;
+                }
+            }
+        }
         let begun = splice::begin(core, client, upstream, state, left);
         returns &= begun.is_some();
         if let Some(spliced) = begun {
@@ -121,16 +143,8 @@ pub(crate) async fn copy(
             None => {}
             Some(Noticed::Expired(error)) => return Err(error),
             Some(Noticed::Quiet) => {
-                // Its buffers are gone, and are taken anew when there is something to go into them (rule 29 of `proxy`).
                 permit = None;
-                if may_rest && client.may_rest() && upstream.may_rest() {
-                    let deadline = watchdog.deadline(&route.timeouts, state);
-                    return Ok(Copied::Quiet { deadline, watchdog: Box::new(watchdog) });
-                }
-                wait_for_more(client, upstream, |cx| {
-                    watchdog.poll_expired(cx, timer, &route.timeouts, state)
-                })
-                .await?;
+                has_read = true;
                 continue;
             }
         }
@@ -168,17 +182,17 @@ async fn copy_until(
     .await
 }
 
-/// Waits until there may be something to copy, without any buffer.
+/// Waits until there may be something to copy, without any buffer, or something is noticed.
 async fn wait_for_more(
     client: &mut ClientSide<'_>,
     upstream: &UpstreamSide<'_>,
-    mut poll_expired: impl FnMut(&mut Context<'_>) -> Poll<Error>,
-) -> Result<(), Error> {
+    mut poll_notice: impl FnMut(&mut Context<'_>) -> Poll<Noticed>,
+) -> Option<Noticed> {
     poll_fn(|cx| {
         if client.poll_more(cx).is_ready() || upstream.stream.poll_more(cx).is_ready() {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(None);
         }
-        poll_expired(cx).map(Err)
+        poll_notice(cx).map(Some)
     })
     .await
 }

@@ -16,7 +16,7 @@ use corsair::{
     plan::{Client, Identity},
     proxy::{
         core::Core,
-        serve::{Connections, IdleConnection},
+        serve::{AtRest, Beginning, Connections},
     },
 };
 use tokio::{
@@ -271,7 +271,8 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
     let connections = Rc::new(Connections::new(Rc::clone(&core)));
     let serve = |near| {
         let (connections, client) = (Rc::clone(&connections), client.clone());
-        async move { connections.serve(Stream::Unix(near), client, patience).await }
+        let beginning = Beginning::Connection(Stream::Unix(near), patience);
+        async move { connections.serve(beginning, client).await }
     };
     look_on(spawn_local(serve(near)), scene).await;
 
@@ -283,7 +284,7 @@ async fn direct(play: &Play, scene: &Rc<Scene>) {
 }
 
 /// Looks on until a connection has ended, and moves the clock when nothing else moves.
-async fn look_on(served: JoinHandle<Option<IdleConnection>>, scene: &Scene) {
+async fn look_on(served: JoinHandle<Option<AtRest>>, scene: &Scene) {
     /// Turns of the runtime without a move after which nothing is on its way any more.
     const QUIET: usize = 4;
     const STEP: Duration = Duration::from_millis(50);
