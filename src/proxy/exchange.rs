@@ -86,6 +86,13 @@ enum Attempt {
     },
 }
 
+impl Attempt {
+    /// One that had no connection: all servers have been tried.
+    const fn without_connection(error: Error) -> Self {
+        Self::Failed { error, reused: false, received: false, elsewhere: false }
+    }
+}
+
 /// Takes a request to where it goes, and its response back; or goes on where an attempt at it rested.
 pub(crate) async fn exchange(
     job: &mut Job<'_>,
@@ -171,19 +178,23 @@ impl<'a> Job<'a> {
         tried: &mut Vec<usize>,
         rested: Option<(Stream, Box<RestingAttempt>)>,
     ) -> Attempt {
-        let (mut connected, turn, wait) = match self.begin(exchange, attempts, begun, tried, rested).await {
-            Ok(begun) => begun,
-            // All servers have been tried.
-            Err(error) => {
-                return Attempt::Failed { error, reused: false, received: false, elsewhere: false };
-            }
-        };
+        // Each where it stays: to move all of them costs every request something.
+        let (mut connected, turn, wait);
+        let servers = self.servers(exchange);
+        if let Some((stream, rested)) = rested {
+            (connected, turn, wait) = resumed(stream, *rested, servers);
+        } else {
+            connected = match self.connect(exchange, attempts, begun, tried).await {
+                Ok(connected) => connected,
+                Err(error) => return Attempt::without_connection(error),
+            };
+            (turn, wait) = (turn_at(servers, &connected, begun), None);
+        }
         let reused = connected.lease.reused;
         let declining = self.declining(exchange, attempts, &connected, tried);
         let tally = self.tally(exchange, connected.server);
         let (number, shown) = (self.outcome.attempts, shown(exchange, connected.endpoint()));
-        let (servers, through) = (self.servers(exchange), connected.through);
-        let asked = Asked { shown, number, through, tally, servers, reused };
+        let asked = Asked { shown, number, through: connected.through, tally, servers, reused };
         let failed = |error, received, tried: &mut _| asked.failed(turn.as_ref(), error, received, tried);
         if wait.is_none()
             && let Err(error) = self.send_request(exchange, &mut connected, self.deadline(attempts)).await
@@ -246,29 +257,6 @@ impl<'a> Job<'a> {
             }
             (Ok(_), _, None) => failed(Error::Internal, received, tried),
         }
-    }
-
-    /// A connection to where the exchange goes now, and the turn at its server; or those of an attempt that has rested.
-    async fn begin(
-        &mut self,
-        exchange: &Exchange,
-        attempts: &Attempts,
-        begun: Instant,
-        tried: &mut Vec<usize>,
-        rested: Option<(Stream, Box<RestingAttempt>)>,
-    ) -> Result<Begun<'a>, Error> {
-        let servers = self.servers(exchange);
-        if let Some((stream, rested)) = rested {
-            let RestingAttempt { connection, turn, wait, .. } = *rested;
-            let at = servers.zip(turn);
-            let (turn, silence) = at.map(|(servers, turn)| (turn.0.at(servers), turn.1)).unzip();
-            let connected = connection.on(stream, servers.map(Servers::endpoints));
-            return Ok((connected, turn, Some((Box::new(wait), silence.flatten()))));
-        }
-        let connected = self.connect(exchange, attempts, begun, tried).await?;
-        let at = servers.zip(connected.server);
-        let turn = at.and_then(|(servers, (index, _))| servers.turn(index, begun.into_std()));
-        Ok((connected, turn, None))
     }
 
     /// What is kept of an attempt in which nothing moves.
@@ -475,6 +463,22 @@ impl<'a> Job<'a> {
 
 /// A connection, the turn at its server, and where an attempt on it stands that has rested.
 type Begun<'a> = (Connected<'a>, Option<Turn<'a>>, Option<(Box<RestingWait>, Option<Silence>)>);
+
+/// Those of an attempt that goes on.
+fn resumed<'a>(stream: Stream, rested: RestingAttempt, servers: Option<&'a Servers>) -> Begun<'a> {
+    let RestingAttempt { connection, turn, wait, .. } = rested;
+    let at = servers.zip(turn);
+    let (turn, silence) = at.map(|(servers, turn)| (turn.0.at(servers), turn.1)).unzip();
+    let connected = connection.on(stream, servers.map(Servers::endpoints));
+    (connected, turn, Some((Box::new(wait), silence.flatten())))
+}
+
+/// The turn at the server of a connection, where that is one of several.
+#[inline]
+fn turn_at<'a>(servers: Option<&'a Servers>, connected: &Connected<'_>, begun: Instant) -> Option<Turn<'a>> {
+    let at = servers.zip(connected.server);
+    at.and_then(|(servers, (index, _))| servers.turn(index, begun.into_std()))
+}
 
 /// Who is asked by an attempt.
 struct Asked<'a, 'e> {

@@ -60,6 +60,7 @@ pub(crate) struct Labels {
 
 impl Labels {
     /// Those of a request.
+    #[inline]
     pub(crate) fn of(request: Request<'_>, plan: &Plan) -> Self {
         let verdict = plan.cors.stage().map(|stage| (stage, plan.cors.reason()));
         Self { method: MethodLabel::of(request.method_name()), verdict }

@@ -415,14 +415,16 @@ impl Turn<'_, '_> {
     /// Or goes on with that.
     async fn exchange(&mut self, planned: &mut Exchange, rested: Option<Box<Rests>>) -> Ended {
         let core = Rc::clone(&self.connection.core);
-        let (body, state, rested) = match rested {
-            None => (self.body(planned), ExchangeState::new(), None),
-            Some(rested) => {
-                let Rests { upstream, attempt, body, state } = *rested;
-                let body = body.map_or_else(|| self.body(planned), |body| *body);
-                (body, state, Some((upstream, Box::new(attempt))))
-            }
-        };
+        // Each where it stays, as in an attempt.
+        let (body, state, resumed);
+        if let Some(rested) = rested {
+            let Rests { upstream, attempt, .. } = *rested;
+            body = rested.body.map_or_else(|| self.body(planned), |body| *body);
+            state = rested.state;
+            resumed = Some((upstream, Box::new(attempt)));
+        } else {
+            (body, state, resumed) = (self.body(planned), ExchangeState::new(), None);
+        }
         let Connection { stream, timer, forwarding, client, bound, .. } = &mut *self.connection;
         // Asked of the kernel only where it is told on.
         let is_told = match planned.destination {
@@ -467,7 +469,7 @@ impl Turn<'_, '_> {
             queued: Duration::ZERO,
             response: None,
         };
-        let exchanged = pin!(exchange(&mut job, planned, rested)).await;
+        let exchanged = pin!(exchange(&mut job, planned, resumed)).await;
         Ended::Answered(match exchanged {
             Exchanged::Rests(upstream, attempt) => {
                 // Without one it is as easily made anew.
@@ -495,6 +497,7 @@ impl Turn<'_, '_> {
     }
 
     /// The body of the request, and what it is kept in.
+    #[inline]
     fn body(&self, planned: &Exchange) -> RequestBody {
         let limits = request_body_limits(&self.route.limits);
         let inbound = self.inbound.borrow();
