@@ -44,8 +44,8 @@ const BATCH: usize = 128;
 /// The parked sockets of one worker, each with a ticket of the caller's, or `N` of them with one: then they wake
 /// together, when any of them has something to say.
 ///
-/// A record takes the ticket, four bytes for each socket, and 20 more. Records lie in one piece of memory that grows by doubling, so
-/// that nothing small and long-lived is left between what busy connections allocate and free.
+/// A record takes the ticket, four bytes for each socket, and 20 more. Records lie in one piece of memory that grows by
+/// doubling, so that nothing small and long-lived is left between what busy connections allocate and free.
 pub struct ParkedSet<T, const N: usize = 1> {
     watch: Watch,
     records: RefCell<Records<T, N>>,
