@@ -10,6 +10,7 @@
 //! - [`timer`]: one timer for deadline after deadline
 //! - `peer`: who is at the other end of a connection
 //! - [`buffer`]: the memory that bytes are read into
+//! - `tcp`: reading from TCP connections and writing to them
 //! - [`socket`]: a plain connection, TCP or Unix
 //! - [`stream`]: an open connection, whatever it runs over
 //! - `unix`: Unix sockets that listen, and their files
@@ -33,6 +34,8 @@ pub mod timer;
 mod peer;
 
 pub mod buffer;
+
+mod tcp;
 
 pub mod socket;
 

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::{client, server};
 
-use super::socket::Socket;
+use super::{socket::Socket, tcp};
 
 /// A connection to a client or to an upstream.
 ///
@@ -106,9 +106,9 @@ impl Stream {
         }
     }
 
-    /// Closes the connection with a reset (RST), discarding what is unsent, so that the peer cannot take
-    /// what it has for the whole. A Unix socket knows no reset and is closed.
-    pub fn reset(self) {
+    /// Has the connection end with a reset (RST) when it is dropped, discarding what is unsent, so that the peer cannot
+    /// take what it has for the whole. A Unix socket knows no reset and is just closed.
+    pub fn reset_when_dropped(&self) {
         if let Some(tcp) = self.tcp_ref() {
             // Fails only on a socket that is dead already.
             let _ = tcp.set_zero_linger();
@@ -207,14 +207,24 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        each!(self.get_mut(), inner => Pin::new(inner).poll_read(cx, buffer))
+        match self.get_mut() {
+            Self::Tcp(tcp) => tcp::poll_read(cx, tcp, buffer),
+            Self::Unix(unix) => Pin::new(unix).poll_read(cx, buffer),
+            Self::TlsServer(tls) => Pin::new(tls).poll_read(cx, buffer),
+            Self::TlsClient(tls) => Pin::new(tls).poll_read(cx, buffer),
+        }
     }
 }
 
 impl AsyncWrite for Stream {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self.get_mut(), inner => Pin::new(inner).poll_write(cx, bytes))
+        match self.get_mut() {
+            Self::Tcp(tcp) => tcp::poll_write(cx, tcp, bytes),
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
+            Self::TlsServer(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Self::TlsClient(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
     }
 
     #[inline]
@@ -344,7 +354,8 @@ mod tests {
                 assert!(!near.is_idle());
             }
             for (mut near, far) in pairs().await {
-                far.reset();
+                far.reset_when_dropped();
+                drop(far);
                 readable(&near).await;
                 assert!(!near.is_idle_now());
                 assert!(!near.is_idle());
@@ -358,7 +369,8 @@ mod tests {
             for (mut near, far) in pairs().await {
                 assert!(near.is_idle());
                 // No await between this and the question: the runtime cannot have noticed.
-                far.reset();
+                far.reset_when_dropped();
+                drop(far);
                 assert!(near.is_idle());
                 assert!(!near.is_idle_now());
             }
@@ -382,7 +394,7 @@ mod tests {
     fn a_reset_reaches_the_peer_as_one() {
         in_worker(async {
             let (near, far) = tcp_pair().await;
-            Stream::Tcp(near).reset();
+            Stream::Tcp(near).reset_when_dropped();
             let mut far = Stream::Tcp(far);
             let error = far.read(&mut [0; 8]).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);

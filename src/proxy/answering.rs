@@ -98,7 +98,7 @@ impl Job<'_> {
                     return over(Ended::Admitted);
                 }
                 HeadArrived::Declined(status) => return over(Ended::Declined(status)),
-                HeadArrived::Interim => {}
+                HeadArrived::Interim => patience.begin_anew(),
                 HeadArrived::Final if !upstream.is_complete() => {
                     if relay::is_worthwhile(self.core, &self.client, upstream) {
                         self.state.begin_response();
@@ -137,7 +137,7 @@ impl Job<'_> {
         may_rest: bool,
     ) -> Result<HeadWait, Error> {
         let Self { client, timer, .. } = self;
-        let mut quiet = Some(Instant::now() + QUIET);
+        let mut quiet = Some(patience.since() + QUIET);
         poll_fn(|cx| {
             if let Poll::Ready(arrived) = upstream.poll_head(cx) {
                 return Poll::Ready(arrived.map(HeadWait::Arrived));

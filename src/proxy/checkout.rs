@@ -75,7 +75,7 @@ pub(crate) struct Checkout<'a, 'b> {
 
 /// A connection, and which server of the upstream is at its other end: its place among them, and itself.
 pub(crate) struct Connected<'a> {
-    pub(crate) lease: Lease,
+    pub(crate) lease: Box<Lease>,
     /// Nothing for a target that a client has chosen.
     pub(crate) server: Option<(usize, &'a Endpoint)>,
     /// It serves this client alone.
@@ -337,7 +337,7 @@ impl<'a> Checkout<'a, '_> {
 
     /// The connection to one of the servers on which this client has logged in, or was named: there it goes again, whosever
     /// turn it is.
-    fn bound_to_server_of(&mut self, id: UpstreamId) -> Option<(usize, Lease)> {
+    fn bound_to_server_of(&mut self, id: UpstreamId) -> Option<(usize, Box<Lease>)> {
         if self.bound.is_empty() {
             return None;
         }
@@ -352,7 +352,7 @@ impl<'a> Checkout<'a, '_> {
 
     /// An idle connection of this worker to a usable server that has not been tried, but this one: where there is no room,
     /// any will do.
-    fn idle_at_another(&self, id: UpstreamId, but: usize) -> Option<(usize, Lease)> {
+    fn idle_at_another(&self, id: UpstreamId, but: usize) -> Option<(usize, Box<Lease>)> {
         let group = self.snapshot.group(id);
         let mut others = group.servers.usable_but(but, self.tried);
         others.find_map(|index| {
@@ -373,7 +373,7 @@ impl<'a> Checkout<'a, '_> {
     }
 
     /// The connection on which this client has logged in before.
-    fn bound(&mut self, party: Party, key: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Lease> {
+    fn bound(&mut self, party: Party, key: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Box<Lease>> {
         if self.bound.is_empty() {
             return None;
         }
@@ -384,7 +384,7 @@ impl<'a> Checkout<'a, '_> {
     }
 
     /// An idle connection of this worker to a server.
-    fn pooled_to(&self, upstream: UpstreamId, server: &Endpoint) -> Option<Lease> {
+    fn pooled_to(&self, upstream: UpstreamId, server: &Endpoint) -> Option<Box<Lease>> {
         let admits = self.leads_to(self.snapshot.config.upstream(upstream), server);
         self.pooled(Party::Upstream(upstream), &server.key, admits)
     }
@@ -404,7 +404,7 @@ impl<'a> Checkout<'a, '_> {
         move |address| name.is_none_or(|name| core.resolver().still_has(name, address))
     }
 
-    fn pooled(&self, party: Party, key: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Lease> {
+    fn pooled(&self, party: Party, key: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Box<Lease>> {
         if self.fresh_only {
             return None;
         }
@@ -423,7 +423,7 @@ impl<'a> Checkout<'a, '_> {
         admits: impl Fn(IpAddr, Nearness) -> bool,
         client: &mut ClientSide<'_>,
         timer: &mut Timer,
-    ) -> Result<Lease, Error> {
+    ) -> Result<Box<Lease>, Error> {
         let deadline = self.deadline.min(Instant::now() + self.route.timeouts.connect);
         let through = remote.through;
         let is_name = through.is_none()
@@ -468,11 +468,7 @@ impl<'a> Checkout<'a, '_> {
         let (stream, peer) = opened.map_err(|error| {
             if error == Error::ConnectTimeout && unresolved { Error::DnsTimeout } else { error }
         })?;
-        Ok(Lease {
-            stream,
-            peer,
-            reused: false,
-            open: OpenConnection::count(&self.core.counters, &self.core.descriptors),
-        })
+        let open = OpenConnection::count(&self.core.counters, &self.core.descriptors);
+        Ok(Box::new(Lease { stream, peer, reused: false, open }))
     }
 }

@@ -101,7 +101,7 @@ impl<'a> Connect<'a> {
         let outcome = &mut *self.outcome;
         outcome.attempts = checkout.opened;
         if let Some(times) = checkout.times {
-            outcome.opening = times;
+            outcome.opening = Some(Box::new(times));
             outcome.upstream = times.tried.map(Peer::Ip);
         }
         let connected = connected?;

@@ -26,6 +26,8 @@ pub(crate) struct Connection {
     pub(super) forwarding: OnceCell<Forwarding>,
     pub(super) stream: Stream,
     pub(super) timer: Timer,
+    /// When its last answer was complete: since then it has been idle.
+    pub(super) answered: Option<Instant>,
     /// Connections to upstreams on which this client has logged in.
     pub(super) bound: BoundLeases,
 }
@@ -59,6 +61,7 @@ impl Connection {
             forwarding: OnceCell::new(),
             stream,
             timer: Timer::default(),
+            answered: None,
             bound: BoundLeases::default(),
         }
     }
@@ -100,10 +103,10 @@ impl Connection {
         .await;
     }
 
-    /// Ends the connection. What the client still sends is read for `linger` at most.
-    pub(super) async fn close(mut self: Box<Self>, after: After, linger: Duration) {
+    /// Ends the connection, but for dropping it. What the client still sends is read for `linger` at most.
+    pub(super) async fn close(&mut self, after: After, linger: Duration) {
         match after {
-            After::Reset => self.stream.reset(),
+            After::Reset => self.stream.reset_when_dropped(),
             After::Linger => Box::pin(self.linger(linger)).await,
             After::Close | After::KeepAlive if self.stream.is_tls() => Box::pin(self.close_tls()).await,
             After::Close | After::KeepAlive => {}

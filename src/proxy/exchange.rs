@@ -51,7 +51,7 @@ pub(crate) enum Exchanged {
 
 /// The upstream's end of a tunnel.
 pub(crate) struct TunnelEnds {
-    pub(crate) lease: Lease,
+    pub(crate) lease: Box<Lease>,
     /// What the upstream sent behind its 101.
     pub(crate) from_upstream: Option<Buffer>,
     /// Counts it among those that are in use.
@@ -193,7 +193,7 @@ impl<'a> Job<'a> {
         let reused = connected.lease.reused;
         let declining = self.declining(exchange, attempts, &connected, tried);
         let tally = self.tally(exchange, connected.server);
-        let (number, shown) = (self.outcome.attempts, shown(exchange, connected.endpoint()));
+        let (shown, number) = (shown(exchange, connected.endpoint()), self.outcome.attempts);
         let asked = Asked { shown, number, through: connected.through, tally, servers, reused };
         let failed = |error, received, tried: &mut _| asked.failed(turn.as_ref(), error, received, tried);
         if wait.is_none()
@@ -205,33 +205,34 @@ impl<'a> Job<'a> {
         let may_leave = turn.as_ref().filter(|_| !connected.bound);
         let silence = wait.as_ref().map(|(_, silence)| *silence);
         let mut patience = self.patience(exchange, attempts, (sent, silence), may_leave, tried);
+        let (context, request) = (self.context(exchange, &connected), (self.head, self.inbound));
         let Self { core, state, .. } = *self;
-        let context = self.context(exchange, &connected);
-        let request = (self.head, self.inbound);
-        let mut upstream =
-            UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
-        upstream.declining = declining;
         let may_rest = connected.through.is_none() && self.patience.is_none();
-        let watchdog = wait.and_then(|(wait, _)| {
-            upstream.resume(wait.upstream);
-            wait.watchdog
-        });
-        let way = (may_rest, watchdog);
-        let relayed = match self.relay(&mut upstream, turn.as_ref(), exchange, &mut patience, way).await {
-            Ok(Relayed::Over(ended)) => Ok(ended),
-            Err(error) => Err(error),
-            Ok(Relayed::Rests(deadline, watchdog)) => {
-                let wait = RestingWait { sent, upstream: upstream.rest(), watchdog };
-                let silence = patience.silence();
-                let turn = turn.map(|turn| Box::new((turn.keep(), silence)));
-                return self.rests(connected, turn, (wait, deadline), (attempts, begun, tried));
-            }
+        // In a block, for to drop the upstream's end by name would move it first.
+        let (relayed, received, clean, hop, passed, leftover) = {
+            let mut upstream =
+                UpstreamSide::new((&mut connected.lease.stream, reused), state, context, request, core);
+            upstream.declining = declining;
+            let watchdog = wait.and_then(|(wait, _)| {
+                upstream.resume(wait.upstream);
+                wait.watchdog
+            });
+            let way = (may_rest, watchdog);
+            let relayed = match self.relay(&mut upstream, turn.as_ref(), exchange, &mut patience, way).await {
+                Ok(Relayed::Over(ended)) => Ok(ended),
+                Err(error) => Err(error),
+                Ok(Relayed::Rests(deadline, watchdog)) => {
+                    let wait = RestingWait { sent, upstream: upstream.rest(), watchdog };
+                    let silence = patience.silence();
+                    let turn = turn.map(|turn| Box::new((turn.keep(), silence)));
+                    return self.rests(connected, turn, (wait, deadline), (attempts, begun, tried));
+                }
+            };
+            self.note(&upstream, turn.as_ref(), tally, sent);
+            let clean = upstream.ended_cleanly() && self.client.is_written();
+            let (hop, passed) = (upstream.hop.take(), upstream.passed.take());
+            (relayed, upstream.received(), clean, hop, passed, upstream.take_leftover())
         };
-        self.note(&upstream, turn.as_ref(), tally, sent);
-        let received = upstream.received();
-        let clean = upstream.ended_cleanly() && self.client.is_written();
-        let (hop, passed, leftover) = (upstream.hop.take(), upstream.passed.take(), upstream.take_leftover());
-        drop(upstream);
         match (relayed, hop, self.response) {
             (Err(error), ..) => failed(error, received, tried),
             (Ok(Ended::Abandoned), ..) => {
@@ -261,12 +262,17 @@ impl<'a> Job<'a> {
 
     /// What is kept of an attempt in which nothing moves.
     fn rests(
-        &self,
+        &mut self,
         connected: Connected<'_>,
         turn: Option<Box<(KeptTurn, Option<Silence>)>>,
         (wait, deadline): (RestingWait, Instant),
         (attempts, begun, tried): (&Attempts, Instant, &mut Vec<usize>),
     ) -> Attempt {
+        if let Some((status, at)) = wait.upstream.answered() {
+            // The log may be told of it now.
+            self.outcome.status = status;
+            self.outcome.first_byte = Some(at.saturating_duration_since(wait.sent));
+        }
         let (stream, connection) = RestingConnection::of(connected);
         let (attempts, tried, queued) = (*attempts, mem::take(tried), self.queued);
         let resting = RestingAttempt { connection, turn, wait, deadline, attempts, begun, tried, queued };
@@ -325,7 +331,9 @@ impl<'a> Job<'a> {
             let paid_by = (self.snapshot.config.upstream(id), self.snapshot.group(id));
             Some(Elsewhere { silence, turn, tried, paid_by })
         });
-        Patience::new(self.deadline(attempts).min(sent + response), elsewhere)
+        // A wait that goes on is no shorter than one that begins.
+        let since = if known.is_none() { sent } else { Instant::now() };
+        Patience::new(self.deadline(attempts).min(sent + response), since, elsewhere)
     }
 
     /// Which answers of this server are not for the client: none where it is the only one, or may not be left.
@@ -379,7 +387,7 @@ impl<'a> Job<'a> {
         outcome.attempts += checkout.opened;
         self.queued += checkout.queued;
         if let Some(times) = checkout.times {
-            outcome.opening = times;
+            outcome.opening = Some(Box::new(times));
             outcome.upstream = times.tried.map(Peer::Ip);
         }
         outcome.server = checkout.server;

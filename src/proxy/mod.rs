@@ -96,6 +96,8 @@ mod admit;
 
 mod kept_request;
 
+mod kept_head;
+
 mod tunnel;
 
 mod resting;

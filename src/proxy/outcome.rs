@@ -13,7 +13,8 @@ pub(crate) struct Outcome {
     pub(crate) error: Option<Error>,
     pub(crate) body_in: u64,
     pub(crate) bytes_out: u64,
-    pub(crate) opening: OpeningTimes,
+    /// Of the last connection that was opened for it.
+    pub(crate) opening: Option<Box<OpeningTimes>>,
     pub(crate) first_byte: Option<Duration>,
     /// Time in which only the upstream could do something.
     pub(crate) waited: Duration,

@@ -14,6 +14,8 @@ use crate::{
 pub(super) struct Patience<'a> {
     /// By when it must have come.
     deadline: Instant,
+    /// Since when it is waited for.
+    since: Instant,
     /// While nothing has come.
     elsewhere: Option<Elsewhere<'a>>,
 }
@@ -39,8 +41,18 @@ pub(super) enum Waited {
 }
 
 impl<'a> Patience<'a> {
-    pub(super) const fn new(deadline: Instant, elsewhere: Option<Elsewhere<'a>>) -> Self {
-        Self { deadline, elsewhere }
+    pub(super) const fn new(deadline: Instant, since: Instant, elsewhere: Option<Elsewhere<'a>>) -> Self {
+        Self { deadline, since, elsewhere }
+    }
+
+    /// Since when the next head is waited for.
+    pub(super) const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// A head has come: another one is waited for.
+    pub(super) fn begin_anew(&mut self) {
+        self.since = Instant::now();
     }
 
     /// How long the server has been silent, where it may be left for that.

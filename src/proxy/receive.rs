@@ -55,6 +55,8 @@ pub(crate) struct Receiver<'a, 'c> {
     pub(crate) stream: &'a mut Stream,
     pub(crate) timer: &'a mut Timer,
     pub(crate) idle: &'a mut IdleSlot<'c>,
+    /// Since when it has been idle, where the clock need not be asked for that.
+    pub(crate) since: Option<Instant>,
     /// For how long the first byte is waited for.
     pub(crate) patience: Duration,
     /// Why its request is only refused: then its head has no more time than its first byte, and the client is told even
@@ -216,7 +218,8 @@ impl Receiver<'_, '_> {
     /// its way.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
         let deadline = &mut self.progress.deadline;
-        let patience = *deadline.get_or_insert_with(|| Instant::now() + self.patience);
+        let since = self.since;
+        let patience = *deadline.get_or_insert_with(|| since.unwrap_or_else(Instant::now) + self.patience);
         let since = patience.checked_sub(self.patience).unwrap_or(patience);
         // Who is refused has no place that somebody else could take.
         let told = match self.refusal {

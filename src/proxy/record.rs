@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Side},
     http1::{fields::FieldId, head::Request, target::RequestTarget},
     observe::{
-        access_log::{KeptRecord, Record, Server, Times},
+        access_log::{Ended, KeptRecord, Record, Server, Times},
         metrics::{Direction, Leg, MethodLabel, PolicyCounters, RouteCounters, UpstreamCounters},
         refusals::Refused,
     },
@@ -52,7 +52,7 @@ pub(crate) struct Ending {
 
 /// What is counted of a request beside that.
 #[derive(Clone, Copy)]
-pub(crate) struct Labels {
+struct Labels {
     method: MethodLabel,
     /// What CORS said.
     verdict: Option<(Stage, Option<Reason>)>,
@@ -61,14 +61,14 @@ pub(crate) struct Labels {
 impl Labels {
     /// Those of a request.
     #[inline]
-    pub(crate) fn of(request: Request<'_>, plan: &Plan) -> Self {
+    fn of(request: Request<'_>, plan: &Plan) -> Self {
         let verdict = plan.cors.stage().map(|stage| (stage, plan.cors.reason()));
         Self { method: MethodLabel::of(request.method_name()), verdict }
     }
 
     /// Counts it.
     #[inline]
-    pub(crate) fn count(self, core: &Core, cells: Cells<'_>, ending: &Ending) {
+    fn count(self, core: &Core, cells: Cells<'_>, ending: &Ending) {
         let Ending { status, error, bytes_in, bytes_out, first_byte, total } = *ending;
         let counters = &core.counters;
         counters.request_finished(has_failed(status, error), total);
@@ -133,7 +133,7 @@ impl Finished<'_> {
     }
 
     /// What is to be kept of it for the log, which tells of it when it has ended; nothing where there is no log.
-    pub(crate) fn kept(&self, core: &Core) -> Option<Box<KeptRecord>> {
+    fn kept(&self, core: &Core) -> Option<Box<KeptRecord>> {
         core.access_log.as_ref()?;
         let now = Instant::now();
         let so_far = now.saturating_duration_since(self.begun);
@@ -156,6 +156,7 @@ impl Finished<'_> {
         };
         let is_cors = !matches!(plan.cors, CorsDecision::NotCors | CorsDecision::Exempt);
         let handshake = self.client.handshake.as_deref();
+        let opening = outcome.opening.as_deref().copied().unwrap_or_default();
         tell(&Record {
             time: now.checked_sub(total).unwrap_or(SystemTime::UNIX_EPOCH),
             client: plan.asker.address,
@@ -172,10 +173,10 @@ impl Finished<'_> {
             bytes_out: outcome.bytes_out,
             times: Times {
                 head: self.head_took,
-                queue: outcome.opening.queue,
-                dns: outcome.opening.dns,
-                connect: outcome.opening.connect,
-                tls: outcome.opening.tls,
+                queue: opening.queue,
+                dns: opening.dns,
+                connect: opening.connect,
+                tls: opening.tls,
                 first_byte: outcome.first_byte,
                 total: Some(total),
             },
@@ -207,6 +208,41 @@ impl Finished<'_> {
             request_id: Some(request_id),
             trace_id: request.value(FieldId::Traceparent).and_then(trace_id),
         })
+    }
+}
+
+/// What is kept of a request that goes on for long when nothing of its head is needed any more: what counts it, and what
+/// the log will tell of it.
+pub(crate) struct Told {
+    labels: Labels,
+    /// Nothing where there is no log.
+    record: Option<Box<KeptRecord>>,
+    /// Bytes of its head.
+    pub(crate) head_len: u64,
+}
+
+impl Told {
+    /// What is kept of this one, which has not ended.
+    pub(crate) fn of(core: &Core, request: &Finished<'_>) -> Self {
+        let labels = Labels::of(request.request, request.plan);
+        Self { labels, record: request.kept(core), head_len: request.request.head.len as u64 }
+    }
+
+    /// Counts and logs it. Its head took so long, where it took more than one read.
+    pub(crate) fn ended(
+        &self,
+        core: &Core,
+        cells: Cells<'_>,
+        ending: &Ending,
+        head_took: Option<Duration>,
+        secrets: &SecretNames,
+    ) {
+        self.labels.count(core, cells, ending);
+        if let (Some(record), Some(log)) = (&self.record, &core.access_log) {
+            let Ending { error, bytes_in, bytes_out, total, .. } = *ending;
+            let total = total + head_took.unwrap_or_default();
+            log.log(&record.record(Ended { error, bytes_in, bytes_out, total }, secrets));
+        }
     }
 }
 

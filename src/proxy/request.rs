@@ -14,13 +14,13 @@ use super::{
     exchange::{Exchanged, TunnelEnds, exchange},
     frame::Desk,
     job::Job,
+    kept_head::HeadAgain,
     kept_request::KeptRequest,
     limiting::{Held, Limiting, Refused},
     outcome::Outcome,
-    record::{Cells, Finished, note_obstacle, note_refusal},
+    record::{Cells, Ending, Finished, Told, note_obstacle, note_refusal},
     relay::{ClientSide, ExchangeState, Replay},
-    resting::RestingRequest,
-    resting_attempt::RestingAttempt,
+    resting::{RequestBody, RestingExchange, RestingRequest, RestingTurn},
     send::send,
     snapshot::Snapshot,
     tell,
@@ -45,10 +45,12 @@ use crate::{
     },
 };
 
-/// The next turn of a connection.
+/// A connection, and what is to be served on it next. It goes into a frame and comes back with each request: boxed, and
+/// used where it lies.
 pub(crate) struct Asked {
-    pub(crate) connection: Box<Connection>,
-    pub(crate) request: Requested,
+    pub(crate) connection: Connection,
+    /// Nothing between two requests.
+    pub(crate) request: Option<Requested>,
 }
 
 /// What is to be served.
@@ -56,23 +58,23 @@ pub(crate) enum Requested {
     /// A request that has come.
     New(NewRequest),
     /// One that has rested, and its stream to the upstream.
-    Rested(Box<RestingRequest>, Stream),
+    Rested(RestingRequest, Stream),
 }
 
 /// A request whose head has come.
 pub(crate) struct NewRequest {
     /// What counts for it.
     pub(crate) snapshot: Rc<Snapshot>,
-    /// The head, and whatever came behind it.
-    pub(crate) buffer: Buffer,
     pub(crate) head: RequestHead,
+    /// The head, and whatever came behind it.
+    pub(crate) inbound: RefCell<Buffer>,
     /// How long the head took, where it took more than one read.
     pub(crate) head_took: Option<Duration>,
 }
 
 /// The connection again, and what becomes of it.
 pub(crate) struct Served {
-    pub(crate) connection: Box<Connection>,
+    pub(crate) asked: Box<Asked>,
     pub(crate) next: Next,
 }
 
@@ -83,49 +85,58 @@ pub(crate) enum Next {
     /// It carries something else from now on, to and from this stream.
     Switched(Box<Tunnel>, Stream),
     /// In its request nothing moves: it goes on when something does, on this stream to the upstream.
-    Rests(Box<RestingRequest>, Stream),
+    Rests(RestingRequest, Stream),
 }
 
 /// Serves one request after another.
-pub(crate) async fn serve_requests(desk: Rc<Desk<Asked, Served>>) -> Infallible {
+pub(crate) async fn serve_requests(desk: Rc<Desk<Box<Asked>, Served>>) -> Infallible {
     // Lent to one connection after another: it is armed already, and a connection that brings one request needs
     // none of its own.
     let mut timer = Timer::default();
     loop {
-        let Asked { mut connection, request: asked } = desk.next().await;
+        let mut asked = desk.next().await;
+        let Asked { connection, request: requested } = &mut *asked;
         mem::swap(&mut connection.timer, &mut timer);
         // Pinned where it is made: awaited as a value it would be copied, in all its size.
-        let next = match asked {
-            Requested::New(new) => pin!(request(&mut connection, new)).await,
-            Requested::Rested(rested, upstream) => pin!(go_on(&mut connection, *rested, upstream)).await,
+        let next = if let Some(Requested::Rested(rested, upstream)) =
+            requested.take_if(|requested| matches!(requested, Requested::Rested(..)))
+        {
+            pin!(go_on(connection, rested, upstream)).await
+        } else {
+            pin!(request(connection, requested)).await
         };
         mem::swap(&mut connection.timer, &mut timer);
-        desk.done(Served { connection, next });
+        desk.done(Served { asked, next });
     }
 }
 
-/// Decides about a request and does what was decided.
-async fn request(connection: &mut Connection, new: NewRequest) -> Next {
-    let NewRequest { snapshot, mut buffer, mut head, head_took } = new;
+/// Decides about a request and does what was decided; nothing is left of it then.
+async fn request(connection: &mut Connection, requested: &mut Option<Requested>) -> Next {
+    let Some(Requested::New(new)) = requested else { return Next::Answered(After::Close, None) };
+    let NewRequest { snapshot, head, inbound, head_took } = new;
     let (core, begun) = (Rc::clone(&connection.core), Instant::now());
-    let shown = Shown::take(buffer.all_mut(), &mut head, snapshot.config.takes, core.clock.time(begun));
-    let inbound = RefCell::new(buffer);
-    let (plan, mut action) = {
-        let inbound = inbound.borrow();
-        let came = Request { bytes: inbound.all(), head: &head };
-        planned(&core, &snapshot, &connection.client, came, &shown)
+    let shown = Shown::take(inbound.get_mut().all_mut(), head, snapshot.config.takes, core.clock.time(begun));
+    // Used where it is made, for to move it costs each request something; so do all that follow.
+    let mut planned = {
+        let (config, bytes) = (&*snapshot.config, inbound.get_mut().all());
+        plan::request(Request { bytes, head }, &shown, config, &connection.client, &core.identity.id)
     };
+    let (plan, action) = &mut planned;
+    let came = Request { bytes: inbound.get_mut().all(), head };
+    tell_of_plan(&core, snapshot, &connection.client, came, (plan, action));
+    let (mut outcome, mut passed) = (Outcome::default(), Vec::new());
     let mut turn = Turn {
-        snapshot: &snapshot,
+        snapshot,
         route: snapshot.config.route(plan.route),
         connection,
         plan,
-        head: &head,
-        inbound: &inbound,
+        head,
+        inbound,
         begun,
-        outcome: Outcome::default(),
+        outcome: &mut outcome,
         sets_out: begun,
-        passed: Vec::new(),
+        passed: &mut passed,
+        told: None,
     };
     let verdict = match turn.plan.admission {
         Admission::Unverified(at) => match turn.waiting(&core).recall(at) {
@@ -138,24 +149,23 @@ async fn request(connection: &mut Connection, new: NewRequest) -> Next {
         }
     };
     snapshot.count_admission(turn.plan.route, turn.plan.admission);
-    // Changed where it is: to move it costs each request something.
     let answered = match verdict {
         Verdict::Admitted => None,
         Verdict::Refused(error) => {
-            action = Action::Respond(Answer::Fault(error));
+            *action = Action::Respond(Answer::Fault(error));
             None
         }
         Verdict::Answered(after) => Some(after),
     };
     // What they keep is kept until it has ended, and with it what it has become.
     let held = match answered {
-        None if !turn.route.limit.ids().is_empty() => turn.ask_limits(&core, &shown, &mut action).await,
+        None if !turn.route.limit.ids().is_empty() => turn.ask_limits(&core, &shown, action).await,
         None | Some(_) => Held::default(),
     };
     if core.is_draining() {
         turn.plan.persistence = Persistence::Close;
     }
-    let ended = match (answered, &mut action) {
+    let ended = match (answered, &mut *action) {
         (Some(after), _) => Ended::Answered(turn.settled(after)),
         // Boxed, as hardly anybody asks for it.
         (None, Action::Respond(Answer::Local(local))) => Ended::Answered(Box::pin(turn.tell(*local)).await),
@@ -165,100 +175,111 @@ async fn request(connection: &mut Connection, new: NewRequest) -> Next {
         (None, Action::Connect(target)) => Box::pin(turn.connect(target)).await,
     };
     if let Ended::Answered(after) = ended {
-        turn.record(&core, &snapshot, head_took);
-        core.put_fields(head.fields);
-        return after_answer(after, inbound);
+        turn.record(&core, snapshot, *head_took);
+        core.put_fields(mem::take(&mut head.fields));
+        return Next::Answered(after, rest_of(after, requested));
     }
+    let sets_out = turn.sets_out;
+    let (plan, action) = planned;
+    let Some(Requested::New(new)) = requested.take() else { return Next::Answered(After::Reset, None) };
+    let NewRequest { snapshot, head, inbound, head_took } = new;
+    let request = KeptRequest { snapshot, plan, head_took, begun, sets_out, outcome, passed, held };
+    let came = (head, inbound.into_inner(), None);
     let exchange = match action {
         Action::Exchange(exchange) => Some(exchange),
         Action::Respond(_) | Action::Connect(_) => None,
     };
-    let Turn { plan, outcome, sets_out, passed, .. } = turn;
-    let came = (head, inbound.into_inner());
-    let kept = KeptRequest { snapshot, plan, came, head_took, begun, sets_out, outcome, passed, held };
-    left(&core, ended, kept, exchange, &connection.client)
+    left(&core, &connection.client, ended, request, came, exchange)
 }
 
 /// Goes on with a request that has rested.
 async fn go_on(connection: &mut Connection, rested: RestingRequest, upstream: Stream) -> Next {
-    let RestingRequest { kept, mut exchange, attempt, body, state } = rested;
-    let KeptRequest { snapshot, plan, came, head_took, begun, sets_out, outcome, passed, held } = kept;
+    let RestingRequest { turn, exchange: resting } = rested;
+    let RestingTurn { mut request, head, mut exchange } = *turn;
+    let KeptRequest { snapshot, plan, outcome, passed, head_took, begun, sets_out, .. } = &mut request;
+    let (head_took, begun, sets_out) = (*head_took, *begun, *sets_out);
     let core = Rc::clone(&connection.core);
-    let (head, mut inbound) = came;
-    inbound.grow();
+    let (head, inbound, told) = head.again(&core, snapshot.config.limits.fields);
     let inbound = RefCell::new(inbound);
     let route = snapshot.config.route(plan.route);
+    let (head_ref, inbound_ref) = (&head, &inbound);
     let mut turn = Turn {
-        snapshot: &snapshot,
+        snapshot,
         route,
         connection,
         plan,
-        head: &head,
-        inbound: &inbound,
+        head: head_ref,
+        inbound: inbound_ref,
         begun,
         outcome,
         sets_out,
         passed,
+        told,
     };
-    let rests = Box::new(Rests { upstream, attempt, body, state });
-    let ended = pin!(turn.exchange(&mut exchange, Some(rests))).await;
-    if let Ended::Answered(after) = ended {
-        turn.record(&core, &snapshot, head_took);
-        return after_answer(after, inbound);
+    let ended = pin!(turn.exchange(&mut exchange, Some((upstream, resting)))).await;
+    if let Ended::Answered(_) = ended {
+        turn.record(&core, snapshot, head_took);
     }
-    let Turn { plan, outcome, sets_out, passed, .. } = turn;
-    let came = (head, inbound.into_inner());
-    let kept = KeptRequest { snapshot, plan, came, head_took, begun, sets_out, outcome, passed, held };
-    left(&core, ended, kept, Some(exchange), &connection.client)
+    let told = turn.told.take();
+    left(&core, &connection.client, ended, request, (head, inbound.into_inner(), told), Some(exchange))
 }
 
-/// What becomes of a connection whose request has been answered.
-fn after_answer(after: After, inbound: RefCell<Buffer>) -> Next {
-    let rest = Some(inbound.into_inner());
-    let mut rest = rest.filter(|rest| !rest.is_empty() && after == After::KeepAlive);
-    rest.iter_mut().for_each(Buffer::grow);
-    Next::Answered(after, rest)
-}
-
-/// What becomes of a request that leaves its frame before it has ended.
+/// What becomes of a request that is not in its frame any more.
 fn left(
     core: &Core,
-    ended: Ended,
-    mut kept: KeptRequest,
-    exchange: Option<Exchange>,
     client: &Client,
+    ended: Ended,
+    request: KeptRequest,
+    came: HeadAgain,
+    exchange: Option<Exchange>,
 ) -> Next {
     match (ended, exchange) {
         (Ended::Switched(ends), _) => {
-            let (tunnel, upstream) = Tunnel::of(core, kept, *ends, client);
+            let (head, inbound, _) = came;
+            let (tunnel, upstream) = Tunnel::of(core, request, (head, inbound), *ends, client);
             Next::Switched(tunnel, upstream)
         }
-        (Ended::Rests(rests), Some(exchange)) => {
-            let Rests { upstream, attempt, body, state } = *rests;
-            kept.shrink(core);
-            let resting = RestingRequest { kept, exchange, attempt, body, state };
-            Next::Rests(Box::new(resting), upstream)
+        (Ended::Rests(upstream, resting), Some(exchange)) => {
+            Next::Rests(RestingRequest::of(core, client, request, came, exchange, resting), upstream)
         }
         // What is no exchange does not rest.
-        (Ended::Rests(_), None) => Next::Answered(After::Reset, None),
-        (Ended::Answered(after), _) => Next::Answered(after, None),
+        (Ended::Rests(..), None) => Next::Answered(After::Reset, None),
+        (Ended::Answered(after), _) => Next::Answered(after, rest(after, came.1)),
     }
 }
 
-/// What is to be done about a request, which is told to whoever looks on.
-fn planned(
+/// What has come of the next request, where there may be one.
+fn rest(after: After, inbound: Buffer) -> Option<Buffer> {
+    let mut rest = Some(inbound).filter(|rest| !rest.is_empty() && after == After::KeepAlive);
+    rest.iter_mut().for_each(Buffer::grow);
+    rest
+}
+
+/// The same of a request that is not needed any more, which is dropped where it lies.
+fn rest_of(after: After, requested: &mut Option<Requested>) -> Option<Buffer> {
+    let has_more = match requested {
+        Some(Requested::New(new)) => !new.inbound.get_mut().is_empty(),
+        Some(Requested::Rested(..)) | None => false,
+    };
+    if has_more && let Some(Requested::New(new)) = requested.take() {
+        return rest(after, new.inbound.into_inner());
+    }
+    *requested = None;
+    None
+}
+
+/// Tells whoever looks on what is to be done about a request.
+fn tell_of_plan(
     core: &Core,
     snapshot: &Snapshot,
     client: &Client,
     request: Request<'_>,
-    shown: &Shown,
-) -> (Plan, Action) {
+    (plan, action): (&Plan, &Action),
+) {
     let config = &*snapshot.config;
-    let (plan, action) = plan::request(request, shown, config, client, &core.identity.id);
-    tell::decision(request, &plan, &action, config);
-    tell::refusal(request, &plan, config);
-    note_obstacle(core, snapshot, client, &plan, request);
-    (plan, action)
+    tell::decision(request, plan, action, config);
+    tell::refusal(request, plan, config);
+    note_obstacle(core, snapshot, client, plan, request);
 }
 
 /// How a request ended, as far as HTTP goes.
@@ -266,19 +287,8 @@ enum Ended {
     Answered(After),
     /// The connection carries something else from now on.
     Switched(Box<TunnelEnds>),
-    /// Nothing moves.
-    Rests(Box<Rests>),
-}
-
-/// The body of a request, and what it is kept in.
-type RequestBody = (BodyReader, Option<Box<Replay>>);
-
-/// What is left of an exchange in which nothing moves.
-struct Rests {
-    upstream: Stream,
-    attempt: RestingAttempt,
-    body: Option<Box<RequestBody>>,
-    state: ExchangeState,
+    /// Nothing moves; the stream to the upstream.
+    Rests(Stream, Box<RestingExchange>),
 }
 
 /// One request under way.
@@ -286,16 +296,18 @@ struct Turn<'a, 's> {
     snapshot: &'s Snapshot,
     route: &'s Route,
     connection: &'a mut Connection,
-    plan: Plan,
+    plan: &'a mut Plan,
     head: &'a RequestHead,
     /// The head, and what has come behind it.
     inbound: &'a RefCell<Buffer>,
     begun: Instant,
-    outcome: Outcome,
+    outcome: &'a mut Outcome,
     /// When it was let in.
     sets_out: Instant,
     /// What services have said of who asks: field lines that go on.
-    passed: Vec<u8>,
+    passed: &'a mut Vec<u8>,
+    /// What is left of its head, where that is not needed any more.
+    told: Option<Told>,
 }
 
 impl Turn<'_, '_> {
@@ -413,13 +425,17 @@ impl Turn<'_, '_> {
 
     /// Takes the request to its upstream.
     /// Or goes on with that.
-    async fn exchange(&mut self, planned: &mut Exchange, rested: Option<Box<Rests>>) -> Ended {
+    async fn exchange(
+        &mut self,
+        planned: &mut Exchange,
+        rested: Option<(Stream, Box<RestingExchange>)>,
+    ) -> Ended {
         let core = Rc::clone(&self.connection.core);
         // Each where it stays, as in an attempt.
         let (body, state, resumed);
-        if let Some(rested) = rested {
-            let Rests { upstream, attempt, .. } = *rested;
-            body = rested.body.map_or_else(|| self.body(planned), |body| *body);
+        if let Some((upstream, rested)) = rested {
+            let RestingExchange { attempt, body: read, .. } = *rested;
+            body = read.map_or_else(|| self.body(planned), |body| *body);
             state = rested.state;
             resumed = Some((upstream, Box::new(attempt)));
         } else {
@@ -444,7 +460,7 @@ impl Turn<'_, '_> {
             core: &core,
             snapshot: self.snapshot,
             route: self.route,
-            plan: &self.plan,
+            plan: self.plan,
             forwarding: forwarding.get_or_init(|| Forwarding::of(client)),
             peer: client.address,
             own,
@@ -461,10 +477,10 @@ impl Turn<'_, '_> {
             state: &state,
             timer,
             bound,
-            outcome: &mut self.outcome,
+            outcome: self.outcome,
             begun: self.sets_out,
             patience: None,
-            passed: &self.passed,
+            passed: self.passed,
             affinity,
             queued: Duration::ZERO,
             response: None,
@@ -475,7 +491,7 @@ impl Turn<'_, '_> {
                 // Without one it is as easily made anew.
                 let has_body = self.plan.framing != Framing::None;
                 let body = has_body.then(|| Box::new(job.client.into_body()));
-                return Ended::Rests(Box::new(Rests { upstream, attempt: *attempt, body, state }));
+                return Ended::Rests(upstream, Box::new(RestingExchange { attempt: *attempt, body, state }));
             }
             Exchanged::Done(after) => self.settled(after),
             Exchanged::Tunnel(ends) => return Ended::Switched(ends),
@@ -483,7 +499,7 @@ impl Turn<'_, '_> {
             Exchanged::Admitted(_) => self.respond(&Answer::Fault(Error::Internal)).await,
             // Why there is no response.
             Exchanged::Failed(error, body) => {
-                self.plan = self.plan.refused(error, body);
+                *self.plan = self.plan.refused(error, body);
                 self.respond(&Answer::Fault(error)).await
             }
             Exchanged::Cut(error, after) => {
@@ -514,11 +530,11 @@ impl Turn<'_, '_> {
             core: &core,
             snapshot: self.snapshot,
             route: self.route,
-            plan: &self.plan,
+            plan: self.plan,
             head: self.head,
             inbound: self.inbound,
             bound,
-            outcome: &mut self.outcome,
+            outcome: self.outcome,
         };
         match connect.to(target, stream, timer).await {
             Ok(ends) => Ended::Switched(ends),
@@ -539,13 +555,19 @@ impl Turn<'_, '_> {
     }
 
     /// Counts and logs what the request came to.
-    fn record(&self, core: &Core, snapshot: &Snapshot, head_took: Option<Duration>) {
+    fn record(&mut self, core: &Core, snapshot: &Snapshot, head_took: Option<Duration>) {
+        self.connection.answered = Some(*self.outcome.ended.get_or_insert_with(Instant::now));
         let Self { connection, plan, outcome, begun, .. } = self;
+        let (client, begun, cells) = (&connection.client, *begun, Cells::of(snapshot, plan.route));
+        if let Some(told) = &self.told {
+            let Outcome { status, error, body_in, bytes_out, first_byte, ended, .. } = **outcome;
+            let (bytes_in, total) = (told.head_len + body_in, ended.map_or(Duration::ZERO, |at| at - begun));
+            let ending = Ending { status, error, bytes_in, bytes_out, first_byte, total };
+            return told.ended(core, cells, &ending, head_took, &snapshot.config.log.secrets);
+        }
         let inbound = self.inbound.borrow();
         let request = Request { bytes: inbound.all(), head: self.head };
-        note_refusal(core, snapshot, &connection.client, plan, outcome, request);
-        let client = &connection.client;
-        Finished { client, request, plan, outcome, snapshot, begun: *begun, head_took }
-            .record(core, Cells::of(snapshot, plan.route));
+        note_refusal(core, snapshot, client, plan, outcome, request);
+        Finished { client, request, plan, outcome, snapshot, begun, head_took }.record(core, cells);
     }
 }

@@ -7,27 +7,59 @@
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{
+    core::Core,
+    kept_head::{HeadAgain, KeptHead},
     kept_request::KeptRequest,
     relay::{ExchangeState, Replay},
     resting_attempt::RestingAttempt,
     tunnel::Tunnel,
 };
-use crate::{http1::body::BodyReader, plan::Exchange};
+use crate::{
+    http1::body::BodyReader,
+    plan::{Client, Exchange},
+};
 
 /// A request in which nothing moves.
 pub(super) struct RestingRequest {
-    pub(super) kept: KeptRequest,
+    pub(super) turn: Box<RestingTurn>,
+    pub(super) exchange: Box<RestingExchange>,
+}
+
+/// What it is, and where it goes.
+pub(super) struct RestingTurn {
+    pub(super) request: KeptRequest,
+    pub(super) head: KeptHead,
     pub(super) exchange: Exchange,
+}
+
+/// How far its exchange has come.
+pub(super) struct RestingExchange {
     pub(super) attempt: RestingAttempt,
     /// The body of the request, which has been read, and what it is kept in; nothing of a request without one.
-    pub(super) body: Option<Box<(BodyReader, Option<Box<Replay>>)>>,
+    pub(super) body: Option<Box<RequestBody>>,
     pub(super) state: ExchangeState,
 }
 
+/// The body of a request, and what it is kept in.
+pub(super) type RequestBody = (BodyReader, Option<Box<Replay>>);
+
 impl RestingRequest {
+    /// What is kept of a request of this client, of whose head this has come.
+    pub(super) fn of(
+        core: &Core,
+        client: &Client,
+        request: KeptRequest,
+        came: HeadAgain,
+        exchange: Exchange,
+        resting: Box<RestingExchange>,
+    ) -> Self {
+        let head = KeptHead::of(core, client, &request, came, resting.state.response_begun());
+        Self { turn: Box::new(RestingTurn { request, head, exchange }), exchange: resting }
+    }
+
     /// By when it has to go on, whether or not anything has moved.
-    pub(super) const fn deadline(&self) -> Instant {
-        self.attempt.deadline
+    pub(super) fn deadline(&self) -> Instant {
+        self.exchange.attempt.deadline
     }
 }
 
@@ -56,6 +88,6 @@ pub struct KeptStream(pub(super) Kept);
 
 /// Which stream it is.
 pub(super) enum Kept {
-    Request(Box<RestingRequest>),
+    Request(RestingRequest),
     Tunnel(Box<Tunnel>),
 }

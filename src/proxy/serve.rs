@@ -1,6 +1,6 @@
 //! One client connection from accept to close: read a head, serve the request, and again.
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use tokio::{net::TcpStream, time::Instant};
 
@@ -62,6 +62,11 @@ impl Beginning {
 }
 
 impl Connection {
+    /// What leaves the runtime of one that waits for a request; nothing where it is not plain.
+    fn idle(self, deadline: Instant) -> Option<AtRest> {
+        self.stream.into_tcp().map(|tcp| AtRest::Idle(IdleConnection { tcp, deadline }))
+    }
+
     /// What leaves the runtime of a connection whose request rests; nothing where one of both is not plain.
     fn at_rest(self, upstream: Stream, kept: Kept) -> Option<AtRest> {
         let deadline = kept.deadline();
@@ -77,7 +82,7 @@ const SHORT_LINGER: Duration = Duration::from_millis(50);
 pub struct Connections {
     core: Rc<Core>,
     /// Room for requests under way.
-    frames: FramePool<Asked, Served>,
+    frames: FramePool<Box<Asked>, Served>,
 }
 
 impl Connections {
@@ -94,38 +99,36 @@ impl Connections {
         let mut is_new = matches!(beginning, Beginning::Connection(..));
         let (stream, mut patience, mut next) = beginning.begin();
         let can_leave = parked::AVAILABLE && matches!(stream, Stream::Tcp(_));
-        // Boxed, for it moves: it goes into a frame and comes back with each request.
-        let mut connection = Box::new(Connection::new(Rc::clone(&self.core), stream, client));
-        let mut linger = if connection.client.refusal.is_some() { patience } else { Duration::MAX };
+        let connection = Connection::new(Rc::clone(&self.core), stream, client);
+        let mut asked = Box::new(Asked { connection, request: None });
+        let mut linger = if asked.connection.client.refusal.is_some() { patience } else { Duration::MAX };
         let mut idle = core.idle.slot();
         let after = loop {
+            let connection = &mut asked.connection;
             // What belongs to it could not be kept outside of the runtime.
             let may_leave = can_leave && connection.bound.is_empty() && connection.client.refusal.is_none();
             let request = match next {
                 Next::Answered(After::KeepAlive, early) => {
-                    let Connection { stream, timer, client, .. } = &mut *connection;
-                    let (refusal, progress, snapshot) = (client.refusal, HeadProgress::default(), None);
+                    let Connection { stream, timer, client, answered, .. } = connection;
                     let mut receiver = Receiver {
                         core,
                         may_leave,
-                        refusal,
+                        refusal: client.refusal,
                         is_new,
                         stream,
                         timer,
+                        since: answered.take(),
                         idle: &mut idle,
                         patience,
                         buffer: early,
-                        progress,
-                        snapshot,
+                        progress: HeadProgress::default(),
+                        snapshot: None,
                     };
                     let received = receiver.receive().await;
                     let snapshot = receiver.snapshot.take();
                     match received {
                         Received::Closed => break After::Close,
-                        Received::Idle(deadline) => {
-                            let tcp = connection.stream.into_tcp();
-                            return tcp.map(|tcp| AtRest::Idle(IdleConnection { tcp, deadline }));
-                        }
+                        Received::Idle(deadline) => return asked.connection.idle(deadline),
                         // Boxed as what is rare.
                         Received::Fault(error, origin) => {
                             if error == Error::MemoryLimit {
@@ -138,40 +141,40 @@ impl Connections {
                             let snapshot = snapshot.unwrap_or_else(|| core.snapshot());
                             patience = snapshot.config.timeouts.keep_alive;
                             is_new = false;
-                            Requested::New(NewRequest { snapshot, buffer, head, head_took })
+                            let inbound = RefCell::new(buffer);
+                            Requested::New(NewRequest { snapshot, head, inbound, head_took })
                         }
                     }
                 }
                 Next::Answered(after, _) => break after,
                 Next::Rests(request, upstream) => {
-                    patience = request.kept.snapshot.config.timeouts.keep_alive;
+                    patience = request.turn.request.snapshot.config.timeouts.keep_alive;
                     Requested::Rested(request, upstream)
                 }
                 // Boxed, for few connections become one.
                 Next::Switched(tunnel, upstream) => {
-                    match Box::pin(tunnel.run(&mut connection, upstream, may_leave)).await {
+                    match Box::pin(tunnel.run(connection, upstream, may_leave)).await {
                         None => break After::Close,
                         Some((tunnel, upstream)) => {
-                            return connection.at_rest(upstream, Kept::Tunnel(tunnel));
+                            return asked.connection.at_rest(upstream, Kept::Tunnel(tunnel));
                         }
                     }
                 }
             };
-            let served = self.frames.call(serve_requests, Asked { connection, request }).await;
-            connection = served.connection;
-            next = served.next;
+            asked.request = Some(request);
+            Served { asked, next } = self.frames.call(serve_requests, asked).await;
             if let Next::Rests(request, upstream) = next {
                 let deadline = request.deadline();
                 let is_long = deadline >= Instant::now() + SHORT_WAIT;
                 if may_leave && is_long && upstream.plain_tcp().is_some() {
-                    return connection.at_rest(upstream, Kept::Request(request));
+                    return asked.connection.at_rest(upstream, Kept::Request(request));
                 }
                 // Boxed: it is out of its frame, and not in this one.
-                Box::pin(connection.wait_for_either(&upstream, deadline)).await;
+                Box::pin(asked.connection.wait_for_either(&upstream, deadline)).await;
                 next = Next::Rests(request, upstream);
             }
         };
-        connection.close(after, linger).await;
+        asked.connection.close(after, linger).await;
         None
     }
 

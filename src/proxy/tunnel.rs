@@ -12,17 +12,14 @@ use super::{
     idle::SHORT_WAIT,
     kept_request::KeptRequest,
     limiting::Held,
-    record::{Cells, Ending, Finished, Labels},
+    record::{Cells, Ending, Finished, Told},
     relay::{TunnelEnd, TunnelLimits, tunnel},
 };
 use crate::{
     error::Error,
-    http1::head::Request,
+    http1::head::{Request, RequestHead},
     net::{buffer::Buffer, stream::Stream},
-    observe::{
-        access_log::{Ended, KeptRecord},
-        metrics::{PolicyCounters, RouteCounters, UpstreamCounters},
-    },
+    observe::metrics::{PolicyCounters, RouteCounters, UpstreamCounters},
     plan::Client,
     upstream::OpenConnection,
 };
@@ -40,11 +37,9 @@ pub(crate) struct Tunnel {
     begun: Instant,
     /// How long its head took, where it took more than one read.
     head_took: Option<Duration>,
-    labels: Labels,
     /// Its route may be gone when it ends.
     cells: KeptCells,
-    /// What the log will tell of it.
-    record: Option<Box<KeptRecord>>,
+    told: Told,
     status: u16,
     first_byte: Option<Duration>,
     bytes_in: u64,
@@ -62,20 +57,18 @@ impl Tunnel {
     pub(super) fn of(
         core: &Core,
         request: KeptRequest,
+        (head, mut inbound): (RequestHead, Buffer),
         ends: TunnelEnds,
         client: &Client,
     ) -> (Box<Self>, Stream) {
-        let KeptRequest {
-            snapshot, plan, came: (head, mut inbound), head_took, begun, outcome, held, ..
-        } = request;
+        let KeptRequest { snapshot, plan, head_took, begun, outcome, held, .. } = request;
         let Cells { route, policy, upstream } = Cells::of(&snapshot, plan.route);
         let cells = (Arc::clone(route), Arc::clone(policy), Arc::clone(upstream));
         let request = Request { bytes: inbound.all(), head: &head };
         let (plan, outcome, snapshot) = (&plan, &outcome, &*snapshot);
-        let told = Finished { client, request, plan, outcome, snapshot, begun, head_took };
-        let (labels, record) = (Labels::of(request, plan), told.kept(core));
+        let told = Told::of(core, &Finished { client, request, plan, outcome, snapshot, begun, head_took });
         let TunnelEnds { lease, from_upstream, in_use } = ends;
-        let bytes_in = head.len as u64 + outcome.body_in;
+        let bytes_in = told.head_len + outcome.body_in;
         core.put_fields(head.fields);
         inbound.compact();
         let from_client = Some(inbound).filter(|inbound| !inbound.is_empty());
@@ -86,9 +79,8 @@ impl Tunnel {
             quiet_since: None,
             begun,
             head_took,
-            labels,
             cells,
-            record,
+            told,
             status: outcome.status,
             first_byte: outcome.first_byte,
             bytes_in,
@@ -134,14 +126,10 @@ impl Tunnel {
 
     /// Counts and logs what it came to.
     fn ended(self, core: &Core, error: Option<Error>) {
-        let Self { begun, labels, record, status, first_byte, bytes_in, bytes_out, .. } = self;
+        let Self { begun, status, first_byte, bytes_in, bytes_out, .. } = self;
         let (route, policy, upstream) = &self.cells;
         let ending = Ending { status, error, bytes_in, bytes_out, first_byte, total: begun.elapsed() };
-        labels.count(core, Cells { route, policy, upstream }, &ending);
-        if let (Some(record), Some(log)) = (record, &core.access_log) {
-            let total = ending.total + self.head_took.unwrap_or_default();
-            let ended = Ended { error, bytes_in, bytes_out, total };
-            log.log(&record.record(ended, &core.snapshot().config.log.secrets));
-        }
+        let (cells, snapshot) = (Cells { route, policy, upstream }, core.snapshot());
+        self.told.ended(core, cells, &ending, self.head_took, &snapshot.config.log.secrets);
     }
 }

@@ -16,7 +16,7 @@ pub struct BoundLeases(Vec<Bound>);
 #[derive(Debug)]
 struct Bound {
     endpoint: Box<str>,
-    lease: Lease,
+    lease: Box<Lease>,
 }
 
 impl BoundLeases {
@@ -33,7 +33,7 @@ impl BoundLeases {
     }
 
     /// The one to `endpoint`, if it lives and its address is admitted still; if not, it is closed.
-    pub fn take(&mut self, endpoint: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Lease> {
+    pub fn take(&mut self, endpoint: &str, admits: impl Fn(IpAddr) -> bool) -> Option<Box<Lease>> {
         let index = self.0.iter().position(|bound| *bound.endpoint == *endpoint)?;
         let mut lease = self.0.remove(index).lease;
         let admitted = match lease.peer {
@@ -41,11 +41,12 @@ impl BoundLeases {
             Peer::Unix(_) => true,
         };
         // The kernel is asked: a login that is lost cannot be repeated from here.
-        (admitted && lease.stream.is_idle_now()).then_some(Lease { reused: true, ..lease })
+        lease.reused = true;
+        (admitted && lease.stream.is_idle_now()).then_some(lease)
     }
 
     /// Keeps the one to `endpoint` for the next request.
-    pub fn put(&mut self, endpoint: &str, lease: Lease) {
+    pub fn put(&mut self, endpoint: &str, lease: Box<Lease>) {
         self.0.retain(|bound| *bound.endpoint != *endpoint);
         // One for each client is what its exchange has anyway; more are kept only while there is room for them.
         let others = if lease.open.is_last() { 0 } else { MAX_BOUND - 1 };
@@ -74,7 +75,7 @@ mod tests {
         let stream = Stream::Unix(near.try_into().unwrap());
         let peer = Peer::Ip(SocketAddr::from(([127, 0, 0, 1], 1)));
         let open = OpenConnection::count(&Metrics::new().register(), descriptors);
-        bound.put(endpoint, Lease { stream, peer, reused: false, open });
+        bound.put(endpoint, Box::new(Lease { stream, peer, reused: false, open }));
         far
     }
 

@@ -10,7 +10,8 @@ use crate::{
 
 /// A connection to an upstream, for one exchange.
 ///
-/// Dropping it closes the connection; only [`Lease::keep`] lets another exchange have it.
+/// Dropping it closes the connection; only [`Lease::keep`] lets another exchange have it. Boxed once when it is opened:
+/// each request has it pass through many hands, from the pool and back.
 #[derive(Debug)]
 pub struct Lease {
     /// The connection.
@@ -43,9 +44,9 @@ impl Lease {
 impl DetachedLease {
     /// The lease that it was detached from, on its stream again.
     #[must_use]
-    pub fn attach(self, stream: Stream) -> Lease {
+    pub fn attach(self, stream: Stream) -> Box<Lease> {
         let Self { peer, reused, open } = self;
-        Lease { stream, peer, reused, open }
+        Box::new(Lease { stream, peer, reused, open })
     }
 }
 

@@ -46,7 +46,7 @@ pub struct PoolKey<'a> {
 /// A connection at rest.
 #[derive(Debug)]
 struct Idle {
-    lease: Lease,
+    lease: Box<Lease>,
     since: Instant,
     expires: Instant,
     /// Counts it.
@@ -181,7 +181,7 @@ impl Pool {
         ask_kernel: bool,
         now: Instant,
         admits: impl Fn(&Peer) -> bool,
-    ) -> Option<Lease> {
+    ) -> Option<Box<Lease>> {
         let mut idle = self.idle.borrow_mut();
         let queue = &mut idle.of(endpoint)?.idle;
         while let Some(mut candidate) = queue.pop_back() {
@@ -192,7 +192,8 @@ impl Pool {
                 candidate.lease.stream.is_idle()
             };
             if alive && candidate.expires > now && admits(&candidate.lease.peer) {
-                return Some(Lease { reused: true, ..candidate.lease });
+                candidate.lease.reused = true;
+                return Some(candidate.lease);
             }
         }
         None
@@ -200,7 +201,7 @@ impl Pool {
 
     /// Takes a connection back that is idle since `now`. `announced` is what the upstream said of its own patience
     /// (`Keep-Alive: timeout`); we leave a second before it ends.
-    pub fn put(&self, key: PoolKey<'_>, lease: Lease, announced: Option<Duration>, now: Instant) {
+    pub fn put(&self, key: PoolKey<'_>, lease: Box<Lease>, announced: Option<Duration>, now: Instant) {
         let patience = announced.map_or(key.limits.idle, |announced| {
             announced.saturating_sub(Duration::from_secs(1)).min(key.limits.idle)
         });
@@ -286,7 +287,7 @@ impl Pool {
 impl Lease {
     /// Returns the connection, idle since `now`, to the pool; `announced` is how long its upstream said it
     /// would wait.
-    pub fn keep(self, pool: &Pool, key: PoolKey<'_>, announced: Option<Duration>, now: Instant) {
+    pub fn keep(self: Box<Self>, pool: &Pool, key: PoolKey<'_>, announced: Option<Duration>, now: Instant) {
         pool.put(key, self, announced, now);
     }
 }
@@ -314,14 +315,10 @@ mod tests {
     }
 
     /// A connection that a test knows again by its number.
-    fn lease(pool: &Pool, number: u16, stream: Stream) -> Lease {
+    fn lease(pool: &Pool, number: u16, stream: Stream) -> Box<Lease> {
         let peer = Peer::Ip(SocketAddr::from(([127, 0, 0, 1], number)));
-        Lease {
-            stream,
-            peer,
-            reused: false,
-            open: OpenConnection::count(&pool.counters, &Descriptors::new(9, 9)),
-        }
+        let open = OpenConnection::count(&pool.counters, &Descriptors::new(9, 9));
+        Box::new(Lease { stream, peer, reused: false, open })
     }
 
     fn number_of(peer: &Peer) -> u16 {

@@ -35,6 +35,40 @@ pub fn parse_whole_response(bytes: &[u8], max_fields: usize, recycled: &mut Fiel
     Some(ResponseHead { status, reason: Span::within(bytes, reason), version, fields, len })
 }
 
+impl RequestHead {
+    /// Lets go of its fields, if [`RequestHead::recall_fields`] can find them again in `bytes`, whose start it is. Gives
+    /// storage back that it does not need, for `recycled`.
+    #[must_use]
+    pub fn forget_fields(&mut self, bytes: &[u8], max_fields: usize, mut recycled: Fields) -> Fields {
+        let again = first_line(bytes)
+            .and_then(|(_, start)| parse_whole_fields(bytes, start, max_fields, &mut recycled));
+        match again {
+            Some((fields, len)) if len == self.len && fields.len() == self.fields.len() => {
+                self.fields = Fields::default();
+                fields.recycled()
+            }
+            Some((fields, _)) => {
+                drop(self.fields.shrink());
+                fields.recycled()
+            }
+            None => {
+                drop(self.fields.shrink());
+                recycled
+            }
+        }
+    }
+
+    /// Finds its fields in `bytes` again, if it has let go of them.
+    pub fn recall_fields(&mut self, bytes: &[u8], max_fields: usize, recycled: &mut Fields) {
+        if self.fields.is_empty()
+            && let Some((_, start)) = first_line(bytes)
+            && let Some((fields, _)) = parse_whole_fields(bytes, start, max_fields, recycled)
+        {
+            self.fields = fields;
+        }
+    }
+}
+
 /// The first line without its CRLF, and where the next one begins.
 fn first_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let lf = memchr::memchr(b'\n', bytes)?;

@@ -77,11 +77,19 @@ impl Declining<'_> {
 /// What is kept of the upstream's end while nothing moves.
 #[derive(Debug)]
 pub(crate) struct RestingUpstream {
-    phase: Phase,
+    /// Nothing while heads are gathered.
+    body: Option<Box<BodyReader>>,
     interim: usize,
     received: bool,
     plan: Option<ResponsePlan>,
     head_at: Option<Instant>,
+}
+
+impl RestingUpstream {
+    /// The status of the answer that has begun, and since when.
+    pub(crate) fn answered(&self) -> Option<(u16, Instant)> {
+        self.plan.map(|plan| plan.status).zip(self.head_at)
+    }
 }
 
 /// The upstream's end of one exchange.
@@ -158,13 +166,18 @@ impl<'a> UpstreamSide<'a> {
     /// What is to be kept of it.
     pub(crate) fn rest(self) -> RestingUpstream {
         let Self { phase, interim, plan, head_at, .. } = self;
-        RestingUpstream { phase, interim, received: self.reader.received, plan, head_at }
+        let body = match phase {
+            Phase::Body(body) => Some(Box::new(body)),
+            Phase::Head | Phase::Over(_) => None,
+        };
+        RestingUpstream { body, interim, received: self.reader.received, plan, head_at }
     }
 
     /// Goes on where it rested.
     pub(crate) fn resume(&mut self, rest: RestingUpstream) {
-        let RestingUpstream { phase, interim, received, plan, head_at } = rest;
-        (self.phase, self.interim, self.plan, self.head_at) = (phase, interim, plan, head_at);
+        let RestingUpstream { body, interim, received, plan, head_at } = rest;
+        (self.interim, self.plan, self.head_at) = (interim, plan, head_at);
+        self.phase = body.map_or(Phase::Head, |body| Phase::Body(*body));
         self.reader.received = received;
     }
 
