@@ -149,14 +149,15 @@ fn a_client_that_leaves_takes_its_upstream_connection_with_it() {
             }
             let gate = Gate::new();
             let origin = kind.origin(&gate, Then::Hold);
-            let corsair = Corsair::reverse(origin.address(), &[]);
+            let corsair = Corsair::reverse(origin.address(), &["--access-log=stdout", "--log-format=json"]);
             let client = kind.resting(&corsair);
             if reset {
                 client.reset()
             } else {
                 drop(client)
             }
-            corsair.wait_parked(0);
+            // Not before: an answer that comes first has served its connection, which is kept then.
+            corsair.wait_for_record("/waits");
             gate.open();
             origin.wait("the connection is closed", |seen| seen.open == 0);
         }

@@ -21,6 +21,15 @@ PATIENCE = 120.0
 # waits for events is seen at the next event, and where every instruction is counted "just before" is long.
 ENDING, AGAIN = 60.0, 2.0
 ORIGIN = b"Origin: http://app.example\r\n"
+# What Chromium sends with a request across origins.
+BROWSER = (
+    b"Connection: keep-alive\r\nsec-ch-ua-platform: \"Linux\"\r\n"
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36\r\n"
+    b"sec-ch-ua: \"Chromium\";v=\"156\", \"Not=A?Brand\";v=\"24\"\r\nContent-Type: application/json\r\n"
+    b"sec-ch-ua-mobile: ?0\r\nAccept: */*\r\n" + ORIGIN +
+    b"Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nReferer: http://app.example/\r\n"
+    b"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\n"
+)
 PREFLIGHT = b"Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-token\r\n"
 
 
@@ -43,6 +52,7 @@ class Kind:
 
 KINDS = {
     "get-1k": Kind(b"GET", ORIGIN, 1024),
+    "browser-get-1k": Kind(b"GET", BROWSER, 1024),
     "preflight": Kind(b"OPTIONS", ORIGIN + PREFLIGHT, 0),
     "gateway-get-1k": Kind(b"GET", ORIGIN, 1024, gateway=True, peers=("corsair",)),
     "routes-10-get-1k": Kind(b"GET", ORIGIN, 1024, routes=10, peers=("corsair",)),

@@ -125,7 +125,7 @@ pub enum Destination {
     /// To the servers of an upstream.
     Upstream(UpstreamId),
     /// To the target that it names.
-    Target(Box<Target>),
+    Target(Target),
     /// To that of a forward proxy's request.
     Forward(Box<ForwardTarget>),
     /// Nowhere yet: a service is asked whether it may.

@@ -175,7 +175,7 @@ fn action(
             if !upgrade && route::is_of_the_page(request, config, &target.url) {
                 return Ok(Action::Respond(Answer::ToOwnOrigin(Box::new(target.url))));
             }
-            (Destination::Target(Box::new(target)), None)
+            (Destination::Target(target), None)
         }
         Found::Upstream(upstream, rest) => (Destination::Upstream(upstream), rest),
         Found::Forward(to) => {

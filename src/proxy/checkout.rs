@@ -243,7 +243,7 @@ impl<'a> Checkout<'a, '_> {
         };
         let place = Place::Port(url.host(), url.port());
         let remote = Remote { place, through, tls, limits: &self.route.limits, header: Box::default(), said };
-        let opened = self.open(remote, admits, client, timer).await;
+        let opened = Box::pin(self.open(remote, admits, client, timer)).await;
         let told = |error: &Error| tell::failed_attempt(url.origin(), *error, self.attempts + self.opened);
         Ok(connected(opened.inspect_err(told)?, false))
     }
@@ -307,7 +307,8 @@ impl<'a> Checkout<'a, '_> {
             self.server = Some(index);
             let through = Through::to_server(upstream, server, upgrade);
             let remote = Remote::of_server(upstream, server, through, self.source, &self.route.limits);
-            let error = match self.open(remote, |_, _| true, client, timer).await {
+            // Boxed: most requests find a connection, and each would hold the room for opening one.
+            let error = match Box::pin(self.open(remote, |_, _| true, client, timer)).await {
                 Ok(mut lease) => {
                     lease.open.take_place(place);
                     return Ok(connected(lease, index, false, request));

@@ -101,7 +101,8 @@ pub(crate) async fn serve_requests(desk: Rc<Desk<Box<Asked>, Served>>) -> Infall
         let next = if let Some(Requested::Rested(rested, upstream)) =
             requested.take_if(|requested| matches!(requested, Requested::Rested(..)))
         {
-            pin!(go_on(connection, rested, upstream)).await
+            // Boxed: it is larger, and few requests rest.
+            Box::pin(go_on(connection, rested, upstream)).await
         } else {
             pin!(request(connection, requested)).await
         };
@@ -513,7 +514,7 @@ impl Turn<'_, '_> {
     }
 
     /// The body of the request, and what it is kept in.
-    #[inline]
+    #[inline(always)]
     fn body(&self, planned: &Exchange) -> RequestBody {
         let limits = request_body_limits(&self.route.limits);
         let inbound = self.inbound.borrow();
