@@ -105,7 +105,7 @@ fn it_goes_on_when_its_upstream_does_and_is_recorded_as_one_request() {
             (&status.into(), &serde_json::Value::Null),
             "{record}"
         );
-        assert!(record["total_ms"].as_f64().unwrap() >= 250.0, "{record}");
+        assert!(record["total_ms"].as_f64().unwrap() >= 2000.0, "{record}");
         assert!(record["bytes_out"].as_u64().unwrap() >= (kind.before.len() + 6) as u64, "{record}");
         assert_eq!(origin.connections(), 1);
     }
@@ -186,10 +186,10 @@ fn it_may_stand_still_for_as_long_as_its_limit_says() {
     for kind in KINDS {
         let gate = Gate::new();
         let origin = kind.origin(&gate, Then::Hold);
-        let corsair = Corsair::reverse(origin.address(), &[kind.limit, "3s"]);
+        let corsair = Corsair::reverse(origin.address(), &[kind.limit, "6s"]);
         let mut client = kind.resting(&corsair);
         assert!(client.is_quiet_for(Duration::from_secs(1)), "{}", kind.name);
-        client.0.allow(Duration::from_secs(4));
+        client.0.allow(Duration::from_secs(8));
         match kind.before {
             "" => assert_eq!(client.response().status, 504),
             _ => assert!(!matches!(client.0.read_to_end(), Err(Fault::Timeout)), "{}", kind.name),

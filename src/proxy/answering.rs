@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{
     job::{Job, tell_of},
     patience::{Patience, Waited},
-    relay::{self, Copied, Ended, HeadArrived, UpstreamSide, Watchdog},
+    relay::{self, Copied, Ended, HeadArrived, LONG_QUIET, UpstreamSide, Watchdog},
 };
 use crate::{error::Error, plan::Exchange, upstream::Turn};
 
@@ -31,7 +31,7 @@ enum HeadWait {
     NothingYet,
 }
 
-/// Who has waited so long for an answer may wait for longer, and keeps no more of the request than it takes.
+/// Who has waited so long for an answer may wait for longer, and keeps the head alone of what it has read.
 const QUIET: Duration = Duration::from_millis(250);
 
 impl Job<'_> {
@@ -137,7 +137,8 @@ impl Job<'_> {
         may_rest: bool,
     ) -> Result<HeadWait, Error> {
         let Self { client, timer, .. } = self;
-        let mut quiet = Some(patience.since() + QUIET);
+        let since = patience.since();
+        let mut look = Some(since + QUIET);
         poll_fn(|cx| {
             if let Poll::Ready(arrived) = upstream.poll_head(cx) {
                 return Poll::Ready(arrived.map(HeadWait::Arrived));
@@ -146,17 +147,22 @@ impl Job<'_> {
                 patience.hears();
             }
             loop {
-                let until = quiet.map_or(patience.until(), |quiet| quiet.min(patience.until()));
+                let until = look.map_or(patience.until(), |look| look.min(patience.until()));
                 let error = ready!(client.poll_leave(cx, timer, until, Error::ResponseTimeout));
                 if error.client_is_gone() {
                     return Poll::Ready(Err(error));
                 }
                 if until < patience.until() {
-                    if may_rest && client.may_rest() && upstream.may_rest() {
+                    let long = since + LONG_QUIET;
+                    if until < long {
+                        client.hold_less();
+                        look = Some(long).filter(|_| may_rest);
+                        continue;
+                    }
+                    if client.may_rest() && upstream.may_rest() {
                         return Poll::Ready(Ok(HeadWait::NothingYet));
                     }
-                    quiet = None;
-                    client.hold_less();
+                    look = None;
                     continue;
                 }
                 match patience.waited() {

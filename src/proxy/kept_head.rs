@@ -36,9 +36,10 @@ impl KeptHead {
         core: &Core,
         client: &Client,
         request: &KeptRequest,
-        (mut head, inbound, mut told): HeadAgain,
+        (mut head, mut inbound, mut told): HeadAgain,
         has_begun: bool,
     ) -> Self {
+        inbound.reclaim(head.len);
         let KeptRequest { snapshot, plan, outcome, begun, head_took, .. } = request;
         // Who develops is told of requests when they have ended, and so is whoever looks for what was refused.
         let is_needed = !has_begun || snapshot.config.dev || plan.cors.reason().is_some();
@@ -47,6 +48,8 @@ impl KeptHead {
             let (begun, head_took) = (*begun, *head_took);
             let finished = Finished { client, request, plan, outcome, snapshot, begun, head_took };
             told = Some(Told::of(core, &finished));
+            core.put_fields(mem::take(&mut head.fields));
+            head.len = 0;
         }
         let unread = inbound.unread();
         let bytes = match told {
@@ -55,11 +58,7 @@ impl KeptHead {
                 core.put_fields(head.forget_fields(inbound.all(), snapshot.config.limits.fields, recycled));
                 inbound.all()
             }
-            Some(_) => {
-                core.put_fields(mem::take(&mut head.fields));
-                head.len = 0;
-                unread
-            }
+            Some(_) => unread,
         };
         Self { head, bytes: bytes.into(), unread: unread.len(), told }
     }

@@ -245,7 +245,13 @@ fn left(
         }
         // What is no exchange does not rest.
         (Ended::Rests(..), None) => Next::Answered(After::Reset, None),
-        (Ended::Answered(after), _) => Next::Answered(after, rest(after, came.1)),
+        (Ended::Answered(after), _) => {
+            let (head, inbound, told) = came;
+            if told.is_none() {
+                core.put_fields(head.fields);
+            }
+            Next::Answered(after, rest(after, inbound))
+        }
     }
 }
 

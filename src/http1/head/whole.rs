@@ -42,20 +42,14 @@ impl RequestHead {
     pub fn forget_fields(&mut self, bytes: &[u8], max_fields: usize, mut recycled: Fields) -> Fields {
         let again = first_line(bytes)
             .and_then(|(_, start)| parse_whole_fields(bytes, start, max_fields, &mut recycled));
-        match again {
-            Some((fields, len)) if len == self.len && fields.len() == self.fields.len() => {
-                self.fields = Fields::default();
-                fields.recycled()
-            }
-            Some((fields, _)) => {
-                drop(self.fields.shrink());
-                fields.recycled()
-            }
-            None => {
-                drop(self.fields.shrink());
-                recycled
-            }
+        let is_same =
+            again.as_ref().is_some_and(|(fields, len)| *len == self.len && fields.len() == self.fields.len());
+        if is_same {
+            self.fields = Fields::default();
+        } else {
+            drop(self.fields.shrink());
         }
+        again.map_or(recycled, |(fields, _)| fields.recycled())
     }
 
     /// Finds its fields in `bytes` again, if it has let go of them.

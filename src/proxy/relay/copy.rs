@@ -18,7 +18,7 @@ use super::{
     splice::{self, Window},
     state::{Course, Ended},
     upstream_side::UpstreamSide,
-    watchdog::{Noticed, Watchdog},
+    watchdog::{LONG_QUIET, Noticed, Watchdog},
 };
 use crate::{config::Route, error::Error, net::timer::Timer, proxy::core::Core};
 
@@ -92,11 +92,11 @@ pub(crate) async fn copy(
             match more.await {
                 None => {}
                 Some(Noticed::Expired(error)) => return Err(error),
-                Some(Noticed::Quiet) if rests && may_rest => {
+                Some(Noticed::Quiet(quiet)) if rests && may_rest && quiet >= LONG_QUIET => {
                     let deadline = watchdog.deadline(&route.timeouts, state);
                     return Ok(Copied::Quiet { deadline, watchdog: Box::new(watchdog) });
                 }
-                Some(Noticed::Quiet) => {
+                Some(Noticed::Quiet(_)) => {
                     has_read = true;
                     continue;
                 }
@@ -142,7 +142,7 @@ pub(crate) async fn copy(
         {
             None => {}
             Some(Noticed::Expired(error)) => return Err(error),
-            Some(Noticed::Quiet) => {
+            Some(Noticed::Quiet(_)) => {
                 permit = None;
                 has_read = true;
                 continue;
@@ -174,8 +174,8 @@ async fn copy_until(
                 return Poll::Ready(None);
             }
             match ready!(poll_notice(cx)) {
-                Noticed::Quiet if !state.is_settled() => {}
-                noticed @ (Noticed::Quiet | Noticed::Expired(_)) => return Poll::Ready(Some(noticed)),
+                Noticed::Quiet(_) if !state.is_settled() => {}
+                noticed @ (Noticed::Quiet(_) | Noticed::Expired(_)) => return Poll::Ready(Some(noticed)),
             }
         }
     })

@@ -41,5 +41,5 @@ pub(crate) use self::{
     state::Ended,
     tunnel::{TunnelEnd, TunnelLimits, tunnel},
     upstream_side::{Declining, HeadArrived, RestingUpstream, UpstreamSide},
-    watchdog::Watchdog,
+    watchdog::{LONG_QUIET, Watchdog},
 };

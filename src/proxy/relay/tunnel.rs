@@ -13,7 +13,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::way::{Failed, Way};
+use super::{
+    watchdog::LONG_QUIET,
+    way::{Failed, Way},
+};
 use crate::{
     config::Route,
     error::Error,
@@ -165,7 +168,7 @@ impl IdleClock {
             {
                 return Poll::Ready(TunnelEnd::Over(Ok(())));
             }
-            if may_rest && passed(self.since) >= self.tick {
+            if may_rest && passed(self.since) >= LONG_QUIET {
                 return Poll::Ready(TunnelEnd::Quiet { since: self.since });
             }
         }

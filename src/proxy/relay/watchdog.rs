@@ -29,8 +29,8 @@ pub(crate) struct Watchdog {
 pub(crate) enum Noticed {
     /// This limit was exceeded.
     Expired(Error),
-    /// Nothing has moved for a while, which may last.
-    Quiet,
+    /// Nothing has moved for so long, which may last.
+    Quiet(Duration),
 }
 
 /// When a direction last moved.
@@ -51,6 +51,9 @@ impl Movement {
     }
 }
 
+/// A stream in which nothing has moved for so long leaves its frame, and the runtime where it can. To leave and to come
+/// back costs what relaying two events does: who says something every second must not pay for that each time.
+pub(crate) const LONG_QUIET: Duration = Duration::from_secs(2);
 const SHORTEST_TICK: Duration = Duration::from_millis(5);
 const LONGEST_TICK: Duration = Duration::from_millis(500);
 
@@ -103,8 +106,9 @@ impl Watchdog {
                 return Poll::Ready(Noticed::Expired(error));
             }
             let latest = self.upload.since.max(self.download.since);
-            if now.saturating_duration_since(latest) >= self.tick {
-                return Poll::Ready(Noticed::Quiet);
+            let quiet = now.saturating_duration_since(latest);
+            if quiet >= self.tick {
+                return Poll::Ready(Noticed::Quiet(quiet));
             }
         }
     }
