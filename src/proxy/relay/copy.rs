@@ -6,21 +6,31 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
-use tokio::{io::copy_bidirectional_with_sizes, time::Instant};
+use tokio::{
+    io::{AsyncWrite, copy_bidirectional_with_sizes},
+    time::Instant,
+};
 
 use super::{
     client_side::ClientSide,
     flow::{ExchangeState, HEAD_BUFFER, Watch},
+    source::Source,
     splice::{self, Window},
     state::{Course, Ended},
     upstream_side::UpstreamSide,
     watchdog::{LONG_QUIET, Noticed, Watchdog},
 };
-use crate::{config::Route, error::Error, net::timer::Timer, proxy::core::Core};
+use crate::{
+    config::Route,
+    error::Error,
+    net::timer::Timer,
+    observe::metrics::Leg,
+    proxy::{core::Core, send::gone},
+};
 
 /// The relay buffer of a bulk stream: larger ones save no more, and cost page faults.
 pub const BULK_BUFFER: usize = 128 << 10;
@@ -59,6 +69,9 @@ pub(crate) enum Copied {
     },
 }
 
+/// So much of a response is passed on without a copy.
+const PIECE: usize = 4 << 10;
+
 /// Moves the bodies of an exchange until it is over or, where it `may_rest`, until nothing moves any more. One that has
 /// rested is watched by the same `watchdog` as before.
 ///
@@ -87,19 +100,18 @@ pub(crate) async fn copy(
         // decrypted shows when it is read.
         if has_read || rests && !upstream.stream.is_tls() {
             has_read = false;
-            let more =
-                wait_for_more(client, upstream, |cx| watchdog.poll_notice(cx, timer, &route.timeouts, state));
-            match more.await {
-                None => {}
-                Some(Noticed::Expired(error)) => return Err(error),
-                Some(Noticed::Quiet(quiet)) if rests && may_rest && quiet >= LONG_QUIET => {
-                    let deadline = watchdog.deadline(&route.timeouts, state);
-                    return Ok(Copied::Quiet { deadline, watchdog: Box::new(watchdog) });
-                }
-                Some(Noticed::Quiet(_)) => {
+            let notice = |cx: &mut Context<'_>| watchdog.poll_notice(cx, timer, &route.timeouts, state);
+            match wait(core, (client, upstream), state, (rests, may_rest), notice).await? {
+                Waited::ForMore => {}
+                Waited::Again => {
                     has_read = true;
                     continue;
                 }
+                Waited::Long => {
+                    let deadline = watchdog.deadline(&route.timeouts, state);
+                    return Ok(Copied::Quiet { deadline, watchdog: Box::new(watchdog) });
+                }
+                Waited::ToTheEnd => return Ok(Copied::Over(Ended::Done)),
             }
         }
         let begun = splice::begin(core, client, upstream, state, left);
@@ -157,6 +169,49 @@ pub(crate) async fn copy(
     }
 }
 
+/// Passes a little of the response on that has come behind a quiet while, in a buffer of the worker: for an event it costs
+/// less than to begin a copy. Whether that was all; what did not leave, or comes with more, is for the copy.
+async fn pass_piece(
+    core: &Core,
+    client: &mut ClientSide<'_>,
+    upstream: &mut UpstreamSide<'_>,
+    state: &ExchangeState,
+) -> Result<bool, Error> {
+    // TLS may hold back what it was given, and more than has been read.
+    let is_plain = client.stream.plain_tcp().is_some() && upstream.stream.plain_tcp().is_some();
+    if !is_plain || !upstream.is_in_body() || state.has_stopped() {
+        return Ok(false);
+    }
+    let mut piece = core.buffers.take();
+    poll_fn(|cx| {
+        let room = piece.spare();
+        let most = room.len().min(PIECE);
+        let size = match upstream.poll_body(cx, &mut room[..most]) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => 0,
+        };
+        piece.filled(size);
+        if !piece.is_empty() {
+            match Pin::new(&mut *client.stream).poll_write(cx, piece.unread()) {
+                Poll::Ready(Ok(sent)) if sent > 0 => {
+                    piece.consume(sent);
+                    state.download.wrote(sent);
+                }
+                Poll::Ready(_) => return Poll::Ready(Err(gone(Leg::Client))),
+                Poll::Pending => {}
+            }
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await?;
+    let is_all = piece.is_empty();
+    let is_little = piece.all().len() < PIECE;
+    if !is_all {
+        upstream.out = Some(piece);
+    }
+    Ok(is_all && is_little)
+}
+
 /// Copies both ways until the exchange is over or pauses, or something is noticed; quiet that is nothing while anything waits
 /// to leave.
 async fn copy_until(
@@ -180,6 +235,40 @@ async fn copy_until(
         }
     })
     .await
+}
+
+/// What a wait without any buffer has come to.
+enum Waited {
+    /// There is something to copy.
+    ForMore,
+    /// There was a little, which has been passed on, or nothing yet.
+    Again,
+    /// The response is complete.
+    ToTheEnd,
+    /// Nothing has come for so long that it may rest.
+    Long,
+}
+
+/// Waits until there is something to copy, and passes a little on by itself where nothing is left to go upstream.
+///
+/// # Errors
+/// What the watchdog notices, and what ended it early.
+async fn wait(
+    core: &Core,
+    (client, upstream): (&mut ClientSide<'_>, &mut UpstreamSide<'_>),
+    state: &ExchangeState,
+    (rests, may_rest): (bool, bool),
+    poll_notice: impl FnMut(&mut Context<'_>) -> Poll<Noticed>,
+) -> Result<Waited, Error> {
+    match wait_for_more(client, upstream, poll_notice).await {
+        None if rests && pass_piece(core, client, upstream, state).await? => {
+            Ok(if upstream.is_complete() { Waited::ToTheEnd } else { Waited::Again })
+        }
+        None => Ok(Waited::ForMore),
+        Some(Noticed::Expired(error)) => Err(error),
+        Some(Noticed::Quiet(quiet)) if rests && may_rest && quiet >= LONG_QUIET => Ok(Waited::Long),
+        Some(Noticed::Quiet(_)) => Ok(Waited::Again),
+    }
 }
 
 /// Waits until there may be something to copy, without any buffer, or something is noticed.

@@ -209,6 +209,11 @@ impl<'a> UpstreamSide<'a> {
         self.reader.received
     }
 
+    /// Whether what comes next is of the body of the response.
+    pub(super) const fn is_in_body(&self) -> bool {
+        matches!(self.phase, Phase::Body(_)) && !self.has_ready()
+    }
+
     /// Whether no final head has come, and nothing waits to leave for the client.
     pub(super) const fn awaits_head(&self) -> bool {
         matches!(self.phase, Phase::Head) && self.out.is_none()
