@@ -42,6 +42,8 @@ struct List {
     free: Vec<usize>,
     /// Somebody calls [`IdleConnections::pass`] until nothing is left.
     attended: bool,
+    /// A stream has come to rest since nothing was left.
+    has_more_room: bool,
     /// The present pass has come to this one.
     position: usize,
     /// Connections that wait and may leave.
@@ -128,8 +130,18 @@ impl IdleConnections {
             return Pass::Unfinished;
         }
         list.position = 0;
-        list.attended = list.waiting > 0;
+        list.attended = list.waiting > 0 || std::mem::take(&mut list.has_more_room);
         if list.attended { Pass::Waiting } else { Pass::Finished }
+    }
+
+    /// A stream has come to rest, and what it took is free: the pass that finds nothing going on is yet to come.
+    pub fn note_rest(&self) {
+        let list = &mut *self.list.borrow_mut();
+        list.has_more_room = true;
+        if !list.attended {
+            list.attended = true;
+            self.begun.notify_one();
+        }
     }
 
     /// Waits until the next pass is due.
@@ -260,6 +272,20 @@ mod tests {
 
     fn wait(slot: &mut IdleSlot<'_>) -> Told {
         slot.wait(Waker::noop(), Instant::now(), true)
+    }
+
+    #[test]
+    fn what_streams_that_rest_leave_free_is_looked_at_a_pass_later() {
+        let idle = IdleConnections::default();
+        idle.note_rest();
+        assert_eq!([whole_pass(&idle), whole_pass(&idle)], [Pass::Waiting, Pass::Finished]);
+        idle.note_rest();
+        idle.note_rest();
+        assert_eq!(
+            [whole_pass(&idle), whole_pass(&idle)],
+            [Pass::Waiting, Pass::Finished],
+            "once for all of them"
+        );
     }
 
     #[test]

@@ -53,6 +53,7 @@ async fn serve_arrivals(worker: Rc<Worker>, first: Arrival) {
             Some(AtRest::Stream(stream)) => {
                 let RestingStream { sockets, deadline, kept } = stream;
                 let parked = worker.resting.park(sockets, deadline, (ticket, kept));
+                worker.core.idle.note_rest();
                 next = parked.err().and_then(|Unparked { sockets, ticket: (ticket, kept) }| {
                     Some(Arrival { ticket, what: Arriving::Rested(sockets?, kept) })
                 });
