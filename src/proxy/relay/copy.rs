@@ -22,7 +22,7 @@ use super::{
     splice::{self, Window},
     state::{Course, Ended},
     upstream_side::UpstreamSide,
-    watchdog::{LONG_QUIET, Noticed, Watchdog},
+    watchdog::{LONG_QUIET, Noticed, Pace, Watchdog},
 };
 use crate::{
     config::Route,
@@ -100,7 +100,8 @@ pub(crate) async fn copy(
         // decrypted shows when it is read.
         if has_read || rests && !upstream.stream.is_tls() {
             has_read = false;
-            let notice = |cx: &mut Context<'_>| watchdog.poll_notice(cx, timer, &route.timeouts, state);
+            let pace = if rests { Pace::Calm } else { Pace::Close };
+            let notice = |cx: &mut Context<'_>| watchdog.poll_notice(cx, timer, &route.timeouts, state, pace);
             match wait(core, (client, upstream), state, (rests, may_rest), notice).await? {
                 Waited::ForMore => {}
                 Waited::Again => {
@@ -148,7 +149,7 @@ pub(crate) async fn copy(
         });
         let sizes = (down_size, up_size);
         match copy_until(client, upstream, sizes, state, |cx| {
-            watchdog.poll_notice(cx, timer, &route.timeouts, state)
+            watchdog.poll_notice(cx, timer, &route.timeouts, state, Pace::Close)
         })
         .await
         {

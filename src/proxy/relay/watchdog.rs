@@ -1,7 +1,8 @@
 //! Notices that nothing moves any more: one timer for all the waits of a streaming exchange.
 //!
 //! The sides count what they move; the watchdog wakes up now and then and compares. So no timer is touched
-//! per read, at the price that a limit is noticed up to an eighth of itself, or half a second, late.
+//! per read, at the price that a limit is noticed up to an eighth of itself late, or half a second; where nothing is on its
+//! way, two seconds.
 
 use std::{
     task::{Context, Poll, ready},
@@ -16,12 +17,24 @@ use crate::{config::Timeouts, error::Error, net::timer::Timer};
 /// Watches one exchange while its bodies stream.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
+    /// An eighth of the shortest limit.
     tick: Duration,
-    next: Instant,
+    /// When it last looked.
+    looked: Instant,
     upload: Movement,
     download: Movement,
     /// How long the upload has waited for its client in all.
     upload_waited: Duration,
+}
+
+/// How closely an exchange is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It has buffers, or gathers a request: those are given back soon, and a rate is measured.
+    Close,
+    /// Nothing is on its way but an answer that goes on, for which no buffer is held: to look at it costs about what it
+    /// costs to relay an event.
+    Calm,
 }
 
 /// What the watchdog has noticed.
@@ -57,17 +70,26 @@ pub(crate) const LONG_QUIET: Duration = Duration::from_secs(2);
 const SHORTEST_TICK: Duration = Duration::from_millis(5);
 const LONGEST_TICK: Duration = Duration::from_millis(500);
 
+impl Pace {
+    /// Time between two looks where limits would allow for any.
+    const fn longest_tick(self) -> Duration {
+        match self {
+            Self::Close => LONGEST_TICK,
+            Self::Calm => LONG_QUIET,
+        }
+    }
+}
+
 impl Watchdog {
     pub(crate) fn new(timeouts: &Timeouts) -> Self {
         let shortest = [timeouts.body_idle, timeouts.response, timeouts.upstream_idle, timeouts.send]
             .into_iter()
             .min()
             .unwrap_or_default();
-        let tick = (shortest / 8).clamp(SHORTEST_TICK, LONGEST_TICK);
         let now = Instant::now();
         Self {
-            tick,
-            next: now + tick,
+            tick: (shortest / 8).max(SHORTEST_TICK),
+            looked: now,
             upload: Movement { moved: 0, since: now },
             download: Movement { moved: 0, since: now },
             upload_waited: Duration::ZERO,
@@ -83,31 +105,34 @@ impl Watchdog {
         state: &ExchangeState,
     ) -> Poll<Error> {
         loop {
-            if let Noticed::Expired(error) = ready!(self.poll_notice(cx, timer, timeouts, state)) {
+            let noticed = ready!(self.poll_notice(cx, timer, timeouts, state, Pace::Close));
+            if let Noticed::Expired(error) = noticed {
                 return Poll::Ready(error);
             }
         }
     }
 
-    /// Ready with what was noticed.
+    /// Ready with what was noticed at this pace.
     pub(crate) fn poll_notice(
         &mut self,
         cx: &mut Context<'_>,
         timer: &mut Timer,
         timeouts: &Timeouts,
         state: &ExchangeState,
+        pace: Pace,
     ) -> Poll<Noticed> {
+        let tick = self.tick.min(pace.longest_tick());
         loop {
-            ready!(timer.poll_until(cx, self.next));
+            ready!(timer.poll_until(cx, self.looked + tick));
             let now = Instant::now();
-            let elapsed = self.tick + now.saturating_duration_since(self.next);
-            self.next = now + self.tick;
+            let elapsed = now.saturating_duration_since(self.looked);
+            self.looked = now;
             if let Some(error) = self.judge(now, elapsed, timeouts, state) {
                 return Poll::Ready(Noticed::Expired(error));
             }
             let latest = self.upload.since.max(self.download.since);
             let quiet = now.saturating_duration_since(latest);
-            if quiet >= self.tick {
+            if quiet >= tick {
                 return Poll::Ready(Noticed::Quiet(quiet));
             }
         }

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     net::{
         stream::Stream,
-        testing::{in_worker, tls_pair},
+        testing::{in_worker, tcp_pair, tls_pair},
     },
     plan::sample::REVERSE,
     proxy::{
@@ -167,8 +167,6 @@ fn a_pipe_and_a_wide_window_are_for_a_client_that_keeps_up() {
 
     use socket2::{SockRef, Socket};
 
-    use crate::net::testing::tcp_pair;
-
     in_worker(async {
         let stage = download();
         let ((client, client_far), (upstream, upstream_far)) = (tcp_pair().await, tcp_pair().await);
@@ -225,5 +223,42 @@ fn large_buffers_are_for_a_client_that_keeps_up() {
             }
         })
         .await;
+    });
+}
+
+/// What [`pass_piece`] says of `size` bytes of a response of `length`, so many of which the client has been given then, and
+/// so many are left to the copy.
+async fn pass(length: usize, size: usize, client_takes: bool) -> (bool, u64, usize) {
+    let stage = download();
+    let ((client, client_far), (upstream, mut upstream_far)) = (tcp_pair().await, tcp_pair().await);
+    while !client_takes && client.try_write(&[0; 64 << 10]).is_ok() {
+        yield_now().await;
+    }
+    let (mut client, mut upstream) = (Stream::Tcp(client), Stream::Tcp(upstream));
+    let (mut client, mut upstream) = (stage.client(&mut client), stage.upstream(&mut upstream));
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+    upstream_far.write_all(head.as_bytes()).await.unwrap();
+    poll_fn(|cx| upstream.poll_head(cx)).await.unwrap();
+    upstream.take_out();
+    stage.state.begin_response();
+    upstream_far.write_all(&vec![b'x'; size]).await.unwrap();
+    poll_fn(|cx| upstream.stream.poll_more(cx)).await;
+    let is_all = pass_piece(&stage.core, &mut client, &mut upstream, &stage.state).await.unwrap();
+    let left = upstream.take_out().map_or(0, |out| out.unread().len());
+    assert_eq!(stage.core.buffers.taken(), 0, "none is held");
+    assert_eq!(upstream.is_complete(), size == length);
+    drop(client_far);
+    (is_all, stage.state.download.sent(), left)
+}
+
+#[test]
+fn a_little_of_a_response_passes_by_itself_and_whatever_is_more_is_for_the_copy() {
+    in_worker(async {
+        assert_eq!(pass(100, 10, true).await, (true, 10, 0));
+        assert_eq!(pass(10, 10, true).await, (true, 10, 0), "the end of it, too");
+        let most = PIECE as u64;
+        assert_eq!(pass(2 * PIECE, PIECE - 1, true).await, (true, most - 1, 0));
+        assert_eq!(pass(2 * PIECE, PIECE, true).await, (false, most, 0), "there may be more");
+        assert_eq!(pass(100, 10, false).await, (false, 0, 10), "the client takes nothing");
     });
 }

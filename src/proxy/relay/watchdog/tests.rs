@@ -167,19 +167,24 @@ async fn short_limits_are_noticed_soon() {
 
 #[tokio::test(start_paused = true)]
 async fn it_is_quiet_for_as_long_as_nothing_has_moved() {
-    let (limits, state) = (timeouts(), ExchangeState::new());
+    let (limits, state) = (Timeouts { body_idle: 16 * SECOND, ..timeouts() }, ExchangeState::new());
     state.upload.read_to_end();
     state.begin_response();
     let (mut timer, mut watchdog) = (Timer::default(), Watchdog::new(&limits));
-    let mut quiet = async || match poll_fn(|cx| watchdog.poll_notice(cx, &mut timer, &limits, &state)).await {
-        Noticed::Quiet(quiet) => quiet.as_millis() / 100,
-        Noticed::Expired(error) => panic!("{error:?}"),
+    let mut quiet = async |pace| {
+        let noticed = poll_fn(|cx| watchdog.poll_notice(cx, &mut timer, &limits, &state, pace)).await;
+        match noticed {
+            Noticed::Quiet(quiet) => quiet.as_millis() / 100,
+            Noticed::Expired(error) => panic!("{error:?}"),
+        }
     };
     let mut long = 0;
     while long < LONG_QUIET.as_millis() / 100 {
         long += 5;
-        assert_eq!(quiet().await, long, "each half of a second it is told how long");
+        assert_eq!(quiet(Pace::Close).await, long, "each half of a second it is told how long");
     }
     state.download.received(9);
-    assert_eq!(quiet().await, 5, "and counted anew from what moves");
+    assert_eq!(quiet(Pace::Close).await, 5, "and counted anew from what moves");
+    assert_eq!(quiet(Pace::Calm).await, 25, "in two seconds where nothing is on its way");
+    assert_eq!(quiet(Pace::Close).await, 30);
 }
