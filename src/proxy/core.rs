@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    beginnings::Beginnings,
     clock::Clock,
     counting_servers::CountingServers,
     idle::IdleConnections,
@@ -69,6 +70,8 @@ pub struct Core {
     fields: RefCell<Vec<Fields>>,
     /// Client connections that wait for a request.
     pub idle: IdleConnections,
+    /// Requests that have come and have not begun.
+    pub(crate) beginnings: Beginnings,
 }
 
 /// The memory that a worker's pool of large relay buffers may take: this many streams at a time.
@@ -117,6 +120,7 @@ impl Core {
             draining: Cell::new(false),
             fields: RefCell::new(Vec::with_capacity(MAX_FREE_FIELDS)),
             idle: IdleConnections::default(),
+            beginnings: Beginnings::default(),
         })
     }
 
@@ -175,6 +179,11 @@ impl Core {
         }
     }
 
+    /// Lets requests begin where many have come at once, for as long as the worker lives.
+    pub async fn begin_requests(&self) {
+        self.beginnings.run().await;
+    }
+
     /// Gives most of what waits for the next request back to the allocator: after a busy second it lies all over
     /// the heap, and would keep it from shrinking.
     pub fn shrink(&self) {
@@ -182,6 +191,7 @@ impl Core {
         self.buffers.shrink();
         self.buffers.shrink();
         self.fields.borrow_mut().truncate(KEPT_FIELDS);
+        self.beginnings.shrink();
     }
 
     /// Whether no connection may outlive its present request.

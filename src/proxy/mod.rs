@@ -39,6 +39,7 @@
 //! | 28 | Bulk in a tunnel between plain connections goes through pipes by the same rule, and a direction in which nothing is on its way holds none | measured | `proxy::relay::tunnel::tests::what_goes_through_pipes_arrives_whole_both_ways_at_once`, `forward::two_hundred_megabytes_through_a_tunnel_take_no_memory` |
 //! | 29 | A stream in which nothing moves holds no buffer, and no more than what it goes on with: a request that waits for its answer, or for more of it, leaves its frame when nothing has moved for two seconds, and a tunnel has a buffer only for what is on its way | measured | `memory::a_stream_in_which_nothing_moves_holds_no_buffer_and_goes_on_when_something_does`, `proxy::relay::tunnel::tests::a_tunnel_in_which_nothing_moves_holds_no_buffer`, `proxy::relay::watchdog::tests::it_is_quiet_for_as_long_as_nothing_has_moved`, `proxy::kept_head::tests::a_head_whose_answer_has_not_begun_is_the_same_again`, `proxy::kept_head::tests::a_head_whose_answer_has_begun_is_gone_but_for_what_came_behind_it`, `proxy::kept_head::tests::who_has_to_be_told_of_a_request_has_its_head_to_the_end` |
 //! | 30 | Between two plain TCP connections it leaves the runtime as well, and what happens then happens as if it had not: it goes on, is answered, cut, recorded and drained, and its limits count | experience | `resting::it_goes_on_when_its_upstream_does_and_is_recorded_as_one_request`, `resting::both_connections_serve_the_next_request_behind_it_and_what_came_meanwhile_is_answered`, `resting::a_client_that_leaves_takes_its_upstream_connection_with_it`, `resting::an_upstream_that_leaves_ends_it`, `resting::it_may_stand_still_for_as_long_as_its_limit_says`, `resting::a_drain_waits_for_it`, `resting::a_reload_lets_it_end_under_its_configuration` |
+//! | 31 | Where many requests have come at once they begin a few at a time, in the order in which they came, and answers come between; none waits for what takes long | measured | `proxy::beginnings::tests::while_few_are_under_way_none_waits`, `proxy::beginnings::tests::of_many_a_few_begin_at_a_time_in_their_order_and_none_waits_for_what_takes_long`, `proxy::beginnings::tests::who_has_gone_holds_nobody_up` |
 
 mod outcome;
 
@@ -47,6 +48,8 @@ mod send;
 mod tell;
 
 mod clock;
+
+mod beginnings;
 
 mod verifications;
 

@@ -3,13 +3,14 @@
 use std::{
     future::poll_fn,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{
+    beginnings::Number,
     core::Core,
     idle::{IdleSlot, LAST_CHANCE, SHORT_WAIT, Told},
     snapshot::Snapshot,
@@ -79,6 +80,8 @@ pub(crate) struct HeadProgress {
     /// The stream has been asked, or need not be, before a buffer is taken.
     asked: bool,
     end: HeadEnd,
+    /// Its place among those that wait to begin.
+    number: Option<Number>,
     /// By when the first byte must have come.
     deadline: Option<Instant>,
     /// When it has, where the head was not complete then.
@@ -134,6 +137,9 @@ impl Receiver<'_, '_> {
         // Most clients wait for an answer before they ask again: the first look takes no buffer.
         if !std::mem::replace(&mut self.progress.asked, true) && self.stream.poll_readable(cx).is_pending() {
             return self.poll_idle(cx);
+        }
+        if self.buffer.is_none() {
+            ready!(self.core.beginnings.poll_begin(cx, &mut self.progress.number));
         }
         loop {
             let mut buffer = self.buffer.take().unwrap_or_else(|| self.core.buffers.take());

@@ -162,7 +162,7 @@ impl Connections {
                 }
             };
             asked.request = Some(request);
-            Served { asked, next } = self.frames.call(serve_requests, asked).await;
+            Served { asked, next } = core.beginnings.serve(self.frames.call(serve_requests, asked)).await;
             if let Next::Rests(request, upstream) = next {
                 let deadline = request.deadline();
                 let is_long = deadline >= Instant::now() + SHORT_WAIT;

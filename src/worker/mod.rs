@@ -71,7 +71,7 @@ use self::{
     listening::{Listening, vital},
     parking::{close_parked, make_room, park_idle, wake_parked, wake_resting},
     ticket::Worker,
-    upkeep::{give_back, give_up, sweep},
+    upkeep::{begin, give_back, give_up, sweep},
 };
 pub use self::{
     capacity::Capacity,
@@ -196,6 +196,7 @@ fn start_tasks(
     spawn_local(vital(worker, wake_resting(Rc::clone(worker))));
     spawn_local(vital(worker, make_room(Rc::clone(worker))));
     spawn_local(vital(worker, give_up(Rc::clone(worker))));
+    spawn_local(vital(worker, begin(Rc::clone(worker))));
     spawn_local(vital(worker, take_over(Rc::clone(worker), mailbox, stop.clone())))
 }
 

@@ -24,6 +24,11 @@ pub(super) async fn sweep(worker: Rc<Worker>) {
     }
 }
 
+/// Lets requests begin where many have come at once.
+pub(super) async fn begin(worker: Rc<Worker>) {
+    worker.core.begin_requests().await;
+}
+
 /// Gives idle upstream connections up when another worker lacks descriptors, or places for connections.
 pub(super) async fn give_up(worker: Rc<Worker>) {
     let Core { descriptors, pool, .. } = &*worker.core;
