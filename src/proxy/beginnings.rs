@@ -32,20 +32,26 @@ pub(crate) struct Beginnings {
 pub(crate) type Number = u64;
 
 impl Beginnings {
+    /// Whether a request that comes now has to wait.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.under_way.get() >= UNORDERED || !self.waiting.borrow().is_empty()
+    }
+
     /// Ready when a request that has come may begin; until then its place is kept in `number`.
     pub(crate) fn poll_begin(&self, cx: &mut Context<'_>, number: &mut Option<Number>) -> Poll<()> {
         let let_begin = self.let_begin.get();
-        let mut waiting = self.waiting.borrow_mut();
         match *number {
             Some(at) if at < let_begin => {}
             Some(at) => {
+                let mut waiting = self.waiting.borrow_mut();
                 if let Some(waker) = usize::try_from(at - let_begin).ok().and_then(|at| waiting.get_mut(at)) {
                     waker.clone_from(cx.waker());
                 }
                 return Poll::Pending;
             }
-            None if waiting.is_empty() && self.under_way.get() < UNORDERED => {}
+            None if !self.is_crowded() => {}
             None => {
+                let mut waiting = self.waiting.borrow_mut();
                 if waiting.is_empty() {
                     self.called.notify_one();
                 }

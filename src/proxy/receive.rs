@@ -139,7 +139,7 @@ impl Receiver<'_, '_> {
             return self.poll_idle(cx);
         }
         if self.buffer.is_none() {
-            ready!(self.core.beginnings.poll_begin(cx, &mut self.progress.number));
+            ready!(self.poll_turn(cx));
         }
         loop {
             let mut buffer = self.buffer.take().unwrap_or_else(|| self.core.buffers.take());
@@ -185,6 +185,18 @@ impl Receiver<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Ready when it may begin (rule 31 of [`proxy`](super)). Only what has come waits for that, and is not idle then.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { core, stream, idle, progress: HeadProgress { number, .. }, .. } = self;
+        if number.is_none() {
+            if !core.beginnings.is_crowded() || stream.poll_more(cx).is_pending() {
+                return Poll::Ready(());
+            }
+            idle.leave();
+        }
+        core.beginnings.poll_begin(cx, number)
     }
 
     /// Looks for a head in what has come; nothing while it is incomplete.
