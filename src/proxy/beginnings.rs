@@ -3,7 +3,9 @@
 //! A request that is under way has memory of its own, and a connection to its upstream. Were all of them begun that have
 //! come, each would find what it left cold when its answer comes, however fast that is. So beyond a number that stays in
 //! the caches, they begin a few at a time, in the order in which they came, and the runtime looks for answers
-//! before it begins the next few. Nobody waits for more than that: not for a request that takes long.
+//! before it begins the next few. Nobody waits for more than that: not for a request that takes long. And where
+//! connections to upstreams are short all begin at once: those would only be opened later, one after the other, while
+//! their servers are busy, and a busy server may take long to accept one.
 
 use std::{
     cell::{Cell, RefCell},
@@ -75,8 +77,8 @@ impl Beginnings {
         UnderWay(self)
     }
 
-    /// Lets requests begin, for as long as the worker lives.
-    pub(crate) async fn run(&self) {
+    /// Lets requests begin, for as long as the worker lives; `pooled` tells how many connections wait for them.
+    pub(crate) async fn run(&self, pooled: impl Fn() -> usize) {
         loop {
             self.called.notified().await;
             loop {
@@ -84,7 +86,8 @@ impl Beginnings {
                 yield_now().await;
                 let mut waiting = self.waiting.borrow_mut();
                 let free = UNORDERED.saturating_sub(self.under_way.get());
-                let count = free.max(AT_ONCE).min(waiting.len());
+                let few = if pooled() < AT_ONCE { waiting.len() } else { AT_ONCE };
+                let count = free.max(few).min(waiting.len());
                 self.let_begin.set(self.let_begin.get() + count as u64);
                 waiting.drain(..count).for_each(Waker::wake);
                 if waiting.is_empty() {
@@ -118,10 +121,30 @@ mod tests {
     use super::*;
     use crate::net::testing::in_worker;
 
+    const ALL: usize = UNORDERED + 3 * AT_ONCE;
+
     /// Whether a request may begin that comes now.
     fn begins(beginnings: &Beginnings) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         beginnings.poll_begin(&mut cx, &mut None).is_ready()
+    }
+
+    /// Many come while so many connections are `pooled`: how many have begun after each look for answers, until all
+    /// have, in their order.
+    async fn looks(pooled: usize) -> Vec<usize> {
+        let (beginnings, begun) = (Rc::<Beginnings>::default(), Rc::<RefCell<Vec<usize>>>::default());
+        for which in 0..ALL {
+            spawn_local(comes(Rc::clone(&beginnings), which, Rc::clone(&begun)));
+        }
+        let runs = Rc::clone(&beginnings);
+        spawn_local(async move { runs.run(|| pooled).await });
+        let mut looks = Vec::new();
+        while looks.last() != Some(&ALL) {
+            yield_now().await;
+            looks.push(begun.borrow().len());
+        }
+        assert!(begun.borrow().is_sorted());
+        looks
     }
 
     /// A request that comes now: it tells which it is when it begins, and is under way for good.
@@ -148,21 +171,21 @@ mod tests {
     #[test]
     fn of_many_a_few_begin_at_a_time_in_their_order_and_none_waits_for_what_takes_long() {
         in_worker(async {
-            let (beginnings, begun) = (Rc::<Beginnings>::default(), Rc::<RefCell<Vec<usize>>>::default());
-            const ALL: usize = UNORDERED + 3 * AT_ONCE;
-            for which in 0..ALL {
-                spawn_local(comes(Rc::clone(&beginnings), which, Rc::clone(&begun)));
-            }
-            let runs = Rc::clone(&beginnings);
-            spawn_local(async move { runs.run().await });
             let mut before = 0;
-            while before < ALL {
-                yield_now().await;
-                let now = begun.borrow().len();
+            for now in looks(AT_ONCE).await {
                 assert!(now <= before.max(UNORDERED) + AT_ONCE, "{before} {now}");
                 before = now;
             }
-            assert!(begun.borrow().is_sorted());
+        });
+    }
+
+    #[test]
+    fn where_connections_are_short_all_begin_at_once() {
+        in_worker(async {
+            let mut looks = looks(AT_ONCE - 1).await;
+            looks.retain(|begun| *begun >= UNORDERED);
+            let mut between = looks.windows(2).map(|looks| looks[1] - looks[0]);
+            assert!(between.any(|begun| begun > AT_ONCE), "{looks:?}");
         });
     }
 
@@ -176,7 +199,7 @@ mod tests {
             let last = poll_fn(|cx| beginnings.poll_begin(cx, &mut number));
             tokio::select! {
                 () = last => {}
-                () = beginnings.run() => {}
+                () = beginnings.run(|| AT_ONCE) => {}
             }
             assert!(beginnings.waiting.borrow().is_empty());
         });

@@ -181,7 +181,7 @@ impl Core {
 
     /// Lets requests begin where many have come at once, for as long as the worker lives.
     pub async fn begin_requests(&self) {
-        self.beginnings.run().await;
+        self.beginnings.run(|| self.pool.len()).await;
     }
 
     /// Gives most of what waits for the next request back to the allocator: after a busy second it lies all over
